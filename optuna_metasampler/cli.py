@@ -1,0 +1,86 @@
+"""The command line, ``optuna-metasampler`` or ``python -m optuna_metasampler``.
+
+What a command needs is imported when the command runs, so that ``--help`` answers at once.
+"""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+
+from optuna_metasampler import __version__
+
+
+_INSTALL_DEMO = "pip install 'optuna-metasampler[demo]'"
+
+try:
+    import click
+except ModuleNotFoundError as error:
+    if error.name != "click":
+        raise
+    raise SystemExit(
+        f"The command line needs the package click, which is missing. Run: {_INSTALL_DEMO}"
+    ) from None
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="optuna-metasampler")
+def main() -> None:
+    """An Optuna sampler that starts where your earlier studies ended."""
+
+
+@main.command(context_settings={"show_default": True})
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("demo-output"),
+    help="Folder for prior.db, demo.png and demo.json.",
+)
+@click.option(
+    "--target",
+    metavar="NAME",
+    default=None,
+    show_default="the largest",
+    help="Data set to tune; the other four become the prior studies. One of breast_cancer, "
+    "diabetes, digits, iris, wine.",
+)
+@click.option(
+    "--trials", type=click.IntRange(min=1), default=20, help="Trials of every compared study."
+)
+@click.option(
+    "--seeds",
+    type=click.IntRange(min=1),
+    default=5,
+    help="Repeats of the comparison, with the seeds 0, 1, ...",
+)
+@click.option("--jobs", type=click.IntRange(min=1), default=2, help="Worker processes.")
+def demo(out: Path, target: str | None, trials: int, seeds: int, jobs: int) -> None:
+    """Tune scikit-learn models with and without prior studies.
+
+    A neural network is tuned on four small data sets with Optuna's default sampler; the four
+    studies are kept in OUT/prior.db. A fifth data set is then tuned by MetaSampler, which reads
+    those studies, and by Optuna's default sampler, with equal budgets and seeds. Prints a table
+    and writes OUT/demo.png and OUT/demo.json.
+
+    Takes two to three minutes on two cores. Nothing is downloaded.
+    """
+    missing = [name for name in ("matplotlib", "tqdm") if find_spec(name) is None]
+    if missing:
+        raise click.ClickException(
+            f"The demo needs {' and '.join(missing)}, which is missing. Run: {_INSTALL_DEMO}"
+        )
+    from optuna_metasampler.demo import DATA_SETS, run
+
+    if target is not None and target not in DATA_SETS:
+        raise click.BadParameter(
+            f"must be one of {', '.join(DATA_SETS)}, but got {target!r}.", param_hint="'--target'"
+        )
+    try:
+        result = run(out, target=target, n_trials=trials, n_seeds=seeds, n_jobs=jobs)
+    except KeyboardInterrupt:
+        raise click.ClickException(
+            f"Interrupted. Finished prior studies are kept in {out / 'prior.db'}; run the same "
+            "command again to go on from there."
+        ) from None
+    click.echo(result.summary())
+    click.echo(f"\nPicture: {out / 'demo.png'}\nNumbers: {out / 'demo.json'}")

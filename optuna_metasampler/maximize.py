@@ -1,0 +1,267 @@
+"""Maximise a function over a search space: many candidates, then the best of them improved.
+
+Continuous columns follow the function's gradient with respect to the hyperparameters; grids and choices
+are improved by moves to their neighbours. The two alternate, for a good number depends on the choice.
+
+Axis letters: ``n`` candidates, ``s`` starts, ``d`` encoded columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from optuna_metasampler.space import Parameter, SearchSpace
+
+
+Score = Callable[[Tensor], Tensor]
+"""A function of points ``(n, d)`` to maximise, of values ``(n,)``, differentiable in the points."""
+
+# A numeric parameter with more values than this is a continuum to the gradient, and is rounded after.
+_COARSE = 8
+# A finite space of at most this many points is looked at whole.
+_ENUMERABLE = 2048
+_MAX_SOBOL_DIMENSION = 21_201
+
+
+@dataclass(frozen=True)
+class MaximizeConfig:
+    """How hard to search.
+
+    Attributes:
+        n_candidates: Quasi-random candidates.
+        n_perturbed: Candidates near the points that are known to be good.
+        n_starts: Candidates that are improved.
+        n_rounds: Times that gradient steps and moves alternate.
+        n_gradient_steps: Iterations of L-BFGS a round.
+    """
+
+    n_candidates: int = 384
+    n_perturbed: int = 192
+    n_starts: int = 4
+    n_rounds: int = 2
+    n_gradient_steps: int = 12
+
+
+def maximize(
+    score: Score,
+    space: SearchSpace,
+    generator: torch.Generator,
+    good: Tensor,
+    seen: Tensor,
+    config: MaximizeConfig | None = None,
+) -> Tensor:
+    """The feasible point of the highest score that is none of the points already seen.
+
+    Args:
+        score: What to maximise.
+        space: Where; pinned parameters stay pinned.
+        generator: Source of all randomness.
+        good: Points to search around as well, shape ``(m, d)``; best first.
+        seen: Points that are not to be proposed again, shape ``(t, d)``. They are proposed all the same
+            once a finite space has nothing else left.
+        config: Effort.
+
+    Returns:
+        A feasible point, shape ``(d,)``.
+    """
+    config = config or MaximizeConfig()
+    if space.n_points <= _ENUMERABLE:
+        everything = torch.from_numpy(space.grid())
+        with torch.no_grad():
+            return _best_unseen(everything, score(everything), seen)
+    x = candidates(space, generator, good, config)
+    with torch.no_grad():
+        values = score(x)
+    top = torch.topk(values, min(config.n_starts, len(x))).indices
+    starts, start_values = x[top], values[top]
+    visited, visited_values = [x], [values]
+    for _ in range(config.n_rounds):
+        climbed = climb(score, space, starts, config.n_gradient_steps)
+        with torch.no_grad():
+            climbed_values = score(climbed)
+        visited.append(climbed)
+        visited_values.append(climbed_values)
+        better = climbed_values > start_values
+        starts = torch.where(better[:, None], climbed, starts)
+        start_values = torch.where(better, climbed_values, start_values)
+        moved, moved_values, owner = _moves(score, space, starts)
+        if not len(moved):
+            break
+        visited.append(moved)
+        visited_values.append(moved_values)
+        improved = False
+        for i in range(len(starts)):
+            mine = owner == i
+            if bool(mine.any()):
+                best = int(torch.where(mine, moved_values, -torch.inf).argmax())
+                if float(moved_values[best]) > float(start_values[i]):
+                    starts[i], start_values[i] = moved[best], moved_values[best]
+                    improved = True
+        if not improved:
+            break
+    return _best_unseen(torch.cat(visited), torch.cat(visited_values), seen)
+
+
+def quasi_random(space: SearchSpace, n: int, generator: torch.Generator) -> Tensor:
+    """Scrambled Sobol points of the space, shape ``(n, d)``; plain random ones past Sobol's dimension."""
+    p = len(space.parameters)
+    seed = int(torch.randint(2**31, (1,), generator=generator))
+    if 0 < p <= _MAX_SOBOL_DIMENSION:
+        engine = torch.quasirandom.SobolEngine(p, scramble=True, seed=seed)
+        u = engine.draw(n, dtype=torch.float64)
+    else:
+        u = torch.rand((n, p), generator=generator, dtype=torch.float64)
+    return torch.from_numpy(space.spread(u.numpy()))
+
+
+def space_filling(space: SearchSpace, seen: Tensor, generator: torch.Generator) -> Tensor:
+    """The one of many quasi-random points that is farthest from all points seen, shape ``(d,)``."""
+    x = torch.from_numpy(space.grid()) if space.n_points <= _ENUMERABLE else quasi_random(space, 256, generator)
+    if not len(seen):
+        return x[int(torch.randint(len(x), (1,), generator=generator))]
+    root = torch.from_numpy(space.column_weight).sqrt()
+    # Ties are broken at random: on a grid of choices nearly all points are equally far.
+    jitter = 1e-6 * torch.rand(len(x), generator=generator, dtype=torch.float64)
+    return _best_unseen(x, torch.cdist(x * root, seen * root).min(dim=1).values + jitter, seen)
+
+
+def candidates(
+    space: SearchSpace, generator: torch.Generator, good: Tensor, config: MaximizeConfig
+) -> Tensor:
+    """Quasi-random points, the good points, and perturbations of these: shape ``(n, d)``."""
+    spread = quasi_random(space, config.n_candidates, generator)
+    if not len(good):
+        return spread
+    n = config.n_perturbed
+    centre = good[torch.arange(n) % len(good)]
+    # What is inactive at the centre may become active: it gets a value of its own, not the neutral one.
+    fresh = spread[torch.randint(len(spread), (n,), generator=generator)]
+    x = centre.clone()
+    for p in space.parameters:
+        if p.activity is not None:
+            inactive = centre[:, p.activity] < 0.5
+            x[inactive, p.columns] = fresh[inactive, p.columns]
+    radius = torch.where(torch.arange(n) % 2 == 0, 0.1, 0.03).to(torch.float64)[:, None]
+    noise = radius * torch.randn(x.shape, generator=generator, dtype=torch.float64)
+    chance = torch.rand((n, len(space.parameters)), generator=generator, dtype=torch.float64)
+    for j, p in enumerate(space.parameters):
+        if p.categorical:
+            # A fifth of the choices is drawn anew, two in a space of many choices.
+            flip = chance[:, j] < max(0.2, 2.0 / len(space.parameters)) / 2
+            x[flip, p.columns] = fresh[flip, p.columns]
+        else:
+            x[:, p.start] += noise[:, p.start]
+    perturbed = torch.from_numpy(space.project(x.numpy()))
+    return torch.cat([torch.from_numpy(space.project(good.numpy())), perturbed, spread])
+
+
+def climb(score: Score, space: SearchSpace, starts: Tensor, n_steps: int) -> Tensor:
+    """Follow the gradient of the score with respect to the numeric hyperparameters.
+
+    One L-BFGS-B run serves all starts: their scores add up, and none depends on another's point.
+
+    Args:
+        score: What to maximise.
+        space: The space; coarse grids and choices are held.
+        starts: Feasible points, shape ``(s, d)``.
+        n_steps: Iterations.
+
+    Returns:
+        Feasible points, shape ``(s, d)``, not always better ones: rounding to a grid may cost.
+    """
+    from scipy.optimize import minimize
+
+    columns = [p.start for p in space.free if _is_smooth(p)]
+    if not columns:
+        return starts
+    base = starts.detach()
+    shape = (len(base), len(columns))
+    active = np.ones(shape, dtype=bool)
+    for j, p in enumerate(p for p in space.free if _is_smooth(p)):
+        if p.activity is not None:
+            active[:, j] = base[:, p.activity].numpy() > 0.5
+
+    def objective(flat: np.ndarray) -> tuple[float, np.ndarray]:
+        z = torch.from_numpy(flat.reshape(shape)).requires_grad_()
+        with torch.enable_grad():
+            x = base.index_copy(1, torch.tensor(columns), z)
+            value = score(x).sum()
+            (gradient,) = torch.autograd.grad(value, z)
+        slope = np.nan_to_num(gradient.numpy()) * active
+        return -float(value.detach()), -slope.ravel()
+
+    begin = base[:, columns].numpy().ravel()
+    bounds = np.tile([0.0, 1.0], (begin.size, 1))
+    result = minimize(
+        objective,
+        np.clip(begin, 0.0, 1.0),
+        jac=True,
+        method="L-BFGS-B",
+        bounds=bounds,
+        options={"maxiter": n_steps, "maxfun": n_steps + n_steps // 3},
+    )
+    x = base.clone()
+    x[:, columns] = torch.from_numpy(result.x.reshape(shape))
+    return torch.from_numpy(space.project(x.numpy()))
+
+
+def _is_smooth(p: Parameter) -> bool:
+    return not p.categorical and (p.n_values is None or p.n_values > _COARSE)
+
+
+def _moves(score: Score, space: SearchSpace, starts: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """All neighbours of the starts: every other choice, every other value of a coarse grid, one step of
+    a fine one. Returns the points ``(n, d)``, their scores ``(n,)`` and whose neighbours they are."""
+    points, owners = [], []
+    for p in space.free:
+        if p.n_values is None or p.n_values < 2:
+            continue
+        if p.categorical:
+            values = np.eye(p.width)
+        elif p.n_values <= _COARSE and not p.log:
+            values = ((np.arange(p.n_values) + 0.5) / p.n_values)[:, None]
+        else:
+            values = np.array([[-1.0], [1.0]]) / p.n_values
+        relative = not p.categorical and (p.n_values > _COARSE or p.log)
+        block = starts.numpy().repeat(len(values), axis=0)
+        tiled = np.tile(values, (len(starts), 1))
+        block[:, p.columns] = _step(p, block[:, p.start], tiled[:, 0])[:, None] if relative else tiled
+        points.append(block)
+        owners.append(np.arange(len(starts)).repeat(len(values)))
+    if not points:
+        return starts[:0], torch.zeros(0, dtype=torch.float64), torch.zeros(0, dtype=torch.int64)
+    x = torch.from_numpy(space.project(np.concatenate(points)))
+    with torch.no_grad():
+        return x, score(x), torch.from_numpy(np.concatenate(owners))
+
+
+def _step(p: Parameter, u: np.ndarray, direction: np.ndarray) -> np.ndarray:
+    """Positions one grid value up or down from ``u``, shape ``(n,)``."""
+    if not p.log:
+        return u + direction
+    span = p.upper - p.lower
+    value = np.rint(np.exp(p.lower + u * span)) + np.sign(direction)
+    return (np.log(np.maximum(value, np.exp(p.lower) + 0.5)) - p.lower) / span
+
+
+def _best_unseen(x: Tensor, values: Tensor, seen: Tensor) -> Tensor:
+    """The point ``(d,)`` of the highest value that is not in ``seen``, or of the highest of all."""
+    values = torch.nan_to_num(values, nan=-torch.inf, posinf=torch.inf, neginf=-torch.inf)
+    known = {row.tobytes() for row in _rounded(seen)}
+    order = torch.argsort(values, descending=True, stable=True)
+    if known:
+        rounded = _rounded(x)
+        for i in order.tolist():
+            if rounded[i].tobytes() not in known:
+                return x[i]
+    return x[int(order[0])]
+
+
+def _rounded(x: Tensor) -> np.ndarray:
+    # Adding zero turns -0.0 into 0.0, which has other bytes.
+    return np.round(x.numpy(), 9) + 0.0

@@ -1,0 +1,1 @@
+"""Policies: the history of a study in, the next point out."""

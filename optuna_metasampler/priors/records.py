@@ -1,0 +1,109 @@
+"""Optuna's trials as records: a configuration and its outcomes, larger is better."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from optuna.distributions import BaseDistribution
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+
+
+@dataclass(frozen=True)
+class Records:
+    """What finished trials say.
+
+    Attributes:
+        configurations: Parameters of ``n`` trials that have an outcome, in the order in which they ended.
+        outcomes: Their outcomes, shape ``(n, m)``, one column an objective; **larger is better**; may
+            be infinite, never NaN.
+        failed: Parameters of the trials that ended without an outcome.
+    """
+
+    configurations: list[dict[str, Any]]
+    outcomes: NDArray[np.float64]
+    failed: list[dict[str, Any]]
+
+
+def records_of(
+    trials: Sequence[FrozenTrial],
+    directions: Sequence[StudyDirection],
+    rename: Mapping[str, str] | None = None,
+) -> Records:
+    """Turn trials into records.
+
+    A pruned trial counts as no better than the median of the completed ones, and as bad as its last
+    intermediate value if that is worse: it was stopped for being in the worse half, and its value at an
+    early step is not comparable with a final one.
+
+    Args:
+        trials: Trials of one study, in any state.
+        directions: The study's directions, one an objective.
+        rename: Parameters' names, old to new.
+    """
+    signs = np.array([1.0 if d == StudyDirection.MAXIMIZE else -1.0 for d in directions])
+    # In the order of their end: a trial that ends appends to what is known and moves nothing else.
+    ended = sorted(
+        (t for t in trials if t.state.is_finished()),
+        key=lambda t: (t.datetime_complete or datetime.min, t.number),
+    )
+    complete = [signs * t.values for t in ended if t.state == TrialState.COMPLETE and _usable(t, signs)]
+    middle = np.median(_finite(np.array(complete)), axis=0) if complete else np.zeros(len(signs))
+
+    configurations: list[dict[str, Any]] = []
+    outcomes: list[NDArray[np.float64]] = []
+    failed: list[dict[str, Any]] = []
+    for t in ended:
+        params = _renamed(t.params, rename)
+        if t.state == TrialState.COMPLETE and _usable(t, signs):
+            outcome = signs * t.values
+        elif t.state == TrialState.PRUNED and complete:
+            last = t.intermediate_values.get(max(t.intermediate_values, default=0), math.nan)
+            outcome = np.fmin(middle, signs * last)
+        else:
+            failed.append(params)
+            continue
+        configurations.append(params)
+        outcomes.append(outcome)
+    stacked = np.array(outcomes, dtype=np.float64).reshape(len(outcomes), len(signs))
+    return Records(configurations, stacked, failed)
+
+
+def distributions_of(
+    trials: Sequence[FrozenTrial], rename: Mapping[str, str] | None = None
+) -> dict[str, list[BaseDistribution]]:
+    """The distributions under which completed and pruned trials drew each parameter, oldest first.
+
+    A distribution is listed once a trial; single-valued ones are left out, for they never vary.
+    """
+    shown: dict[str, list[BaseDistribution]] = {}
+    for t in trials:
+        if t.state in (TrialState.COMPLETE, TrialState.PRUNED):
+            for name, distribution in t.distributions.items():
+                if not distribution.single():
+                    new = (rename or {}).get(name, name)
+                    shown.setdefault(new, []).append(distribution)
+    return shown
+
+
+def _usable(trial: FrozenTrial, signs: NDArray[np.float64]) -> bool:
+    values = trial.values
+    return (
+        values is not None and len(values) == len(signs) and not any(math.isnan(v) for v in values)
+    )
+
+
+def _finite(outcomes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Clip infinities, whose average with a finite number would be no number of use."""
+    largest = np.finfo(np.float64).max / 4
+    return np.clip(outcomes, -largest, largest)
+
+
+def _renamed(params: Mapping[str, Any], rename: Mapping[str, str] | None) -> dict[str, Any]:
+    return {rename.get(k, k): v for k, v in params.items()} if rename else dict(params)

@@ -1,0 +1,300 @@
+"""Where prior studies are kept: storages, files, studies and trials in memory.
+
+Storages are opened for reading only: nothing is created, migrated or locked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+import difflib
+from fnmatch import fnmatchcase
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+from urllib.parse import quote
+
+import optuna
+from optuna.storages import BaseStorage, JournalStorage, RDBStorage
+from optuna.study import Study, StudyDirection
+from optuna.trial import FrozenTrial
+
+from optuna_metasampler.exceptions import PriorError, PriorNotFoundError
+
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+PriorLike: TypeAlias = "str | Path | Study | Sequence[FrozenTrial]"
+"""One source of prior studies: a storage URL, a file, a study, or the trials of one study."""
+
+_ACCEPTED = (
+    "a storage URL such as 'sqlite:///old.db', the path of an SQLite file or of a journal log, a Study, "
+    "a list of FrozenTrial, or a list of these"
+)
+_SQLITE_MAGIC = b"SQLite format 3\x00"
+_MAX_NAMES_SHOWN = 10
+
+
+@dataclass(frozen=True)
+class PriorStudy:
+    """The trials of one prior study, as they are stored.
+
+    Attributes:
+        name: Name of the study.
+        origin: Where it came from, for messages.
+        directions: Its directions; ``None`` for bare trials, which have none.
+        trials: Its trials.
+    """
+
+    name: str
+    origin: str
+    directions: tuple[StudyDirection, ...] | None
+    trials: tuple[FrozenTrial, ...]
+
+
+@dataclass(frozen=True)
+class StorageSource:
+    """Some of the studies of a storage.
+
+    Attributes:
+        location: URL or path, as the user gave it.
+        names: The studies to read.
+    """
+
+    location: str
+    names: tuple[str, ...]
+
+    def read(self) -> list[PriorStudy]:
+        """Read the studies."""
+        with _opened(self.location) as storage:
+            studies = [optuna.load_study(study_name=n, storage=storage) for n in self.names]
+            return [_of_study(study, self.location) for study in studies]
+
+
+@dataclass(frozen=True)
+class StudySource:
+    """A study that is at hand."""
+
+    study: Study
+
+    def read(self) -> list[PriorStudy]:
+        """Read the study."""
+        return [_of_study(self.study, "a Study")]
+
+
+@dataclass(frozen=True)
+class TrialsSource:
+    """Bare trials; their direction is taken to be that of the running study."""
+
+    trials: tuple[FrozenTrial, ...]
+    name: str
+
+    def read(self) -> list[PriorStudy]:
+        """Hand out the trials as one study."""
+        return [PriorStudy(self.name, "a list of trials", None, self.trials)]
+
+
+Source: TypeAlias = "StorageSource | StudySource | TrialsSource"
+
+
+def resolve(
+    prior: PriorLike | Sequence[PriorLike] | None, prior_studies: str | Sequence[str] | None
+) -> tuple[Source, ...]:
+    """Check what the user gave as ``prior``, and find the studies; their trials are read later.
+
+    Args:
+        prior: One source or a sequence of sources.
+        prior_studies: Names or globs of studies inside the storages among them; ``None`` means all.
+
+    Returns:
+        The sources, in the order given.
+
+    Raises:
+        TypeError: If a source is of a kind that cannot be read.
+        PriorNotFoundError: If a file, or a study of a given name, does not exist.
+        PriorError: If a file or a storage cannot be read as Optuna's.
+        ValueError: If ``prior_studies`` is given without a storage to look in.
+    """
+    patterns = _patterns(prior_studies)
+    sources: list[Source] = []
+    storages: list[tuple[str, list[str]]] = []
+    for one in _as_sequence(prior):
+        if isinstance(one, Study):
+            sources.append(StudySource(one))
+        elif isinstance(one, (str, Path)):
+            location = str(one)
+            with _opened(location) as storage:
+                names = optuna.get_all_study_names(storage)
+            storages.append((location, names))
+            chosen = [n for n in names if patterns is None or _matches(n, patterns)]
+            if chosen:
+                sources.append(StorageSource(location, tuple(chosen)))
+        elif _is_trials(one):
+            sources.append(TrialsSource(tuple(one), f"trials[{len(sources)}]"))
+        else:
+            raise TypeError(f"`prior` must be {_ACCEPTED}, but got {_shown(one)}.")
+    if patterns is not None:
+        _check_found(patterns, storages)
+    for location, names in storages:
+        if not names:
+            raise PriorError(
+                f"`prior` names {location}, which holds no study. Give a storage with finished studies."
+            )
+    return tuple(sources)
+
+
+def _as_sequence(prior: object) -> list[Any]:
+    if prior is None:
+        return []
+    if isinstance(prior, (str, Path, Study)) or _is_trials(prior):
+        return [prior]
+    if isinstance(prior, Sequence):
+        return list(prior)
+    raise TypeError(f"`prior` must be {_ACCEPTED}, but got {_shown(prior)}.")
+
+
+def _is_trials(value: object) -> bool:
+    return (
+        isinstance(value, Sequence)
+        and not isinstance(value, (str, bytes))
+        and len(value) > 0
+        and all(isinstance(t, FrozenTrial) for t in value)
+    )
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return f"{type(value).__name__} {text if len(text) <= 60 else text[:57] + '...'}"
+
+
+def _patterns(prior_studies: str | Sequence[str] | None) -> list[str] | None:
+    if prior_studies is None:
+        return None
+    patterns = [prior_studies] if isinstance(prior_studies, str) else list(prior_studies)
+    for pattern in patterns:
+        if not isinstance(pattern, str):
+            raise TypeError(
+                "`prior_studies` must be a study name, a glob or a list of these, but got "
+                f"{_shown(pattern)}."
+            )
+    if not patterns:
+        raise ValueError("`prior_studies` must not be empty. Leave it out to read every study.")
+    return patterns
+
+
+def _matches(name: str, patterns: list[str]) -> bool:
+    # The name itself first: a study may well be called "lr[0]".
+    return any(name == pattern or fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def _check_found(patterns: list[str], storages: list[tuple[str, list[str]]]) -> None:
+    if not storages:
+        raise ValueError(
+            f"`prior_studies` selects studies of a storage, but got {patterns!r} and no storage in "
+            "`prior`. Give a storage URL or a path, or leave `prior_studies` out."
+        )
+    known = sorted({name for _, names in storages for name in names})
+    for pattern in patterns:
+        if not any(_matches(name, [pattern]) for name in known):
+            near = difflib.get_close_matches(pattern, known, n=_MAX_NAMES_SHOWN) or known
+            shown = ", ".join(repr(name) for name in near[:_MAX_NAMES_SHOWN]) or "none at all"
+            more = f" and {len(near) - _MAX_NAMES_SHOWN} more" if len(near) > _MAX_NAMES_SHOWN else ""
+            places = ", ".join(location for location, _ in storages)
+            raise PriorNotFoundError(
+                f"`prior_studies` asks for {pattern!r}, but {places} has no such study. "
+                f"There is {shown}{more}."
+            )
+
+
+def _of_study(study: Study, origin: str) -> PriorStudy:
+    return PriorStudy(
+        name=study.study_name,
+        origin=origin,
+        directions=tuple(study.directions),
+        trials=tuple(study.get_trials(deepcopy=False)),
+    )
+
+
+@contextmanager
+def _opened(location: str) -> Iterator[BaseStorage]:
+    """Open a storage for reading only, and close it again."""
+    storage = _open(location)
+    try:
+        yield storage
+    finally:
+        if isinstance(storage, RDBStorage):
+            storage.remove_session()
+            storage.engine.dispose()
+
+
+def _open(location: str) -> BaseStorage:
+    if "://" not in location:
+        return _open_file(Path(location), location)
+    if not location.startswith("sqlite"):
+        return _open_rdb(location, location)
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        database = make_url(location).database
+    except ArgumentError as error:
+        raise PriorError(f"`prior` must be a storage URL, but got {location!r}: {error}") from error
+    if not database or database == ":memory:":
+        raise PriorError(
+            f"`prior` names {location!r}, a database in memory, which nobody else can read. "
+            "Pass the Study object instead."
+        )
+    return _open_file(Path(database), location)
+
+
+def _open_file(path: Path, location: str) -> BaseStorage:
+    if not path.exists():
+        raise PriorNotFoundError(
+            f"`prior` names {location!r}, but there is no file {str(path.absolute())!r}. "
+            "Check the path; a relative one starts at the current directory."
+        )
+    if not path.is_file():
+        raise PriorError(f"`prior` must name a file or a storage URL, but {location!r} is a directory.")
+    with path.open("rb") as file:
+        head = file.read(4096)
+    if head.startswith(_SQLITE_MAGIC):
+        uri = f"file:{quote(str(path.absolute()))}?mode=ro&uri=true"
+        return _open_rdb(f"sqlite:///{uri}", location)
+    if _is_journal(head):
+        from optuna.storages.journal import JournalFileBackend
+
+        return JournalStorage(JournalFileBackend(str(path)))
+    raise PriorError(
+        f"`prior` names {location!r}, which is neither an SQLite database nor a journal log of Optuna. "
+        f"Accepted are {_ACCEPTED}."
+    )
+
+
+def _is_journal(head: bytes) -> bool:
+    first = head.split(b"\n", 1)[0]
+    try:
+        return "op_code" in json.loads(first)
+    except (ValueError, TypeError):
+        return False
+
+
+def _open_rdb(url: str, location: str) -> RDBStorage:
+    from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+
+    try:
+        return RDBStorage(url, skip_table_creation=True)
+    except RuntimeError as error:
+        # Optuna's own words for a schema of another version; the upgrade is the user's decision.
+        raise PriorError(
+            f"`prior` names {location!r}, which this version of Optuna cannot read. Make a copy of it and "
+            f"upgrade the copy. Optuna says: {error}"
+        ) from error
+    except ArgumentError as error:
+        raise PriorError(f"`prior` must be a storage URL, but got {location!r}: {error}") from error
+    except (SQLAlchemyError, ImportError, AssertionError) as error:
+        raise PriorError(
+            f"`prior` names {location!r}, which cannot be opened as a storage of Optuna: {error}"
+        ) from error

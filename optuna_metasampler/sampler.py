@@ -1,0 +1,483 @@
+"""``MetaSampler``: Optuna's hooks, translated to tasks and policies. Nothing numeric happens here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+import itertools
+import logging
+import threading
+from typing import TYPE_CHECKING, Any
+import warnings
+
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from optuna.samplers import BaseSampler, RandomSampler
+from optuna.trial import TrialState
+
+from optuna_metasampler._optuna import LazyRandomState, study_id, trial_id
+from optuna_metasampler.exceptions import PriorWarning
+from optuna_metasampler.isolation import isolated
+from optuna_metasampler.methods import METHODS, Prior
+from optuna_metasampler.priors.records import distributions_of, records_of
+from optuna_metasampler.priors.sources import PriorLike, PriorStudy, resolve
+from optuna_metasampler.space import SearchSpace, choice_key
+
+
+if TYPE_CHECKING:
+    from optuna import Study
+    from optuna.study import StudyDirection
+    from optuna.trial import FrozenTrial
+
+    from optuna_metasampler.policies.base import Policy
+    from optuna_metasampler.priors.align import Pool
+    from optuna_metasampler.surrogates.prior_mean import PriorModel
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass
+class _StudyState:
+    """What the sampler has worked out for one study. A cache: losing it costs time, not quality.
+
+    Attributes:
+        pool: The prior studies that are used for it; ``None`` before they are read.
+        models: What was learned from them, by objective weights and parameters left out.
+        policies: Policy by objective weights and layout of the space.
+        plans: Whole configurations drawn for trials whose space is not known, by trial id.
+        asked: Values handed out to trials that are still running, by trial id.
+    """
+
+    pool: Pool | None = None
+    models: dict[object, PriorModel] = field(default_factory=dict)
+    policies: dict[object, Policy] = field(default_factory=dict)
+    plans: dict[int, dict[str, Any]] = field(default_factory=dict)
+    asked: dict[int, dict[str, Any]] = field(default_factory=dict)
+
+
+class MetaSampler(BaseSampler):
+    """Sampler that starts where earlier studies ended.
+
+    It learns from the trials of prior studies, conditions a surrogate on the running study at every
+    suggestion, and maximises the expected improvement under it. The first trial is already informed by
+    the prior studies; studies that turn out to be of no use lose their say. Without prior studies it is
+    a Gaussian-process sampler.
+
+    Parameters are matched by name; ranges, scales and choices may differ from study to study.
+    Several objectives are optimised by random scalarisations (ParEGO). Seeded results can be reproduced
+    with ``n_jobs=1``; with more threads their order is the operating system's.
+
+    Args:
+        prior: Prior studies: a storage URL, the path of an SQLite file or of a journal log, a
+            :class:`~optuna.study.Study`, the list of :class:`~optuna.trial.FrozenTrial` of a study, or a
+            list of any of these. Storages are only read.
+        prior_studies: Names or globs of the studies to use inside the storages of ``prior``; all by
+            default.
+        rename: Other names of parameters in the prior studies: ``{"name there": "name here"}``.
+        method: ``"auto"``, or ``"gp"`` for the same Gaussian process without any use of the priors.
+        n_startup_trials: Space-filling trials before the model. By default none with prior studies, and
+            4 to 10 without, by the number of parameters.
+        independent_sampler: Draws parameters that nothing is known about;
+            :class:`~optuna.samplers.RandomSampler` by default.
+        seed: Seed of everything that is random.
+
+    Raises:
+        TypeError: If ``prior`` or another argument is of a kind that cannot be used.
+        ValueError: If ``method`` or ``n_startup_trials`` is out of range.
+        PriorNotFoundError: If a file or a study named in ``prior`` or ``prior_studies`` does not exist.
+        PriorError: If a storage named in ``prior`` cannot be read.
+
+    Example:
+        >>> import optuna
+        >>> from optuna_metasampler import MetaSampler
+        >>> old = optuna.create_study()
+        >>> old.optimize(lambda t: (t.suggest_float("x", -5, 5) - 1) ** 2, n_trials=20)
+        >>> new = optuna.create_study(sampler=MetaSampler(old))
+        >>> new.optimize(lambda t: (t.suggest_float("x", -5, 5) - 1.2) ** 2, n_trials=5)
+    """
+
+    def __init__(
+        self,
+        prior: PriorLike | Sequence[PriorLike] | None = None,
+        *,
+        prior_studies: str | Sequence[str] | None = None,
+        rename: Mapping[str, str] | None = None,
+        method: str = "auto",
+        n_startup_trials: int | None = None,
+        independent_sampler: BaseSampler | None = None,
+        seed: int | None = None,
+    ) -> None:
+        if method not in METHODS:
+            known = ", ".join(repr(name) for name in METHODS)
+            raise ValueError(f"`method` must be one of {known}, but got {method!r}.")
+        if n_startup_trials is not None and n_startup_trials < 0:
+            raise ValueError(
+                f"`n_startup_trials` must be at least 0, but got {n_startup_trials}. Leave it out to let "
+                "the sampler choose."
+            )
+        self._sources = resolve(prior, prior_studies)
+        self._rename = dict(rename or {})
+        self._method = method
+        self._n_startup_trials = n_startup_trials
+        self._rng = LazyRandomState(seed)
+        self._centre_first = independent_sampler is None
+        self._independent_sampler = independent_sampler or RandomSampler(seed=seed)
+        self._prior_studies: list[PriorStudy] | None = None
+        self._states: dict[tuple[str, int], _StudyState] = {}
+        self._lock = threading.RLock()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Everything but the lock, and the prior trials, which can be read again."""
+        with self._lock:
+            state = self.__dict__.copy()
+        del state["_lock"]
+        state["_prior_studies"] = None
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restore a pickled or copied sampler."""
+        self.__dict__.update(state)
+        self._lock = threading.RLock()
+
+    def reseed_rng(self) -> None:
+        """Draw a new seed, as Optuna asks for before each trial of a multi-threaded study."""
+        with self._lock:
+            self._rng.rng.seed()
+            self._independent_sampler.reseed_rng()
+
+    def before_trial(self, study: Study, trial: FrozenTrial) -> None:
+        """Tell the independent sampler."""
+        self._independent_sampler.before_trial(study, trial)
+
+    def after_trial(
+        self,
+        study: Study,
+        trial: FrozenTrial,
+        state: TrialState,
+        values: Sequence[float] | None,
+    ) -> None:
+        """Forget what was handed out: from now on the storage has it."""
+        with self._lock:
+            cache = self._state(study)
+            cache.plans.pop(trial_id(trial), None)
+            cache.asked.pop(trial_id(trial), None)
+        self._independent_sampler.after_trial(study, trial, state, values)
+
+    def infer_relative_search_space(
+        self, study: Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
+        """The union of the distributions that this study has shown, each as it was shown last.
+
+        Never one of a prior study: Optuna refuses a value drawn from another kind of distribution than
+        the one the objective then asks for.
+        """
+        space: dict[str, BaseDistribution] = {}
+        for name, shown in sorted(distributions_of(_finished(study)).items()):
+            if all(_same_kind(d, shown[-1]) for d in shown):
+                space[name] = shown[-1]
+        return space
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """Propose a configuration of the parameters that this study has shown.
+
+        Conditional parameters are modelled jointly with the choices that they depend on; those that take
+        no part in the proposed configuration are left out.
+        """
+        varying = {name: d for name, d in search_space.items() if not d.single()}
+        if not varying:
+            return {}
+        with self._lock, isolated():
+            cache = self._state(study)
+            records = records_of(_finished(study), study.directions)
+            configurations = records.configurations
+            space = SearchSpace.of(
+                varying, [c for c in configurations if varying.keys() & c.keys()]
+            )
+            weights = self._weights(study, trial)
+            prior = self._prior(study, cache, weights, space, {n for c in configurations for n in c})
+            layout = tuple((p.name, p.distribution, p.activity) for p in space.parameters)
+            policy = self._policy(cache, (weights, layout), space, prior)
+            params = self._propose(study, trial, cache, policy, space, weights)
+            # To Optuna a value of a parameter that is not asked for is of no consequence.
+            cache.asked[trial_id(trial)] = dict(params)
+        return params
+
+    def sample_independent(
+        self,
+        study: Study,
+        trial: FrozenTrial,
+        param_name: str,
+        param_distribution: BaseDistribution,
+    ) -> Any:
+        """Draw one parameter that this study has not shown yet.
+
+        One joint configuration a trial is drawn from the prior studies' model, given what the trial
+        already has, and handed out parameter by parameter, each fitted to the distribution asked for.
+        """
+        with self._lock:
+            cache = self._state(study)
+            asked = cache.asked.setdefault(trial_id(trial), {})
+            value = self._planned(study, trial, cache, param_name, param_distribution)
+            if value is _NOTHING:
+                value = self._uninformed(study, trial, param_name, param_distribution)
+            asked[param_name] = value
+        return value
+
+    def _uninformed(
+        self, study: Study, trial: FrozenTrial, name: str, distribution: BaseDistribution
+    ) -> Any:
+        if self._centre_first and trial.number == 0:
+            # Ranges are usually put around a guess, and choices begin with the usual one.
+            space = SearchSpace.of({name: distribution})
+            return space.decode(space.encode([{}]))[0][name]
+        return self._independent_sampler.sample_independent(study, trial, name, distribution)
+
+    def _planned(
+        self,
+        study: Study,
+        trial: FrozenTrial,
+        cache: _StudyState,
+        name: str,
+        distribution: BaseDistribution,
+    ) -> Any:
+        """A value from the plan of the trial, or ``_NOTHING`` where the priors have none to offer."""
+        if not self._sources or self._method == "gp":
+            return _NOTHING
+        with isolated():
+            pool = self._pool(study, cache)
+            if name not in pool.space.distributions:
+                return _NOTHING
+            plan = cache.plans.get(trial_id(trial))
+            if plan is None or _contradicts(plan, trial.params):
+                plan = self._make_plan(study, trial, cache)
+            if name not in plan:
+                return _NOTHING
+            value = fit_value(distribution, plan[name])
+            if value is not _NOTHING:
+                plan[name] = value
+            cache.plans[trial_id(trial)] = plan
+            return value
+
+    def _make_plan(self, study: Study, trial: FrozenTrial, cache: _StudyState) -> dict[str, Any]:
+        """A configuration of the prior studies' common space, given what the trial already has."""
+        weights = self._weights(study, trial)
+        model = self._model(study, cache, weights, frozenset())
+        prior = Prior(model, _same, model.best)
+        space = model.space.pin(trial.params)
+        policy = self._policy(cache, (weights, "plan"), space, prior)
+        plan = self._propose(study, trial, cache, policy, space, weights)
+        return {**plan, **trial.params}
+
+    def _propose(
+        self,
+        study: Study,
+        trial: FrozenTrial,
+        cache: _StudyState,
+        policy: Policy,
+        space: SearchSpace,
+        weights: tuple[float, ...],
+    ) -> dict[str, Any]:
+        """Ask a policy for a configuration of ``space``."""
+        import torch
+
+        from optuna_metasampler.task import Task, scalarize
+
+        records = records_of(_finished(study), study.directions)
+        known = [i for i, c in enumerate(records.configurations) if space.distributions.keys() & c.keys()]
+        history = Task.of(
+            space,
+            [records.configurations[i] for i in known],
+            scalarize(
+                torch.from_numpy(records.outcomes[known]), torch.tensor(weights, dtype=torch.float64)
+            ),
+            pending=self._pending(study, trial, cache, space),
+            tried=[c for c in records.failed if space.distributions.keys() <= c.keys()],
+            name=study.study_name,
+        )
+        generator = torch.Generator(device="cpu").manual_seed(self._draw_seed())
+        x = policy.propose(history, generator)
+        return space.decode(x.numpy()[None])[0]
+
+    def _pending(
+        self, study: Study, trial: FrozenTrial, cache: _StudyState, space: SearchSpace
+    ) -> list[dict[str, Any]]:
+        """Configurations of the other running trials, as far as they are known."""
+        pending = []
+        for other in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+            if trial_id(other) != trial_id(trial):
+                # A trial's parameters reach the storage one by one; what was handed out is complete.
+                params = {**cache.asked.get(trial_id(other), {}), **other.params}
+                if space.distributions.keys() & params.keys():
+                    pending.append(params)
+        return pending
+
+    def _policy(
+        self, cache: _StudyState, key: object, space: SearchSpace, prior: Prior | None
+    ) -> Policy:
+        policy = cache.policies.get(key)
+        if policy is None:
+            policy = METHODS[self._method](space, prior, self._n_startup_trials)
+            cache.policies[key] = policy
+        return policy
+
+    def _prior(
+        self,
+        study: Study,
+        cache: _StudyState,
+        weights: tuple[float, ...],
+        space: SearchSpace,
+        shown: set[str],
+    ) -> Prior | None:
+        """Prior knowledge as seen from ``space``; ``None`` where there is none."""
+        if not self._sources or self._method == "gp":
+            return None
+        import torch
+
+        from optuna_metasampler.priors.align import Alignment, compatible
+
+        pool = self._pool(study, cache)
+        own = space.distributions
+        # What every trial of the priors has and this study's trials do not have is not part of this
+        # study; the models are trained to do without. What only some have may be yet to come.
+        lacking = frozenset(
+            p.name
+            for p in pool.space.parameters
+            if (p.activity is None and p.name not in shown)
+            or (p.name in own and not compatible(own[p.name], p.distribution))
+        )
+        if lacking >= pool.space.distributions.keys():
+            return None
+        model = self._model(study, cache, weights, lacking)
+        best = model.space.decode(model.best.numpy())
+        favourites = torch.from_numpy(space.project(space.encode(best)))
+        return Prior(model, Alignment.of(space, model.space), favourites)
+
+    def _model(
+        self,
+        study: Study,
+        cache: _StudyState,
+        weights: tuple[float, ...],
+        without: frozenset[str],
+    ) -> PriorModel:
+        import torch
+
+        from optuna_metasampler.surrogates.prior_mean import PriorModel
+
+        model = cache.models.get((weights, without))
+        if model is None:
+            tasks = self._pool(study, cache).tasks(weights, without)
+            generator = torch.Generator(device="cpu").manual_seed(self._draw_seed())
+            model = PriorModel.fit(tasks, generator)
+            cache.models[weights, without] = model
+            _logger.info("Learned from %d prior studies.", len(tasks))
+        return model
+
+    def _pool(self, study: Study, cache: _StudyState) -> Pool:
+        """The prior studies in their common space; read at the first use."""
+        if cache.pool is None:
+            from optuna_metasampler.priors.align import pool
+
+            if self._prior_studies is None:
+                self._prior_studies = [s for source in self._sources for s in source.read()]
+            others = [s for s in self._prior_studies if not _is_running_study(s, study)]
+            cache.pool = pool(others, study.directions, self._rename)
+            for name, reason in cache.pool.skipped.items():
+                warnings.warn(
+                    f"The prior study {name!r} is left out: {reason}. Take it out of `prior_studies` to "
+                    "silence this warning.",
+                    PriorWarning,
+                    stacklevel=2,
+                )
+        return cache.pool
+
+    def _weights(self, study: Study, trial: FrozenTrial) -> tuple[float, ...]:
+        """Weights of the objectives at this trial: those of a small lattice, in turn."""
+        lattice = simplex_lattice(len(study.directions))
+        # A step that shares no factor with the number of points visits all of them, far ones first.
+        return lattice[(trial.number * _LATTICE_STRIDE) % len(lattice)]
+
+    def _state(self, study: Study) -> _StudyState:
+        # Ids are unique inside a storage only; names tell studies of two storages apart.
+        return self._states.setdefault((study.study_name, study_id(study)), _StudyState())
+
+    def _draw_seed(self) -> int:
+        return int(self._rng.rng.randint(2**31 - 1))
+
+
+class _Nothing:
+    """No value; ``None`` may be a choice."""
+
+
+_NOTHING = _Nothing()
+_LATTICE_STRIDE = 7
+
+
+def _same(x: Any) -> Any:
+    """The map of the common space to itself."""
+    return x
+
+
+def _finished(study: Study) -> list[FrozenTrial]:
+    states = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
+    return study.get_trials(deepcopy=False, states=states)
+
+
+def _same_kind(a: BaseDistribution, b: BaseDistribution) -> bool:
+    """Whether Optuna takes a value of ``a`` where the objective asks for ``b``, range apart."""
+    if isinstance(a, CategoricalDistribution) or isinstance(b, CategoricalDistribution):
+        return a == b
+    assert isinstance(a, (FloatDistribution, IntDistribution))
+    assert isinstance(b, (FloatDistribution, IntDistribution))
+    return type(a) is type(b) and a.log == b.log
+
+
+def fit_value(distribution: BaseDistribution, value: Any) -> Any:
+    """The value of ``distribution`` nearest to ``value``, or a sentinel where they do not compare.
+
+    Numbers are clipped to the range and rounded to the grid; a choice has to be there, type included.
+    """
+    if isinstance(distribution, CategoricalDistribution):
+        if choice_key(value) not in {choice_key(c) for c in distribution.choices}:
+            return _NOTHING
+    elif isinstance(value, bool) or not isinstance(value, (int, float)):
+        return _NOTHING
+    space = SearchSpace.of({"value": distribution})
+    return space.decode(space.encode([{"value": value}]))[0]["value"]
+
+
+def _contradicts(plan: Mapping[str, Any], params: Mapping[str, Any]) -> bool:
+    """Whether a trial has gone another way than its plan."""
+    return any(
+        name not in plan or choice_key(plan[name]) != choice_key(value)
+        for name, value in params.items()
+    )
+
+
+def _is_running_study(prior: PriorStudy, study: Study) -> bool:
+    """Whether a prior study is the running one, or an earlier state of it, in whatever storage."""
+    if prior.name != study.study_name:
+        return False
+    starts = {t.datetime_start for t in study.get_trials(deepcopy=False) if t.datetime_start}
+    return not prior.trials or any(t.datetime_start in starts for t in prior.trials)
+
+
+def simplex_lattice(m: int) -> list[tuple[float, ...]]:
+    """Weights of ``m`` objectives, evenly spread, none of them zero; one weight of 1 for ``m == 1``.
+
+    Das & Dennis 1998, SIAM J. Optim. 8(3), moved inwards so that no objective is forgotten.
+    """
+    if m == 1:
+        return [(1.0,)]
+    steps = {2: 4, 3: 3}.get(m, 2)
+    points = []
+    for bars in itertools.combinations(range(steps + m - 1), m - 1):
+        edges = (-1, *bars, steps + m - 1)
+        parts = [b - a - 1 for a, b in itertools.pairwise(edges)]
+        points.append(tuple((part + 0.5) / (steps + 0.5 * m) for part in parts))
+    return points

@@ -1,0 +1,504 @@
+"""Search spaces: Optuna's distributions to points of the unit cube, and back.
+
+A configuration becomes one row of ``d`` encoded columns:
+
+* ``FloatDistribution`` and ``IntDistribution``: one column in ``[0, 1]``, on the log scale where
+  ``log=True``. A finite grid is encoded by the middle of its cells, so that rounding any number in
+  ``[0, 1]`` gives every grid value the same share.
+* ``CategoricalDistribution``: one column a choice, one-hot. A choice that the space does not know
+  (from an older study, say) is the zero vector.
+* A conditional parameter has one more column, its *activity*: 1 where the parameter takes part and 0
+  where it does not. An inactive or missing value is encoded as the neutral 0.5 (numbers) or the zero
+  vector (categories).
+
+Axis letters: ``n`` points, ``d`` encoded columns, ``p`` parameters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from functools import cached_property
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    FloatArray = NDArray[np.float64]
+
+# An encoded value outside the range (enqueued by the user, or from a study with a wider range) is kept
+# up to half a range away: far enough to be told from the edge, near enough not to dominate a kernel.
+_MARGIN = 0.5
+_NEUTRAL = 0.5
+
+
+def choice_key(value: object) -> tuple[type, object]:
+    """A key under which ``True``, ``1`` and ``1.0`` are three choices, and NaN equals itself."""
+    try:
+        hash(value)
+    except TypeError:
+        return type(value), repr(value)
+    return (type(value), value) if value == value else (type(value), "nan")  # noqa: PLR0124
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter and its place among the encoded columns.
+
+    Attributes:
+        name: The name in ``trial.suggest_*``.
+        distribution: Optuna's distribution.
+        start: First encoded column.
+        width: Number of encoded columns: 1 for numbers, one a choice for categories.
+        n_values: Number of grid values or choices; ``None`` for a continuum.
+        lower: Lower edge of the first cell, on the log scale where ``log``.
+        upper: Upper edge of the last cell, likewise.
+        log: Whether the column is on the log scale.
+        activity: The column that says whether a conditional parameter is active, else ``None``.
+    """
+
+    name: str
+    distribution: BaseDistribution
+    start: int
+    width: int
+    n_values: int | None
+    lower: float
+    upper: float
+    log: bool
+    activity: int | None
+
+    @property
+    def columns(self) -> slice:
+        """The encoded columns of the value, without the activity column."""
+        return slice(self.start, self.start + self.width)
+
+    @property
+    def categorical(self) -> bool:
+        """Whether the parameter is a choice."""
+        return isinstance(self.distribution, CategoricalDistribution)
+
+    @cached_property
+    def _index_of_choice(self) -> dict[tuple[type, object], int]:
+        assert isinstance(self.distribution, CategoricalDistribution)
+        index: dict[tuple[type, object], int] = {}
+        for i, choice in enumerate(self.distribution.choices):
+            index.setdefault(choice_key(choice), i)
+        return index
+
+    def encode(self, values: Sequence[object]) -> FloatArray:
+        """Encode raw values.
+
+        Args:
+            values: ``n`` raw values, ``_MISSING`` where the parameter takes no part.
+
+        Returns:
+            The columns of the values, shape ``(n, width)``.
+        """
+        if self.categorical:
+            x = np.zeros((len(values), self.width))
+            index = self._index_of_choice
+            where = [index.get(choice_key(v), -1) for v in values]
+            rows = np.asarray(where)
+            known = rows >= 0
+            x[np.flatnonzero(known), rows[known]] = 1.0
+            return x
+        raw = _as_floats(values)
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            if self.log:
+                raw = np.where(raw > 0, np.log(np.maximum(raw, 5e-324)), np.where(raw <= 0, -np.inf, raw))
+            # Halved, for a range such as [-1e308, 1e308] has no finite width.
+            u = (raw / 2 - self.lower / 2) / (self.upper / 2 - self.lower / 2)
+        u = np.clip(u, -_MARGIN, 1 + _MARGIN)
+        return np.where(np.isnan(u), _NEUTRAL, u)[:, None]
+
+    def decode(self, columns: FloatArray) -> Any:
+        """The raw value, a plain Python object, of one encoded value of shape ``(width,)``."""
+        distribution = self.distribution
+        if isinstance(distribution, CategoricalDistribution):
+            return distribution.choices[int(np.argmax(columns))]
+        u = min(max(float(columns[0]), 0.0), 1.0)
+        if isinstance(distribution, IntDistribution):
+            if self.log:
+                value = round(math.exp(self.lower + u * (self.upper - self.lower)))
+            else:
+                value = distribution.low + self._cell(u) * distribution.step
+            return min(max(value, distribution.low), distribution.high)
+        assert isinstance(distribution, FloatDistribution)
+        if distribution.step is not None:
+            # Decimal, as Optuna does: 0.1 * 3 has to be the 0.3 of the user's grid.
+            step = Decimal(str(distribution.step))
+            value_on_grid = float(Decimal(str(distribution.low)) + self._cell(u) * step)
+            return min(max(value_on_grid, distribution.low), distribution.high)
+        number = 2 * (self.lower / 2 + u * (self.upper / 2 - self.lower / 2))
+        if self.log:
+            number = math.exp(number)
+        return min(max(number, distribution.low), distribution.high)
+
+    def _cell(self, u: float) -> int:
+        assert self.n_values is not None
+        return min(int(u * self.n_values), self.n_values - 1)
+
+
+class _Missing:
+    """The value of a parameter that takes no part in a configuration (``None`` is a choice)."""
+
+
+_MISSING = _Missing()
+
+
+def _as_floats(values: Sequence[object]) -> FloatArray:
+    try:
+        return np.array([math.nan if v is _MISSING else v for v in values], dtype=np.float64)
+    except (TypeError, ValueError, OverflowError):
+        return np.array([_as_float(v) for v in values], dtype=np.float64)
+
+
+def _as_float(value: object) -> float:
+    """A number, or NaN for what is none: a prior may hold a word where this space has a number."""
+    if not isinstance(value, (int, float, np.number)):
+        return math.nan
+    try:
+        return float(value)
+    except OverflowError:
+        return math.copysign(math.inf, value)  # type: ignore[arg-type]
+
+
+def _layout(name: str, distribution: BaseDistribution, start: int, conditional: bool) -> Parameter:
+    if isinstance(distribution, CategoricalDistribution):
+        width = n_values = len(distribution.choices)
+        lower, upper, log = math.nan, math.nan, False
+        cells: int | None = n_values
+    elif isinstance(distribution, IntDistribution):
+        width, log = 1, distribution.log
+        low, high, step = distribution.low, distribution.high, distribution.step
+        cells = (high - low) // step + 1
+        lower, upper = low - step / 2, low - step / 2 + cells * step
+    elif isinstance(distribution, FloatDistribution):
+        width, log = 1, distribution.log
+        lower, upper, cells = distribution.low, distribution.high, None
+        if distribution.step is not None:
+            cells = round((distribution.high - distribution.low) / distribution.step) + 1
+            lower -= distribution.step / 2
+            upper = lower + cells * distribution.step
+    else:
+        raise TypeError(
+            f"The distribution of `{name}` must be a float, int or categorical distribution, but got "
+            f"{distribution!r}."
+        )
+    if log:
+        lower, upper = math.log(lower), math.log(upper)
+    if not lower < upper and width == 1:
+        # A single value: any width will do, the column is constant.
+        upper = lower + 1.0
+    activity = start + width if conditional else None
+    return Parameter(name, distribution, start, width, cells, lower, upper, log, activity)
+
+
+@dataclass(frozen=True)
+class ActivityRule:
+    """When a conditional parameter is active, as learned from trials.
+
+    Attributes:
+        parameter: The conditional parameter.
+        features: Encoded columns of the parameters that it may depend on.
+        tree: A fitted ``sklearn.tree.DecisionTreeClassifier`` from those columns to activity, or
+            ``None`` where there is nothing that it could depend on.
+    """
+
+    parameter: Parameter
+    features: tuple[int, ...]
+    tree: Any
+
+    def __call__(self, x: FloatArray) -> NDArray[np.bool_]:
+        """Whether the parameter is active at ``x`` of shape ``(n, d)``; returns shape ``(n,)``."""
+        if self.tree is None:
+            return np.ones(len(x), dtype=bool)
+        # `tree_` itself: the estimator's `predict` spends ten times longer on checking its input.
+        votes = self.tree.tree_.predict(np.ascontiguousarray(x[:, self.features], dtype=np.float32))
+        active = self.tree.classes_[np.argmax(votes.reshape(len(x), -1), axis=1)]
+        return np.asarray(active, dtype=bool)
+
+
+@dataclass(frozen=True)
+class SearchSpace:
+    """A set of parameters, their encoded columns, and what is known of their activity.
+
+    Build one with :meth:`of`. Instances are immutable.
+
+    Attributes:
+        parameters: The parameters, in the order of their columns.
+        rules: Activity of the conditional parameters, parents before children.
+        pinned: Values that every point of the space is made to have.
+    """
+
+    parameters: tuple[Parameter, ...]
+    rules: tuple[ActivityRule, ...] = ()
+    pinned: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls,
+        distributions: Mapping[str, BaseDistribution],
+        configurations: Sequence[Mapping[str, Any]] = (),
+        groups: Sequence[int] | None = None,
+    ) -> SearchSpace:
+        """Lay out a space, and learn from configurations which parameters are conditional.
+
+        A parameter is conditional where some configurations have it and others do not. What it
+        depends on is learned by a decision tree over the parameters that are present whenever it is
+        (and more often): in a define-by-run program its condition was decided by those.
+
+        Args:
+            distributions: Name to distribution.
+            configurations: Configurations that were evaluated, each a name-to-value mapping; none
+                means that no parameter is conditional.
+            groups: A label a configuration, one label a study. A parameter that a whole study lacks is
+                missing there, which says nothing about its condition. ``None`` means one study.
+
+        Returns:
+            The space; parameters are sorted by name, so the layout never depends on hashing.
+
+        Raises:
+            TypeError: If a distribution is of a kind that Optuna's samplers do not draw from.
+        """
+        names = sorted(distributions)
+        present = np.array([[name in c for name in names] for c in configurations], dtype=bool)
+        present = present.reshape(len(configurations), len(names))
+        labels = np.zeros(len(present), dtype=int) if groups is None else np.asarray(groups)
+        known = np.zeros_like(present)
+        for label in np.unique(labels):
+            rows = labels == label
+            known[rows] = present[rows].any(axis=0)
+        conditional = (known & ~present).any(axis=0)
+
+        parameters: list[Parameter] = []
+        start = 0
+        for name, is_conditional in zip(names, conditional, strict=True):
+            parameter = _layout(name, distributions[name], start, bool(is_conditional))
+            parameters.append(parameter)
+            start += parameter.width + int(is_conditional)
+        space = cls(tuple(parameters))
+        if not conditional.any():
+            return space
+        return replace(space, rules=_learn_activity(space, configurations, present, known))
+
+    @cached_property
+    def n_columns(self) -> int:
+        """Number of encoded columns, ``d``."""
+        return sum(p.width + (p.activity is not None) for p in self.parameters)
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The parameters' names, in the order of their columns."""
+        return tuple(p.name for p in self.parameters)
+
+    @cached_property
+    def distributions(self) -> dict[str, BaseDistribution]:
+        """Name to distribution."""
+        return {p.name: p.distribution for p in self.parameters}
+
+    @cached_property
+    def block_of_column(self) -> NDArray[np.int64]:
+        """The block of each column, shape ``(d,)``: a parameter's columns, or one activity column."""
+        blocks = np.empty(self.n_columns, dtype=np.int64)
+        block = 0
+        for p in self.parameters:
+            blocks[p.columns] = block
+            block += 1
+            if p.activity is not None:
+                blocks[p.activity] = block
+                block += 1
+        return blocks
+
+    @cached_property
+    def column_weight(self) -> FloatArray:
+        """Weight of each column in a squared distance, shape ``(d,)``.
+
+        One half for one-hot columns, so that two different choices are at distance 1, as far apart as
+        the two ends of a numeric range.
+        """
+        weight = np.ones(self.n_columns)
+        for p in self.parameters:
+            if p.categorical:
+                weight[p.columns] = 0.5
+        return weight
+
+    @cached_property
+    def free(self) -> tuple[Parameter, ...]:
+        """The parameters that are not pinned."""
+        return tuple(p for p in self.parameters if p.name not in self.pinned)
+
+    @cached_property
+    def n_points(self) -> float:
+        """Number of different configurations with every parameter active; ``inf`` for a continuum."""
+        return math.prod((math.inf if p.n_values is None else p.n_values) for p in self.free)
+
+    def pin(self, values: Mapping[str, Any]) -> SearchSpace:
+        """The same space with some parameters held at ``values``; unknown names are passed over."""
+        return replace(self, pinned={k: v for k, v in values.items() if k in self.distributions})
+
+    def encode(self, configurations: Sequence[Mapping[str, Any]]) -> FloatArray:
+        """Encode configurations; names that the space does not know are passed over.
+
+        Args:
+            configurations: ``n`` name-to-value mappings.
+
+        Returns:
+            Points of shape ``(n, d)``, in the unit cube but for values outside their range.
+        """
+        x = np.empty((len(configurations), self.n_columns))
+        for p in self.parameters:
+            values = [c.get(p.name, _MISSING) for c in configurations]
+            x[:, p.columns] = p.encode(values)
+            if p.activity is not None:
+                x[:, p.activity] = [v is not _MISSING for v in values]
+        return x
+
+    def decode(self, x: FloatArray) -> list[dict[str, Any]]:
+        """Decode points of shape ``(n, d)`` to configurations of the active parameters.
+
+        Values are plain Python objects, inside their range and on their grid.
+        """
+        return [
+            {
+                p.name: p.decode(row[p.columns])
+                for p in self.parameters
+                if p.activity is None or row[p.activity] > 0.5
+            }
+            for row in np.asarray(x, dtype=np.float64)
+        ]
+
+    def project(self, x: FloatArray) -> FloatArray:
+        """The nearest feasible points: on the grid, one-hot, pinned, inactive values neutral.
+
+        Args:
+            x: Any points, shape ``(n, d)``.
+
+        Returns:
+            Feasible points, shape ``(n, d)``. Projecting twice is projecting once.
+        """
+        out = np.array(x, dtype=np.float64)
+        columns, cells, log_ints = self._grid
+        u = np.clip(out[:, columns], 0.0, 1.0)
+        snapped = (np.minimum(np.floor(u * cells), cells - 1) + 0.5) / cells
+        out[:, columns] = np.where(cells > 0, snapped, u)
+        for p in log_ints:
+            span = p.upper - p.lower
+            value = np.rint(np.exp(p.lower + np.clip(x[:, p.start], 0.0, 1.0) * span))
+            assert isinstance(p.distribution, IntDistribution)
+            value = np.clip(value, p.distribution.low, p.distribution.high)
+            out[:, p.start] = (np.log(value) - p.lower) / span
+        for p in self.parameters:
+            if p.categorical:
+                best = np.argmax(out[:, p.columns], axis=1)
+                out[:, p.columns] = np.eye(p.width)[best]
+        return self._deactivate(self._hold(out))
+
+    def spread(self, u: FloatArray) -> FloatArray:
+        """Map uniform numbers of shape ``(n, p)``, one a parameter, to feasible points ``(n, d)``."""
+        x = np.zeros((len(u), self.n_columns))
+        for j, p in enumerate(self.parameters):
+            if p.categorical:
+                choice = np.minimum((u[:, j] * p.width).astype(int), p.width - 1)
+                x[np.arange(len(u)), p.start + choice] = 1.0
+            else:
+                x[:, p.start] = u[:, j]
+        return self.project(x)
+
+    def grid(self) -> FloatArray:
+        """Every configuration of a finite space, shape ``(m, d)``; pinned values are held.
+
+        Raises:
+            ValueError: If the space is not finite.
+        """
+        if not math.isfinite(self.n_points):
+            raise ValueError("`grid` needs a finite space, but a parameter of this one is continuous.")
+        axes = [np.arange(1 if p.name in self.pinned else p.n_values or 1) for p in self.parameters]
+        mesh = np.meshgrid(*axes, indexing="ij")
+        u = np.empty((math.prod(len(a) for a in axes), len(axes)))
+        for j, (p, cell) in enumerate(zip(self.parameters, mesh, strict=True)):
+            u[:, j] = (cell.ravel() + 0.5) / (p.n_values or 1)
+            if p.log and not p.categorical:
+                assert isinstance(p.distribution, IntDistribution)
+                value = p.distribution.low + cell.ravel()
+                u[:, j] = (np.log(value) - p.lower) / (p.upper - p.lower)
+        return np.unique(self.spread(u), axis=0)
+
+    @cached_property
+    def _grid(self) -> tuple[list[int], FloatArray, list[Parameter]]:
+        """Numeric columns, their number of cells (-1: none), and the integers on a log scale."""
+        numeric = [p for p in self.parameters if not p.categorical]
+        log_ints = [p for p in numeric if p.log and isinstance(p.distribution, IntDistribution)]
+        cells = [
+            -1.0 if p.n_values is None or p in log_ints else float(p.n_values) for p in numeric
+        ]
+        return [p.start for p in numeric], np.array(cells), log_ints
+
+    @cached_property
+    def _held(self) -> tuple[list[int], FloatArray]:
+        row = self.encode([self.pinned])[0]
+        columns = [c for p in self.parameters if p.name in self.pinned for c in range(p.start, p.start + p.width)]
+        return columns, row[columns]
+
+    def _hold(self, x: FloatArray) -> FloatArray:
+        """Write the pinned values into ``x`` in place."""
+        if self.pinned:
+            columns, values = self._held
+            x[:, columns] = values
+        return x
+
+    def _deactivate(self, x: FloatArray) -> FloatArray:
+        """Apply the activity rules to ``x`` in place, parents first."""
+        for rule in self.rules:
+            p = rule.parameter
+            assert p.activity is not None
+            active = np.ones(len(x), dtype=bool) if p.name in self.pinned else rule(x)
+            x[:, p.activity] = active
+            x[~active, p.columns] = 0.0 if p.categorical else _NEUTRAL
+        return x
+
+
+def _learn_activity(
+    space: SearchSpace,
+    configurations: Sequence[Mapping[str, Any]],
+    present: NDArray[np.bool_],
+    known: NDArray[np.bool_],
+) -> tuple[ActivityRule, ...]:
+    """One rule a conditional parameter; ``present`` and ``known`` have shape ``(n, p)``."""
+    from sklearn.tree import DecisionTreeClassifier
+
+    x = space.encode(configurations).astype(np.float32)
+    share = present.sum(axis=0) / np.maximum(known.sum(axis=0), 1)
+    rules = []
+    # A parent is present more often than its child, so this order has parents first.
+    for j in sorted(range(len(space.parameters)), key=lambda j: (-share[j], j)):
+        child = space.parameters[j]
+        if child.activity is None:
+            continue
+        rows = known[:, j]
+        features: list[int] = []
+        for k, parent in enumerate(space.parameters):
+            always_with_child = (present[rows, k] >= present[rows, j]).all()
+            more_often = present[rows, k].sum() > present[rows, j].sum()
+            if always_with_child and more_often:
+                features += range(parent.start, parent.start + parent.width)
+                if parent.activity is not None:
+                    features.append(parent.activity)
+        tree = None
+        if features:
+            # Depth 8: enough for conditions in real programs, too little to learn noise by heart.
+            tree = DecisionTreeClassifier(max_depth=8, random_state=0)
+            tree.fit(x[np.ix_(rows, features)], present[rows, j])
+        rules.append(ActivityRule(child, tuple(features), tree))
+    return tuple(rules)

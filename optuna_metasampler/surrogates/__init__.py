@@ -1,0 +1,1 @@
+"""Surrogates: a task in, the distribution of the outcome at any point out."""

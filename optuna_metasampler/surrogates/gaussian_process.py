@@ -1,0 +1,500 @@
+"""Exact Gaussian process with a Matern-5/2 kernel and a linear part, and the cold surrogate on it.
+
+The model of the warped outcomes ``z``::
+
+    z(x) = phi(x) w + f(x) + e      w_j ~ N(mean_weights_j, variances_j),  e ~ N(0, noise)
+    f ~ GP(0, outputscale * matern52(r)),   r^2 = sum_c weight_c (x_c - x'_c)^2 / lengthscale_b(c)^2
+
+``phi`` holds a constant and, where prior studies are at hand, what those predict. The weights ``w`` are
+integrated out, which adds ``phi diag(variances) phi^T`` to the covariance. The kernel's own parameters
+are set by maximum a posteriori: L-BFGS on the closed-form gradient of the marginal likelihood.
+
+Axis letters: ``n`` trials, ``q`` query points, ``d`` encoded columns, ``b`` blocks of columns that share
+a lengthscale, ``j`` features, ``g`` hypotheses (models of the same data, computed side by side).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.distributions import Normal
+
+from optuna_metasampler.space import SearchSpace
+from optuna_metasampler.surrogates.base import Predictor, Surrogate
+from optuna_metasampler.task import Task, half_rank_warp
+
+
+_SQRT5 = math.sqrt(5.0)
+_JITTER = 1e-8
+# Past this many trials the newest, the best and a spread of the others stand for all: the factorisation
+# is cubic. The hyperparameters, few as they are, are well determined by fewer.
+MAX_TRIALS = 500
+_MAX_TRIALS_TO_FIT = 200
+_LBFGS_ITERATIONS = 30
+
+
+@dataclass(frozen=True)
+class Metric:
+    """How far two encoded points are apart, up to the lengthscales.
+
+    Attributes:
+        block: The block of each column, shape ``(d,)``, int64.
+        weight: The weight of each column in the squared distance, shape ``(d,)``.
+    """
+
+    block: Tensor
+    weight: Tensor
+
+    @classmethod
+    def of(cls, space: SearchSpace) -> Metric:
+        """The metric of a search space: one lengthscale a parameter, and one an activity column."""
+        return cls(torch.from_numpy(space.block_of_column), torch.from_numpy(space.column_weight))
+
+    @cached_property
+    def n_blocks(self) -> int:
+        """Number of lengthscales, ``b``."""
+        return int(self.block.max()) + 1 if len(self.block) else 0
+
+    def scale(self, log_lengthscales: Tensor) -> Tensor:
+        """The factor of each column, shape ``(..., d)``, for log lengthscales ``(..., b)``."""
+        return self.weight.sqrt() * torch.exp(-log_lengthscales[..., self.block])
+
+
+@dataclass(frozen=True)
+class LinearPart:
+    """The prior of the weights of the features.
+
+    Attributes:
+        mean_weights: Their means, shape ``(j,)``.
+        variances: Their variances, shape ``(j,)``.
+        scaled: Which variances are multiplied by a factor that is learned, shape ``(j,)``, bool.
+    """
+
+    mean_weights: Tensor
+    variances: Tensor
+    scaled: Tensor
+
+    @classmethod
+    def constant(cls, n_features: int = 1) -> LinearPart:
+        """A constant of unit variance as the first feature; the others are switched off."""
+        variances = torch.zeros(n_features, dtype=torch.float64)
+        variances[0] = 1.0
+        return cls(torch.zeros_like(variances), variances, torch.zeros(n_features, dtype=torch.bool))
+
+    def total(self, log_factor: Tensor) -> Tensor:
+        """The variances with the learned factor, shape ``(j,)``."""
+        return torch.where(self.scaled, self.variances * log_factor.exp(), self.variances)
+
+
+@dataclass(frozen=True)
+class HyperPrior:
+    """Normal priors on the logarithms of the hyperparameters, and where they may go.
+
+    The order is that of the vector ``theta``: ``b`` lengthscales, outputscale, noise, linear factor.
+    """
+
+    mean: Tensor
+    std: Tensor
+    low: Tensor
+    high: Tensor
+
+    @classmethod
+    def default(cls, n_blocks: int) -> HyperPrior:
+        """Weak priors; lengthscales grow with the dimension (Hvarfner et al. 2024, arXiv:2402.02229)."""
+        lengthscale = math.log(0.5) + 0.25 * math.log(max(n_blocks, 1))
+        rows = [(lengthscale, 0.8, math.log(0.03), math.log(60.0))] * n_blocks
+        rows.append((0.0, 1.0, -5.0, 3.0))  # outputscale
+        rows.append((-4.0, 1.5, math.log(1e-5), 0.7))  # noise
+        rows.append((-1.5, 1.0, -8.0, 3.0))  # linear factor
+        mean, std, low, high = torch.tensor(rows, dtype=torch.float64, device="cpu").T.contiguous()
+        return cls(mean, std, low, high)
+
+
+def squared_distance(a: Tensor, b: Tensor) -> Tensor:
+    """Squared Euclidean distances between ``(..., q, d)`` and ``(..., n, d)``: ``(..., q, n)``."""
+    product = a @ b.transpose(-1, -2)
+    norms = (a * a).sum(-1, keepdim=True) + (b * b).sum(-1).unsqueeze(-2)
+    return torch.add(norms, product, alpha=-2.0).clamp_min(0.0)
+
+
+def matern52(r2: Tensor) -> Tensor:
+    """Matern kernel of smoothness 5/2 at squared distances ``r2``; 1 at zero."""
+    # The offset keeps the gradient of the root finite at distance zero.
+    s = (5.0 * r2 + 1e-20).sqrt()
+    return (1.0 + s + (5.0 / 3.0) * r2) * torch.exp(-s)
+
+
+def negative_log_posterior(
+    theta: Tensor, x: Tensor, z: Tensor, phi: Tensor, metric: Metric, linear: LinearPart, prior: HyperPrior
+) -> tuple[float, Tensor]:
+    """Negative log of marginal likelihood times hyper-prior, and its gradient, in closed form.
+
+    Rasmussen & Williams 2006, Eq. 5.9. Written out because autograd's bookkeeping costs more than the
+    algebra at the sizes of a study.
+
+    Args:
+        theta: Log hyperparameters, shape ``(b + 3,)``: lengthscales, outputscale, noise, linear factor.
+        x: Points, shape ``(n, d)``.
+        z: Outcomes, shape ``(n,)``.
+        phi: Features, shape ``(n, j)``.
+        metric: Distances.
+        linear: Prior of the features' weights.
+        prior: Prior of ``theta``.
+
+    Returns:
+        The value in nats, up to a constant, and the gradient of shape ``(b + 3,)``.
+    """
+    n, b = len(x), metric.n_blocks
+    outputscale, noise, factor = theta[b].exp(), theta[b + 1].exp(), theta[b + 2].exp()
+    xs = x * metric.scale(theta[:b])
+    s = (5.0 * squared_distance(xs, xs)).sqrt()
+    decay = torch.exp(-s)
+    smooth = outputscale * (1.0 + s + s * s / 3.0) * decay
+    grown = (phi[:, linear.scaled] * linear.variances[linear.scaled].sqrt()) * factor.sqrt()
+    steady = phi[:, ~linear.scaled] * linear.variances[~linear.scaled].sqrt()
+    linear_grown = grown @ grown.T
+    covariance = smooth + linear_grown + steady @ steady.T
+    covariance.diagonal().add_(noise + _JITTER)
+    residual = z - phi @ linear.mean_weights
+
+    chol = torch.linalg.cholesky(covariance)
+    inverse = torch.cholesky_inverse(chol)
+    alpha = inverse @ residual
+    pull = (theta - prior.mean) / prior.std
+    value = 0.5 * residual @ alpha + chol.diagonal().log().sum() + 0.5 * pull @ pull
+
+    a = inverse - torch.outer(alpha, alpha)  # twice the gradient with respect to the covariance
+    gradient = pull / prior.std
+    w = a * ((5.0 / 3.0) * outputscale * (1.0 + s) * decay)
+    # sum_ij w_ij (x_ic - x_jc)^2 = 2 (sum_i w_i. x_ic^2 - x_c^T w x_c), for every column at once.
+    per_column = w.sum(1) @ (xs * xs) - (xs * (w @ xs)).sum(0)
+    gradient[:b].index_add_(0, metric.block, per_column)
+    gradient[b] += 0.5 * (a * smooth).sum()
+    gradient[b + 1] += 0.5 * noise * a.diagonal().sum()
+    gradient[b + 2] += 0.5 * (a * linear_grown).sum()
+    assert n == len(z)
+    return float(value), gradient
+
+
+def fit_hyperparameters(
+    x: Tensor,
+    z: Tensor,
+    phi: Tensor,
+    metric: Metric,
+    linear: LinearPart,
+    prior: HyperPrior,
+    start: Tensor | None = None,
+) -> Tensor:
+    """Maximum a posteriori hyperparameters ``theta`` of shape ``(b + 3,)``.
+
+    Args:
+        x: Points, shape ``(n, d)``.
+        z: Outcomes, shape ``(n,)``.
+        phi: Features, shape ``(n, j)``.
+        metric: Distances.
+        linear: Prior of the features' weights.
+        prior: Prior of ``theta``.
+        start: Where to start; the prior's mean by default.
+
+    Returns:
+        The best ``theta`` that was seen; the start itself where there is no data.
+    """
+    from scipy.optimize import minimize
+
+    first = prior.mean if start is None else start
+    if len(x) == 0:
+        return first
+
+    def objective(theta: np.ndarray) -> tuple[float, np.ndarray]:
+        try:
+            value, gradient = negative_log_posterior(
+                torch.from_numpy(theta), x, z, phi, metric, linear, prior
+            )
+        except torch.linalg.LinAlgError:
+            # Not positive definite to machine precision: a wall for the line search to step back from.
+            return 1e25, np.zeros_like(theta)
+        return value, gradient.numpy()
+
+    with torch.no_grad():
+        result = minimize(
+            objective,
+            first.numpy(),
+            jac=True,
+            method="L-BFGS-B",
+            bounds=np.stack([prior.low.numpy(), prior.high.numpy()], axis=1),
+            options={"maxiter": _LBFGS_ITERATIONS, "ftol": 1e-5},
+        )
+    return torch.from_numpy(np.asarray(result.x)) if np.isfinite(result.fun) else first
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """Gaussian processes of ``g`` hypotheses conditioned on the same ``n`` trials.
+
+    Attributes:
+        x: Trials' points, shape ``(n, d)``.
+        phi: Trials' features, shape ``(n, j)``.
+        scale: Columns' factors, shape ``(g, 1, d)``.
+        outputscale: Shape ``(g, 1, 1)``.
+        noise: Shape ``(g,)``.
+        mean_weights: Shape ``(g, j, 1)``.
+        root_variances: Square roots of the weights' variances, shape ``(g, 1, j)``.
+        inverse_root: Inverse of the covariance's lower Cholesky factor, shape ``(g, n, n)``.
+        alpha: Inverse covariance times residuals, shape ``(g, n, 1)``.
+        residual: Outcomes less the prior mean, shape ``(g, n, 1)``.
+    """
+
+    x: Tensor
+    phi: Tensor
+    scale: Tensor
+    outputscale: Tensor
+    noise: Tensor
+    mean_weights: Tensor
+    root_variances: Tensor
+    inverse_root: Tensor
+    alpha: Tensor
+    residual: Tensor
+
+    @classmethod
+    def of(
+        cls,
+        x: Tensor,
+        z: Tensor,
+        phi: Tensor,
+        metric: Metric,
+        hypotheses: list[tuple[Tensor, LinearPart]],
+    ) -> Posterior:
+        """Condition each hypothesis ``(theta, linear part)`` on trials, from scratch."""
+        b = metric.n_blocks
+        thetas = torch.stack([theta for theta, _ in hypotheses])
+        variances = torch.stack([linear.total(theta[b + 2]) for theta, linear in hypotheses])
+        g, n = len(hypotheses), len(x)
+        empty = torch.zeros((g, 0, 1), dtype=torch.float64)
+        posterior = cls(
+            x=x[:0],
+            phi=phi[:0],
+            scale=metric.scale(thetas[:, :b]).unsqueeze(1),
+            outputscale=thetas[:, b].exp()[:, None, None],
+            noise=thetas[:, b + 1].exp() + _JITTER,
+            mean_weights=torch.stack([linear.mean_weights for _, linear in hypotheses]).unsqueeze(2),
+            root_variances=variances.sqrt().unsqueeze(1),
+            inverse_root=torch.zeros((g, 0, 0), dtype=torch.float64),
+            alpha=empty,
+            residual=empty,
+        )
+        return posterior.extend(x, phi).observe(z) if n else posterior
+
+    def covariance(self, xa: Tensor, phia: Tensor, xb: Tensor, phib: Tensor) -> Tensor:
+        """Prior covariance between ``(q, d)`` and ``(n, d)`` points: shape ``(g, q, n)``."""
+        r2 = squared_distance(xa * self.scale, xb * self.scale)
+        features = (phia * self.root_variances) @ (phib * self.root_variances).transpose(1, 2)
+        return features + self.outputscale * matern52(r2)
+
+    def extend(self, x: Tensor, phi: Tensor) -> Posterior:
+        """Append ``m`` trials that are believed to turn out as predicted.
+
+        Exact and quadratic in ``n``: only the new rows of the inverse Cholesky factor are computed. The
+        mean stays as it is, the variance shrinks; call :meth:`observe` once outcomes are known.
+        """
+        new = self.covariance(x, phi, x, phi)
+        new.diagonal(dim1=1, dim2=2).add_(self.noise[:, None])
+        cross = self.covariance(x, phi, self.x, self.phi) @ self.inverse_root.transpose(1, 2)
+        corner = torch.linalg.inv(_safe_cholesky(new - cross @ cross.transpose(1, 2)))
+        g, n, m = len(self.scale), len(self.x), len(x)
+        inverse_root = torch.zeros((g, n + m, n + m), dtype=torch.float64)
+        inverse_root[:, :n, :n] = self.inverse_root
+        inverse_root[:, n:, :n] = -corner @ (cross @ self.inverse_root)
+        inverse_root[:, n:, n:] = corner
+        padding = torch.zeros((g, m, 1), dtype=torch.float64)
+        return replace(
+            self,
+            x=torch.cat([self.x, x]),
+            phi=torch.cat([self.phi, phi]),
+            inverse_root=inverse_root,
+            alpha=torch.cat([self.alpha, padding], dim=1),
+            residual=torch.cat([self.residual, padding], dim=1),
+        )
+
+    def observe(self, z: Tensor) -> Posterior:
+        """The same trials with outcomes ``z`` of shape ``(n,)``."""
+        residual = z[:, None] - self.phi @ self.mean_weights
+        alpha = self.inverse_root.transpose(1, 2) @ (self.inverse_root @ residual)
+        return replace(self, alpha=alpha, residual=residual)
+
+    def predict(self, x: Tensor, phi: Tensor) -> Normal:
+        """Distribution of the noise-free outcome at ``(q, d)``; batch shape ``(g, q)``."""
+        k = self.covariance(x, phi, self.x, self.phi)
+        mean = (phi @ self.mean_weights + k @ self.alpha).squeeze(2)
+        explained = (k @ self.inverse_root.transpose(1, 2)).square().sum(2)
+        prior = self.outputscale[:, :, 0] + (phi * self.root_variances).square().sum(2)
+        return Normal(mean, (prior - explained).clamp_min(1e-10).sqrt(), validate_args=False)
+
+    def leave_one_out(self) -> Tensor:
+        """Log density of each outcome given all the others, in nats: shape ``(g, n)``.
+
+        Rasmussen & Williams 2006, Eqs. 5.10 to 5.12.
+        """
+        precision = self.inverse_root.square().sum(1)
+        deviation = self.alpha.squeeze(2) / precision
+        return 0.5 * (precision.log() - math.log(2 * math.pi) - deviation**2 * precision)
+
+
+def _safe_cholesky(matrix: Tensor) -> Tensor:
+    """Lower Cholesky factor of ``(g, m, m)``, with as much jitter as it takes."""
+    factor, failed = torch.linalg.cholesky_ex(matrix)
+    jitter = _JITTER
+    while bool(failed.any()):
+        jitter *= 10.0
+        eye = torch.eye(matrix.shape[-1], dtype=torch.float64)
+        factor, failed = torch.linalg.cholesky_ex(matrix + jitter * eye)
+    return factor
+
+
+def representative_rows(y: Tensor, limit: int) -> Tensor:
+    """Rows of at most ``limit`` trials that stand for all: the best, the newest, a spread of the rest.
+
+    Args:
+        y: Outcomes in the order in which they came in, shape ``(n,)``.
+        limit: How many rows to keep.
+
+    Returns:
+        Sorted row numbers, shape ``(min(n, limit),)``.
+    """
+    n = len(y)
+    if n <= limit:
+        return torch.arange(n)
+    keep = torch.zeros(n, dtype=torch.bool)
+    keep[torch.topk(y, limit * 2 // 5).indices] = True
+    keep[-(limit // 5) :] = True
+    rest = torch.nonzero(~keep).squeeze(1)
+    missing = limit - int(keep.sum())
+    keep[rest[torch.linspace(0, len(rest) - 1, missing).long()]] = True
+    return torch.nonzero(keep).squeeze(1)
+
+
+def refit_is_due(n: int, n_at_fit: int) -> bool:
+    """Whether hyperparameters fitted to ``n_at_fit`` trials are to be fitted again to ``n``.
+
+    Every trial while they are few; later each time the data has grown by a fifteenth.
+    """
+    return n != n_at_fit and (n <= 30 or n - n_at_fit >= math.ceil(n / 15))
+
+
+def condition_hypotheses(
+    task: Task,
+    phi: Tensor,
+    linear_parts: list[LinearPart],
+    previous: GaussianProcessPredictor | None,
+) -> tuple[Posterior, list[Tensor], int]:
+    """Fit where it is due, and condition each hypothesis on a task, re-using what ``previous`` holds.
+
+    Args:
+        task: The trials.
+        phi: Their features, shape ``(n, j)``.
+        linear_parts: One a hypothesis.
+        previous: What was computed for an earlier state of the task, or ``None``.
+
+    Returns:
+        The posterior of all hypotheses, their ``theta``, and the number of trials these were fitted to.
+    """
+    metric = Metric.of(task.space)
+    rows = representative_rows(task.y, MAX_TRIALS)
+    x, z, phi = task.x[rows], half_rank_warp(task.y)[rows], phi[rows]
+    n = len(task)
+    same = previous is not None and previous.fits(task.space, len(linear_parts))
+    if same and previous is not None and not refit_is_due(n, previous.n_at_fit):
+        known = previous.posterior
+        m = len(known.x)
+        if m <= len(x) and torch.equal(known.x, x[:m]) and torch.equal(known.phi, phi[:m]):
+            grown = known.extend(x[m:], phi[m:]) if m < len(x) else known
+            return grown.observe(z), previous.thetas, previous.n_at_fit
+        hypotheses = list(zip(previous.thetas, linear_parts, strict=True))
+        return Posterior.of(x, z, phi, metric, hypotheses), previous.thetas, previous.n_at_fit
+    prior = HyperPrior.default(metric.n_blocks)
+    few = representative_rows(task.y[rows], _MAX_TRIALS_TO_FIT)
+    starts = previous.thetas if same and previous is not None else [None] * len(linear_parts)
+    thetas = [
+        fit_hyperparameters(x[few], z[few], phi[few], metric, linear, prior, start)
+        for linear, start in zip(linear_parts, starts, strict=True)
+    ]
+    hypotheses = list(zip(thetas, linear_parts, strict=True))
+    return Posterior.of(x, z, phi, metric, hypotheses), thetas, n
+
+
+@dataclass(frozen=True)
+class GaussianProcessPredictor(Predictor):
+    """The cold Gaussian process after it has seen a task.
+
+    Attributes:
+        space: The space of the task.
+        posterior: Conditioned on the finished trials; one hypothesis.
+        believed: The same with pending trials appended; what predictions are made with.
+        thetas: Hyperparameters of each hypothesis.
+        n_at_fit: Number of trials that the hyperparameters were fitted to.
+        best: Best warped outcome, ``None`` without trials.
+    """
+
+    space: SearchSpace
+    posterior: Posterior
+    believed: Posterior
+    thetas: list[Tensor]
+    n_at_fit: int
+    best: float | None
+
+    def fits(self, space: SearchSpace, n_hypotheses: int) -> bool:
+        """Whether this predictor's hyperparameters mean the same in ``space``."""
+        return len(self.thetas) == n_hypotheses and (
+            self.space is space
+            or (
+                self.space.distributions == space.distributions
+                and [p.activity for p in self.space.parameters] == [p.activity for p in space.parameters]
+            )
+        )
+
+    @property
+    def incumbent(self) -> float | None:
+        """The best warped outcome so far."""
+        return self.best
+
+    def features(self, x: Tensor) -> Tensor:
+        """Features of points ``(q, d)``: a constant, shape ``(q, 1)``."""
+        return constant_feature(x)
+
+    def __call__(self, x: Tensor) -> Normal:
+        """Distribution of the warped outcome at ``x`` of shape ``(q, d)``."""
+        distribution = self.believed.predict(x, self.features(x))
+        return Normal(distribution.mean[0], distribution.stddev[0], validate_args=False)
+
+
+def constant_feature(x: Tensor) -> Tensor:
+    """A feature that is one everywhere, shape ``(q, 1)``."""
+    return torch.ones((len(x), 1), dtype=torch.float64)
+
+
+def believe(posterior: Posterior, x: Tensor, phi: Tensor) -> Posterior:
+    """Append pending points as if they turned out as predicted (kriging believer).
+
+    Ginsbourger, Le Riche & Carraro 2010, "Kriging is well-suited to parallelize optimization".
+    """
+    return posterior.extend(x, phi) if len(x) else posterior
+
+
+class GaussianProcess(Surrogate):
+    """The cold surrogate: a Gaussian process that knows the running study only."""
+
+    def condition(self, task: Task, previous: Predictor | None = None) -> GaussianProcessPredictor:
+        """Condition on a task; see :meth:`Surrogate.condition`."""
+        earlier = previous if isinstance(previous, GaussianProcessPredictor) else None
+        phi = constant_feature(task.x)
+        with torch.no_grad():
+            posterior, thetas, n_at_fit = condition_hypotheses(
+                task, phi, [LinearPart.constant()], earlier
+            )
+            believed = believe(posterior, task.pending, constant_feature(task.pending))
+            best = float(half_rank_warp(task.y).max()) if len(task) else None
+        return GaussianProcessPredictor(task.space, posterior, believed, thetas, n_at_fit, best)

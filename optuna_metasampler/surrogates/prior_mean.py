@@ -1,0 +1,314 @@
+"""What prior studies say about a configuration: a network across studies, a Gaussian process a study.
+
+Both are fitted once, in the common space of the prior studies, on normal quantiles of ranks, so that
+metrics of other units and scales never mix.
+
+Axis letters: ``k`` prior studies, ``n`` trials of a study, ``q`` query points, ``d`` encoded columns,
+``m`` members of the ensemble.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+import math
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad, silu, softplus
+
+from optuna_metasampler.space import SearchSpace
+from optuna_metasampler.surrogates.gaussian_process import (
+    HyperPrior,
+    LinearPart,
+    Metric,
+    Posterior,
+    constant_feature,
+    fit_hyperparameters,
+    matern52,
+    representative_rows,
+    squared_distance,
+)
+from optuna_metasampler.task import Task, rank_gaussianize, spearman
+
+
+_MAX_SOURCES = 30
+_MAX_SOURCE_TRIALS = 120
+
+
+@dataclass(frozen=True)
+class SourceProcesses:
+    """The posterior means of ``k`` Gaussian processes, one a prior study, computed side by side.
+
+    Attributes:
+        x: Scaled points, zero-padded to the longest study, shape ``(k, n, d)``.
+        scale: Columns' factors, shape ``(k, 1, d)``; zero where a study lacks the parameter.
+        alpha: Kernel weights of the points, zero at the padding, shape ``(k, n, 1)``.
+        offset: Constant part of each mean, shape ``(k,)``.
+    """
+
+    x: Tensor
+    scale: Tensor
+    alpha: Tensor
+    offset: Tensor
+
+    @classmethod
+    def fit(cls, tasks: list[Task]) -> SourceProcesses:
+        """Fit one Gaussian process to each task; all tasks share a space."""
+        metric = Metric.of(tasks[0].space)
+        parts = [_fit_source(task, metric) for task in tasks]
+        longest = max(len(x) for x, _, _, _ in parts)
+        return cls(
+            x=torch.stack([pad(x, (0, 0, 0, longest - len(x))) for x, _, _, _ in parts]),
+            scale=torch.stack([scale[None] for _, scale, _, _ in parts]),
+            alpha=torch.stack([pad(a, (0, longest - len(a)))[:, None] for _, _, a, _ in parts]),
+            offset=torch.stack([offset for _, _, _, offset in parts]),
+        )
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Predicted quantiles at points ``(q, d)`` of the common space: shape ``(q, k)``."""
+        k = matern52(squared_distance(x * self.scale, self.x))
+        return (k @ self.alpha).squeeze(2).T + self.offset
+
+
+def _fit_source(task: Task, metric: Metric) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Scaled points ``(n, d)``, columns' factors ``(d,)``, kernel weights ``(n,)`` and the offset."""
+    rows = representative_rows(task.y, _MAX_SOURCE_TRIALS)
+    z = rank_gaussianize(task.y)[rows]
+    # A column of a parameter that this study lacks says nothing, whatever the query's value is.
+    has = _columns(task.space, task.mask.any(dim=0))
+    x = task.x[rows] * has
+    prior, linear, phi = HyperPrior.default(metric.n_blocks), LinearPart.constant(), constant_feature(x)
+    with torch.no_grad():
+        theta = fit_hyperparameters(x, z, phi, metric, linear, prior)
+        posterior = Posterior.of(x, z, phi, metric, [(theta, linear)])
+    scale = posterior.scale[0, 0] * has
+    alpha = posterior.alpha[0, :, 0] * posterior.outputscale[0, 0, 0]
+    return x * scale, scale, alpha, posterior.alpha.sum()
+
+
+def _columns(space: SearchSpace, parameters: Tensor) -> Tensor:
+    """Spread one flag a parameter, shape ``(p,)``, over the encoded columns: shape ``(d,)``."""
+    flags = torch.zeros(space.n_columns, dtype=torch.float64)
+    for flag, p in zip(parameters.tolist(), space.parameters, strict=True):
+        flags[p.columns] = float(flag)
+        if p.activity is not None:
+            flags[p.activity] = float(flag)
+    return flags
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """How the ensemble is trained.
+
+    Attributes:
+        n_members: Networks in the ensemble.
+        width: Units in each of the two hidden layers.
+        n_steps: Steps of AdamW.
+        learning_rate: First step size; it falls to zero along a cosine.
+        weight_decay: Of AdamW.
+        n_studies: Studies a step sees, a member.
+        n_records: Trials it sees of each of them.
+        dropout: Share of the parameters that are hidden from the network at a step, so that it can do
+            without any of them.
+        rank_weight: Weight of the pairwise rank loss against the likelihood.
+    """
+
+    n_members: int = 5
+    width: int = 64
+    n_steps: int = 300
+    learning_rate: float = 5e-3
+    weight_decay: float = 1e-2
+    n_studies: int = 4
+    n_records: int = 16
+    dropout: float = 0.1
+    rank_weight: float = 0.5
+
+
+@dataclass(frozen=True)
+class PriorNetwork:
+    """An ensemble of small networks from configurations to outcomes, trained across studies.
+
+    Attributes:
+        weights: ``(m, d, w)``, ``(m, w, w)`` and ``(m, w, 2)``.
+        biases: ``(m, 1, w)``, ``(m, 1, w)`` and ``(m, 1, 2)``.
+    """
+
+    weights: tuple[Tensor, ...]
+    biases: tuple[Tensor, ...]
+
+    @classmethod
+    def fit(
+        cls, tasks: list[Task], generator: torch.Generator, config: NetworkConfig | None = None
+    ) -> PriorNetwork:
+        """Train on tasks of one space.
+
+        Every member sees its own bootstrap sample of the *studies*, not of the trials: what differs from
+        study to study is what the ensemble has to be unsure of. The loss is half Gaussian likelihood,
+        half a logistic loss on pairs of one study that weighs pairs with a good trial more
+        (after DRE, Khazi et al. 2023, arXiv:2303.15212).
+
+        Args:
+            tasks: Prior studies.
+            generator: Source of all randomness.
+            config: Sizes and rates.
+        """
+        config = config or NetworkConfig()
+        space = tasks[0].space
+        m, g, s = config.n_members, min(config.n_studies, len(tasks)), config.n_records
+        x = torch.cat([task.x for task in tasks]).float()
+        z = torch.cat([rank_gaussianize(task.y) for task in tasks]).float()
+        sizes = torch.tensor([len(task) for task in tasks])
+        first = torch.cumsum(sizes, 0) - sizes
+        bootstrap = torch.randint(len(tasks), (m, len(tasks)), generator=generator)
+        neutral = _neutral_point(space).float()
+        spread = torch.stack([_columns(space, row) for row in torch.eye(len(space.names))]).float()
+
+        shapes = [(space.n_columns, config.width), (config.width, config.width), (config.width, 2)]
+        weights = [_initial(m, i, o, generator) for i, o in shapes]
+        biases = [torch.zeros((m, 1, o), dtype=torch.float32).requires_grad_() for _, o in shapes]
+        optimizer = torch.optim.AdamW(
+            [{"params": weights, "weight_decay": config.weight_decay}, {"params": biases}],
+            lr=config.learning_rate,
+            weight_decay=0.0,
+        )
+        with torch.enable_grad():
+            for step in range(config.n_steps):
+                for group in optimizer.param_groups:
+                    fraction = step / config.n_steps
+                    group["lr"] = config.learning_rate * 0.5 * (1 + math.cos(math.pi * fraction))
+                slot = torch.randint(len(tasks), (m, g, 1), generator=generator)
+                study = torch.gather(bootstrap, 1, slot.reshape(m, g)).reshape(m, g, 1)
+                draw = torch.rand((m, g, s), generator=generator, dtype=torch.float32)
+                row = first[study] + (draw * sizes[study]).long()
+                inputs = x[row.reshape(m, g * s)]
+                coin = torch.rand(
+                    (m, g * s, len(space.names)), generator=generator, dtype=torch.float32
+                )
+                hide = (coin < config.dropout).float() @ spread
+                output = _forward(inputs + hide * (neutral - inputs), weights, biases)
+                loss = _loss(output, z[row], config.rank_weight)
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+        return cls(
+            tuple(w.detach().double() for w in weights), tuple(b.detach().double() for b in biases)
+        )
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Mean prediction at points ``(q, d)`` of the common space: quantiles, shape ``(q,)``."""
+        output = _forward(x.expand(len(self.weights[0]), *x.shape), self.weights, self.biases)
+        return output[..., 0].mean(0)
+
+
+def _initial(m: int, fan_in: int, fan_out: int, generator: torch.Generator) -> Tensor:
+    weights = torch.randn((m, fan_in, fan_out), generator=generator, dtype=torch.float32)
+    return (weights / math.sqrt(max(fan_in, 1))).requires_grad_()
+
+
+def _forward(x: Tensor, weights: tuple[Tensor, ...] | list[Tensor], biases: tuple[Tensor, ...] | list[Tensor]) -> Tensor:
+    """Members' outputs (mean, raw scale) at ``(m, q, d)``: shape ``(m, q, 2)``."""
+    for w, b in zip(weights[:-1], biases[:-1], strict=True):
+        x = silu(torch.baddbmm(b, x, w))
+    return torch.baddbmm(biases[-1], x, weights[-1])
+
+
+def _loss(output: Tensor, z: Tensor, rank_weight: float) -> Tensor:
+    """Loss of outputs ``(m, g * s, 2)`` against quantiles ``(m, g, s)``, summed over members."""
+    mean = output[..., 0].reshape(z.shape)
+    scale = softplus(output[..., 1].reshape(z.shape)) + 0.05
+    likelihood = (0.5 * ((z - mean) / scale) ** 2 + scale.log()).mean(dim=(1, 2))
+    gap = mean.unsqueeze(3) - mean.unsqueeze(2)
+    better = (z.unsqueeze(3) > z.unsqueeze(2)).float()
+    weight = better * torch.special.ndtr(z).square().unsqueeze(3)
+    total = weight.sum(dim=(1, 2, 3)).clamp_min(1e-6)
+    rank = (weight * softplus(-gap)).sum(dim=(1, 2, 3)) / total
+    return ((1 - rank_weight) * likelihood + rank_weight * rank).sum()
+
+
+def _neutral_point(space: SearchSpace) -> Tensor:
+    """The encoding of a configuration in which everything is missing, shape ``(d,)``."""
+    return torch.from_numpy(space.encode([{}])[0])
+
+
+@dataclass(frozen=True)
+class PriorModel:
+    """Everything learned from the prior studies, in their common space.
+
+    Attributes:
+        space: The common space.
+        names: The studies with a process of their own, ``k`` of them.
+        n_trials: Their numbers of trials.
+        sources: Their processes.
+        network: The network across all studies; ``None`` with a single study.
+        share: Weight of each process in their average, shape ``(k,)``, sum 1.
+        agreement: Mean rank correlation of the other studies' average with each study, in ``[0, 1]``;
+            0.5 for a single study, where it is unknown.
+        best: Best configurations of the studies, encoded, shape ``(k, d)``.
+    """
+
+    space: SearchSpace
+    names: tuple[str, ...]
+    n_trials: tuple[int, ...]
+    sources: SourceProcesses
+    network: PriorNetwork | None
+    share: Tensor
+    agreement: float
+    best: Tensor
+
+    @classmethod
+    def fit(cls, tasks: list[Task], generator: torch.Generator) -> PriorModel:
+        """Learn from prior studies.
+
+        Args:
+            tasks: Prior studies in one common space, each with at least two different outcomes.
+            generator: Source of all randomness.
+
+        Raises:
+            ValueError: If there is no task.
+        """
+        if not tasks:
+            raise ValueError("`tasks` must hold at least one prior study, but got none.")
+        largest = sorted(range(len(tasks)), key=lambda i: (-len(tasks[i]), i))[:_MAX_SOURCES]
+        chosen = [tasks[i] for i in sorted(largest)]
+        sources = SourceProcesses.fit(chosen)
+        correlation = _agreement(sources, chosen)
+        if len(chosen) < 3:
+            # Two studies that disagree do not say which of them is right.
+            share = torch.ones(len(chosen), dtype=torch.float64)
+        else:
+            share = correlation.clamp_min(0.0) + 0.01
+        agreement = float(correlation.clamp_min(0.0).mean()) if len(chosen) > 1 else 0.5
+        return cls(
+            space=tasks[0].space,
+            names=tuple(task.name for task in chosen),
+            n_trials=tuple(len(task) for task in chosen),
+            sources=sources,
+            network=PriorNetwork.fit(tasks, generator) if len(tasks) > 1 else None,
+            share=share / share.sum(),
+            agreement=agreement,
+            best=torch.stack([task.x[int(task.y.argmax())] for task in chosen]),
+        )
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Features at points ``(q, d)`` of the common space, shape ``(q, 1 + k)``.
+
+        The first is the prior mean: the network's prediction from four studies on, the average of the
+        processes' for one, both in equal parts for two or three (networks need studies to learn from).
+        The others are the processes' predictions.
+        """
+        each = self.sources(x)
+        mean = each @ self.share
+        if self.network is not None:
+            network = self.network(x)
+            mean = network if len(self.names) >= 4 else (mean + network) / 2
+        return torch.cat([mean[:, None], each], dim=1)
+
+
+def _agreement(sources: SourceProcesses, tasks: list[Task]) -> Tensor:
+    """Spearman correlation of the mean of the *other* processes with each study, shape ``(k,)``."""
+    correlations = []
+    for i, task in enumerate(tasks):
+        others = [j for j in range(len(tasks)) if j != i]
+        rho = spearman(sources(task.x)[:, others].mean(1), task.y) if others else 0.0
+        correlations.append(0.0 if math.isnan(rho) else rho)
+    return torch.tensor(correlations, dtype=torch.float64)

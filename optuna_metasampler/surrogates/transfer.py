@@ -1,0 +1,142 @@
+"""The transfer Gaussian process: prior studies as a mean and as features, and a twin without them.
+
+Two hypotheses of the running study stand side by side. The *transfer* hypothesis::
+
+    z(x) = c + a m(x) + sum_k w_k s_k(x) + f(x) + e,      a ~ N(1, 0.5^2),  w_k ~ N(0, b^2 / K)
+
+with ``m`` the prior mean and ``s_k`` the prediction of prior study ``k`` (as in the additive models of
+Tighineanu et al. 2022, arXiv:2111.05040, but with weights that are integrated out). The *twin* has no
+such terms. How well each predicts the running study's own trials, one left out at a time, decides how
+much say the prior studies have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+import math
+
+import torch
+from torch import Tensor
+from torch.distributions import Categorical, MixtureSameFamily, Normal
+
+from optuna_metasampler.surrogates.base import Predictor, Surrogate
+from optuna_metasampler.surrogates.gaussian_process import (
+    GaussianProcessPredictor,
+    LinearPart,
+    Posterior,
+    believe,
+    condition_hypotheses,
+    constant_feature,
+)
+from optuna_metasampler.surrogates.prior_mean import PriorModel
+from optuna_metasampler.task import Task, half_rank_warp, spearman
+
+
+_MIN_TRIALS_TO_DISMISS = 5
+
+
+@dataclass(frozen=True)
+class TransferPredictor(GaussianProcessPredictor):
+    """The transfer Gaussian process after it has seen a task; hypotheses: transfer, twin.
+
+    Attributes:
+        surrogate: Where the features come from.
+        log_odds: Log odds of the transfer hypothesis against the twin, in nats; ``-inf`` once the prior
+            studies are dismissed.
+    """
+
+    surrogate: TransferGaussianProcess
+    log_odds: float
+
+    def features(self, x: Tensor) -> Tensor:
+        """Features of points ``(q, d)``: a constant, the prior mean, the sources: ``(q, 2 + k)``."""
+        return self.surrogate.features(x)
+
+    @property
+    def evidence(self) -> float:
+        """Probability of the transfer hypothesis."""
+        return float(torch.sigmoid(torch.tensor(self.log_odds, dtype=torch.float64)))
+
+    def __call__(self, x: Tensor) -> MixtureSameFamily:
+        """Distribution of the warped outcome at ``x`` of shape ``(q, d)``."""
+        each = self.believed.predict(x, self.features(x))
+        odds = torch.tensor([self.log_odds, 0.0], dtype=torch.float64).clamp(min=-700.0, max=700.0)
+        return MixtureSameFamily(
+            Categorical(logits=odds.expand(len(x), 2), validate_args=False),
+            Normal(each.mean.T, each.stddev.T, validate_args=False),
+            validate_args=False,
+        )
+
+    def source_weights(self) -> Tensor:
+        """Posterior mean weight of each prior study in the prediction, shape ``(k,)``, at least zero."""
+        p = self.posterior
+        gain = (p.root_variances[0] ** 2).T * (p.phi.T @ p.alpha[0])
+        weights = (p.mean_weights[0] + gain).squeeze(1)
+        share = self.surrogate.model.share
+        return (weights[1] * share + weights[2:]).clamp_min(0.0) * self.evidence
+
+
+class TransferGaussianProcess(Surrogate):
+    """The default surrogate where prior studies are at hand.
+
+    Args:
+        model: What was learned from the prior studies.
+        to_prior: Maps points ``(q, d)`` of the running study's space to the common space of the prior
+            studies, differentiably.
+    """
+
+    def __init__(self, model: PriorModel, to_prior: Callable[[Tensor], Tensor]) -> None:
+        self.model = model
+        self.to_prior = to_prior
+
+    def features(self, x: Tensor) -> Tensor:
+        """A constant, the prior mean and the sources' predictions at ``(q, d)``: ``(q, 2 + k)``."""
+        return torch.cat([constant_feature(x), self.model(self.to_prior(x))], dim=1)
+
+    def condition(self, task: Task, previous: Predictor | None = None) -> TransferPredictor:
+        """Condition on a task; see :meth:`Surrogate.condition`."""
+        earlier = previous if isinstance(previous, TransferPredictor) else None
+        if earlier is not None and earlier.surrogate is not self:
+            earlier = None
+        with torch.no_grad():
+            phi = self.features(task.x)
+            posterior, thetas, n_at_fit = condition_hypotheses(
+                task, phi, self._linear_parts(), earlier
+            )
+            log_odds = self._log_odds(task, phi[:, 1], posterior)
+            pending = self.features(task.pending)
+            believed = believe(posterior, task.pending, pending)
+            best: float | None = None
+            if len(task):
+                best = float(half_rank_warp(task.y).max())
+            elif len(pending):
+                # Nothing has come back yet: improve on what the pending points are believed to reach.
+                best = float(pending[:, 1].max())
+        return TransferPredictor(
+            task.space, posterior, believed, thetas, n_at_fit, best, self, log_odds
+        )
+
+    def _linear_parts(self) -> list[LinearPart]:
+        k = len(self.model.names)
+        mean = torch.zeros(2 + k, dtype=torch.float64)
+        mean[1] = 1.0
+        variances = torch.full((2 + k,), 1.0 / k, dtype=torch.float64)
+        variances[0], variances[1] = 1.0, 0.25
+        scaled = torch.ones(2 + k, dtype=torch.bool)
+        scaled[:2] = False
+        return [LinearPart(mean, variances, scaled), LinearPart.constant(2 + k)]
+
+    def _log_odds(self, task: Task, prior_mean: Tensor, posterior: Posterior) -> float:
+        """Log odds of the transfer hypothesis, from the evidence and from the priors' agreement."""
+        n, trust = len(task), self.model.agreement
+        bonus = 2.0 * trust * max(1.0 - n / 40, 0.0)
+        if n < 2:
+            return bonus
+        rho = spearman(prior_mean, task.y)
+        # Three imagined trials that agree as far as the priors agree among themselves.
+        shrunk = ((0.0 if math.isnan(rho) else rho) * n + 3 * trust) / (n + 3)
+        if n >= _MIN_TRIALS_TO_DISMISS and shrunk < -0.1:
+            return -math.inf
+        evidence = posterior.leave_one_out().sum(dim=1)
+        return bonus + float(evidence[0] - evidence[1])

@@ -1,0 +1,176 @@
+"""Tasks: the trials of one study as tensors, and the scales on which their outcomes are compared.
+
+A prior study and the study now running are the same thing, a :class:`Task`.
+
+Axis letters: ``n`` trials, ``d`` encoded columns, ``p`` parameters, ``m`` objectives.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from optuna_metasampler.space import SearchSpace
+
+
+@dataclass(frozen=True)
+class Task:
+    """The trials of one study.
+
+    Attributes:
+        space: The space of the points.
+        x: Encoded configurations, shape ``(n, d)``, float64.
+        y: Raw outcomes, shape ``(n,)``, float64; **larger is better**; may be infinite, never NaN.
+        mask: Which parameters each trial had, shape ``(n, p)``, bool.
+        pending: Configurations that are being evaluated now, shape ``(q, d)``.
+        tried: Configurations without an outcome (failed trials) that are not worth another try,
+            shape ``(f, d)``.
+        name: Name of the study.
+    """
+
+    space: SearchSpace
+    x: Tensor
+    y: Tensor
+    mask: Tensor
+    pending: Tensor
+    tried: Tensor
+    name: str = ""
+
+    @classmethod
+    def of(
+        cls,
+        space: SearchSpace,
+        configurations: list[dict[str, object]],
+        y: Tensor,
+        pending: list[dict[str, object]] | None = None,
+        tried: list[dict[str, object]] | None = None,
+        name: str = "",
+    ) -> Task:
+        """Encode configurations, one a trial, into a task.
+
+        Raises:
+            ValueError: If the numbers of configurations and outcomes differ, or an outcome is NaN.
+        """
+        y = torch.as_tensor(y, dtype=torch.float64, device="cpu")
+        if y.shape != (len(configurations),):
+            raise ValueError(
+                f"`y` must have shape ({len(configurations)},), one outcome a configuration, but got "
+                f"{tuple(y.shape)}."
+            )
+        if bool(torch.isnan(y).any()):
+            raise ValueError("`y` must not hold NaN. Leave trials without a value out of the task.")
+        mask = np.array([[n in c for n in space.names] for c in configurations], dtype=bool)
+        return cls(
+            space=space,
+            x=torch.from_numpy(space.encode(configurations)),
+            y=y,
+            mask=torch.from_numpy(mask.reshape(len(configurations), len(space.names))),
+            pending=torch.from_numpy(space.encode(pending or [])),
+            tried=torch.from_numpy(space.encode(tried or [])),
+            name=name,
+        )
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+
+def _ranks(y: Tensor) -> Tensor:
+    """Ranks from 1, ties averaged, shape ``(n,)``."""
+    _, inverse, counts = torch.unique(y, return_inverse=True, return_counts=True)
+    last = torch.cumsum(counts, 0).to(torch.float64)
+    average = last - (counts - 1) / 2
+    return average[inverse]
+
+
+def rank_gaussianize(y: Tensor) -> Tensor:
+    """Normal quantiles of the ranks: the outcome scale of prior studies.
+
+    Free of the metric's unit, so studies with other metrics or scales can be compared.
+
+    Args:
+        y: Outcomes, shape ``(n,)``; infinite values have a rank too.
+
+    Returns:
+        ``Phi^-1((rank - 0.5) / n)`` with ties averaged, shape ``(n,)``.
+    """
+    if len(y) == 0:
+        return y
+    return torch.special.ndtri((_ranks(y) - 0.5) / len(y))
+
+
+def half_rank_warp(y: Tensor) -> Tensor:
+    """The outcome scale of the running study: exact where it matters, robust where it does not.
+
+    The better half stays linear, in units of its own spread about the median, so that the distance
+    between good configurations is kept. The worse half is squashed to normal quantiles, so that a
+    configuration that diverged to 1e18 weighs no more than the worst of a normal sample. After the
+    half-rank warping of Google Vizier (Song et al., 2024, arXiv:2408.11527, section 4.1).
+
+    Args:
+        y: Outcomes, shape ``(n,)``, larger is better; infinite values are clipped to the finite ones.
+
+    Returns:
+        Warped outcomes, shape ``(n,)``, finite, of about unit scale; zeros where all are equal.
+    """
+    if len(y) == 0:
+        return y
+    y = _clip_infinite(y)
+    # Scaled first, so that outcomes near the largest float do not overflow when squared.
+    y = y / y.abs().max().clamp_min(torch.finfo(torch.float64).tiny)
+    n = len(y)
+    ordered = torch.sort(y).values
+    median = (ordered[(n - 1) // 2] + ordered[n // 2]) / 2
+    gap = y - median
+    better = gap > 0
+    if not bool(better.any()):
+        worse_only = rank_gaussianize(y)
+        return worse_only - worse_only.max() if bool((gap < 0).any()) else torch.zeros_like(y)
+    spread = (gap[better] ** 2).mean().sqrt()
+    quantile = torch.special.ndtri(((_ranks(y) - 0.5) / n).clamp(max=0.5))
+    return torch.where(better, gap / spread, quantile)
+
+
+def _clip_infinite(y: Tensor) -> Tensor:
+    finite = y[torch.isfinite(y)]
+    if len(finite) == 0:
+        # Nothing but infinities: their signs are all that is known.
+        return torch.sign(torch.nan_to_num(y, posinf=1.0, neginf=-1.0))
+    return y.clamp(min=float(finite.min()), max=float(finite.max()))
+
+
+def scalarize(outcomes: Tensor, weights: Tensor) -> Tensor:
+    """One outcome for several objectives: augmented Chebyshev over ranks.
+
+    Random weights, drawn anew for every suggestion, spread the suggestions along the Pareto front:
+    ParEGO (Knowles 2006, IEEE Trans. Evol. Comput. 10(1), Eq. 2), on ranks instead of min-max scaled
+    objectives because those are at the mercy of one diverged trial.
+
+    Args:
+        outcomes: Shape ``(n, m)``, larger is better.
+        weights: Shape ``(m,)``, non-negative, sum 1.
+
+    Returns:
+        Scalarised outcomes, shape ``(n,)``, larger is better; the column itself where ``m == 1``.
+    """
+    if outcomes.shape[1] == 1:
+        return outcomes[:, 0]
+    n = max(len(outcomes), 1)
+    loss = torch.stack([1 - (_ranks(column) - 0.5) / n for column in outcomes.T], dim=1)
+    weighted = loss * weights
+    return -(weighted.max(dim=1).values + 0.05 * weighted.sum(dim=1))
+
+
+def spearman(a: Tensor, b: Tensor) -> float:
+    """Spearman's rank correlation of two vectors of shape ``(n,)``; NaN where one is constant."""
+    if len(a) < 2:
+        return math.nan
+    ranks = torch.stack([_ranks(a), _ranks(b)])
+    ranks = ranks - ranks.mean(dim=1, keepdim=True)
+    norm = ranks.norm(dim=1)
+    if float(norm.min()) == 0.0:
+        return math.nan
+    return float((ranks[0] @ ranks[1]) / (norm[0] * norm[1]))
