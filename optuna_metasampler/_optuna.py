@@ -1,7 +1,7 @@
 """The few names of Optuna that have no public way to them, in one place.
 
-Everything else in the package uses Optuna's documented interface, so a new Optuna release that moves
-something private is mended here.
+Everything else in the package uses Optuna's documented interface, so a new Optuna release that
+moves something private is mended here.
 """
 
 from __future__ import annotations

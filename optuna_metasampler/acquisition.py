@@ -15,7 +15,8 @@ from torch.distributions import Distribution, MixtureSameFamily, Normal
 
 _LOG_SQRT_2PI = 0.5 * math.log(2 * math.pi)
 _SQRT_HALF_PI = math.sqrt(0.5 * math.pi)
-# Below this the bracket of `_log_h` loses its digits to cancellation; the limit is exact to 1e-9 there.
+# Below this the bracket of `_log_h` loses its digits to cancellation; the limit is exact to 1e-9
+# there.
 _FAR_LEFT = -1e4
 
 
@@ -23,7 +24,8 @@ def _log_h(u: Tensor) -> Tensor:
     """``log(phi(u) + u Phi(u))`` without underflow: Eq. 14 of Ament et al. 2023, arXiv:2310.20708.
 
     With the scaled complementary error function, ``phi(u) + u Phi(u)`` is ``phi(u)`` times
-    ``1 + sqrt(pi / 2) u erfcx(-u / sqrt(2))``, and the bracket tends to ``u**-2`` for ``u -> -inf``.
+    ``1 + sqrt(pi / 2) u erfcx(-u / sqrt(2))``, and the bracket tends to ``u**-2`` for ``u ->
+    -inf``.
     """
     right = u > -1.0
     far = u < _FAR_LEFT

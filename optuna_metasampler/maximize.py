@@ -1,7 +1,8 @@
 """Maximise a function over a search space: many candidates, then the best of them improved.
 
-Continuous columns follow the function's gradient with respect to the hyperparameters; grids and choices
-are improved by moves to their neighbours. The two alternate, for a good number depends on the choice.
+Continuous columns follow the function's gradient with respect to the hyperparameters; grids and
+choices are improved by moves to their neighbours. The two alternate, for a good number depends on
+the choice.
 
 Axis letters: ``n`` candidates, ``s`` starts, ``d`` encoded columns.
 """
@@ -10,18 +11,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.quasirandom import SobolEngine
 
 from optuna_metasampler.space import Parameter, SearchSpace
 
 
-Score = Callable[[Tensor], Tensor]
-"""A function of points ``(n, d)`` to maximise, of values ``(n,)``, differentiable in the points."""
+if TYPE_CHECKING:
+    from optuna_metasampler.space import FloatArray
 
-# A numeric parameter with more values than this is a continuum to the gradient, and is rounded after.
+Score = Callable[[Tensor], Tensor]
+"""What to maximise: points ``(n, d)`` to values ``(n,)``, differentiable in the points."""
+
+# A numeric parameter with more values than this is a continuum to the gradient, and is rounded
+# after.
 _COARSE = 8
 # A finite space of at most this many points is looked at whole.
 _ENUMERABLE = 2048
@@ -62,8 +69,8 @@ def maximize(
         space: Where; pinned parameters stay pinned.
         generator: Source of all randomness.
         good: Points to search around as well, shape ``(m, d)``; best first.
-        seen: Points that are not to be proposed again, shape ``(t, d)``. They are proposed all the same
-            once a finite space has nothing else left.
+        seen: Points that are not to be proposed again, shape ``(t, d)``. They are proposed all the
+            same once a finite space has nothing else left.
         config: Effort.
 
     Returns:
@@ -108,11 +115,11 @@ def maximize(
 
 
 def quasi_random(space: SearchSpace, n: int, generator: torch.Generator) -> Tensor:
-    """Scrambled Sobol points of the space, shape ``(n, d)``; plain random ones past Sobol's dimension."""
+    """Scrambled Sobol points of the space, or plain random ones past its dimension: ``(n, d)``."""
     p = len(space.parameters)
     seed = int(torch.randint(2**31, (1,), generator=generator))
     if 0 < p <= _MAX_SOBOL_DIMENSION:
-        engine = torch.quasirandom.SobolEngine(p, scramble=True, seed=seed)
+        engine = SobolEngine(p, scramble=True, seed=seed)  # type: ignore[no-untyped-call]
         u = engine.draw(n, dtype=torch.float64)
     else:
         u = torch.rand((n, p), generator=generator, dtype=torch.float64)
@@ -120,8 +127,12 @@ def quasi_random(space: SearchSpace, n: int, generator: torch.Generator) -> Tens
 
 
 def space_filling(space: SearchSpace, seen: Tensor, generator: torch.Generator) -> Tensor:
-    """The one of many quasi-random points that is farthest from all points seen, shape ``(d,)``."""
-    x = torch.from_numpy(space.grid()) if space.n_points <= _ENUMERABLE else quasi_random(space, 256, generator)
+    """The one of many quasi-random points that is farthest from all seen ones: ``(d,)``."""
+    x = (
+        torch.from_numpy(space.grid())
+        if space.n_points <= _ENUMERABLE
+        else quasi_random(space, 256, generator)
+    )
     if not len(seen):
         return x[int(torch.randint(len(x), (1,), generator=generator))]
     root = torch.from_numpy(space.column_weight).sqrt()
@@ -139,7 +150,8 @@ def candidates(
         return spread
     n = config.n_perturbed
     centre = good[torch.arange(n) % len(good)]
-    # What is inactive at the centre may become active: it gets a value of its own, not the neutral one.
+    # What is inactive at the centre may become active: it gets a value of its own, not the neutral
+    # one.
     fresh = spread[torch.randint(len(spread), (n,), generator=generator)]
     x = centre.clone()
     for p in space.parameters:
@@ -186,7 +198,7 @@ def climb(score: Score, space: SearchSpace, starts: Tensor, n_steps: int) -> Ten
         if p.activity is not None:
             active[:, j] = base[:, p.activity].numpy() > 0.5
 
-    def objective(flat: np.ndarray) -> tuple[float, np.ndarray]:
+    def objective(flat: FloatArray) -> tuple[float, FloatArray]:
         z = torch.from_numpy(flat.reshape(shape)).requires_grad_()
         with torch.enable_grad():
             x = base.index_copy(1, torch.tensor(columns), z)
@@ -215,8 +227,13 @@ def _is_smooth(p: Parameter) -> bool:
 
 
 def _moves(score: Score, space: SearchSpace, starts: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """All neighbours of the starts: every other choice, every other value of a coarse grid, one step of
-    a fine one. Returns the points ``(n, d)``, their scores ``(n,)`` and whose neighbours they are."""
+    """All neighbours of the starts.
+
+    These are every other choice, every other value of a coarse grid, one step of a fine one.
+
+    Returns:
+        The points ``(n, d)``, their scores ``(n,)`` and whose neighbours they are ``(n,)``.
+    """
     points, owners = [], []
     for p in space.free:
         if p.n_values is None or p.n_values < 2:
@@ -230,7 +247,9 @@ def _moves(score: Score, space: SearchSpace, starts: Tensor) -> tuple[Tensor, Te
         relative = not p.categorical and (p.n_values > _COARSE or p.log)
         block = starts.numpy().repeat(len(values), axis=0)
         tiled = np.tile(values, (len(starts), 1))
-        block[:, p.columns] = _step(p, block[:, p.start], tiled[:, 0])[:, None] if relative else tiled
+        block[:, p.columns] = (
+            _step(p, block[:, p.start], tiled[:, 0])[:, None] if relative else tiled
+        )
         points.append(block)
         owners.append(np.arange(len(starts)).repeat(len(values)))
     if not points:
@@ -240,17 +259,18 @@ def _moves(score: Score, space: SearchSpace, starts: Tensor) -> tuple[Tensor, Te
         return x, score(x), torch.from_numpy(np.concatenate(owners))
 
 
-def _step(p: Parameter, u: np.ndarray, direction: np.ndarray) -> np.ndarray:
+def _step(p: Parameter, u: FloatArray, direction: FloatArray) -> FloatArray:
     """Positions one grid value up or down from ``u``, shape ``(n,)``."""
     if not p.log:
         return u + direction
     span = p.upper - p.lower
     value = np.rint(np.exp(p.lower + u * span)) + np.sign(direction)
-    return (np.log(np.maximum(value, np.exp(p.lower) + 0.5)) - p.lower) / span
+    position: FloatArray = np.log(np.maximum(value, np.exp(p.lower) + 0.5)) - p.lower
+    return position / span
 
 
 def _best_unseen(x: Tensor, values: Tensor, seen: Tensor) -> Tensor:
-    """The point ``(d,)`` of the highest value that is not in ``seen``, or of the highest of all."""
+    """The point ``(d,)`` of the highest value not in ``seen``, or else of the highest of all."""
     values = torch.nan_to_num(values, nan=-torch.inf, posinf=torch.inf, neginf=-torch.inf)
     known = {row.tobytes() for row in _rounded(seen)}
     order = torch.argsort(values, descending=True, stable=True)
@@ -262,6 +282,7 @@ def _best_unseen(x: Tensor, values: Tensor, seen: Tensor) -> Tensor:
     return x[int(order[0])]
 
 
-def _rounded(x: Tensor) -> np.ndarray:
+def _rounded(x: Tensor) -> FloatArray:
     # Adding zero turns -0.0 into 0.0, which has other bytes.
-    return np.round(x.numpy(), 9) + 0.0
+    rounded: FloatArray = np.round(x.numpy(), 9) + 0.0
+    return rounded

@@ -24,8 +24,10 @@ class Prior:
 
     Attributes:
         model: What was learned from them.
-        to_prior: Maps points ``(q, d)`` of the running study to the common space of the prior studies.
-        favourites: The prior studies' best configurations in the running study's space, ``(k, d)``.
+        to_prior: Maps points ``(q, d)`` of the running study to the common space of the prior
+            studies.
+        favourites: The prior studies' best configurations in the running study's space, ``(k,
+            d)``.
     """
 
     model: PriorModel
@@ -38,7 +40,7 @@ Builder = Callable[["SearchSpace", "Prior | None", "int | None"], "Policy"]
 
 
 def _auto(space: SearchSpace, prior: Prior | None, n_startup_trials: int | None) -> Policy:
-    """The transfer Gaussian process where there are prior studies, the cold one where there are none."""
+    """The transfer Gaussian process with prior studies, the cold one without."""
     if prior is None:
         return _gaussian_process(space, prior, n_startup_trials)
     from optuna_metasampler.policies.acquisition import AcquisitionPolicy
@@ -57,7 +59,9 @@ def _gaussian_process(
     from optuna_metasampler.surrogates.gaussian_process import GaussianProcess
 
     del prior
-    startup = max(4, min(10, len(space.parameters))) if n_startup_trials is None else n_startup_trials
+    startup = (
+        max(4, min(10, len(space.parameters))) if n_startup_trials is None else n_startup_trials
+    )
     return AcquisitionPolicy(GaussianProcess(), startup)
 
 

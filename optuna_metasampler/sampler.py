@@ -1,4 +1,4 @@
-"""``MetaSampler``: Optuna's hooks, translated to tasks and policies. Nothing numeric happens here."""
+"""``MetaSampler``: Optuna's hooks, translated to tasks and policies; nothing numeric."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ from optuna_metasampler.space import SearchSpace, choice_key
 
 if TYPE_CHECKING:
     from optuna import Study
-    from optuna.study import StudyDirection
     from optuna.trial import FrozenTrial
 
     from optuna_metasampler.policies.base import Policy
     from optuna_metasampler.priors.align import Pool
     from optuna_metasampler.surrogates.prior_mean import PriorModel
+    from optuna_metasampler.surrogates.transfer import TransferPredictor
 
 _logger = logging.getLogger(__name__)
 
@@ -50,6 +50,7 @@ class _StudyState:
         policies: Policy by objective weights and layout of the space.
         plans: Whole configurations drawn for trials whose space is not known, by trial id.
         asked: Values handed out to trials that are still running, by trial id.
+        last_transfer: The transfer model as it was at the last suggestion.
     """
 
     pool: Pool | None = None
@@ -57,30 +58,32 @@ class _StudyState:
     policies: dict[object, Policy] = field(default_factory=dict)
     plans: dict[int, dict[str, Any]] = field(default_factory=dict)
     asked: dict[int, dict[str, Any]] = field(default_factory=dict)
+    last_transfer: TransferPredictor | None = None
 
 
 class MetaSampler(BaseSampler):
     """Sampler that starts where earlier studies ended.
 
-    It learns from the trials of prior studies, conditions a surrogate on the running study at every
-    suggestion, and maximises the expected improvement under it. The first trial is already informed by
-    the prior studies; studies that turn out to be of no use lose their say. Without prior studies it is
-    a Gaussian-process sampler.
+    It learns from the trials of prior studies, conditions a surrogate on the running study at
+    every suggestion, and maximises the expected improvement under it. The first trial is already
+    informed by the prior studies; studies that turn out to be of no use lose their say. Without
+    prior studies it is a Gaussian-process sampler.
 
     Parameters are matched by name; ranges, scales and choices may differ from study to study.
-    Several objectives are optimised by random scalarisations (ParEGO). Seeded results can be reproduced
-    with ``n_jobs=1``; with more threads their order is the operating system's.
+    Several objectives are optimised by random scalarisations (ParEGO). Seeded results can be
+    reproduced with ``n_jobs=1``; with more threads their order is the operating system's.
 
     Args:
         prior: Prior studies: a storage URL, the path of an SQLite file or of a journal log, a
-            :class:`~optuna.study.Study`, the list of :class:`~optuna.trial.FrozenTrial` of a study, or a
-            list of any of these. Storages are only read.
-        prior_studies: Names or globs of the studies to use inside the storages of ``prior``; all by
-            default.
+            :class:`~optuna.study.Study`, the list of :class:`~optuna.trial.FrozenTrial` of a
+            study, or a list of any of these. Storages are only read.
+        prior_studies: Names or globs of the studies to use inside the storages of ``prior``; all
+            by default.
         rename: Other names of parameters in the prior studies: ``{"name there": "name here"}``.
-        method: ``"auto"``, or ``"gp"`` for the same Gaussian process without any use of the priors.
-        n_startup_trials: Space-filling trials before the model. By default none with prior studies, and
-            4 to 10 without, by the number of parameters.
+        method: ``"auto"``, or ``"gp"`` for the same Gaussian process without any use of the
+            priors.
+        n_startup_trials: Space-filling trials before the model. By default none with prior
+            studies, and 4 to 10 without, by the number of parameters.
         independent_sampler: Draws parameters that nothing is known about;
             :class:`~optuna.samplers.RandomSampler` by default.
         seed: Seed of everything that is random.
@@ -88,7 +91,8 @@ class MetaSampler(BaseSampler):
     Raises:
         TypeError: If ``prior`` or another argument is of a kind that cannot be used.
         ValueError: If ``method`` or ``n_startup_trials`` is out of range.
-        PriorNotFoundError: If a file or a study named in ``prior`` or ``prior_studies`` does not exist.
+        PriorNotFoundError: If a file or a study named in ``prior`` or ``prior_studies`` does not
+            exist.
         PriorError: If a storage named in ``prior`` cannot be read.
 
     Example:
@@ -116,8 +120,8 @@ class MetaSampler(BaseSampler):
             raise ValueError(f"`method` must be one of {known}, but got {method!r}.")
         if n_startup_trials is not None and n_startup_trials < 0:
             raise ValueError(
-                f"`n_startup_trials` must be at least 0, but got {n_startup_trials}. Leave it out to let "
-                "the sampler choose."
+                f"`n_startup_trials` must be at least 0, but got {n_startup_trials}. Leave it out "
+                "to let the sampler choose."
             )
         self._sources = resolve(prior, prior_studies)
         self._rename = dict(rename or {})
@@ -172,8 +176,8 @@ class MetaSampler(BaseSampler):
     ) -> dict[str, BaseDistribution]:
         """The union of the distributions that this study has shown, each as it was shown last.
 
-        Never one of a prior study: Optuna refuses a value drawn from another kind of distribution than
-        the one the objective then asks for.
+        Never one of a prior study: Optuna refuses a value drawn from another kind of distribution
+        than the one the objective then asks for.
         """
         space: dict[str, BaseDistribution] = {}
         for name, shown in sorted(distributions_of(_finished(study)).items()):
@@ -186,8 +190,8 @@ class MetaSampler(BaseSampler):
     ) -> dict[str, Any]:
         """Propose a configuration of the parameters that this study has shown.
 
-        Conditional parameters are modelled jointly with the choices that they depend on; those that take
-        no part in the proposed configuration are left out.
+        Conditional parameters are modelled jointly with the choices that they depend on; those
+        that take no part in the proposed configuration are left out.
         """
         varying = {name: d for name, d in search_space.items() if not d.single()}
         if not varying:
@@ -200,7 +204,9 @@ class MetaSampler(BaseSampler):
                 varying, [c for c in configurations if varying.keys() & c.keys()]
             )
             weights = self._weights(study, trial)
-            prior = self._prior(study, cache, weights, space, {n for c in configurations for n in c})
+            prior = self._prior(
+                study, cache, weights, space, {n for c in configurations for n in c}
+            )
             layout = tuple((p.name, p.distribution, p.activity) for p in space.parameters)
             policy = self._policy(cache, (weights, layout), space, prior)
             params = self._propose(study, trial, cache, policy, space, weights)
@@ -217,8 +223,9 @@ class MetaSampler(BaseSampler):
     ) -> Any:
         """Draw one parameter that this study has not shown yet.
 
-        One joint configuration a trial is drawn from the prior studies' model, given what the trial
-        already has, and handed out parameter by parameter, each fitted to the distribution asked for.
+        One joint configuration a trial is drawn from the prior studies' model, given what the
+        trial already has, and handed out parameter by parameter, each fitted to the distribution
+        asked for.
         """
         with self._lock:
             cache = self._state(study)
@@ -228,6 +235,16 @@ class MetaSampler(BaseSampler):
                 value = self._uninformed(study, trial, param_name, param_distribution)
             asked[param_name] = value
         return value
+
+    def transfer_predictor(self, study: Study) -> TransferPredictor | None:
+        """What the model knew at the last suggestion to ``study``.
+
+        Returns:
+            The conditioned transfer model; ``None`` without prior studies or before the first
+            suggestion.
+        """
+        with self._lock:
+            return self._state(study).last_transfer
 
     def _uninformed(
         self, study: Study, trial: FrozenTrial, name: str, distribution: BaseDistribution
@@ -246,7 +263,7 @@ class MetaSampler(BaseSampler):
         name: str,
         distribution: BaseDistribution,
     ) -> Any:
-        """A value from the plan of the trial, or ``_NOTHING`` where the priors have none to offer."""
+        """A value from the plan of the trial; ``_NOTHING`` where the priors have none."""
         if not self._sources or self._method == "gp":
             return _NOTHING
         with isolated():
@@ -286,15 +303,21 @@ class MetaSampler(BaseSampler):
         """Ask a policy for a configuration of ``space``."""
         import torch
 
+        from optuna_metasampler.surrogates.transfer import TransferPredictor
         from optuna_metasampler.task import Task, scalarize
 
         records = records_of(_finished(study), study.directions)
-        known = [i for i, c in enumerate(records.configurations) if space.distributions.keys() & c.keys()]
+        known = [
+            i
+            for i, c in enumerate(records.configurations)
+            if space.distributions.keys() & c.keys()
+        ]
         history = Task.of(
             space,
             [records.configurations[i] for i in known],
             scalarize(
-                torch.from_numpy(records.outcomes[known]), torch.tensor(weights, dtype=torch.float64)
+                torch.from_numpy(records.outcomes[known]),
+                torch.tensor(weights, dtype=torch.float64),
             ),
             pending=self._pending(study, trial, cache, space),
             tried=[c for c in records.failed if space.distributions.keys() <= c.keys()],
@@ -302,6 +325,9 @@ class MetaSampler(BaseSampler):
         )
         generator = torch.Generator(device="cpu").manual_seed(self._draw_seed())
         x = policy.propose(history, generator)
+        predictor = getattr(policy, "predictor", None)
+        if isinstance(predictor, TransferPredictor):
+            cache.last_transfer = predictor
         return space.decode(x.numpy()[None])[0]
 
     def _pending(
@@ -311,7 +337,8 @@ class MetaSampler(BaseSampler):
         pending = []
         for other in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
             if trial_id(other) != trial_id(trial):
-                # A trial's parameters reach the storage one by one; what was handed out is complete.
+                # A trial's parameters reach the storage one by one; what was handed out is
+                # complete.
                 params = {**cache.asked.get(trial_id(other), {}), **other.params}
                 if space.distributions.keys() & params.keys():
                     pending.append(params)
@@ -343,8 +370,8 @@ class MetaSampler(BaseSampler):
 
         pool = self._pool(study, cache)
         own = space.distributions
-        # What every trial of the priors has and this study's trials do not have is not part of this
-        # study; the models are trained to do without. What only some have may be yet to come.
+        # What every trial of the priors has and this study's trials do not have is not part of
+        # this study; the models are trained to do without. What only some have may be yet to come.
         lacking = frozenset(
             p.name
             for p in pool.space.parameters
@@ -389,8 +416,8 @@ class MetaSampler(BaseSampler):
             cache.pool = pool(others, study.directions, self._rename)
             for name, reason in cache.pool.skipped.items():
                 warnings.warn(
-                    f"The prior study {name!r} is left out: {reason}. Take it out of `prior_studies` to "
-                    "silence this warning.",
+                    f"The prior study {name!r} is left out: {reason}. Take it out of `prior` or "
+                    "`prior_studies` to silence this warning.",
                     PriorWarning,
                     stacklevel=2,
                 )
@@ -399,7 +426,8 @@ class MetaSampler(BaseSampler):
     def _weights(self, study: Study, trial: FrozenTrial) -> tuple[float, ...]:
         """Weights of the objectives at this trial: those of a small lattice, in turn."""
         lattice = simplex_lattice(len(study.directions))
-        # A step that shares no factor with the number of points visits all of them, far ones first.
+        # A step that shares no factor with the number of points visits all of them, far ones
+        # first.
         return lattice[(trial.number * _LATTICE_STRIDE) % len(lattice)]
 
     def _state(self, study: Study) -> _StudyState:
@@ -440,7 +468,8 @@ def _same_kind(a: BaseDistribution, b: BaseDistribution) -> bool:
 def fit_value(distribution: BaseDistribution, value: Any) -> Any:
     """The value of ``distribution`` nearest to ``value``, or a sentinel where they do not compare.
 
-    Numbers are clipped to the range and rounded to the grid; a choice has to be there, type included.
+    Numbers are clipped to the range and rounded to the grid; a choice has to be there, type
+    included.
     """
     if isinstance(distribution, CategoricalDistribution):
         if choice_key(value) not in {choice_key(c) for c in distribution.choices}:
@@ -468,7 +497,7 @@ def _is_running_study(prior: PriorStudy, study: Study) -> bool:
 
 
 def simplex_lattice(m: int) -> list[tuple[float, ...]]:
-    """Weights of ``m`` objectives, evenly spread, none of them zero; one weight of 1 for ``m == 1``.
+    """Weights of ``m`` objectives, evenly spread, none of them zero; 1 for a single one.
 
     Das & Dennis 1998, SIAM J. Optim. 8(3), moved inwards so that no objective is forgotten.
     """

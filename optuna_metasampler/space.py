@@ -7,9 +7,9 @@ A configuration becomes one row of ``d`` encoded columns:
   ``[0, 1]`` gives every grid value the same share.
 * ``CategoricalDistribution``: one column a choice, one-hot. A choice that the space does not know
   (from an older study, say) is the zero vector.
-* A conditional parameter has one more column, its *activity*: 1 where the parameter takes part and 0
-  where it does not. An inactive or missing value is encoded as the neutral 0.5 (numbers) or the zero
-  vector (categories).
+* A conditional parameter has one more column, its *activity*: 1 where the parameter takes part and
+  0 where it does not. An inactive or missing value is encoded as the neutral 0.5 (numbers) or the
+  zero vector (categories).
 
 Axis letters: ``n`` points, ``d`` encoded columns, ``p`` parameters.
 """
@@ -37,8 +37,9 @@ if TYPE_CHECKING:
 
     FloatArray = NDArray[np.float64]
 
-# An encoded value outside the range (enqueued by the user, or from a study with a wider range) is kept
-# up to half a range away: far enough to be told from the edge, near enough not to dominate a kernel.
+# An encoded value outside the range (enqueued by the user, or from a study with a wider range) is
+# kept up to half a range away: far enough to be told from the edge, near enough not to dominate a
+# kernel.
 _MARGIN = 0.5
 _NEUTRAL = 0.5
 
@@ -108,15 +109,16 @@ class Parameter:
         if self.categorical:
             x = np.zeros((len(values), self.width))
             index = self._index_of_choice
-            where = [index.get(choice_key(v), -1) for v in values]
-            rows = np.asarray(where)
-            known = rows >= 0
-            x[np.flatnonzero(known), rows[known]] = 1.0
+            choice = np.array([index.get(choice_key(v), -1) for v in values], dtype=np.int64)
+            known = choice >= 0
+            x[np.flatnonzero(known), choice[known]] = 1.0
             return x
         raw = _as_floats(values)
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             if self.log:
-                raw = np.where(raw > 0, np.log(np.maximum(raw, 5e-324)), np.where(raw <= 0, -np.inf, raw))
+                raw = np.where(
+                    raw > 0, np.log(np.maximum(raw, 5e-324)), np.where(raw <= 0, -np.inf, raw)
+                )
             # Halved, for a range such as [-1e308, 1e308] has no finite width.
             u = (raw / 2 - self.lower / 2) / (self.upper / 2 - self.lower / 2)
         u = np.clip(u, -_MARGIN, 1 + _MARGIN)
@@ -171,7 +173,7 @@ def _as_float(value: object) -> float:
     try:
         return float(value)
     except OverflowError:
-        return math.copysign(math.inf, value)  # type: ignore[arg-type]
+        return math.inf if value > 0 else -math.inf
 
 
 def _layout(name: str, distribution: BaseDistribution, start: int, conditional: bool) -> Parameter:
@@ -193,8 +195,8 @@ def _layout(name: str, distribution: BaseDistribution, start: int, conditional: 
             upper = lower + cells * distribution.step
     else:
         raise TypeError(
-            f"The distribution of `{name}` must be a float, int or categorical distribution, but got "
-            f"{distribution!r}."
+            f"The distribution of `{name}` must be a float, int or categorical distribution, but "
+            f"got {distribution!r}."
         )
     if log:
         lower, upper = math.log(lower), math.log(upper)
@@ -225,7 +227,9 @@ class ActivityRule:
         if self.tree is None:
             return np.ones(len(x), dtype=bool)
         # `tree_` itself: the estimator's `predict` spends ten times longer on checking its input.
-        votes = self.tree.tree_.predict(np.ascontiguousarray(x[:, self.features], dtype=np.float32))
+        votes = self.tree.tree_.predict(
+            np.ascontiguousarray(x[:, self.features], dtype=np.float32)
+        )
         active = self.tree.classes_[np.argmax(votes.reshape(len(x), -1), axis=1)]
         return np.asarray(active, dtype=bool)
 
@@ -256,15 +260,16 @@ class SearchSpace:
         """Lay out a space, and learn from configurations which parameters are conditional.
 
         A parameter is conditional where some configurations have it and others do not. What it
-        depends on is learned by a decision tree over the parameters that are present whenever it is
-        (and more often): in a define-by-run program its condition was decided by those.
+        depends on is learned by a decision tree over the parameters that are present whenever it
+        is (and more often): in a define-by-run program its condition was decided by those.
 
         Args:
             distributions: Name to distribution.
             configurations: Configurations that were evaluated, each a name-to-value mapping; none
                 means that no parameter is conditional.
-            groups: A label a configuration, one label a study. A parameter that a whole study lacks is
-                missing there, which says nothing about its condition. ``None`` means one study.
+            groups: A label a configuration, one label a study. A parameter that a whole study
+                lacks is missing there, which says nothing about its condition. ``None`` means one
+                study.
 
         Returns:
             The space; parameters are sorted by name, so the layout never depends on hashing.
@@ -310,7 +315,7 @@ class SearchSpace:
 
     @cached_property
     def block_of_column(self) -> NDArray[np.int64]:
-        """The block of each column, shape ``(d,)``: a parameter's columns, or one activity column."""
+        """The block of each column, ``(d,)``: a parameter's columns, or one activity column."""
         blocks = np.empty(self.n_columns, dtype=np.int64)
         block = 0
         for p in self.parameters:
@@ -325,8 +330,8 @@ class SearchSpace:
     def column_weight(self) -> FloatArray:
         """Weight of each column in a squared distance, shape ``(d,)``.
 
-        One half for one-hot columns, so that two different choices are at distance 1, as far apart as
-        the two ends of a numeric range.
+        One half for one-hot columns, so that two different choices are at distance 1, as far apart
+        as the two ends of a numeric range.
         """
         weight = np.ones(self.n_columns)
         for p in self.parameters:
@@ -341,11 +346,11 @@ class SearchSpace:
 
     @cached_property
     def n_points(self) -> float:
-        """Number of different configurations with every parameter active; ``inf`` for a continuum."""
+        """Number of configurations with every parameter active; ``inf`` for a continuum."""
         return math.prod((math.inf if p.n_values is None else p.n_values) for p in self.free)
 
     def pin(self, values: Mapping[str, Any]) -> SearchSpace:
-        """The same space with some parameters held at ``values``; unknown names are passed over."""
+        """The same space with parameters held at ``values``; unknown names are passed over."""
         return replace(self, pinned={k: v for k, v in values.items() if k in self.distributions})
 
     def encode(self, configurations: Sequence[Mapping[str, Any]]) -> FloatArray:
@@ -406,7 +411,7 @@ class SearchSpace:
         return self._deactivate(self._hold(out))
 
     def spread(self, u: FloatArray) -> FloatArray:
-        """Map uniform numbers of shape ``(n, p)``, one a parameter, to feasible points ``(n, d)``."""
+        """Map uniform numbers ``(n, p)``, one a parameter, to feasible points ``(n, d)``."""
         x = np.zeros((len(u), self.n_columns))
         for j, p in enumerate(self.parameters):
             if p.categorical:
@@ -423,8 +428,12 @@ class SearchSpace:
             ValueError: If the space is not finite.
         """
         if not math.isfinite(self.n_points):
-            raise ValueError("`grid` needs a finite space, but a parameter of this one is continuous.")
-        axes = [np.arange(1 if p.name in self.pinned else p.n_values or 1) for p in self.parameters]
+            raise ValueError(
+                "`grid` needs a finite space, but a parameter of this one is continuous."
+            )
+        axes = [
+            np.arange(1 if p.name in self.pinned else p.n_values or 1) for p in self.parameters
+        ]
         mesh = np.meshgrid(*axes, indexing="ij")
         u = np.empty((math.prod(len(a) for a in axes), len(axes)))
         for j, (p, cell) in enumerate(zip(self.parameters, mesh, strict=True)):
@@ -448,7 +457,12 @@ class SearchSpace:
     @cached_property
     def _held(self) -> tuple[list[int], FloatArray]:
         row = self.encode([self.pinned])[0]
-        columns = [c for p in self.parameters if p.name in self.pinned for c in range(p.start, p.start + p.width)]
+        columns = [
+            c
+            for p in self.parameters
+            if p.name in self.pinned
+            for c in range(p.start, p.start + p.width)
+        ]
         return columns, row[columns]
 
     def _hold(self, x: FloatArray) -> FloatArray:
@@ -499,6 +513,6 @@ def _learn_activity(
         if features:
             # Depth 8: enough for conditions in real programs, too little to learn noise by heart.
             tree = DecisionTreeClassifier(max_depth=8, random_state=0)
-            tree.fit(x[np.ix_(rows, features)], present[rows, j])
+            tree.fit(x[rows][:, features], present[rows, j])
         rules.append(ActivityRule(child, tuple(features), tree))
     return tuple(rules)

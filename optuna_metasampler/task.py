@@ -58,11 +58,13 @@ class Task:
         y = torch.as_tensor(y, dtype=torch.float64, device="cpu")
         if y.shape != (len(configurations),):
             raise ValueError(
-                f"`y` must have shape ({len(configurations)},), one outcome a configuration, but got "
-                f"{tuple(y.shape)}."
+                f"`y` must have shape ({len(configurations)},), one outcome a configuration, but "
+                f"got {tuple(y.shape)}."
             )
         if bool(torch.isnan(y).any()):
-            raise ValueError("`y` must not hold NaN. Leave trials without a value out of the task.")
+            raise ValueError(
+                "`y` must not hold NaN. Leave trials without a value out of the task."
+            )
         mask = np.array([[n in c for n in space.names] for c in configurations], dtype=bool)
         return cls(
             space=space,
@@ -83,7 +85,8 @@ def _ranks(y: Tensor) -> Tensor:
     _, inverse, counts = torch.unique(y, return_inverse=True, return_counts=True)
     last = torch.cumsum(counts, 0).to(torch.float64)
     average = last - (counts - 1) / 2
-    return average[inverse]
+    ranks: Tensor = average[inverse]
+    return ranks
 
 
 def rank_gaussianize(y: Tensor) -> Tensor:
@@ -99,7 +102,8 @@ def rank_gaussianize(y: Tensor) -> Tensor:
     """
     if len(y) == 0:
         return y
-    return torch.special.ndtri((_ranks(y) - 0.5) / len(y))
+    quantiles: Tensor = torch.special.ndtri((_ranks(y) - 0.5) / len(y))
+    return quantiles
 
 
 def half_rank_warp(y: Tensor) -> Tensor:
@@ -111,7 +115,8 @@ def half_rank_warp(y: Tensor) -> Tensor:
     half-rank warping of Google Vizier (Song et al., 2024, arXiv:2408.11527, section 4.1).
 
     Args:
-        y: Outcomes, shape ``(n,)``, larger is better; infinite values are clipped to the finite ones.
+        y: Outcomes, shape ``(n,)``, larger is better; infinite values are clipped to the finite
+            ones.
 
     Returns:
         Warped outcomes, shape ``(n,)``, finite, of about unit scale; zeros where all are equal.
@@ -146,8 +151,8 @@ def scalarize(outcomes: Tensor, weights: Tensor) -> Tensor:
     """One outcome for several objectives: augmented Chebyshev over ranks.
 
     Random weights, drawn anew for every suggestion, spread the suggestions along the Pareto front:
-    ParEGO (Knowles 2006, IEEE Trans. Evol. Comput. 10(1), Eq. 2), on ranks instead of min-max scaled
-    objectives because those are at the mercy of one diverged trial.
+    ParEGO (Knowles 2006, IEEE Trans. Evol. Comput. 10(1), Eq. 2), on ranks instead of min-max
+    scaled objectives because those are at the mercy of one diverged trial.
 
     Args:
         outcomes: Shape ``(n, m)``, larger is better.

@@ -20,8 +20,8 @@ class AcquisitionPolicy:
     Args:
         surrogate: What to condition on the history.
         n_startup_trials: Space-filling points before the surrogate is asked.
-        favourites: Points that are worth a look in any case, such as the best of prior studies, shape
-            ``(m, d)``.
+        favourites: Points that are worth a look in any case, such as the best of prior studies,
+            shape ``(m, d)``.
     """
 
     def __init__(

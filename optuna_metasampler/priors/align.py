@@ -1,4 +1,4 @@
-"""Prior studies of other shapes, brought into one common space; and the way there from a study's own.
+"""Prior studies of other shapes in one common space, and the way there from a study's own space.
 
 Axis letters: ``q`` points, ``d`` encoded columns of the running study, ``e`` of the common space.
 """
@@ -62,7 +62,9 @@ class Pool:
             Task.of(
                 space,
                 records.configurations,
-                scalarize(torch.from_numpy(records.outcomes), torch.tensor(weights, dtype=torch.float64)),
+                scalarize(
+                    torch.from_numpy(records.outcomes), torch.tensor(weights, dtype=torch.float64)
+                ),
                 name=name,
             )
             for name, records in zip(self.studies, self.records, strict=True)
@@ -82,10 +84,10 @@ def pool(
 ) -> Pool:
     """Bring prior studies into one common space.
 
-    Parameters are matched by name. Their range is the hull of the studies' ranges, their choices the
-    union; where studies disagree on the kind (a number here, a choice there) or on the log scale, the
-    majority of trials decides. A value that does not fit is missing, and so is a parameter that a study
-    does not have.
+    Parameters are matched by name. Their range is the hull of the studies' ranges, their choices
+    the union; where studies disagree on the kind (a number here, a choice there) or on the log
+    scale, the majority of trials decides. A value that does not fit is missing, and so is a
+    parameter that a study does not have.
 
     Args:
         studies: Prior studies.
@@ -130,8 +132,8 @@ def _unusable(
         return "none of its parameters varies"
     if len({tuple(row) for row in records.outcomes.tolist()}) < 2:
         return (
-            f"all of its {len(records.configurations)} finished trial(s) have the same value, which "
-            "says nothing about what is better"
+            f"all of its {len(records.configurations)} finished trial(s) have the same value, "
+            "which says nothing about what is better"
         )
     return None
 
@@ -172,18 +174,19 @@ def compatible(a: BaseDistribution, b: BaseDistribution) -> bool:
 class Alignment:
     """Maps points of the running study's space to the common space of the prior studies.
 
-    The map goes through the raw values: an affine one where both columns have the same scale, through
-    the logarithm or the exponential where one is logarithmic and the other is not, choice by choice for
-    categories. What the running study does not have is missing. Differentiable in numeric columns.
+    The map goes through the raw values: an affine one where both columns have the same scale,
+    through the logarithm or the exponential where one is logarithmic and the other is not, choice
+    by choice for categories. What the running study does not have is missing. Differentiable in
+    numeric columns.
 
     Attributes:
         matrix: Linear part, shape ``(d, e)``.
         offset: Shape ``(e,)``.
         bent: For every column of another scale: source column, target column, and edges of both:
-            ``(column, column, log, lower, upper, lower, upper)`` where ``log`` says whether the running
-            study's side is the logarithmic one.
-        activity: For every column of ``e`` the column of ``d`` that says whether it is active; -1 where
-            it always is; shape ``(e,)``.
+            ``(column, column, log, lower, upper, lower, upper)`` where ``log`` says whether the
+            running study's side is the logarithmic one.
+        activity: For every column of ``e`` the column of ``d`` that says whether it is active; -1
+            where it always is; shape ``(e,)``.
         neutral: The encoding of a missing configuration, shape ``(e,)``.
     """
 

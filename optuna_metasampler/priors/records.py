@@ -20,9 +20,10 @@ class Records:
     """What finished trials say.
 
     Attributes:
-        configurations: Parameters of ``n`` trials that have an outcome, in the order in which they ended.
-        outcomes: Their outcomes, shape ``(n, m)``, one column an objective; **larger is better**; may
-            be infinite, never NaN.
+        configurations: Parameters of ``n`` trials that have an outcome, in the order in which they
+            ended.
+        outcomes: Their outcomes, shape ``(n, m)``, one column an objective; **larger is better**;
+            may be infinite, never NaN.
         failed: Parameters of the trials that ended without an outcome.
     """
 
@@ -38,9 +39,9 @@ def records_of(
 ) -> Records:
     """Turn trials into records.
 
-    A pruned trial counts as no better than the median of the completed ones, and as bad as its last
-    intermediate value if that is worse: it was stopped for being in the worse half, and its value at an
-    early step is not comparable with a final one.
+    A pruned trial counts as no better than the median of the completed ones, and as bad as its
+    last intermediate value if that is worse: it was stopped for being in the worse half, and its
+    value at an early step is not comparable with a final one.
 
     Args:
         trials: Trials of one study, in any state.
@@ -53,7 +54,9 @@ def records_of(
         (t for t in trials if t.state.is_finished()),
         key=lambda t: (t.datetime_complete or datetime.min, t.number),
     )
-    complete = [signs * t.values for t in ended if t.state == TrialState.COMPLETE and _usable(t, signs)]
+    complete = [
+        signs * t.values for t in ended if t.state == TrialState.COMPLETE and _usable(t, signs)
+    ]
     middle = np.median(_finite(np.array(complete)), axis=0) if complete else np.zeros(len(signs))
 
     configurations: list[dict[str, Any]] = []

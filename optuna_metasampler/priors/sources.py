@@ -31,8 +31,8 @@ PriorLike: TypeAlias = "str | Path | Study | Sequence[FrozenTrial]"
 """One source of prior studies: a storage URL, a file, a study, or the trials of one study."""
 
 _ACCEPTED = (
-    "a storage URL such as 'sqlite:///old.db', the path of an SQLite file or of a journal log, a Study, "
-    "a list of FrozenTrial, or a list of these"
+    "a storage URL such as 'sqlite:///old.db', the path of an SQLite file or of a journal log, "
+    "a Study, a list of FrozenTrial, or a list of these"
 )
 _SQLITE_MAGIC = b"SQLite format 3\x00"
 _MAX_NAMES_SHOWN = 10
@@ -107,7 +107,8 @@ def resolve(
 
     Args:
         prior: One source or a sequence of sources.
-        prior_studies: Names or globs of studies inside the storages among them; ``None`` means all.
+        prior_studies: Names or globs of studies inside the storages among them; ``None`` means
+            all.
 
     Returns:
         The sources, in the order given.
@@ -141,7 +142,7 @@ def resolve(
     for location, names in storages:
         if not names:
             raise PriorError(
-                f"`prior` names {location}, which holds no study. Give a storage with finished studies."
+                f"`prior` names {location}, which holds no study. Give one with finished studies."
             )
     return tuple(sources)
 
@@ -193,15 +194,17 @@ def _matches(name: str, patterns: list[str]) -> bool:
 def _check_found(patterns: list[str], storages: list[tuple[str, list[str]]]) -> None:
     if not storages:
         raise ValueError(
-            f"`prior_studies` selects studies of a storage, but got {patterns!r} and no storage in "
-            "`prior`. Give a storage URL or a path, or leave `prior_studies` out."
+            f"`prior_studies` selects studies of a storage, but got {patterns!r} and no storage "
+            "in `prior`. Give a storage URL or a path, or leave `prior_studies` out."
         )
     known = sorted({name for _, names in storages for name in names})
     for pattern in patterns:
         if not any(_matches(name, [pattern]) for name in known):
             near = difflib.get_close_matches(pattern, known, n=_MAX_NAMES_SHOWN) or known
             shown = ", ".join(repr(name) for name in near[:_MAX_NAMES_SHOWN]) or "none at all"
-            more = f" and {len(near) - _MAX_NAMES_SHOWN} more" if len(near) > _MAX_NAMES_SHOWN else ""
+            more = (
+                f" and {len(near) - _MAX_NAMES_SHOWN} more" if len(near) > _MAX_NAMES_SHOWN else ""
+            )
             places = ", ".join(location for location, _ in storages)
             raise PriorNotFoundError(
                 f"`prior_studies` asks for {pattern!r}, but {places} has no such study. "
@@ -241,7 +244,9 @@ def _open(location: str) -> BaseStorage:
     try:
         database = make_url(location).database
     except ArgumentError as error:
-        raise PriorError(f"`prior` must be a storage URL, but got {location!r}: {error}") from error
+        raise PriorError(
+            f"`prior` must be a storage URL, but got {location!r}: {error}"
+        ) from error
     if not database or database == ":memory:":
         raise PriorError(
             f"`prior` names {location!r}, a database in memory, which nobody else can read. "
@@ -257,7 +262,9 @@ def _open_file(path: Path, location: str) -> BaseStorage:
             "Check the path; a relative one starts at the current directory."
         )
     if not path.is_file():
-        raise PriorError(f"`prior` must name a file or a storage URL, but {location!r} is a directory.")
+        raise PriorError(
+            f"`prior` must name a file or a storage URL, but {location!r} is a directory."
+        )
     with path.open("rb") as file:
         head = file.read(4096)
     if head.startswith(_SQLITE_MAGIC):
@@ -268,8 +275,8 @@ def _open_file(path: Path, location: str) -> BaseStorage:
 
         return JournalStorage(JournalFileBackend(str(path)))
     raise PriorError(
-        f"`prior` names {location!r}, which is neither an SQLite database nor a journal log of Optuna. "
-        f"Accepted are {_ACCEPTED}."
+        f"`prior` names {location!r}, which is neither an SQLite database nor a journal log of "
+        f"Optuna. Accepted are {_ACCEPTED}."
     )
 
 
@@ -289,11 +296,13 @@ def _open_rdb(url: str, location: str) -> RDBStorage:
     except RuntimeError as error:
         # Optuna's own words for a schema of another version; the upgrade is the user's decision.
         raise PriorError(
-            f"`prior` names {location!r}, which this version of Optuna cannot read. Make a copy of it and "
-            f"upgrade the copy. Optuna says: {error}"
+            f"`prior` names {location!r}, which this version of Optuna cannot read. Make a copy "
+            f"of it and upgrade the copy. Optuna says: {error}"
         ) from error
     except ArgumentError as error:
-        raise PriorError(f"`prior` must be a storage URL, but got {location!r}: {error}") from error
+        raise PriorError(
+            f"`prior` must be a storage URL, but got {location!r}: {error}"
+        ) from error
     except (SQLAlchemyError, ImportError, AssertionError) as error:
         raise PriorError(
             f"`prior` names {location!r}, which cannot be opened as a storage of Optuna: {error}"

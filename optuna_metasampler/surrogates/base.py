@@ -15,7 +15,7 @@ class Predictor(Protocol):
     """A distribution-valued function: what a surrogate knows after it has seen a task."""
 
     def __call__(self, x: Tensor) -> Distribution:
-        """The distribution of the warped outcome at ``x`` of shape ``(q, d)``; batch shape ``(q,)``."""
+        """The warped outcome at points ``(q, d)``: a distribution of batch shape ``(q,)``."""
         ...
 
     @property
@@ -33,9 +33,9 @@ class Surrogate(ABC):
 
         Args:
             task: The trials so far; there may be none.
-            previous: A predictor that this surrogate returned for an earlier state of the same task.
-                It only saves work: hyperparameters start from its own, and new trials are appended to
-                its factorisation.
+            previous: A predictor that this surrogate returned for an earlier state of the same
+                task. It only saves work: hyperparameters start from its own, and new trials are
+                appended to its factorisation.
 
         Returns:
             A function from points to distributions.

@@ -3,14 +3,17 @@
 The model of the warped outcomes ``z``::
 
     z(x) = phi(x) w + f(x) + e      w_j ~ N(mean_weights_j, variances_j),  e ~ N(0, noise)
-    f ~ GP(0, outputscale * matern52(r)),   r^2 = sum_c weight_c (x_c - x'_c)^2 / lengthscale_b(c)^2
+    f ~ GP(0, outputscale * matern52(r)),   r^2 = sum_c weight_c (x_c - x'_c)^2 /
+    lengthscale_b(c)^2
 
-``phi`` holds a constant and, where prior studies are at hand, what those predict. The weights ``w`` are
-integrated out, which adds ``phi diag(variances) phi^T`` to the covariance. The kernel's own parameters
-are set by maximum a posteriori: L-BFGS on the closed-form gradient of the marginal likelihood.
+``phi`` holds a constant and, where prior studies are at hand, what those predict. The weights
+``w`` are integrated out, which adds ``phi diag(variances) phi^T`` to the covariance. The kernel's
+own parameters are set by maximum a posteriori: L-BFGS on the closed-form gradient of the marginal
+likelihood.
 
-Axis letters: ``n`` trials, ``q`` query points, ``d`` encoded columns, ``b`` blocks of columns that share
-a lengthscale, ``j`` features, ``g`` hypotheses (models of the same data, computed side by side).
+Axis letters: ``n`` trials, ``q`` query points, ``d`` encoded columns, ``b`` blocks of columns that
+share a lengthscale, ``j`` features, ``g`` hypotheses (models of the same data, computed side by
+side).
 """
 
 from __future__ import annotations
@@ -22,7 +25,7 @@ import math
 import numpy as np
 import torch
 from torch import Tensor
-from torch.distributions import Normal
+from torch.distributions import Distribution, Normal
 
 from optuna_metasampler.space import SearchSpace
 from optuna_metasampler.surrogates.base import Predictor, Surrogate
@@ -31,8 +34,8 @@ from optuna_metasampler.task import Task, half_rank_warp
 
 _SQRT5 = math.sqrt(5.0)
 _JITTER = 1e-8
-# Past this many trials the newest, the best and a spread of the others stand for all: the factorisation
-# is cubic. The hyperparameters, few as they are, are well determined by fewer.
+# Past this many trials the newest, the best and a spread of the others stand for all: the
+# factorisation is cubic. The hyperparameters, few as they are, are well determined by fewer.
 MAX_TRIALS = 500
 _MAX_TRIALS_TO_FIT = 200
 _LBFGS_ITERATIONS = 30
@@ -52,7 +55,7 @@ class Metric:
 
     @classmethod
     def of(cls, space: SearchSpace) -> Metric:
-        """The metric of a search space: one lengthscale a parameter, and one an activity column."""
+        """The metric of a space: one lengthscale a parameter, and one an activity column."""
         return cls(torch.from_numpy(space.block_of_column), torch.from_numpy(space.column_weight))
 
     @cached_property
@@ -84,7 +87,9 @@ class LinearPart:
         """A constant of unit variance as the first feature; the others are switched off."""
         variances = torch.zeros(n_features, dtype=torch.float64)
         variances[0] = 1.0
-        return cls(torch.zeros_like(variances), variances, torch.zeros(n_features, dtype=torch.bool))
+        return cls(
+            torch.zeros_like(variances), variances, torch.zeros(n_features, dtype=torch.bool)
+        )
 
     def total(self, log_factor: Tensor) -> Tensor:
         """The variances with the learned factor, shape ``(j,)``."""
@@ -95,7 +100,8 @@ class LinearPart:
 class HyperPrior:
     """Normal priors on the logarithms of the hyperparameters, and where they may go.
 
-    The order is that of the vector ``theta``: ``b`` lengthscales, outputscale, noise, linear factor.
+    The order is that of the vector ``theta``: ``b`` lengthscales, outputscale, noise, linear
+    factor.
     """
 
     mean: Tensor
@@ -105,7 +111,10 @@ class HyperPrior:
 
     @classmethod
     def default(cls, n_blocks: int) -> HyperPrior:
-        """Weak priors; lengthscales grow with the dimension (Hvarfner et al. 2024, arXiv:2402.02229)."""
+        """Weak priors; lengthscales grow with the dimension.
+
+        After Hvarfner, Hellsten & Nardi 2024, arXiv:2402.02229.
+        """
         lengthscale = math.log(0.5) + 0.25 * math.log(max(n_blocks, 1))
         rows = [(lengthscale, 0.8, math.log(0.03), math.log(60.0))] * n_blocks
         rows.append((0.0, 1.0, -5.0, 3.0))  # outputscale
@@ -130,15 +139,22 @@ def matern52(r2: Tensor) -> Tensor:
 
 
 def negative_log_posterior(
-    theta: Tensor, x: Tensor, z: Tensor, phi: Tensor, metric: Metric, linear: LinearPart, prior: HyperPrior
+    theta: Tensor,
+    x: Tensor,
+    z: Tensor,
+    phi: Tensor,
+    metric: Metric,
+    linear: LinearPart,
+    prior: HyperPrior,
 ) -> tuple[float, Tensor]:
     """Negative log of marginal likelihood times hyper-prior, and its gradient, in closed form.
 
-    Rasmussen & Williams 2006, Eq. 5.9. Written out because autograd's bookkeeping costs more than the
-    algebra at the sizes of a study.
+    Rasmussen & Williams 2006, Eq. 5.9. Written out because autograd's bookkeeping costs more than
+    the algebra at the sizes of a study.
 
     Args:
-        theta: Log hyperparameters, shape ``(b + 3,)``: lengthscales, outputscale, noise, linear factor.
+        theta: Log hyperparameters, shape ``(b + 3,)``: lengthscales, outputscale, noise, linear
+            factor.
         x: Points, shape ``(n, d)``.
         z: Outcomes, shape ``(n,)``.
         phi: Features, shape ``(n, j)``.
@@ -215,8 +231,9 @@ def fit_hyperparameters(
             value, gradient = negative_log_posterior(
                 torch.from_numpy(theta), x, z, phi, metric, linear, prior
             )
-        except torch.linalg.LinAlgError:
-            # Not positive definite to machine precision: a wall for the line search to step back from.
+        except torch.linalg.LinAlgError:  # type: ignore[attr-defined]
+            # Not positive definite to machine precision: a wall for the line search to step back
+            # from.
             return 1e25, np.zeros_like(theta)
         return value, gradient.numpy()
 
@@ -246,7 +263,7 @@ class Posterior:
         root_variances: Square roots of the weights' variances, shape ``(g, 1, j)``.
         inverse_root: Inverse of the covariance's lower Cholesky factor, shape ``(g, n, n)``.
         alpha: Inverse covariance times residuals, shape ``(g, n, 1)``.
-        residual: Outcomes less the prior mean, shape ``(g, n, 1)``.
+        outcomes: Shape ``(n,)``.
     """
 
     x: Tensor
@@ -258,7 +275,7 @@ class Posterior:
     root_variances: Tensor
     inverse_root: Tensor
     alpha: Tensor
-    residual: Tensor
+    outcomes: Tensor
 
     @classmethod
     def of(
@@ -273,21 +290,22 @@ class Posterior:
         b = metric.n_blocks
         thetas = torch.stack([theta for theta, _ in hypotheses])
         variances = torch.stack([linear.total(theta[b + 2]) for theta, linear in hypotheses])
-        g, n = len(hypotheses), len(x)
-        empty = torch.zeros((g, 0, 1), dtype=torch.float64)
+        g = len(hypotheses)
         posterior = cls(
             x=x[:0],
             phi=phi[:0],
             scale=metric.scale(thetas[:, :b]).unsqueeze(1),
             outputscale=thetas[:, b].exp()[:, None, None],
             noise=thetas[:, b + 1].exp() + _JITTER,
-            mean_weights=torch.stack([linear.mean_weights for _, linear in hypotheses]).unsqueeze(2),
+            mean_weights=torch.stack([linear.mean_weights for _, linear in hypotheses]).unsqueeze(
+                2
+            ),
             root_variances=variances.sqrt().unsqueeze(1),
             inverse_root=torch.zeros((g, 0, 0), dtype=torch.float64),
-            alpha=empty,
-            residual=empty,
+            alpha=torch.zeros((g, 0, 1), dtype=torch.float64),
+            outcomes=z[:0],
         )
-        return posterior.extend(x, phi).observe(z) if n else posterior
+        return posterior.extend(x, phi).observe(z)
 
     def covariance(self, xa: Tensor, phia: Tensor, xb: Tensor, phib: Tensor) -> Tensor:
         """Prior covariance between ``(q, d)`` and ``(n, d)`` points: shape ``(g, q, n)``."""
@@ -298,9 +316,13 @@ class Posterior:
     def extend(self, x: Tensor, phi: Tensor) -> Posterior:
         """Append ``m`` trials that are believed to turn out as predicted.
 
-        Exact and quadratic in ``n``: only the new rows of the inverse Cholesky factor are computed. The
-        mean stays as it is, the variance shrinks; call :meth:`observe` once outcomes are known.
+        Exact and quadratic in ``n``: only the new rows of the inverse Cholesky factor are
+        computed. The mean stays as it is, the variance shrinks; call :meth:`observe` once outcomes
+        are known. Ginsbourger, Le Riche & Carraro 2010, "Kriging is well-suited to parallelize
+        optimization".
         """
+        if not len(x):
+            return self
         new = self.covariance(x, phi, x, phi)
         new.diagonal(dim1=1, dim2=2).add_(self.noise[:, None])
         cross = self.covariance(x, phi, self.x, self.phi) @ self.inverse_root.transpose(1, 2)
@@ -317,14 +339,13 @@ class Posterior:
             phi=torch.cat([self.phi, phi]),
             inverse_root=inverse_root,
             alpha=torch.cat([self.alpha, padding], dim=1),
-            residual=torch.cat([self.residual, padding], dim=1),
         )
 
     def observe(self, z: Tensor) -> Posterior:
         """The same trials with outcomes ``z`` of shape ``(n,)``."""
         residual = z[:, None] - self.phi @ self.mean_weights
         alpha = self.inverse_root.transpose(1, 2) @ (self.inverse_root @ residual)
-        return replace(self, alpha=alpha, residual=residual)
+        return replace(self, alpha=alpha, outcomes=z)
 
     def predict(self, x: Tensor, phi: Tensor) -> Normal:
         """Distribution of the noise-free outcome at ``(q, d)``; batch shape ``(g, q)``."""
@@ -346,17 +367,18 @@ class Posterior:
 
 def _safe_cholesky(matrix: Tensor) -> Tensor:
     """Lower Cholesky factor of ``(g, m, m)``, with as much jitter as it takes."""
+    factor: Tensor
     factor, failed = torch.linalg.cholesky_ex(matrix)
+    eye = torch.eye(matrix.shape[-1], dtype=torch.float64)
     jitter = _JITTER
-    while bool(failed.any()):
+    while bool(failed.any()) and jitter < 1.0:
         jitter *= 10.0
-        eye = torch.eye(matrix.shape[-1], dtype=torch.float64)
         factor, failed = torch.linalg.cholesky_ex(matrix + jitter * eye)
     return factor
 
 
 def representative_rows(y: Tensor, limit: int) -> Tensor:
-    """Rows of at most ``limit`` trials that stand for all: the best, the newest, a spread of the rest.
+    """Rows of at most ``limit`` trials that stand for all: the best, the newest, a spread.
 
     Args:
         y: Outcomes in the order in which they came in, shape ``(n,)``.
@@ -373,8 +395,10 @@ def representative_rows(y: Tensor, limit: int) -> Tensor:
     keep[-(limit // 5) :] = True
     rest = torch.nonzero(~keep).squeeze(1)
     missing = limit - int(keep.sum())
-    keep[rest[torch.linspace(0, len(rest) - 1, missing).long()]] = True
-    return torch.nonzero(keep).squeeze(1)
+    even = torch.linspace(0, len(rest) - 1, missing, dtype=torch.float64).long()
+    keep[rest[even]] = True
+    rows: Tensor = torch.nonzero(keep).squeeze(1)
+    return rows
 
 
 def refit_is_due(n: int, n_at_fit: int) -> bool:
@@ -391,7 +415,7 @@ def condition_hypotheses(
     linear_parts: list[LinearPart],
     previous: GaussianProcessPredictor | None,
 ) -> tuple[Posterior, list[Tensor], int]:
-    """Fit where it is due, and condition each hypothesis on a task, re-using what ``previous`` holds.
+    """Fit where it is due, and condition each hypothesis on a task.
 
     Args:
         task: The trials.
@@ -400,7 +424,8 @@ def condition_hypotheses(
         previous: What was computed for an earlier state of the task, or ``None``.
 
     Returns:
-        The posterior of all hypotheses, their ``theta``, and the number of trials these were fitted to.
+        The posterior of all hypotheses, their ``theta``, and the number of trials these were
+        fitted to.
     """
     metric = Metric.of(task.space)
     rows = representative_rows(task.y, MAX_TRIALS)
@@ -411,8 +436,7 @@ def condition_hypotheses(
         known = previous.posterior
         m = len(known.x)
         if m <= len(x) and torch.equal(known.x, x[:m]) and torch.equal(known.phi, phi[:m]):
-            grown = known.extend(x[m:], phi[m:]) if m < len(x) else known
-            return grown.observe(z), previous.thetas, previous.n_at_fit
+            return known.extend(x[m:], phi[m:]).observe(z), previous.thetas, previous.n_at_fit
         hypotheses = list(zip(previous.thetas, linear_parts, strict=True))
         return Posterior.of(x, z, phi, metric, hypotheses), previous.thetas, previous.n_at_fit
     prior = HyperPrior.default(metric.n_blocks)
@@ -452,7 +476,8 @@ class GaussianProcessPredictor(Predictor):
             self.space is space
             or (
                 self.space.distributions == space.distributions
-                and [p.activity for p in self.space.parameters] == [p.activity for p in space.parameters]
+                and [p.activity for p in self.space.parameters]
+                == [p.activity for p in space.parameters]
             )
         )
 
@@ -465,7 +490,7 @@ class GaussianProcessPredictor(Predictor):
         """Features of points ``(q, d)``: a constant, shape ``(q, 1)``."""
         return constant_feature(x)
 
-    def __call__(self, x: Tensor) -> Normal:
+    def __call__(self, x: Tensor) -> Distribution:
         """Distribution of the warped outcome at ``x`` of shape ``(q, d)``."""
         distribution = self.believed.predict(x, self.features(x))
         return Normal(distribution.mean[0], distribution.stddev[0], validate_args=False)
@@ -474,14 +499,6 @@ class GaussianProcessPredictor(Predictor):
 def constant_feature(x: Tensor) -> Tensor:
     """A feature that is one everywhere, shape ``(q, 1)``."""
     return torch.ones((len(x), 1), dtype=torch.float64)
-
-
-def believe(posterior: Posterior, x: Tensor, phi: Tensor) -> Posterior:
-    """Append pending points as if they turned out as predicted (kriging believer).
-
-    Ginsbourger, Le Riche & Carraro 2010, "Kriging is well-suited to parallelize optimization".
-    """
-    return posterior.extend(x, phi) if len(x) else posterior
 
 
 class GaussianProcess(Surrogate):
@@ -495,6 +512,6 @@ class GaussianProcess(Surrogate):
             posterior, thetas, n_at_fit = condition_hypotheses(
                 task, phi, [LinearPart.constant()], earlier
             )
-            believed = believe(posterior, task.pending, constant_feature(task.pending))
+            believed = posterior.extend(task.pending, constant_feature(task.pending))
             best = float(half_rank_warp(task.y).max()) if len(task) else None
         return GaussianProcessPredictor(task.space, posterior, believed, thetas, n_at_fit, best)

@@ -1,10 +1,10 @@
-"""What prior studies say about a configuration: a network across studies, a Gaussian process a study.
+"""What prior studies say of a configuration: a network across them, a Gaussian process for each.
 
-Both are fitted once, in the common space of the prior studies, on normal quantiles of ranks, so that
-metrics of other units and scales never mix.
+Both are fitted once, in the common space of the prior studies, on normal quantiles of ranks, so
+that metrics of other units and scales never mix.
 
-Axis letters: ``k`` prior studies, ``n`` trials of a study, ``q`` query points, ``d`` encoded columns,
-``m`` members of the ensemble.
+Axis letters: ``k`` prior studies, ``n`` trials of a study, ``q`` query points, ``d`` encoded
+columns, ``m`` members of the ensemble.
 """
 
 from __future__ import annotations
@@ -71,13 +71,17 @@ class SourceProcesses:
 
 
 def _fit_source(task: Task, metric: Metric) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Scaled points ``(n, d)``, columns' factors ``(d,)``, kernel weights ``(n,)`` and the offset."""
+    """Scaled points ``(n, d)``, columns' factors ``(d,)``, kernel weights ``(n,)``, offset."""
     rows = representative_rows(task.y, _MAX_SOURCE_TRIALS)
     z = rank_gaussianize(task.y)[rows]
     # A column of a parameter that this study lacks says nothing, whatever the query's value is.
     has = _columns(task.space, task.mask.any(dim=0))
     x = task.x[rows] * has
-    prior, linear, phi = HyperPrior.default(metric.n_blocks), LinearPart.constant(), constant_feature(x)
+    prior, linear, phi = (
+        HyperPrior.default(metric.n_blocks),
+        LinearPart.constant(),
+        constant_feature(x),
+    )
     with torch.no_grad():
         theta = fit_hyperparameters(x, z, phi, metric, linear, prior)
         posterior = Posterior.of(x, z, phi, metric, [(theta, linear)])
@@ -108,8 +112,8 @@ class NetworkConfig:
         weight_decay: Of AdamW.
         n_studies: Studies a step sees, a member.
         n_records: Trials it sees of each of them.
-        dropout: Share of the parameters that are hidden from the network at a step, so that it can do
-            without any of them.
+        dropout: Share of the parameters that are hidden from the network at a step, so that it can
+            do without any of them.
         rank_weight: Weight of the pairwise rank loss against the likelihood.
     """
 
@@ -142,10 +146,10 @@ class PriorNetwork:
     ) -> PriorNetwork:
         """Train on tasks of one space.
 
-        Every member sees its own bootstrap sample of the *studies*, not of the trials: what differs from
-        study to study is what the ensemble has to be unsure of. The loss is half Gaussian likelihood,
-        half a logistic loss on pairs of one study that weighs pairs with a good trial more
-        (after DRE, Khazi et al. 2023, arXiv:2303.15212).
+        Every member sees its own bootstrap sample of the *studies*, not of the trials: what
+        differs from study to study is what the ensemble has to be unsure of. The loss is half
+        Gaussian likelihood, half a logistic loss on pairs of one study that weighs pairs with a
+        good trial more (after DRE, Khazi et al. 2023, arXiv:2303.15212).
 
         Args:
             tasks: Prior studies.
@@ -167,9 +171,7 @@ class PriorNetwork:
         weights = [_initial(m, i, o, generator) for i, o in shapes]
         biases = [torch.zeros((m, 1, o), dtype=torch.float32).requires_grad_() for _, o in shapes]
         optimizer = torch.optim.AdamW(
-            [{"params": weights, "weight_decay": config.weight_decay}, {"params": biases}],
-            lr=config.learning_rate,
-            weight_decay=0.0,
+            [*weights, *biases], lr=config.learning_rate, weight_decay=config.weight_decay
         )
         with torch.enable_grad():
             for step in range(config.n_steps):
@@ -188,7 +190,7 @@ class PriorNetwork:
                 output = _forward(inputs + hide * (neutral - inputs), weights, biases)
                 loss = _loss(output, z[row], config.rank_weight)
                 optimizer.zero_grad()
-                loss.backward()
+                torch.autograd.backward(loss)
                 optimizer.step()
         return cls(
             tuple(w.detach().double() for w in weights), tuple(b.detach().double() for b in biases)
@@ -205,7 +207,11 @@ def _initial(m: int, fan_in: int, fan_out: int, generator: torch.Generator) -> T
     return (weights / math.sqrt(max(fan_in, 1))).requires_grad_()
 
 
-def _forward(x: Tensor, weights: tuple[Tensor, ...] | list[Tensor], biases: tuple[Tensor, ...] | list[Tensor]) -> Tensor:
+def _forward(
+    x: Tensor,
+    weights: tuple[Tensor, ...] | list[Tensor],
+    biases: tuple[Tensor, ...] | list[Tensor],
+) -> Tensor:
     """Members' outputs (mean, raw scale) at ``(m, q, d)``: shape ``(m, q, 2)``."""
     for w, b in zip(weights[:-1], biases[:-1], strict=True):
         x = silu(torch.baddbmm(b, x, w))
@@ -222,7 +228,8 @@ def _loss(output: Tensor, z: Tensor, rank_weight: float) -> Tensor:
     weight = better * torch.special.ndtr(z).square().unsqueeze(3)
     total = weight.sum(dim=(1, 2, 3)).clamp_min(1e-6)
     rank = (weight * softplus(-gap)).sum(dim=(1, 2, 3)) / total
-    return ((1 - rank_weight) * likelihood + rank_weight * rank).sum()
+    loss: Tensor = ((1 - rank_weight) * likelihood + rank_weight * rank).sum()
+    return loss
 
 
 def _neutral_point(space: SearchSpace) -> Tensor:
@@ -241,8 +248,8 @@ class PriorModel:
         sources: Their processes.
         network: The network across all studies; ``None`` with a single study.
         share: Weight of each process in their average, shape ``(k,)``, sum 1.
-        agreement: Mean rank correlation of the other studies' average with each study, in ``[0, 1]``;
-            0.5 for a single study, where it is unknown.
+        agreement: Mean rank correlation of the other studies' average with each study, in ``[0,
+            1]``; 0.5 for a single study, where it is unknown.
         best: Best configurations of the studies, encoded, shape ``(k, d)``.
     """
 
@@ -292,9 +299,9 @@ class PriorModel:
     def __call__(self, x: Tensor) -> Tensor:
         """Features at points ``(q, d)`` of the common space, shape ``(q, 1 + k)``.
 
-        The first is the prior mean: the network's prediction from four studies on, the average of the
-        processes' for one, both in equal parts for two or three (networks need studies to learn from).
-        The others are the processes' predictions.
+        The first is the prior mean: the network's prediction from four studies on, the average of
+        the processes' for one, both in equal parts for two or three (networks need studies to
+        learn from). The others are the processes' predictions.
         """
         each = self.sources(x)
         mean = each @ self.share
@@ -305,7 +312,7 @@ class PriorModel:
 
 
 def _agreement(sources: SourceProcesses, tasks: list[Task]) -> Tensor:
-    """Spearman correlation of the mean of the *other* processes with each study, shape ``(k,)``."""
+    """Spearman correlation of the mean of the *other* processes with each study: ``(k,)``."""
     correlations = []
     for i, task in enumerate(tasks):
         others = [j for j in range(len(tasks)) if j != i]

@@ -4,10 +4,10 @@ Two hypotheses of the running study stand side by side. The *transfer* hypothesi
 
     z(x) = c + a m(x) + sum_k w_k s_k(x) + f(x) + e,      a ~ N(1, 0.5^2),  w_k ~ N(0, b^2 / K)
 
-with ``m`` the prior mean and ``s_k`` the prediction of prior study ``k`` (as in the additive models of
-Tighineanu et al. 2022, arXiv:2111.05040, but with weights that are integrated out). The *twin* has no
-such terms. How well each predicts the running study's own trials, one left out at a time, decides how
-much say the prior studies have.
+with ``m`` the prior mean and ``s_k`` the prediction of prior study ``k`` (as in the additive
+models of Tighineanu et al. 2022, arXiv:2111.05040, but with weights that are integrated out). The
+*twin* has no such terms. How well each predicts the running study's own trials, one left out at a
+time, decides how much say the prior studies have.
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ from optuna_metasampler.surrogates.gaussian_process import (
     GaussianProcessPredictor,
     LinearPart,
     Posterior,
-    believe,
     condition_hypotheses,
     constant_feature,
 )
@@ -42,15 +41,15 @@ class TransferPredictor(GaussianProcessPredictor):
 
     Attributes:
         surrogate: Where the features come from.
-        log_odds: Log odds of the transfer hypothesis against the twin, in nats; ``-inf`` once the prior
-            studies are dismissed.
+        log_odds: Log odds of the transfer hypothesis against the twin, in nats; ``-inf`` once the
+            prior studies are dismissed.
     """
 
     surrogate: TransferGaussianProcess
     log_odds: float
 
     def features(self, x: Tensor) -> Tensor:
-        """Features of points ``(q, d)``: a constant, the prior mean, the sources: ``(q, 2 + k)``."""
+        """A constant, the prior mean and the sources at points ``(q, d)``: ``(q, 2 + k)``."""
         return self.surrogate.features(x)
 
     @property
@@ -69,7 +68,7 @@ class TransferPredictor(GaussianProcessPredictor):
         )
 
     def source_weights(self) -> Tensor:
-        """Posterior mean weight of each prior study in the prediction, shape ``(k,)``, at least zero."""
+        """Posterior mean weight of each prior study, never negative: shape ``(k,)``."""
         p = self.posterior
         gain = (p.root_variances[0] ** 2).T * (p.phi.T @ p.alpha[0])
         weights = (p.mean_weights[0] + gain).squeeze(1)
@@ -82,8 +81,8 @@ class TransferGaussianProcess(Surrogate):
 
     Args:
         model: What was learned from the prior studies.
-        to_prior: Maps points ``(q, d)`` of the running study's space to the common space of the prior
-            studies, differentiably.
+        to_prior: Maps points ``(q, d)`` of the running study's space to the common space of the
+            prior studies, differentiably.
     """
 
     def __init__(self, model: PriorModel, to_prior: Callable[[Tensor], Tensor]) -> None:
@@ -91,7 +90,7 @@ class TransferGaussianProcess(Surrogate):
         self.to_prior = to_prior
 
     def features(self, x: Tensor) -> Tensor:
-        """A constant, the prior mean and the sources' predictions at ``(q, d)``: ``(q, 2 + k)``."""
+        """A constant, the prior mean and the sources at points ``(q, d)``: ``(q, 2 + k)``."""
         return torch.cat([constant_feature(x), self.model(self.to_prior(x))], dim=1)
 
     def condition(self, task: Task, previous: Predictor | None = None) -> TransferPredictor:
@@ -106,12 +105,13 @@ class TransferGaussianProcess(Surrogate):
             )
             log_odds = self._log_odds(task, phi[:, 1], posterior)
             pending = self.features(task.pending)
-            believed = believe(posterior, task.pending, pending)
+            believed = posterior.extend(task.pending, pending)
             best: float | None = None
             if len(task):
                 best = float(half_rank_warp(task.y).max())
             elif len(pending):
-                # Nothing has come back yet: improve on what the pending points are believed to reach.
+                # Nothing has come back yet: improve on what the pending points are believed to
+                # reach.
                 best = float(pending[:, 1].max())
         return TransferPredictor(
             task.space, posterior, believed, thetas, n_at_fit, best, self, log_odds
@@ -128,7 +128,7 @@ class TransferGaussianProcess(Surrogate):
         return [LinearPart(mean, variances, scaled), LinearPart.constant(2 + k)]
 
     def _log_odds(self, task: Task, prior_mean: Tensor, posterior: Posterior) -> float:
-        """Log odds of the transfer hypothesis, from the evidence and from the priors' agreement."""
+        """Log odds of the transfer hypothesis, from the evidence and the priors' agreement."""
         n, trust = len(task), self.model.agreement
         bonus = 2.0 * trust * max(1.0 - n / 40, 0.0)
         if n < 2:

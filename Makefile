@@ -1,0 +1,69 @@
+# Works from a bare checkout: needs Python (3.10 or newer, with venv), git and make.
+# Everything is installed in .venv; `rm -rf .venv` starts afresh.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+OLDEST_OPTUNA := 4.8.0
+OLDEST := $(VENV)/optuna-oldest
+
+# Two test processes on two cores: one thread each, or they fight for the cores.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
+
+# The stamps are written last: an interrupted install leaves none and is done again.
+INSTALLED := $(VENV)/.installed
+OLDEST_INSTALLED := $(OLDEST)/.installed-$(OLDEST_OPTUNA)
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test lint types unit contract-oldest bench-overhead clean
+# One step after the other, so that what a step says is read beside what it did.
+.NOTPARALLEL:
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(INSTALLED) ## Tune five data sets, the last one with and without priors (2 to 3 minutes)
+	@echo "==> Running the demo; it writes into demo-output/"
+	@$(BIN)/python -m optuna_metasampler demo
+
+test: lint types unit contract-oldest ## Everything that CI checks
+
+lint: $(INSTALLED) ## Check style and formatting (ruff)
+	@echo "==> Checking style and formatting"
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+
+types: $(INSTALLED) ## Check types (mypy)
+	@echo "==> Checking types"
+	@$(BIN)/mypy
+
+unit: $(INSTALLED) ## Run the tests that are not slow
+	@echo "==> Running the tests"
+	@$(PYTEST) -m "not slow"
+
+contract-oldest: $(OLDEST_INSTALLED) ## Run the contract tests against the oldest supported Optuna
+	@echo "==> Running the contract tests against Optuna $(OLDEST_OPTUNA)"
+	@PYTHONPATH="$(CURDIR)/$(OLDEST)" $(PYTEST) -m "not slow" tests/contract
+
+bench-overhead: $(INSTALLED) ## Measure the seconds that one suggestion takes
+	@echo "==> Measuring the seconds per suggestion"
+	@$(BIN)/python -m benchmarks.overhead
+
+clean: ## Remove caches, builds and demo-output/ (but not .venv)
+	@echo "==> Removing caches, builds and demo-output/"
+	@rm -rf build dist demo-output .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@find . -name .venv -prune -o -type d -name __pycache__ -exec rm -rf {} +
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@echo "==> Installing into $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]' -c constraints.txt
+	@touch $@
+
+$(OLDEST_INSTALLED): $(INSTALLED)
+	@echo "==> Installing Optuna $(OLDEST_OPTUNA) into $(OLDEST)"
+	@rm -rf $(OLDEST)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
+		--target $(OLDEST) 'optuna==$(OLDEST_OPTUNA)'
+	@touch $@
