@@ -160,10 +160,11 @@ _MISSING = _Missing()
 
 
 def _as_floats(values: Sequence[object]) -> FloatArray:
+    numbers = [math.nan if v is _MISSING else v for v in values]
     try:
-        return np.array([math.nan if v is _MISSING else v for v in values], dtype=np.float64)
+        return np.fromiter(numbers, dtype=np.float64, count=len(numbers))  # type: ignore[arg-type]
     except (TypeError, ValueError, OverflowError):
-        return np.array([_as_float(v) for v in values], dtype=np.float64)
+        return np.array([_as_float(v) for v in numbers], dtype=np.float64)
 
 
 def _as_float(value: object) -> float:

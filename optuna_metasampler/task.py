@@ -123,20 +123,20 @@ def half_rank_warp(y: Tensor) -> Tensor:
     """
     if len(y) == 0:
         return y
-    y = _clip_infinite(y)
-    # Scaled first, so that outcomes near the largest float do not overflow when squared.
-    y = y / y.abs().max().clamp_min(torch.finfo(torch.float64).tiny)
+    # A quarter, so that the difference of two of the largest floats is one as well.
+    y = _clip_infinite(y) / 4
     n = len(y)
     ordered = torch.sort(y).values
-    median = (ordered[(n - 1) // 2] + ordered[n // 2]) / 2
-    gap = y - median
+    gap = y - (ordered[(n - 1) // 2] / 2 + ordered[n // 2] / 2)
+    if not bool((gap != 0).any()):
+        return torch.zeros_like(y)
     better = gap > 0
-    if not bool(better.any()):
-        worse_only = rank_gaussianize(y)
-        return worse_only - worse_only.max() if bool((gap < 0).any()) else torch.zeros_like(y)
-    spread = (gap[better] ** 2).mean().sqrt()
+    if bool(better.any()):
+        # In units of the largest first: the square of a tiny or a huge number is no number of use.
+        gap = gap / gap.max()
+        gap = gap / (gap[better] ** 2).mean().sqrt()
     quantile = torch.special.ndtri(((_ranks(y) - 0.5) / n).clamp(max=0.5))
-    return torch.where(better, gap / spread, quantile)
+    return torch.where(better, gap, quantile)
 
 
 def _clip_infinite(y: Tensor) -> Tensor:

@@ -10,12 +10,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 import difflib
 from fnmatch import fnmatchcase
+from functools import partial
 import json
 from pathlib import Path
+import sqlite3
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import quote
 
 import optuna
+from optuna.exceptions import StorageInternalError
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial
@@ -256,6 +259,8 @@ def _open(location: str) -> BaseStorage:
 
 
 def _open_file(path: Path, location: str) -> BaseStorage:
+    from sqlalchemy.pool import NullPool
+
     if not path.exists():
         raise PriorNotFoundError(
             f"`prior` names {location!r}, but there is no file {str(path.absolute())!r}. "
@@ -268,8 +273,10 @@ def _open_file(path: Path, location: str) -> BaseStorage:
     with path.open("rb") as file:
         head = file.read(4096)
     if head.startswith(_SQLITE_MAGIC):
-        uri = f"file:{quote(str(path.absolute()))}?mode=ro&uri=true"
-        return _open_rdb(f"sqlite:///{uri}", location)
+        uri = f"file:{quote(str(path.absolute()))}?mode=ro"
+        # A connection of our own: SQLAlchemy's URLs have no reliable way to quote a file's name.
+        engine = {"creator": partial(sqlite3.connect, uri, uri=True), "poolclass": NullPool}
+        return _open_rdb("sqlite://", location, engine)
     if _is_journal(head):
         from optuna.storages.journal import JournalFileBackend
 
@@ -288,11 +295,11 @@ def _is_journal(head: bytes) -> bool:
         return False
 
 
-def _open_rdb(url: str, location: str) -> RDBStorage:
+def _open_rdb(url: str, location: str, engine: dict[str, Any] | None = None) -> RDBStorage:
     from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
     try:
-        return RDBStorage(url, skip_table_creation=True)
+        return RDBStorage(url, engine_kwargs=engine, skip_table_creation=True)
     except RuntimeError as error:
         # Optuna's own words for a schema of another version; the upgrade is the user's decision.
         raise PriorError(
@@ -303,7 +310,7 @@ def _open_rdb(url: str, location: str) -> RDBStorage:
         raise PriorError(
             f"`prior` must be a storage URL, but got {location!r}: {error}"
         ) from error
-    except (SQLAlchemyError, ImportError, AssertionError) as error:
+    except (SQLAlchemyError, StorageInternalError, ImportError, AssertionError) as error:
         raise PriorError(
             f"`prior` names {location!r}, which cannot be opened as a storage of Optuna: {error}"
         ) from error

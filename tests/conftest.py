@@ -1,0 +1,10 @@
+"""Settings of every test."""
+
+from __future__ import annotations
+
+from hypothesis import settings
+
+
+# No test asserts on wall time, and a failure on one machine has to be one on every machine.
+settings.register_profile("repeatable", deadline=None, derandomize=True)
+settings.load_profile("repeatable")

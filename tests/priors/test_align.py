@@ -1,0 +1,195 @@
+"""Prior studies of other shapes in one common space, and the way there."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+import numpy as np
+import optuna
+from optuna.distributions import (
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from optuna.study import StudyDirection
+import pytest
+import torch
+
+from optuna_metasampler.priors.align import Alignment, merge, pool
+from optuna_metasampler.priors.sources import PriorStudy
+from optuna_metasampler.space import SearchSpace
+from tests.strategies import configurations, distributions, spaces, values
+
+
+MINIMIZE, MAXIMIZE = StudyDirection.MINIMIZE, StudyDirection.MAXIMIZE
+
+
+def study(
+    name: str,
+    rows: list[dict[str, Any]],
+    space: dict[str, Any],
+    values: list[float],
+    directions: tuple[StudyDirection, ...] | None = (MINIMIZE,),
+) -> PriorStudy:
+    trials = [
+        optuna.create_trial(
+            params=row,
+            distributions={k: space[k] for k in row},
+            values=[v] * len(directions or [0]),
+        )
+        for row, v in zip(rows, values, strict=True)
+    ]
+    return PriorStudy(name, "a test", directions, tuple(trials))
+
+
+X = {"x": FloatDistribution(0, 1)}
+
+
+def test_the_common_range_is_the_hull() -> None:
+    assert merge([FloatDistribution(0, 1), FloatDistribution(0.5, 3)]) == FloatDistribution(0, 3)
+    assert merge([IntDistribution(1, 4), IntDistribution(2, 9)]) == IntDistribution(1, 9)
+    assert merge([IntDistribution(1, 4), FloatDistribution(0, 2)]) == FloatDistribution(0, 4)
+
+
+def test_the_majority_decides_on_scale_and_kind() -> None:
+    log, linear = FloatDistribution(0.1, 1, log=True), FloatDistribution(0.1, 2)
+    assert merge([log, log, linear]) == FloatDistribution(0.1, 2, log=True)
+    assert merge([log, linear, linear]) == FloatDistribution(0.1, 2)
+    assert merge([log, log, FloatDistribution(0, 1)]) == FloatDistribution(0, 1)  # no log of zero
+    words = CategoricalDistribution(["a", "b"])
+    assert merge([words, linear, linear]) == linear
+    assert merge([words, words, linear]) == words
+
+
+def test_common_choices_are_the_union_by_type_and_value() -> None:
+    merged = merge([CategoricalDistribution([1, "a"]), CategoricalDistribution([True, "a", None])])
+    assert isinstance(merged, CategoricalDistribution)
+    assert [repr(c) for c in merged.choices] == ["1", "'a'", "True", "None"]
+
+
+@given(st.lists(distributions(), min_size=1, max_size=6))
+def test_any_distributions_can_be_merged(many: list[Any]) -> None:
+    merged = merge(many)
+    SearchSpace.of({"p": merged})
+
+
+def test_directions_are_those_of_each_study() -> None:
+    rows = [{"x": 0.1}, {"x": 0.9}]
+    up = study("up", rows, X, [1.0, 2.0], (MAXIMIZE,))
+    down = study("down", rows, X, [1.0, 2.0], (MINIMIZE,))
+    bare = study("bare", rows, X, [1.0, 2.0], None)
+    tasks = pool([up, down, bare], [MAXIMIZE]).tasks([1.0])
+    assert [task.y.tolist() for task in tasks] == [[1.0, 2.0], [-1.0, -2.0], [1.0, 2.0]]
+
+
+def test_studies_that_cannot_be_learned_from_are_named_with_the_reason() -> None:
+    good = study("good", [{"x": 0.1}, {"x": 0.9}], X, [1.0, 2.0])
+    empty = PriorStudy("empty", "a test", (MINIMIZE,), ())
+    flat = study("flat", [{"x": 0.1}, {"x": 0.9}], X, [1.0, 1.0])
+    two = study("two", [{"x": 0.1}], X, [1.0], (MINIMIZE, MAXIMIZE))
+    fixed = study("fixed", [{"x": 1.0}] * 2, {"x": FloatDistribution(1, 1)}, [1.0, 2.0])
+    got = pool([good, empty, flat, two, fixed], [MINIMIZE])
+    assert got.studies == ("good",)
+    assert "no finished trial" in got.skipped["empty"]
+    assert "same value" in got.skipped["flat"]
+    assert "2 objective(s)" in got.skipped["two"]
+    assert "varies" in got.skipped["fixed"]
+
+
+def test_a_parameter_can_be_left_out_of_the_common_space() -> None:
+    both = {"x": FloatDistribution(0, 1), "y": FloatDistribution(0, 1)}
+    got = pool(
+        [study("a", [{"x": 0.1, "y": 0.2}, {"x": 0.3, "y": 0.4}], both, [1, 2])], [MINIMIZE]
+    )
+    (task,) = got.tasks([1.0], frozenset({"y"}))
+    assert task.space.names == ("x",)
+    assert task.x.shape == (2, 1)
+
+
+# --- The map from a study's own space ------------------------------------------------------
+
+
+@given(st.data(), spaces(3), spaces(3))
+def test_any_two_spaces_align(data: Any, own: Any, common: Any) -> None:
+    a, b = SearchSpace.of(own), SearchSpace.of(common)
+    params = data.draw(configurations(own))
+    out = Alignment.of(a, b)(torch.from_numpy(a.encode([params])))
+    assert out.shape == (1, b.n_columns)
+    assert bool(torch.isfinite(out).all())
+    assert bool(((out >= -0.5) & (out <= 1.5)).all())
+
+
+@given(st.data(), distributions(), distributions())
+def test_mapping_a_point_is_encoding_its_value(data: Any, own: Any, common: Any) -> None:
+    """In the middle of both ranges, where nothing is cut off, up to the rounding of a grid."""
+    numeric = not isinstance(own, CategoricalDistribution)
+    if numeric == isinstance(common, CategoricalDistribution):
+        return
+    if own.single() or common.single():
+        return
+    a, b = SearchSpace.of({"p": own}), SearchSpace.of({"p": common})
+    value = data.draw(values(own))
+    (expected,) = b.encode([{"p": value}])
+    got = Alignment.of(a, b)(torch.from_numpy(a.encode([{"p": value}])))[0].numpy()
+    if not numeric:
+        np.testing.assert_array_equal(got, expected)
+    elif 0.0 < expected[0] < 1.0:
+        # What is lost: the float's last digits, where a range is much wider than the other.
+        ratio = (own.high - own.low) / (common.high - common.low)
+        stretch = max(abs(own.high), abs(own.low), 1) / (common.high - common.low)
+        slope = 1 / expected[0] if b.parameters[0].log else 1.0
+        tolerance = 1e-6 + 1e-9 * (ratio + stretch) * slope
+        if tolerance < 1e-3 and a.parameters[0].log == b.parameters[0].log:
+            assert got[0] == pytest.approx(expected[0], abs=tolerance)
+
+
+@pytest.mark.parametrize("own_log", [True, False])
+def test_a_scale_is_changed_through_the_raw_value(own_log: bool) -> None:
+    own = SearchSpace.of({"x": FloatDistribution(0.01, 1, log=own_log)})
+    common = SearchSpace.of({"x": FloatDistribution(0.001, 10, log=not own_log)})
+    values = [{"x": v} for v in (0.01, 0.05, 0.3, 1.0)]
+    got = Alignment.of(own, common)(torch.from_numpy(own.encode(values)))
+    np.testing.assert_allclose(got, common.encode(values), atol=1e-12)
+
+
+def test_the_map_has_the_gradient_of_the_raw_value() -> None:
+    own = SearchSpace.of({"x": FloatDistribution(0.01, 1), "y": FloatDistribution(0, 1)})
+    common = SearchSpace.of({"x": FloatDistribution(0.001, 10, log=True)})
+    align = Alignment.of(own, common)
+    x = torch.tensor([[0.4, 0.2]], dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(align, [x])
+
+
+def test_missing_and_extra_parameters_are_missing_information() -> None:
+    own = SearchSpace.of({"x": FloatDistribution(0, 1), "extra": FloatDistribution(0, 1)})
+    common = SearchSpace.of({"x": FloatDistribution(0, 2), "gone": CategoricalDistribution("ab")})
+    got = Alignment.of(own, common)(torch.tensor([[0.9, 1.0]], dtype=torch.float64))
+    np.testing.assert_allclose(got, common.encode([{"x": 1.0}]))
+
+
+def test_inactive_parameters_stay_inactive() -> None:
+    dists = {
+        "m": CategoricalDistribution(["a", "b"]),
+        "x": FloatDistribution(0, 1),
+    }
+    wider = {"m": CategoricalDistribution(["b", "a", "c"]), "x": FloatDistribution(-1, 3)}
+    rows = [{"m": "a", "x": 0.2}, {"m": "b"}] * 3
+    own, common = SearchSpace.of(dists, rows), SearchSpace.of(wider, rows)
+    got = Alignment.of(own, common)(torch.from_numpy(own.encode(rows)))
+    np.testing.assert_allclose(got, common.encode(rows))
+
+
+def test_a_space_maps_to_itself_unchanged() -> None:
+    rows = [{"m": "a", "x": 0.2}, {"m": "b", "n": 3}] * 3
+    dists = {
+        "m": CategoricalDistribution(["a", "b"]),
+        "n": IntDistribution(1, 9, log=True),
+        "x": FloatDistribution(0, 1),
+    }
+    space = SearchSpace.of(dists, rows)
+    x = torch.from_numpy(space.encode(rows))
+    torch.testing.assert_close(Alignment.of(space, space)(x), x)
+    assert not math.isnan(float(x.sum()))

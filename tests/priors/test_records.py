@@ -1,0 +1,111 @@
+"""Trials as records."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+import math
+from typing import Any
+
+import numpy as np
+import optuna
+from optuna.distributions import FloatDistribution, IntDistribution
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+
+from optuna_metasampler.priors.records import distributions_of, records_of
+
+
+MINIMIZE, MAXIMIZE = StudyDirection.MINIMIZE, StudyDirection.MAXIMIZE
+
+
+def trial(
+    x: float, value: float | list[float] | None, state: TrialState = TrialState.COMPLETE, **kw: Any
+) -> FrozenTrial:
+    values = value if isinstance(value, list) else None
+    return optuna.create_trial(
+        state=state,
+        params={"x": x},
+        distributions={"x": FloatDistribution(0, 1)},
+        value=None if values else value,  # type: ignore[arg-type]
+        values=values,
+        **kw,
+    )
+
+
+def pruned(x: float, steps: dict[int, float]) -> FrozenTrial:
+    return trial(x, None, TrialState.PRUNED, intermediate_values=steps)
+
+
+def test_larger_is_better_whatever_the_direction() -> None:
+    trials = [trial(0.1, [1.0, 5.0]), trial(0.2, [2.0, 4.0])]
+    records = records_of(trials, [MINIMIZE, MAXIMIZE])
+    np.testing.assert_array_equal(records.outcomes, [[-1, 5], [-2, 4]])
+
+
+def test_records_come_in_the_order_in_which_trials_ended() -> None:
+    late, early = trial(0.1, 1.0), trial(0.2, 2.0)
+    late.datetime_complete = datetime(2026, 1, 2)
+    early.datetime_complete = late.datetime_complete - timedelta(hours=1)
+    records = records_of([late, early], [MINIMIZE])
+    assert [c["x"] for c in records.configurations] == [0.2, 0.1]
+
+
+def test_a_pruned_trial_is_no_better_than_the_median() -> None:
+    done = [trial(i / 10, float(i)) for i in range(1, 6)]  # median 3, minimised
+    stopped = [pruned(0.7, {0: 0.1, 1: 0.2}), pruned(0.8, {0: 9.0}), pruned(0.9, {})]
+    records = records_of(done + stopped, [MINIMIZE])
+    assert records.outcomes[5:, 0].tolist() == [-3.0, -9.0, -3.0]
+
+
+def test_a_pruned_trial_says_nothing_before_any_has_completed() -> None:
+    records = records_of([pruned(0.7, {0: 0.1})], [MINIMIZE])
+    assert len(records.configurations) == 0
+    assert records.failed == [{"x": 0.7}]
+
+
+def test_a_nan_at_the_last_step_counts_as_the_median() -> None:
+    done = [trial(0.1, 1.0), trial(0.2, 3.0)]
+    records = records_of([*done, pruned(0.7, {0: math.nan})], [MINIMIZE])
+    assert records.outcomes[2, 0] == -2.0
+
+
+def test_failed_trials_have_no_outcome_and_running_ones_are_not_there() -> None:
+    trials = [
+        trial(0.1, None, TrialState.FAIL),
+        trial(0.2, None, TrialState.RUNNING),
+        trial(0.3, None, TrialState.WAITING),
+        trial(0.4, 1.0),
+    ]
+    records = records_of(trials, [MINIMIZE])
+    assert records.failed == [{"x": 0.1}]
+    assert records.configurations == [{"x": 0.4}]
+
+
+def test_infinite_values_are_kept_and_do_not_spoil_the_median() -> None:
+    done = [trial(0.1, math.inf), trial(0.2, -math.inf), trial(0.3, 1.0), trial(0.4, 2.0)]
+    records = records_of([*done, pruned(0.7, {0: 0.0})], [MINIMIZE])
+    assert records.outcomes[:2, 0].tolist() == [-math.inf, math.inf]
+    assert math.isfinite(records.outcomes[4, 0])
+
+
+def test_a_trial_with_another_number_of_values_is_left_out() -> None:
+    records = records_of([trial(0.1, 1.0), trial(0.2, [1.0, 2.0])], [MINIMIZE])
+    assert records.configurations == [{"x": 0.1}]
+
+
+def test_parameters_are_renamed() -> None:
+    records = records_of([trial(0.1, 1.0)], [MINIMIZE], {"x": "lr"})
+    assert records.configurations == [{"lr": 0.1}]
+    assert set(distributions_of([trial(0.1, 1.0)], {"x": "lr"})) == {"lr"}
+
+
+def test_no_trial_gives_no_record() -> None:
+    records = records_of([], [MINIMIZE, MAXIMIZE])
+    assert records.outcomes.shape == (0, 2)
+
+
+def test_single_valued_distributions_are_not_shown() -> None:
+    single = optuna.create_trial(
+        params={"n": 3}, distributions={"n": IntDistribution(3, 3)}, value=1.0
+    )
+    assert distributions_of([single, trial(0.1, 1.0)]).keys() == {"x"}

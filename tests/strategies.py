@@ -1,0 +1,82 @@
+"""Random distributions, spaces and configurations for property-based tests."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import strategies as st
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+
+
+CHOICES = [None, True, False, 0, 1, 1.0, 0.5, -3, "a", "b", "", "True", "1", float("inf")]
+
+
+@st.composite
+def floats(draw: st.DrawFn) -> FloatDistribution:
+    if draw(st.booleans()):
+        low = draw(st.floats(1e-12, 1e6))
+        return FloatDistribution(low, low * draw(st.floats(1.0, 1e9)), log=True)
+    low = draw(st.floats(-1e6, 1e6))
+    if draw(st.booleans()):
+        return FloatDistribution(low, low + draw(st.floats(0, 1e6)))
+    # Grids as people write them, with three decimals, and exactly divisible.
+    step, start = draw(st.integers(1, 5000)), draw(st.integers(-(10**6), 10**6))
+    end = start + step * draw(st.integers(0, 300))
+    return FloatDistribution(start / 1000, end / 1000, step=step / 1000)
+
+
+@st.composite
+def ints(draw: st.DrawFn) -> IntDistribution:
+    if draw(st.booleans()):
+        low = draw(st.integers(1, 10**6))
+        return IntDistribution(low, low + draw(st.integers(0, 10**9)), log=True)
+    low = draw(st.integers(-(10**12), 10**12))
+    step = draw(st.integers(1, 1000))
+    return IntDistribution(low, low + step * draw(st.integers(0, 10**6)), step=step)
+
+
+@st.composite
+def categoricals(draw: st.DrawFn) -> CategoricalDistribution:
+    chosen = draw(st.permutations(CHOICES))
+    return CategoricalDistribution(chosen[: draw(st.integers(1, len(CHOICES)))])
+
+
+def distributions() -> st.SearchStrategy[BaseDistribution]:
+    return st.one_of(floats(), ints(), categoricals())
+
+
+def values(distribution: BaseDistribution) -> st.SearchStrategy[Any]:
+    """Values that `suggest_*` may return under ``distribution``."""
+    if isinstance(distribution, CategoricalDistribution):
+        return st.sampled_from(distribution.choices)
+    if isinstance(distribution, IntDistribution):
+        cells = (distribution.high - distribution.low) // distribution.step
+        return st.integers(0, cells).map(lambda i: distribution.low + i * distribution.step)
+    assert isinstance(distribution, FloatDistribution)
+    if distribution.step is None:
+        return st.floats(distribution.low, distribution.high)
+    cells = round((distribution.high - distribution.low) / distribution.step)
+    step = distribution.step
+    return st.integers(0, cells).map(lambda i: distribution.low + i * step)
+
+
+@st.composite
+def spaces(draw: st.DrawFn, max_size: int = 5) -> dict[str, BaseDistribution]:
+    n = draw(st.integers(1, max_size))
+    return {f"p{i}": draw(distributions()) for i in range(n)}
+
+
+@st.composite
+def configurations(
+    draw: st.DrawFn, space: dict[str, BaseDistribution], complete: bool = True
+) -> dict[str, Any]:
+    return {
+        name: draw(values(distribution))
+        for name, distribution in space.items()
+        if complete or draw(st.booleans())
+    }

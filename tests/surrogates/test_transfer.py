@@ -1,0 +1,132 @@
+"""The transfer Gaussian process and its twin."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+from optuna.distributions import FloatDistribution
+import pytest
+import torch
+from torch.distributions import MixtureSameFamily
+
+from optuna_metasampler.space import SearchSpace
+from optuna_metasampler.surrogates.gaussian_process import (
+    GaussianProcess,
+    GaussianProcessPredictor,
+)
+from optuna_metasampler.surrogates.prior_mean import PriorModel
+from optuna_metasampler.surrogates.transfer import TransferGaussianProcess, TransferPredictor
+from optuna_metasampler.task import Task, spearman
+
+
+SPACE = SearchSpace.of({f"x{i}": FloatDistribution(0, 1) for i in range(3)})
+
+
+def points(n: int, seed: int) -> torch.Tensor:
+    return torch.from_numpy(SPACE.spread(np.random.default_rng(seed).random((n, 3))))
+
+
+def value(x: torch.Tensor) -> torch.Tensor:
+    return torch.sin(7 * x[:, 0]) + torch.cos(5 * x[:, 1]) * x[:, 2]
+
+
+def study(n: int, seed: int, sign: float = 1.0) -> Task:
+    x = points(n, seed)
+    return Task.of(SPACE, SPACE.decode(x.numpy()), sign * value(x), name=f"s{seed}")
+
+
+def same(x: torch.Tensor) -> torch.Tensor:
+    return x
+
+
+@pytest.fixture(scope="module")
+def related() -> TransferGaussianProcess:
+    tasks = [study(60, 10 + i) for i in range(3)]
+    return TransferGaussianProcess(PriorModel.fit(tasks, torch.Generator().manual_seed(0)), same)
+
+
+@pytest.fixture(scope="module")
+def opposed() -> TransferGaussianProcess:
+    tasks = [study(60, 10 + i, sign=-1.0) for i in range(3)]
+    return TransferGaussianProcess(PriorModel.fit(tasks, torch.Generator().manual_seed(0)), same)
+
+
+def agreement(predictor: GaussianProcessPredictor, seed: int = 77) -> float:
+    """Rank correlation of the prediction with the truth at new points."""
+    x = points(200, seed)
+    return spearman(predictor(x).mean, value(x))
+
+
+def test_before_the_first_trial_the_prior_studies_speak(related: TransferGaussianProcess) -> None:
+    predictor = related.condition(study(0, 0))
+    assert predictor.incumbent is None
+    x = points(200, 5)
+    best = x[int(predictor(x).mean.argmax())]
+    assert float(value(best[None])) > float(value(x).quantile(0.97))
+
+
+@pytest.mark.parametrize("n", [2, 4, 8, 15])
+def test_related_studies_predict_better_than_none(
+    related: TransferGaussianProcess, n: int
+) -> None:
+    task = study(n, 1)
+    assert agreement(related.condition(task)) > 0.8
+    assert agreement(related.condition(task)) > agreement(GaussianProcess().condition(task))
+
+
+def test_opposed_studies_lose_their_say(opposed: TransferGaussianProcess) -> None:
+    task = study(12, 1)
+    predictor = opposed.condition(task)
+    assert predictor.evidence < 0.1
+    assert agreement(predictor) > agreement(GaussianProcess().condition(task)) - 0.05
+
+
+def test_related_studies_keep_their_say(related: TransferGaussianProcess) -> None:
+    assert related.condition(study(12, 1)).evidence > 0.9
+
+
+def test_the_prediction_is_the_mixture_of_the_two(related: TransferGaussianProcess) -> None:
+    predictor = related.condition(study(10, 1))
+    x = points(6, 3)
+    mixture = predictor(x)
+    assert isinstance(mixture, MixtureSameFamily)
+    each = predictor.believed.predict(x, predictor.features(x))
+    w = predictor.evidence
+    torch.testing.assert_close(mixture.mean, w * each.mean[0] + (1 - w) * each.mean[1])
+
+
+def test_the_twin_is_the_cold_process(related: TransferGaussianProcess) -> None:
+    task = study(10, 1)
+    predictor = related.condition(task)
+    x = points(6, 3)
+    twin = predictor.believed.predict(x, predictor.features(x))
+    cold = GaussianProcess().condition(task)(x)
+    torch.testing.assert_close(twin.mean[1], cold.mean)
+    torch.testing.assert_close(twin.stddev[1], cold.stddev)
+
+
+def test_conditioning_leaves_the_model_as_it_was(related: TransferGaussianProcess) -> None:
+    before = copy.deepcopy(related.model)
+    predictor: TransferPredictor | None = None
+    for n in (0, 1, 5, 6):
+        predictor = related.condition(study(n, 1), predictor)
+    x = points(20, 3)
+    assert torch.equal(related.model(x), before(x))
+
+
+def test_a_better_informed_study_weighs_more() -> None:
+    tasks = [study(60, 10), study(60, 11), study(60, 12, sign=-1.0)]
+    model = PriorModel.fit(tasks, torch.Generator().manual_seed(0))
+    predictor = TransferGaussianProcess(model, same).condition(study(20, 1))
+    weights = predictor.source_weights()
+    assert float(weights[2]) < 0.2 * float(weights[:2].max())
+
+
+def test_waiting_points_are_something_to_improve_on(related: TransferGaussianProcess) -> None:
+    empty = study(0, 0)
+    pending = points(3, 8)
+    task = Task(SPACE, empty.x, empty.y, empty.mask, pending, empty.tried)
+    predictor = related.condition(task)
+    assert predictor.incumbent == pytest.approx(float(related.features(pending)[:, 1].max()))
+    assert bool((predictor(pending).variance < related.condition(empty)(pending).variance).all())
