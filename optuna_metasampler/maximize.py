@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from torch import Tensor
+from torch.quasirandom import SobolEngine
 
-from optuna_metasampler.quasi_random import quasi_random
 from optuna_metasampler.space import Parameter, SearchSpace
 
 
@@ -111,6 +111,18 @@ def maximize(
         if not improved:
             break
     return _best_unseen(torch.cat(visited), torch.cat(visited_values), seen)
+
+
+def quasi_random(space: SearchSpace, n: int, generator: torch.Generator) -> Tensor:
+    """Scrambled Sobol points of the space, or plain random ones past its dimension: ``(n, d)``."""
+    p = len(space.parameters)
+    seed = int(torch.randint(2**31, (1,), generator=generator))
+    if 0 < p <= SobolEngine.MAXDIM:
+        engine = SobolEngine(p, scramble=True, seed=seed)  # type: ignore[no-untyped-call]
+        u = engine.draw(n, dtype=torch.float64)
+    else:
+        u = torch.rand((n, p), generator=generator, dtype=torch.float64)
+    return torch.from_numpy(space.spread(u.numpy()))
 
 
 def space_filling(space: SearchSpace, seen: Tensor, generator: torch.Generator) -> Tensor:

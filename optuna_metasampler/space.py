@@ -162,7 +162,7 @@ _MISSING = _Missing()
 def _as_floats(values: Sequence[object]) -> FloatArray:
     numbers = [math.nan if v is _MISSING else v for v in values]
     try:
-        return np.fromiter(numbers, dtype=np.float64, count=len(numbers))  # type: ignore[arg-type]
+        return np.fromiter(numbers, dtype=np.float64, count=len(numbers))
     except (TypeError, ValueError, OverflowError):
         return np.array([_as_float(v) for v in numbers], dtype=np.float64)
 

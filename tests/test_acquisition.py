@@ -94,7 +94,7 @@ def test_a_mixture_matches_simulation() -> None:
     f = np.where(which, rng.normal(0, 1, 200_000), rng.normal(1, 0.5, 200_000))
     gain = np.maximum(f - 0.8, 0)
     got = float(log_expected_improvement(MixtureSameFamily(Categorical(probs), parts), 0.8).exp())
-    # Four standard errors: a correct program fails about once in 16,000 seeds, and this seed is fixed.
+    # Four standard errors: one seed in 16,000 fails a correct program, and this seed is fixed.
     assert abs(got - gain.mean()) < 4 * gain.std() / math.sqrt(len(gain))
 
 

@@ -14,8 +14,7 @@ from optuna.distributions import (
 import pytest
 import torch
 
-from optuna_metasampler.maximize import climb, maximize, space_filling
-from optuna_metasampler.quasi_random import quasi_random
+from optuna_metasampler.maximize import climb, maximize, quasi_random, space_filling
 from optuna_metasampler.space import SearchSpace
 from tests.strategies import spaces
 

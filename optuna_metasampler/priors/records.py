@@ -81,13 +81,13 @@ def records_of(
 def distributions_of(
     trials: Sequence[FrozenTrial], rename: Mapping[str, str] | None = None
 ) -> dict[str, list[BaseDistribution]]:
-    """The distributions under which completed and pruned trials drew each parameter, oldest first.
+    """The distributions under which finished trials drew each parameter, oldest first.
 
     A distribution is listed once a trial; single-valued ones are left out, for they never vary.
     """
     shown: dict[str, list[BaseDistribution]] = {}
     for t in trials:
-        if t.state in (TrialState.COMPLETE, TrialState.PRUNED):
+        if t.state.is_finished():
             for name, distribution in t.distributions.items():
                 if not distribution.single():
                     new = (rename or {}).get(name, name)

@@ -16,7 +16,6 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad, silu, softplus
 
-from optuna_metasampler.quasi_random import quasi_random
 from optuna_metasampler.space import SearchSpace
 from optuna_metasampler.surrogates.gaussian_process import (
     HyperPrior,
@@ -34,7 +33,6 @@ from optuna_metasampler.task import Task, rank_gaussianize, spearman
 
 _MAX_SOURCES = 30
 _MAX_SOURCE_TRIALS = 120
-_N_BACKGROUND = 512
 
 
 @dataclass(frozen=True)
@@ -116,7 +114,6 @@ class NetworkConfig:
         n_records: Trials it sees of each of them.
         dropout: Share of the parameters that are hidden from the network at a step, so that it can
             do without any of them.
-        background: Share of the records that are background points.
         rank_weight: Weight of the pairwise rank loss against the likelihood.
     """
 
@@ -128,7 +125,6 @@ class NetworkConfig:
     n_studies: int = 4
     n_records: int = 16
     dropout: float = 0.1
-    background: float = 0.5
     rank_weight: float = 0.5
 
 
@@ -148,7 +144,6 @@ class PriorNetwork:
     def fit(
         cls,
         tasks: list[Task],
-        background: tuple[Tensor, Tensor],
         generator: torch.Generator,
         config: NetworkConfig | None = None,
     ) -> PriorNetwork:
@@ -159,14 +154,8 @@ class PriorNetwork:
         Gaussian likelihood, half a logistic loss on pairs of one study that weighs pairs with a
         good trial more (after DRE, Khazi et al. 2023, arXiv:2303.15212).
 
-        A network is free to promise anything where it has seen nothing, and a maximiser finds such
-        places at once. So a share of the records are points spread over the whole space, with the
-        prediction of the study's own Gaussian process, which falls back to its average there.
-
         Args:
             tasks: Prior studies.
-            background: Points over the whole space, shape ``(u, d)``, and what each study's process
-                predicts there, shape ``(u, k)``.
             generator: Source of all randomness.
             config: Sizes and rates.
         """
@@ -175,7 +164,6 @@ class PriorNetwork:
         m, g, s = config.n_members, min(config.n_studies, len(tasks)), config.n_records
         x = torch.cat([task.x for task in tasks]).float()
         z = torch.cat([rank_gaussianize(task.y) for task in tasks]).float()
-        u, v = background[0].float(), background[1].float()
         sizes = torch.tensor([len(task) for task in tasks])
         first = torch.cumsum(sizes, 0) - sizes
         bootstrap = torch.randint(len(tasks), (m, len(tasks)), generator=generator)
@@ -197,17 +185,13 @@ class PriorNetwork:
                 study = torch.gather(bootstrap, 1, slot.reshape(m, g)).reshape(m, g, 1)
                 draw = torch.rand((m, g, s), generator=generator, dtype=torch.float32)
                 row = first[study] + (draw * sizes[study]).long()
-                far = torch.rand((m, g, s), generator=generator, dtype=torch.float32)
-                anywhere = torch.randint(len(u), (m, g, s), generator=generator)
-                is_far = far < config.background
-                inputs = torch.where(is_far[..., None], u[anywhere], x[row]).reshape(m, g * s, -1)
-                target = torch.where(is_far, v[anywhere, study.expand(m, g, s)], z[row])
+                inputs = x[row.reshape(m, g * s)]
                 coin = torch.rand(
                     (m, g * s, len(space.names)), generator=generator, dtype=torch.float32
                 )
                 hide = (coin < config.dropout).float() @ spread
                 output = _forward(inputs + hide * (neutral - inputs), weights, biases)
-                loss = _loss(output, target, config.rank_weight)
+                loss = _loss(output, z[row], config.rank_weight)
                 optimizer.zero_grad()
                 torch.autograd.backward(loss)
                 optimizer.step()
@@ -304,18 +288,12 @@ class PriorModel:
         else:
             share = correlation.clamp_min(0.0) + 0.01
         agreement = float(correlation.clamp_min(0.0).mean()) if len(chosen) > 1 else 0.5
-        network = None
-        if len(chosen) > 1:
-            anywhere = quasi_random(tasks[0].space, _N_BACKGROUND, generator)
-            with torch.no_grad():
-                background = (anywhere, sources(anywhere))
-            network = PriorNetwork.fit(chosen, background, generator)
         return cls(
             space=tasks[0].space,
             names=tuple(task.name for task in chosen),
             n_trials=tuple(len(task) for task in chosen),
             sources=sources,
-            network=network,
+            network=PriorNetwork.fit(tasks, generator) if len(tasks) > 1 else None,
             share=share / share.sum(),
             agreement=agreement,
             best=torch.stack([task.x[int(task.y.argmax())] for task in chosen]),
@@ -324,15 +302,15 @@ class PriorModel:
     def __call__(self, x: Tensor) -> Tensor:
         """Features at points ``(q, d)`` of the common space, shape ``(q, 1 + k)``.
 
-        The first is the prior mean: the network's prediction from four studies on, the average of
-        the processes' for one, both in equal parts for two or three (networks need studies to
-        learn from). The others are the processes' predictions.
+        The first is the prior mean: what the processes and the network promise *both*, the lower
+        of the two. A network is free to promise anything where no study has looked, and a
+        maximiser finds such places at once; a process falls back to its average there. The others
+        are the processes' predictions, one by one.
         """
         each = self.sources(x)
         mean = each @ self.share
         if self.network is not None:
-            network = self.network(x)
-            mean = network if len(self.names) >= 4 else (mean + network) / 2
+            mean = torch.minimum(mean, self.network(x))
         return torch.cat([mean[:, None], each], dim=1)
 
 

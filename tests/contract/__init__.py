@@ -1,0 +1,1 @@
+"""What Optuna, its users and the rest of their process may rely on."""

@@ -1,0 +1,52 @@
+"""Prior studies in a file, and samplers that do and do not use them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import optuna
+from optuna.storages import RDBStorage
+import pytest
+
+from optuna_metasampler import MetaSampler
+
+from .seven_parameters import add_prior_studies, new_sampler
+
+
+@pytest.fixture(autouse=True)
+def quiet_optuna() -> Iterator[None]:
+    """Keep one log line per trial out of the reports of failures."""
+    verbosity = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    yield
+    optuna.logging.set_verbosity(verbosity)
+
+
+@pytest.fixture(scope="session")
+def prior_url(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A storage URL with two finished studies of the seven-parameter problem."""
+    url = f"sqlite:///{tmp_path_factory.mktemp('priors') / 'earlier.db'}"
+    storage = RDBStorage(url)
+    add_prior_studies(storage)
+    storage.remove_session()
+    storage.engine.dispose()
+    return url
+
+
+@pytest.fixture(params=["without priors", "with priors"])
+def prior(request: pytest.FixtureRequest) -> str | None:
+    """No prior at all, and the prior studies of `prior_url`."""
+    if request.param == "without priors":
+        return None
+    url: str = request.getfixturevalue("prior_url")
+    return url
+
+
+@pytest.fixture
+def make_sampler(prior: str | None) -> Callable[..., MetaSampler]:
+    """A factory of the samplers of `new_sampler`."""
+
+    def make(seed: int | None = 0) -> MetaSampler:
+        return new_sampler(prior, seed)
+
+    return make

@@ -1,0 +1,239 @@
+"""A seed decides every suggestion, in any process; `reseed_rng` takes that back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+import contextlib
+import copy
+import json
+import os
+from pathlib import Path
+import pickle
+import subprocess
+import sys
+from typing import Any
+
+import optuna
+from optuna.samplers import RandomSampler
+from optuna.storages import RDBStorage
+import pytest
+
+from optuna_metasampler import MetaSampler
+
+from . import seven_parameters
+from .seven_parameters import SPACE, new_sampler, optimise, suggest
+
+
+SamplerFactory = Callable[..., MetaSampler]
+
+N_TRIALS = 12
+# In a process of its own each trial counts; the model is asked from the third one on.
+N_TRIALS_ELSEWHERE = 7
+
+
+class CountingSampler(RandomSampler):
+    """Counts what is forwarded to it."""
+
+    def __init__(self, seed: int | None = None) -> None:
+        super().__init__(seed=seed)
+        self.n_reseeds = 0
+
+    def reseed_rng(self) -> None:
+        self.n_reseeds += 1
+        super().reseed_rng()
+
+
+@contextlib.contextmanager
+def database(path: Path) -> Iterator[RDBStorage]:
+    storage = RDBStorage(f"sqlite:///{path}")
+    try:
+        yield storage
+    finally:
+        storage.remove_session()
+        storage.engine.dispose()
+
+
+def suggestions_of(
+    sampler: MetaSampler, n_trials: int = N_TRIALS, *, constant: bool = False
+) -> list[dict[str, Any]]:
+    """What the sampler suggests in a fresh study."""
+    return optimise(optuna.create_study(sampler=sampler), n_trials, constant=constant)
+
+
+# All outcomes equal: the order of ties must not depend on anything but the seed.
+@pytest.mark.parametrize("constant", [False, True], ids=["bowl", "constant"])
+def test_the_same_seed_gives_the_same_suggestions(
+    make_sampler: SamplerFactory, constant: bool
+) -> None:
+    once = suggestions_of(make_sampler(seed=1), constant=constant)
+    again = suggestions_of(make_sampler(seed=1), constant=constant)
+    assert once == again
+
+
+@pytest.mark.parametrize("constant", [False, True], ids=["bowl", "constant"])
+def test_another_seed_gives_other_suggestions(
+    make_sampler: SamplerFactory, constant: bool
+) -> None:
+    one = suggestions_of(make_sampler(seed=1), constant=constant)
+    two = suggestions_of(make_sampler(seed=2), constant=constant)
+    assert one != two
+
+
+def test_priors_change_every_suggestion(prior_url: str) -> None:
+    without = suggestions_of(new_sampler(None, seed=1))
+    with_priors = suggestions_of(new_sampler(prior_url, seed=1))
+    assert all(one != other for one, other in zip(without, with_priors, strict=True))
+
+
+def test_another_process_with_another_hash_seed_gives_the_same_suggestions(
+    prior: str | None, make_sampler: SamplerFactory
+) -> None:
+    path = os.pathsep.join(entry for entry in sys.path if entry)
+    processes = [
+        subprocess.Popen(
+            [sys.executable, seven_parameters.__file__, prior or "", "1", str(N_TRIALS_ELSEWHERE)],
+            env={**os.environ, "PYTHONPATH": path, "PYTHONHASHSEED": str(hash_seed)},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for hash_seed in (0, 1, 2)
+    ]
+    outputs = [process.communicate()[0] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0, 0]
+    runs = [json.loads(output) for output in outputs]
+
+    assert len({run["hash"] for run in runs}) == 3
+    for constant in (False, True):
+        here = suggestions_of(make_sampler(seed=1), N_TRIALS_ELSEWHERE, constant=constant)
+        there = [run["constant" if constant else "bowl"] for run in runs]
+        assert there == [here] * 3
+
+
+def test_reseeding_changes_the_suggestions(make_sampler: SamplerFactory) -> None:
+    reseeded = make_sampler(seed=1)
+    reseeded.reseed_rng()
+    assert suggestions_of(reseeded) != suggestions_of(make_sampler(seed=1))
+
+
+def test_reseeding_twins_makes_them_differ_from_each_other(make_sampler: SamplerFactory) -> None:
+    twins = make_sampler(seed=1), make_sampler(seed=1)
+    for twin in twins:
+        twin.reseed_rng()
+    assert suggestions_of(twins[0]) != suggestions_of(twins[1])
+
+
+def test_reseeding_amid_a_study_changes_what_follows(make_sampler: SamplerFactory) -> None:
+    studies = [optuna.create_study(sampler=make_sampler(seed=1)) for _ in range(2)]
+    assert optimise(studies[0], 5) == optimise(studies[1], 5)
+    studies[1].sampler.reseed_rng()
+    assert optimise(studies[0], 5) != optimise(studies[1], 5)
+
+
+def test_reseeding_reaches_the_independent_sampler_exactly_once(prior: str | None) -> None:
+    inner = CountingSampler(seed=0)
+    twin = RandomSampler(seed=0)
+    sampler = MetaSampler(prior, independent_sampler=inner, seed=0)
+    sampler.reseed_rng()
+    assert inner.n_reseeds == 1
+
+    study = optuna.create_study()
+    study.ask()
+    (trial,) = study.trials
+    draws = [
+        [each.sample_independent(study, trial, *item) for item in SPACE.items()]
+        for each in (inner, twin)
+    ]
+    assert draws[0] != draws[1]
+
+
+def test_parallel_trials_reseed_before_every_trial(prior: str | None) -> None:
+    inner = CountingSampler(seed=0)
+    sampler = MetaSampler(prior, independent_sampler=inner, seed=0)
+    study = optuna.create_study(sampler=sampler)
+    study.optimize(lambda trial: seven_parameters.loss(suggest(trial)), n_trials=6, n_jobs=2)
+    assert inner.n_reseeds == 6
+
+
+def test_unseeded_samplers_differ_from_each_other(make_sampler: SamplerFactory) -> None:
+    assert suggestions_of(make_sampler(seed=None)) != suggestions_of(make_sampler(seed=None))
+
+
+@pytest.mark.parametrize(
+    "duplicate",
+    [copy.deepcopy, lambda sampler: pickle.loads(pickle.dumps(sampler))],
+    ids=["deepcopy", "pickle"],
+)
+class TestCopies:
+    def test_a_copy_of_a_fresh_seeded_sampler_suggests_the_same(
+        self, make_sampler: SamplerFactory, duplicate: Callable[[Any], Any]
+    ) -> None:
+        sampler = make_sampler(seed=1)
+        assert suggestions_of(duplicate(sampler)) == suggestions_of(sampler)
+
+    def test_a_study_loaded_with_a_copied_sampler_continues_as_if_never_interrupted(
+        self,
+        make_sampler: SamplerFactory,
+        duplicate: Callable[[Any], Any],
+        tmp_path: Path,
+    ) -> None:
+        with database(tmp_path / "whole.db") as storage:
+            study = optuna.create_study(
+                storage=storage, study_name="mine", sampler=make_sampler(seed=1)
+            )
+            expected = optimise(study, 10)
+        with database(tmp_path / "parts.db") as storage:
+            study = optuna.create_study(
+                storage=storage, study_name="mine", sampler=make_sampler(seed=1)
+            )
+            seen = optimise(study, 5)
+            kept = duplicate(study.sampler)
+        with database(tmp_path / "parts.db") as storage:
+            study = optuna.load_study(storage=storage, study_name="mine", sampler=kept)
+            assert seen + optimise(study, 5) == expected
+
+    def test_a_copy_of_the_whole_study_continues_as_the_original_does(
+        self, make_sampler: SamplerFactory, duplicate: Callable[[Any], Any]
+    ) -> None:
+        study = optuna.create_study(sampler=make_sampler(seed=1))
+        optimise(study, 6)
+        copied = duplicate(study)
+        assert optimise(copied, 5) == optimise(study, 5)
+
+    def test_a_copy_taken_amid_a_trial_finishes_it_inside_the_ranges(
+        self, make_sampler: SamplerFactory, duplicate: Callable[[Any], Any]
+    ) -> None:
+        study = optuna.create_study(sampler=make_sampler(seed=1))
+        for _ in range(4):
+            trial = study.ask()
+            trial.suggest_float("width", -2.0, 6.0)
+            copied = duplicate(study.sampler)
+            study.sampler = copied
+            params = suggest(trial)
+            seven_parameters.assert_all_inside(trial)
+            study.tell(trial, seven_parameters.loss(params))
+
+    def test_copying_leaves_the_original_as_it_was(
+        self, make_sampler: SamplerFactory, duplicate: Callable[[Any], Any]
+    ) -> None:
+        expected = optimise(optuna.create_study(sampler=make_sampler(seed=1)), 10)
+        study = optuna.create_study(sampler=make_sampler(seed=1))
+        seen = optimise(study, 5)
+        suggestions_of(duplicate(study.sampler))
+        assert seen + optimise(study, 5) == expected
+
+    def test_a_reseeded_copy_of_an_unseeded_sampler_goes_its_own_way(
+        self, make_sampler: SamplerFactory, duplicate: Callable[[Any], Any]
+    ) -> None:
+        study = optuna.create_study(sampler=make_sampler(seed=None))
+        optimise(study, 5)
+        copied = duplicate(study)
+        copied.sampler.reseed_rng()
+        assert optimise(copied, 5) != optimise(study, 5)
+
+    def test_copies_of_a_fresh_unseeded_sampler_do_not_share_its_randomness(
+        self, make_sampler: SamplerFactory, duplicate: Callable[[Any], Any]
+    ) -> None:
+        sampler = make_sampler(seed=None)
+        first, second = duplicate(sampler), duplicate(sampler)
+        runs = [suggestions_of(each) for each in (sampler, first, second)]
+        assert runs[0] != runs[1] != runs[2] != runs[0]

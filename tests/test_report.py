@@ -1,0 +1,59 @@
+"""What the sampler says about the prior studies."""
+
+from __future__ import annotations
+
+import math
+
+import optuna
+import pytest
+
+from optuna_metasampler import MetaSampler
+from optuna_metasampler.report import prior_relevance
+
+
+def objective(trial: optuna.Trial, sign: float = 1.0) -> float:
+    x, y = trial.suggest_float("x", 0, 1), trial.suggest_float("y", 0, 1)
+    return sign * ((x - 0.3) ** 2 + (y - 0.7) ** 2)
+
+
+@pytest.fixture(scope="module")
+def priors() -> list[optuna.Study]:
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    studies = []
+    for i, sign in enumerate((1.0, 1.0, -1.0)):
+        study = optuna.create_study(
+            study_name=f"{'like' if sign > 0 else 'unlike'}-{i}",
+            sampler=optuna.samplers.RandomSampler(seed=i),
+        )
+        study.optimize(lambda t, sign=sign: objective(t, sign), n_trials=40)
+        studies.append(study)
+    return studies
+
+
+def test_the_studies_that_are_alike_come_first(priors: list[optuna.Study]) -> None:
+    sampler = MetaSampler(priors, seed=0)
+    study = optuna.create_study(sampler=sampler)
+    study.optimize(objective, n_trials=12)
+    rows = prior_relevance(sampler, study)
+    assert [row.name for row in rows][2] == "unlike-2"
+    assert [row.n_trials for row in rows] == [40, 40, 40]
+    assert all(row.rank_correlation > 0.5 for row in rows[:2])
+    assert rows[2].rank_correlation < 0
+    assert 0 < sum(row.weight for row in rows) <= 1
+
+
+def test_before_the_second_trial_correlations_are_unknown(priors: list[optuna.Study]) -> None:
+    sampler = MetaSampler(priors, seed=0)
+    study = optuna.create_study(sampler=sampler)
+    study.optimize(objective, n_trials=1)
+    rows = prior_relevance(sampler, study)
+    assert len(rows) == 3
+    assert all(math.isnan(row.rank_correlation) for row in rows)
+    assert sum(row.weight for row in rows) <= 1
+
+
+def test_without_priors_or_suggestions_there_is_nothing_to_report(
+    priors: list[optuna.Study],
+) -> None:
+    for sampler in (MetaSampler(seed=0), MetaSampler(priors)):
+        assert prior_relevance(sampler, optuna.create_study(sampler=sampler)) == []
