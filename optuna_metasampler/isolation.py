@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cache
 import threading
@@ -11,7 +11,8 @@ from typing import Any
 
 _lock = threading.Lock()
 _n_inside = 0
-_restore_threads: Callable[[], None]
+_threads_outside = 1
+_blas_limit: Any = None
 
 
 @contextmanager
@@ -21,50 +22,53 @@ def isolated() -> Iterator[None]:
     The user's training code may have set torch's default device, be inside ``no_grad`` or
     ``inference_mode``, or count on its number of threads. The matrices here are small: a second
     thread does not make them faster, and where another process has the core that it waits for, a
-    suggestion takes five times as long. The numbers of threads are settings of the whole process,
-    so the first of several concurrent users saves them and the last one restores them.
+    suggestion takes five times as long.
     """
     import torch
 
-    global _n_inside, _restore_threads
-    with _lock:
-        if _n_inside == 0:
-            _restore_threads = _limit_threads()
-        _n_inside += 1
-    try:
-        with ExitStack() as stack:
-            stack.enter_context(torch.inference_mode(False))
-            stack.enter_context(torch.enable_grad())
-            if torch.empty(0).device.type != "cpu":
-                # Only where it is needed: this context costs a detour at every torch call.
-                stack.enter_context(torch.device("cpu"))
-            yield
-    finally:
-        with _lock:
-            _n_inside -= 1
-            if _n_inside == 0:
-                _restore_threads()
+    with ExitStack() as stack:
+        stack.enter_context(_single_threaded())
+        stack.enter_context(torch.inference_mode(False))
+        stack.enter_context(torch.enable_grad())
+        if torch.empty(0).device.type != "cpu":
+            # Only where it is needed: this context costs a detour at every torch call.
+            stack.enter_context(torch.device("cpu"))
+        yield
 
 
-def _limit_threads() -> Callable[[], None]:
-    """Set torch and the linear algebra of NumPy and SciPy to one thread; returns the way back."""
+@contextmanager
+def _single_threaded() -> Iterator[None]:
+    """Torch and the linear algebra of NumPy and SciPy on one thread.
+
+    Torch's number of threads belongs to the calling thread, but a new thread takes over the one
+    that was set last: one that starts while another is in here finds 1, and has to be given what
+    was there before anybody came. That of the linear algebra belongs to the process: the first to
+    come in lowers it and the last to leave restores it.
+    """
     import torch
 
-    n_threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    blas = _thread_pools().limit(limits=1, user_api="blas")
-
-    def restore() -> None:
-        torch.set_num_threads(n_threads)
-        blas.restore_original_limits()
-
-    return restore
+    global _n_inside, _threads_outside, _blas_limit
+    with _lock:
+        own = torch.get_num_threads()
+        if _n_inside == 0:
+            _threads_outside = own
+            _blas_limit = _blas().limit(limits=1)
+        _n_inside += 1
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        with _lock:
+            torch.set_num_threads(own if own != 1 else _threads_outside)
+            _n_inside -= 1
+            if _n_inside == 0:
+                _blas_limit.restore_original_limits()
 
 
 @cache
-def _thread_pools() -> Any:
-    """The process's libraries with thread pools; looking for them takes milliseconds, so once."""
+def _blas() -> Any:
+    """The linear algebra libraries of the process; the search takes milliseconds, so once."""
     import scipy.optimize  # noqa: F401  # loads the library that is looked for
     from threadpoolctl import ThreadpoolController
 
-    return ThreadpoolController()
+    return ThreadpoolController().select(user_api="blas")

@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.quasirandom import SobolEngine
 
 from optuna_metasampler.space import Parameter, SearchSpace
+from optuna_metasampler.task import to_tensor
 
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def maximize(
     """
     config = config or MaximizeConfig()
     if space.n_points <= _ENUMERABLE:
-        everything = torch.from_numpy(space.grid())
+        everything = to_tensor(space.grid())
         with torch.no_grad():
             return _best_unseen(everything, score(everything), seen)
     x = candidates(space, generator, good, config)
@@ -119,22 +120,23 @@ def quasi_random(space: SearchSpace, n: int, generator: torch.Generator) -> Tens
     seed = int(torch.randint(2**31, (1,), generator=generator))
     if 0 < p <= SobolEngine.MAXDIM:
         engine = SobolEngine(p, scramble=True, seed=seed)  # type: ignore[no-untyped-call]
-        u = engine.draw(n, dtype=torch.float64)
+        # Not the first point: torch computes it in the user's default type, whatever is asked for.
+        u = engine.draw(n + 1, dtype=torch.float64)[1:]
     else:
         u = torch.rand((n, p), generator=generator, dtype=torch.float64)
-    return torch.from_numpy(space.spread(u.numpy()))
+    return to_tensor(space.spread(u.numpy()))
 
 
 def space_filling(space: SearchSpace, seen: Tensor, generator: torch.Generator) -> Tensor:
     """The one of many quasi-random points that is farthest from all seen ones: ``(d,)``."""
     x = (
-        torch.from_numpy(space.grid())
+        to_tensor(space.grid())
         if space.n_points <= _ENUMERABLE
         else quasi_random(space, 256, generator)
     )
     if not len(seen):
         return x[int(torch.randint(len(x), (1,), generator=generator))]
-    root = torch.from_numpy(space.column_weight).sqrt()
+    root = to_tensor(space.column_weight).sqrt()
     # Ties are broken at random: on a grid of choices nearly all points are equally far.
     jitter = 1e-6 * torch.rand(len(x), generator=generator, dtype=torch.float64)
     return _best_unseen(x, torch.cdist(x * root, seen * root).min(dim=1).values + jitter, seen)
@@ -157,7 +159,7 @@ def candidates(
         if p.activity is not None:
             inactive = centre[:, p.activity] < 0.5
             x[inactive, p.columns] = fresh[inactive, p.columns]
-    radius = torch.where(torch.arange(n) % 2 == 0, 0.1, 0.03).to(torch.float64)[:, None]
+    radius = torch.tensor([0.1, 0.03], dtype=torch.float64)[torch.arange(n) % 2, None]
     noise = radius * torch.randn(x.shape, generator=generator, dtype=torch.float64)
     chance = torch.rand((n, len(space.parameters)), generator=generator, dtype=torch.float64)
     for j, p in enumerate(space.parameters):
@@ -167,8 +169,8 @@ def candidates(
             x[flip, p.columns] = fresh[flip, p.columns]
         else:
             x[:, p.start] += noise[:, p.start]
-    perturbed = torch.from_numpy(space.project(x.numpy()))
-    return torch.cat([torch.from_numpy(space.project(good.numpy())), perturbed, spread])
+    perturbed = to_tensor(space.project(x.numpy()))
+    return torch.cat([to_tensor(space.project(good.numpy())), perturbed, spread])
 
 
 def climb(score: Score, space: SearchSpace, starts: Tensor, n_steps: int) -> Tensor:
@@ -198,7 +200,7 @@ def climb(score: Score, space: SearchSpace, starts: Tensor, n_steps: int) -> Ten
             active[:, j] = base[:, p.activity].numpy() > 0.5
 
     def objective(flat: FloatArray) -> tuple[float, FloatArray]:
-        z = torch.from_numpy(flat.reshape(shape)).requires_grad_()
+        z = to_tensor(flat.reshape(shape)).requires_grad_()
         with torch.enable_grad():
             x = base.index_copy(1, torch.tensor(columns), z)
             value = score(x).sum()
@@ -217,8 +219,8 @@ def climb(score: Score, space: SearchSpace, starts: Tensor, n_steps: int) -> Ten
         options={"maxiter": n_steps, "maxfun": n_steps + n_steps // 3},
     )
     x = base.clone()
-    x[:, columns] = torch.from_numpy(result.x.reshape(shape))
-    return torch.from_numpy(space.project(x.numpy()))
+    x[:, columns] = to_tensor(result.x.reshape(shape))
+    return to_tensor(space.project(x.numpy()))
 
 
 def _is_smooth(p: Parameter) -> bool:
@@ -253,9 +255,9 @@ def _moves(score: Score, space: SearchSpace, starts: Tensor) -> tuple[Tensor, Te
         owners.append(np.arange(len(starts)).repeat(len(values)))
     if not points:
         return starts[:0], torch.zeros(0, dtype=torch.float64), torch.zeros(0, dtype=torch.int64)
-    x = torch.from_numpy(space.project(np.concatenate(points)))
+    x = to_tensor(space.project(np.concatenate(points)))
     with torch.no_grad():
-        return x, score(x), torch.from_numpy(np.concatenate(owners))
+        return x, score(x), to_tensor(np.concatenate(owners))
 
 
 def _step(p: Parameter, u: FloatArray, direction: FloatArray) -> FloatArray:

@@ -304,7 +304,7 @@ class MetaSampler(BaseSampler):
         import torch
 
         from optuna_metasampler.surrogates.transfer import TransferPredictor
-        from optuna_metasampler.task import Task, scalarize
+        from optuna_metasampler.task import Task, scalarize, to_tensor
 
         records = records_of(_finished(study), study.directions)
         known = [
@@ -316,7 +316,7 @@ class MetaSampler(BaseSampler):
             space,
             [records.configurations[i] for i in known],
             scalarize(
-                torch.from_numpy(records.outcomes[known]),
+                to_tensor(records.outcomes[known]),
                 torch.tensor(weights, dtype=torch.float64),
             ),
             pending=self._pending(study, trial, cache, space),
@@ -364,9 +364,8 @@ class MetaSampler(BaseSampler):
         """Prior knowledge as seen from ``space``; ``None`` where there is none."""
         if not self._sources or self._method == "gp":
             return None
-        import torch
-
         from optuna_metasampler.priors.align import Alignment, compatible
+        from optuna_metasampler.task import to_tensor
 
         pool = self._pool(study, cache)
         own = space.distributions
@@ -382,7 +381,7 @@ class MetaSampler(BaseSampler):
             return None
         model = self._model(study, cache, weights, lacking)
         best = model.space.decode(model.best.numpy())
-        favourites = torch.from_numpy(space.project(space.encode(best)))
+        favourites = to_tensor(space.project(space.encode(best)))
         return Prior(model, Alignment.of(space, model.space), favourites)
 
     def _model(

@@ -439,8 +439,7 @@ class SearchSpace:
         u = np.empty((math.prod(len(a) for a in axes), len(axes)))
         for j, (p, cell) in enumerate(zip(self.parameters, mesh, strict=True)):
             u[:, j] = (cell.ravel() + 0.5) / (p.n_values or 1)
-            if p.log and not p.categorical:
-                assert isinstance(p.distribution, IntDistribution)
+            if p.log and isinstance(p.distribution, IntDistribution):
                 value = p.distribution.low + cell.ravel()
                 u[:, j] = (np.log(value) - p.lower) / (p.upper - p.lower)
         return np.unique(self.spread(u), axis=0)

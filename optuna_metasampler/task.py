@@ -9,12 +9,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 import math
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 import torch
 from torch import Tensor
 
 from optuna_metasampler.space import SearchSpace
+
+
+def to_tensor(array: NDArray[Any]) -> Tensor:
+    """Copy an array to a tensor of the same type.
+
+    A copy, because torch's memory is aligned and NumPy's is not: the last digit of a product would
+    depend on where the array happens to lie, and a seeded study on luck.
+    """
+    return torch.tensor(array)
 
 
 @dataclass(frozen=True)
@@ -68,11 +79,11 @@ class Task:
         mask = np.array([[n in c for n in space.names] for c in configurations], dtype=bool)
         return cls(
             space=space,
-            x=torch.from_numpy(space.encode(configurations)),
+            x=to_tensor(space.encode(configurations)),
             y=y,
-            mask=torch.from_numpy(mask.reshape(len(configurations), len(space.names))),
-            pending=torch.from_numpy(space.encode(pending or [])),
-            tried=torch.from_numpy(space.encode(tried or [])),
+            mask=to_tensor(mask.reshape(len(configurations), len(space.names))),
+            pending=to_tensor(space.encode(pending or [])),
+            tried=to_tensor(space.encode(tried or [])),
             name=name,
         )
 

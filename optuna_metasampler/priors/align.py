@@ -22,7 +22,7 @@ from torch import Tensor
 from optuna_metasampler.priors.records import Records, distributions_of, records_of
 from optuna_metasampler.priors.sources import PriorStudy
 from optuna_metasampler.space import Parameter, SearchSpace, choice_key
-from optuna_metasampler.task import Task, scalarize
+from optuna_metasampler.task import Task, scalarize, to_tensor
 
 
 if TYPE_CHECKING:
@@ -62,9 +62,7 @@ class Pool:
             Task.of(
                 space,
                 records.configurations,
-                scalarize(
-                    torch.from_numpy(records.outcomes), torch.tensor(weights, dtype=torch.float64)
-                ),
+                scalarize(to_tensor(records.outcomes), torch.tensor(weights, dtype=torch.float64)),
                 name=name,
             )
             for name, records in zip(self.studies, self.records, strict=True)
@@ -201,7 +199,7 @@ class Alignment:
         """The map from a study's ``own`` space to the ``common`` one."""
         d, e = own.n_columns, common.n_columns
         matrix = torch.zeros((d, e), dtype=torch.float64)
-        neutral = torch.from_numpy(common.encode([{}])[0])
+        neutral = to_tensor(common.encode([{}])[0])
         offset = neutral.clone()
         activity = torch.full((e,), -1, dtype=torch.int64)
         bent: list[tuple[int, int, bool, float, float, float, float]] = []

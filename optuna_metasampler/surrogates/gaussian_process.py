@@ -29,7 +29,7 @@ from torch.distributions import Distribution, Normal
 
 from optuna_metasampler.space import SearchSpace
 from optuna_metasampler.surrogates.base import Predictor, Surrogate
-from optuna_metasampler.task import Task, half_rank_warp
+from optuna_metasampler.task import Task, half_rank_warp, to_tensor
 
 
 _SQRT5 = math.sqrt(5.0)
@@ -56,7 +56,7 @@ class Metric:
     @classmethod
     def of(cls, space: SearchSpace) -> Metric:
         """The metric of a space: one lengthscale a parameter, and one an activity column."""
-        return cls(torch.from_numpy(space.block_of_column), torch.from_numpy(space.column_weight))
+        return cls(to_tensor(space.block_of_column), to_tensor(space.column_weight))
 
     @cached_property
     def n_blocks(self) -> int:
@@ -229,7 +229,7 @@ def fit_hyperparameters(
     def objective(theta: np.ndarray) -> tuple[float, np.ndarray]:
         try:
             value, gradient = negative_log_posterior(
-                torch.from_numpy(theta), x, z, phi, metric, linear, prior
+                to_tensor(theta), x, z, phi, metric, linear, prior
             )
         except torch.linalg.LinAlgError:  # type: ignore[attr-defined]
             # Not positive definite to machine precision: a wall for the line search to step back
@@ -246,7 +246,7 @@ def fit_hyperparameters(
             bounds=np.stack([prior.low.numpy(), prior.high.numpy()], axis=1),
             options={"maxiter": _LBFGS_ITERATIONS, "ftol": 1e-5},
         )
-    return torch.from_numpy(np.asarray(result.x)) if np.isfinite(result.fun) else first
+    return to_tensor(np.asarray(result.x)) if np.isfinite(result.fun) else first
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ from optuna_metasampler.surrogates.gaussian_process import (
     representative_rows,
     squared_distance,
 )
-from optuna_metasampler.task import Task, rank_gaussianize, spearman
+from optuna_metasampler.task import Task, rank_gaussianize, spearman, to_tensor
 
 
 _MAX_SOURCES = 30
@@ -107,7 +107,7 @@ class NetworkConfig:
     Attributes:
         n_members: Networks in the ensemble.
         width: Units in each of the two hidden layers.
-        n_steps: Steps of AdamW.
+        n_steps: Steps of AdamW, at most: few trials, which each step sees whole, need fewer.
         learning_rate: First step size; it falls to zero along a cosine.
         weight_decay: Of AdamW.
         n_studies: Studies a step sees, a member.
@@ -167,6 +167,7 @@ class PriorNetwork:
         sizes = torch.tensor([len(task) for task in tasks])
         first = torch.cumsum(sizes, 0) - sizes
         bootstrap = torch.randint(len(tasks), (m, len(tasks)), generator=generator)
+        n_steps = min(config.n_steps, max(50, 2 * len(z)))
         neutral = _neutral_point(space).float()
         spread = torch.stack([_columns(space, row) for row in torch.eye(len(space.names))]).float()
 
@@ -177,9 +178,9 @@ class PriorNetwork:
             [*weights, *biases], lr=config.learning_rate, weight_decay=config.weight_decay
         )
         with torch.enable_grad():
-            for step in range(config.n_steps):
+            for step in range(n_steps):
                 for group in optimizer.param_groups:
-                    fraction = step / config.n_steps
+                    fraction = step / n_steps
                     group["lr"] = config.learning_rate * 0.5 * (1 + math.cos(math.pi * fraction))
                 slot = torch.randint(len(tasks), (m, g, 1), generator=generator)
                 study = torch.gather(bootstrap, 1, slot.reshape(m, g)).reshape(m, g, 1)
@@ -237,7 +238,7 @@ def _loss(output: Tensor, z: Tensor, rank_weight: float) -> Tensor:
 
 def _neutral_point(space: SearchSpace) -> Tensor:
     """The encoding of a configuration in which everything is missing, shape ``(d,)``."""
-    return torch.from_numpy(space.encode([{}])[0])
+    return to_tensor(space.encode([{}])[0])
 
 
 @dataclass(frozen=True)

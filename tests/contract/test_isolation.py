@@ -121,6 +121,27 @@ def setting(request: pytest.FixtureRequest) -> Callable[[], AbstractContextManag
     return SETTINGS[request.param]
 
 
+def numpy_state() -> str:
+    """The state of the generator that users seed, in a form that compares."""
+    return str([np.asarray(part).tolist() for part in np.random.get_state()])  # noqa: NPY002
+
+
+@pytest.fixture
+def global_seeds() -> Iterator[Callable[[int], None]]:
+    """Seeds all global generators, as a training script does; undone after the test."""
+    states = torch.get_rng_state(), np.random.get_state(), random.getstate()  # noqa: NPY002
+
+    def seed_all(seed: int) -> None:
+        torch.manual_seed(seed)
+        np.random.seed(seed)  # noqa: NPY002
+        random.seed(seed)
+
+    yield seed_all
+    torch.set_rng_state(states[0])
+    np.random.set_state(states[1])  # noqa: NPY002
+    random.setstate(states[2])
+
+
 def forbidden(*args: Any, **kwargs: Any) -> NoReturn:
     """Stands in for a function that sets something which the whole process shares."""
     raise AssertionError(f"Set global state: {args}, {kwargs}")
@@ -153,69 +174,55 @@ class TestTheUsersProcess:
         assert suggestions == expected
 
     def test_asking_leaves_the_global_torch_generator_untouched(
-        self, make_sampler: SamplerFactory
+        self, make_sampler: SamplerFactory, global_seeds: Callable[[int], None]
     ) -> None:
+        global_seeds(123)
         before = torch.get_rng_state()
         suggestions_of(make_sampler())
         assert torch.equal(torch.get_rng_state(), before)
 
     def test_asking_leaves_the_global_numpy_generator_untouched(
-        self, make_sampler: SamplerFactory
+        self, make_sampler: SamplerFactory, global_seeds: Callable[[int], None]
     ) -> None:
-        before = str(np.random.get_state())  # noqa: NPY002 - this is the one that users seed
+        global_seeds(123)
+        before = numpy_state()
         suggestions_of(make_sampler())
-        assert str(np.random.get_state()) == before  # noqa: NPY002
+        assert numpy_state() == before
 
     def test_asking_leaves_pythons_global_generator_untouched(
-        self, make_sampler: SamplerFactory
+        self, make_sampler: SamplerFactory, global_seeds: Callable[[int], None]
     ) -> None:
+        global_seeds(123)
         before = random.getstate()
         suggestions_of(make_sampler())
         assert random.getstate() == before
 
     def test_an_unseeded_sampler_leaves_the_global_generators_untouched(
-        self, make_sampler: SamplerFactory
+        self, make_sampler: SamplerFactory, global_seeds: Callable[[int], None]
     ) -> None:
-        before = torch.get_rng_state(), str(np.random.get_state()), random.getstate()  # noqa: NPY002
+        global_seeds(123)
+        before = torch.get_rng_state().tolist(), numpy_state(), random.getstate()
         sampler = make_sampler(seed=None)
         suggestions_of(sampler)
         sampler.reseed_rng()
-        after = torch.get_rng_state(), str(np.random.get_state()), random.getstate()  # noqa: NPY002
-        assert torch.equal(before[0], after[0])
-        assert before[1:] == after[1:]
+        assert (torch.get_rng_state().tolist(), numpy_state(), random.getstate()) == before
 
     def test_suggestions_do_not_depend_on_the_global_seeds(
-        self, make_sampler: SamplerFactory
+        self, make_sampler: SamplerFactory, global_seeds: Callable[[int], None]
     ) -> None:
-        states = torch.get_rng_state(), np.random.get_state(), random.getstate()  # noqa: NPY002
         runs = []
-        try:
-            for seed in (1, 2):
-                torch.manual_seed(seed)
-                np.random.seed(seed)  # noqa: NPY002
-                random.seed(seed)
-                runs.append(suggestions_of(make_sampler()))
-        finally:
-            torch.set_rng_state(states[0])
-            np.random.set_state(states[1])  # noqa: NPY002
-            random.setstate(states[2])
+        for seed in (1, 2):
+            global_seeds(seed)
+            runs.append(suggestions_of(make_sampler()))
         assert runs[0] == runs[1]
 
     def test_unseeded_suggestions_do_not_follow_the_global_seeds(
-        self, make_sampler: SamplerFactory
+        self, make_sampler: SamplerFactory, global_seeds: Callable[[int], None]
     ) -> None:
-        states = torch.get_rng_state(), np.random.get_state(), random.getstate()  # noqa: NPY002
         runs = []
-        try:
-            for _ in range(2):
-                torch.manual_seed(0)
-                np.random.seed(0)  # noqa: NPY002
-                random.seed(0)
-                runs.append(suggestions_of(make_sampler(seed=None)))
-        finally:
-            torch.set_rng_state(states[0])
-            np.random.set_state(states[1])  # noqa: NPY002
-            random.setstate(states[2])
+        for _ in range(2):
+            global_seeds(123)
+            runs.append(suggestions_of(make_sampler(seed=None)))
         assert runs[0] != runs[1]
 
     def test_asking_never_sets_global_state_even_for_a_moment(
@@ -368,6 +375,21 @@ class TestOtherCompany:
             assert_all_inside(first.trials[number])
             assert_all_inside(trial)
             assert set(trial.params) == set(second_space)
+
+    # Prior studies of one objective cannot tell anything where there are two.
+    @pytest.mark.filterwarnings("ignore::optuna_metasampler.exceptions.PriorWarning")
+    def test_one_sampler_serves_studies_of_other_directions_alternately(
+        self, make_sampler: SamplerFactory
+    ) -> None:
+        sampler = make_sampler()
+        alone = optuna.create_study(direction="maximize", sampler=sampler)
+        pair = optuna.create_study(directions=["minimize", "maximize"], sampler=sampler)
+        for _ in range(N_TRIALS):
+            for study in (alone, pair):
+                trial = study.ask()
+                value = loss(suggest(trial))
+                study.tell(trial, [value, -value][: len(study.directions)])
+                assert_all_inside(trial)
 
     def test_open_trials_of_two_studies_are_not_mixed_up(
         self, make_sampler: SamplerFactory
