@@ -22,8 +22,9 @@ class PriorRelevance:
         n_trials: Its number of trials with an outcome.
         rank_correlation: Spearman correlation of what it predicts for this study's trials with
             their outcomes, in ``[-1, 1]``; NaN with fewer than two trials or equal outcomes.
-        weight: Its share in the prediction, in ``[0, 1]``. The shares of all prior studies sum to
-            the probability that they are of use at all.
+        weight: Its share of the say that prior studies have in the next suggestion, in ``[0, 1]``:
+            the probability that they are of use at all, divided among them by rank correlation
+            (before the second trial, by how well they agree with one another).
     """
 
     name: str
@@ -51,20 +52,18 @@ def prior_relevance(sampler: MetaSampler, study: Study) -> list[PriorRelevance]:
 
     with isolated():
         model = predictor.surrogate.model
-        weights = predictor.source_weights()
-        share = weights / weights.sum().clamp_min(1e-12) * predictor.evidence
         # The posterior holds what has come back, with the sources' predictions as its features.
-        predictions = predictor.posterior.phi[:, 2:]
-        outcomes = predictor.posterior.outcomes
+        predictions, outcomes = predictor.posterior.phi[:, 2:], predictor.posterior.outcomes
+        correlations = [spearman(column, outcomes) for column in predictions.T]
+        if all(math.isnan(rho) for rho in correlations):
+            merits = model.share.tolist()
+        else:
+            merits = [max(rho, 0.0) if not math.isnan(rho) else 0.0 for rho in correlations]
+        say = predictor.evidence / max(sum(merits), 1e-12)
         rows = [
-            PriorRelevance(
-                name=name,
-                n_trials=n_trials,
-                rank_correlation=spearman(predictions[:, k], outcomes)
-                if len(outcomes)
-                else math.nan,
-                weight=float(share[k]),
+            PriorRelevance(name=name, n_trials=n, rank_correlation=rho, weight=say * merit)
+            for name, n, rho, merit in zip(
+                model.names, model.n_trials, correlations, merits, strict=True
             )
-            for k, (name, n_trials) in enumerate(zip(model.names, model.n_trials, strict=True))
         ]
     return sorted(rows, key=lambda row: (-row.weight, row.name))

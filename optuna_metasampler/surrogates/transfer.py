@@ -67,14 +67,6 @@ class TransferPredictor(GaussianProcessPredictor):
             validate_args=False,
         )
 
-    def source_weights(self) -> Tensor:
-        """Posterior mean weight of each prior study, never negative: shape ``(k,)``."""
-        p = self.posterior
-        gain = (p.root_variances[0] ** 2).T * (p.phi.T @ p.alpha[0])
-        weights = (p.mean_weights[0] + gain).squeeze(1)
-        share = self.surrogate.model.share
-        return (weights[1] * share + weights[2:]).clamp_min(0.0) * self.evidence
-
 
 class TransferGaussianProcess(Surrogate):
     """The default surrogate where prior studies are at hand.

@@ -115,14 +115,6 @@ def test_conditioning_leaves_the_model_as_it_was(related: TransferGaussianProces
     assert torch.equal(related.model(x), before(x))
 
 
-def test_a_better_informed_study_weighs_more() -> None:
-    tasks = [study(60, 10), study(60, 11), study(60, 12, sign=-1.0)]
-    model = PriorModel.fit(tasks, torch.Generator().manual_seed(0))
-    predictor = TransferGaussianProcess(model, same).condition(study(20, 1))
-    weights = predictor.source_weights()
-    assert float(weights[2]) < 0.2 * float(weights[:2].max())
-
-
 def test_waiting_points_are_something_to_improve_on(related: TransferGaussianProcess) -> None:
     empty = study(0, 0)
     pending = points(3, 8)
