@@ -105,7 +105,7 @@ def main(out: Path, trials: int, repeats: int, seeds: int) -> None:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     runs = [(problem, seed) for problem in PROBLEMS for seed in range(seeds)]
     rows = []
-    for problem, seed in tqdm(runs, unit="run"):
+    for problem, seed in tqdm(runs, unit="run", disable=None):
         for sampler, seconds in measure(problem, trials, repeats, seed).items():
             rows.append(
                 {

@@ -50,7 +50,7 @@ def main() -> None:
 @click.option(
     "--seeds",
     type=click.IntRange(min=1),
-    default=5,
+    default=8,
     help="Repeats of the comparison, with the seeds 0, 1, ...",
 )
 @click.option("--jobs", type=click.IntRange(min=1), default=2, help="Worker processes.")

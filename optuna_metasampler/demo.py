@@ -509,7 +509,7 @@ def run(
     *,
     target: str | None = None,
     n_trials: int = 20,
-    n_seeds: int = 5,
+    n_seeds: int = 8,
     n_jobs: int = 2,
 ) -> DemoResult:
     """Runs the demonstration.
@@ -552,7 +552,7 @@ def run(
         missing.sort(key=lambda name: -len(_load(name)[0]))
         n_total = len(missing) * N_PRIOR_TRIALS + 2 * n_seeds * n_trials
         with (
-            tqdm(total=n_total, unit="trial", smoothing=0.05) as bar,
+            tqdm(total=n_total, unit="trial", smoothing=0.05, disable=None) as bar,
             ProcessPoolExecutor(
                 n_jobs, mp_context=context, initializer=_start_worker, initargs=(n_done, stop)
             ) as pool,
