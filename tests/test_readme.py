@@ -1,0 +1,45 @@
+"""The README tells the truth: its figures are the measured ones and its code runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+import re
+
+import optuna
+import pytest
+
+from benchmarks.report import readme
+
+
+README = Path(__file__).parents[1] / "README.md"
+
+
+def test_the_figures_are_those_of_the_result_files() -> None:
+    text = README.read_text(encoding="utf-8")
+    assert readme(text) == text
+
+
+def test_the_code_runs_from_an_old_storage_to_a_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+    def train_and_validate(lr: float, depth: int) -> float:
+        return abs(lr - 0.01) + abs(depth - 5)
+
+    old = optuna.create_study(study_name="an earlier study", storage="sqlite:///old.db")
+    old.optimize(
+        lambda t: train_and_validate(
+            t.suggest_float("lr", 1e-5, 1e-1, log=True), t.suggest_int("depth", 2, 12)
+        ),
+        n_trials=15,
+    )
+    blocks = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+    assert len(blocks) == 2
+    names: dict[str, object] = {"train_and_validate": train_and_validate}
+    for block in blocks:
+        exec(compile(block, str(README), "exec"), names)
+    assert "an earlier study" in capsys.readouterr().out
+    example = [line for line in blocks[0].splitlines() if line.strip()]
+    assert len(example) == 10
