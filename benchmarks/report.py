@@ -25,11 +25,11 @@ def demo_block() -> str:
     n_seeds = len(result["runs"]) // 2
     versions = result["versions"]
     lines = [
-        f"Real tuning, as `make demo` does it: a scikit-learn network on `{result['target']}`, "
-        f"{n_seeds} seeds. The priors are",
-        f"{len(result['priors'])} finished studies of {result['n_prior_trials']} trials on *other* "
-        "data sets. Median relative loss (lower is",
-        f"better) of the best trial so far, Optuna {versions['optuna']}:",
+        f"Real tuning, as `make demo` does it: a scikit-learn network on `{result['target']}`. The "
+        f"priors are {len(result['priors'])}",
+        f"finished studies of {result['n_prior_trials']} trials on *other* data sets. Relative loss "
+        "of the best trial so far,",
+        f"median of {n_seeds} seeds, lower is better, Optuna {versions['optuna']}:",
         "",
         "| after trial | " + " | ".join(counts) + " |",
         "|---|" + "---|" * len(counts),
@@ -47,8 +47,8 @@ def overhead_block() -> str:
     return "\n".join(
         [
             f"One `ask`, all `suggest_*` and one `tell` at {result['n_trials']} trials, medians; "
-            f"{result['n_priors']} priors of {result['n_prior_trials']}",
-            f"trials. Compare the ratios (range over {n_seeds} runs), not the seconds of one machine.",
+            f"the priors have {result['n_prior_trials']} trials",
+            f"each. Compare the ratios (range over {n_seeds} runs), not the seconds of a machine.",
             "",
             table(result),
         ]
