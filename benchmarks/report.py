@@ -25,10 +25,10 @@ def demo_block() -> str:
     n_seeds = len(result["runs"]) // 2
     versions = result["versions"]
     lines = [
-        f"Real tuning, as `make demo` does it: a scikit-learn network on `{result['target']}`. The "
-        f"priors are {len(result['priors'])}",
-        f"finished studies of {result['n_prior_trials']} trials on *other* data sets. Relative loss "
-        "of the best trial so far,",
+        "Real tuning, as `make demo` does it: a scikit-learn network on "
+        f"`{result['target']}`. The priors are {len(result['priors'])}",
+        f"finished studies of {result['n_prior_trials']} trials on *other* data sets. Relative "
+        "loss of the best trial so far,",
         f"median of {n_seeds} seeds, lower is better, Optuna {versions['optuna']}:",
         "",
         "| after trial | " + " | ".join(counts) + " |",

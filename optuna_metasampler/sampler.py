@@ -23,7 +23,7 @@ from optuna_metasampler._optuna import LazyRandomState, study_id, trial_id
 from optuna_metasampler.exceptions import PriorWarning
 from optuna_metasampler.isolation import isolated
 from optuna_metasampler.methods import METHODS, Prior
-from optuna_metasampler.priors.records import distributions_of, records_of
+from optuna_metasampler.priors.records import Records, distributions_of, records_of
 from optuna_metasampler.priors.sources import PriorLike, PriorStudy, resolve
 from optuna_metasampler.space import SearchSpace, choice_key
 
@@ -47,7 +47,9 @@ class _StudyState:
     Attributes:
         pool: The prior studies that are used for it; ``None`` before they are read.
         models: What was learned from them, by objective weights and parameters left out.
-        policies: Policy by objective weights and layout of the space.
+        policies: By objective weights: the policy for the study's own space, and the layout of the
+            space that it was built for.
+        plan_policies: By objective weights: the policy for the prior studies' common space.
         plans: Whole configurations drawn for trials whose space is not known, by trial id.
         asked: Values handed out to trials that are still running, by trial id.
         last_transfer: The transfer model as it was at the last suggestion.
@@ -55,7 +57,8 @@ class _StudyState:
 
     pool: Pool | None = None
     models: dict[object, PriorModel] = field(default_factory=dict)
-    policies: dict[object, Policy] = field(default_factory=dict)
+    policies: dict[tuple[float, ...], tuple[object, Policy]] = field(default_factory=dict)
+    plan_policies: dict[tuple[float, ...], Policy] = field(default_factory=dict)
     plans: dict[int, dict[str, Any]] = field(default_factory=dict)
     asked: dict[int, dict[str, Any]] = field(default_factory=dict)
     last_transfer: TransferPredictor | None = None
@@ -199,18 +202,12 @@ class MetaSampler(BaseSampler):
         with self._lock, isolated():
             cache = self._state(study)
             records = records_of(_finished(study), study.directions)
-            configurations = records.configurations
             space = SearchSpace.of(
-                varying, [c for c in configurations if varying.keys() & c.keys()]
+                varying, [c for c in records.configurations if varying.keys() & c.keys()]
             )
             weights = self._weights(study, trial)
-            prior = self._prior(
-                study, cache, weights, space, {n for c in configurations for n in c}
-            )
-            layout = tuple((p.name, p.distribution, p.activity) for p in space.parameters)
-            policy = self._policy(cache, (weights, layout), space, prior)
-            params = self._propose(study, trial, cache, policy, space, weights)
-            # To Optuna a value of a parameter that is not asked for is of no consequence.
+            policy = self._relative_policy(study, cache, weights, space, records)
+            params = self._propose(study, trial, cache, policy, space, weights, records)
             cache.asked[trial_id(trial)] = dict(params)
         return params
 
@@ -264,7 +261,7 @@ class MetaSampler(BaseSampler):
         distribution: BaseDistribution,
     ) -> Any:
         """A value from the plan of the trial; ``_NOTHING`` where the priors have none."""
-        if not self._sources or self._method == "gp":
+        if not self._uses_priors:
             return _NOTHING
         with isolated():
             pool = self._pool(study, cache)
@@ -284,11 +281,16 @@ class MetaSampler(BaseSampler):
     def _make_plan(self, study: Study, trial: FrozenTrial, cache: _StudyState) -> dict[str, Any]:
         """A configuration of the prior studies' common space, given what the trial already has."""
         weights = self._weights(study, trial)
+        policy = cache.plan_policies.get(weights)
         model = self._model(study, cache, weights, frozenset())
-        prior = Prior(model, _same, model.best)
+        if policy is None:
+            policy = METHODS[self._method](
+                model.space, Prior(model, _same, model.best), self._n_startup_trials
+            )
+            cache.plan_policies[weights] = policy
         space = model.space.pin(trial.params)
-        policy = self._policy(cache, (weights, "plan"), space, prior)
-        plan = self._propose(study, trial, cache, policy, space, weights)
+        records = records_of(_finished(study), study.directions)
+        plan = self._propose(study, trial, cache, policy, space, weights, records)
         return {**plan, **trial.params}
 
     def _propose(
@@ -299,6 +301,7 @@ class MetaSampler(BaseSampler):
         policy: Policy,
         space: SearchSpace,
         weights: tuple[float, ...],
+        records: Records,
     ) -> dict[str, Any]:
         """Ask a policy for a configuration of ``space``."""
         import torch
@@ -306,12 +309,9 @@ class MetaSampler(BaseSampler):
         from optuna_metasampler.surrogates.transfer import TransferPredictor
         from optuna_metasampler.task import Task, scalarize, to_tensor
 
-        records = records_of(_finished(study), study.directions)
-        known = [
-            i
-            for i, c in enumerate(records.configurations)
-            if space.distributions.keys() & c.keys()
-        ]
+        names = space.distributions.keys()
+        always = {p.name for p in space.parameters if p.activity is None}
+        known = [i for i, c in enumerate(records.configurations) if names & c.keys()]
         history = Task.of(
             space,
             [records.configurations[i] for i in known],
@@ -320,7 +320,7 @@ class MetaSampler(BaseSampler):
                 torch.tensor(weights, dtype=torch.float64),
             ),
             pending=self._pending(study, trial, cache, space),
-            tried=[c for c in records.failed if space.distributions.keys() <= c.keys()],
+            tried=[c for c in records.failed if always <= c.keys()],
             name=study.study_name,
         )
         generator = torch.Generator(device="cpu").manual_seed(self._draw_seed())
@@ -344,14 +344,46 @@ class MetaSampler(BaseSampler):
                     pending.append(params)
         return pending
 
-    def _policy(
-        self, cache: _StudyState, key: object, space: SearchSpace, prior: Prior | None
+    def _relative_policy(
+        self,
+        study: Study,
+        cache: _StudyState,
+        weights: tuple[float, ...],
+        space: SearchSpace,
+        records: Records,
     ) -> Policy:
-        policy = cache.policies.get(key)
-        if policy is None:
+        """The policy for the study's own space; the last one, unless the space has changed."""
+        layout = tuple((p.name, repr(p.distribution), p.activity) for p in space.parameters)
+        lacking = self._lacking(study, cache, space, records)
+        known, policy = cache.policies.get(weights, (None, None))
+        if policy is None or known != (layout, lacking):
+            prior = None if lacking is None else self._prior(study, cache, weights, space, lacking)
             policy = METHODS[self._method](space, prior, self._n_startup_trials)
-            cache.policies[key] = policy
+            cache.policies[weights] = (layout, lacking), policy
         return policy
+
+    def _lacking(
+        self, study: Study, cache: _StudyState, space: SearchSpace, records: Records
+    ) -> frozenset[str] | None:
+        """Parameters of the prior studies that this study does not have; ``None`` if all of them.
+
+        """Parameters of the prior studies that this study lacks; ``None`` if it lacks all of them.
+        the model is trained to do without. What only some have may be yet to come.
+        """
+        if not self._uses_priors:
+            return None
+        from optuna_metasampler.priors.align import compatible
+
+        own = space.distributions
+        shown = {name for c in records.configurations for name in c}
+        theirs = self._pool(study, cache).space.parameters
+        lacking = frozenset(
+            p.name
+            for p in theirs
+            if (p.activity is None and p.name not in shown)
+            or (p.name in own and not compatible(own[p.name], p.distribution))
+        )
+        return lacking if len(lacking) < len(theirs) else None
 
     def _prior(
         self,
@@ -359,26 +391,12 @@ class MetaSampler(BaseSampler):
         cache: _StudyState,
         weights: tuple[float, ...],
         space: SearchSpace,
-        shown: set[str],
-    ) -> Prior | None:
-        """Prior knowledge as seen from ``space``; ``None`` where there is none."""
-        if not self._sources or self._method == "gp":
-            return None
-        from optuna_metasampler.priors.align import Alignment, compatible
+        lacking: frozenset[str],
+    ) -> Prior:
+        """Prior knowledge as seen from ``space``."""
+        from optuna_metasampler.priors.align import Alignment
         from optuna_metasampler.task import to_tensor
 
-        pool = self._pool(study, cache)
-        own = space.distributions
-        # What every trial of the priors has and this study's trials do not have is not part of
-        # this study; the models are trained to do without. What only some have may be yet to come.
-        lacking = frozenset(
-            p.name
-            for p in pool.space.parameters
-            if (p.activity is None and p.name not in shown)
-            or (p.name in own and not compatible(own[p.name], p.distribution))
-        )
-        if lacking >= pool.space.distributions.keys():
-            return None
         model = self._model(study, cache, weights, lacking)
         best = model.space.decode(model.best.numpy())
         favourites = to_tensor(space.project(space.encode(best)))
@@ -421,6 +439,10 @@ class MetaSampler(BaseSampler):
                     stacklevel=2,
                 )
         return cache.pool
+
+    @property
+    def _uses_priors(self) -> bool:
+        return bool(self._sources) and self._method != "gp"
 
     def _weights(self, study: Study, trial: FrozenTrial) -> tuple[float, ...]:
         """Weights of the objectives at this trial: those of a small lattice, in turn."""
