@@ -365,9 +365,9 @@ class MetaSampler(BaseSampler):
     def _lacking(
         self, study: Study, cache: _StudyState, space: SearchSpace, records: Records
     ) -> frozenset[str] | None:
-        """Parameters of the prior studies that this study does not have; ``None`` if all of them.
+        """Parameters of the prior studies that this study lacks; ``None`` if it lacks all.
 
-        """Parameters of the prior studies that this study lacks; ``None`` if it lacks all of them.
+        What every trial of the priors has and no trial of this study has is not part of this study;
         the model is trained to do without. What only some have may be yet to come.
         """
         if not self._uses_priors:
