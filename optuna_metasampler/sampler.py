@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 import itertools
-import logging
 import threading
 from typing import TYPE_CHECKING, Any
 import warnings
@@ -22,7 +21,8 @@ from optuna.trial import TrialState
 from optuna_metasampler._optuna import LazyRandomState, study_id, trial_id
 from optuna_metasampler.exceptions import PriorWarning
 from optuna_metasampler.isolation import isolated
-from optuna_metasampler.methods import METHODS, Prior
+from optuna_metasampler.knowledge import PriorKnowledge
+from optuna_metasampler.methods import METHODS
 from optuna_metasampler.priors.records import Records, distributions_of, records_of
 from optuna_metasampler.priors.sources import PriorLike, PriorStudy, resolve
 from optuna_metasampler.space import SearchSpace, choice_key
@@ -33,11 +33,7 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
     from optuna_metasampler.policies.base import Policy
-    from optuna_metasampler.priors.align import Pool
-    from optuna_metasampler.surrogates.prior_mean import PriorModel
     from optuna_metasampler.surrogates.transfer import TransferPredictor
-
-_logger = logging.getLogger(__name__)
 
 
 @dataclass
@@ -45,8 +41,7 @@ class _StudyState:
     """What the sampler has worked out for one study. A cache: losing it costs time, not quality.
 
     Attributes:
-        pool: The prior studies that are used for it; ``None`` before they are read.
-        models: What was learned from them, by objective weights and parameters left out.
+        knowledge: What the prior studies say about it; ``None`` before they are read.
         policies: By objective weights: the policy for the study's own space, and the layout of the
             space that it was built for.
         plan_policies: By objective weights: the policy for the prior studies' common space.
@@ -55,8 +50,7 @@ class _StudyState:
         last_transfer: The transfer model as it was at the last suggestion.
     """
 
-    pool: Pool | None = None
-    models: dict[object, PriorModel] = field(default_factory=dict)
+    knowledge: PriorKnowledge | None = None
     policies: dict[tuple[float, ...], tuple[object, Policy]] = field(default_factory=dict)
     plan_policies: dict[tuple[float, ...], Policy] = field(default_factory=dict)
     plans: dict[int, dict[str, Any]] = field(default_factory=dict)
@@ -261,15 +255,13 @@ class MetaSampler(BaseSampler):
         distribution: BaseDistribution,
     ) -> Any:
         """A value from the plan of the trial; ``_NOTHING`` where the priors have none."""
-        if not self._uses_priors:
-            return _NOTHING
         with isolated():
-            pool = self._pool(study, cache)
-            if name not in pool.space.distributions:
+            knowledge = self._knowledge(study, cache)
+            if knowledge is None or name not in knowledge.pool.space.distributions:
                 return _NOTHING
             plan = cache.plans.get(trial_id(trial))
             if plan is None or _contradicts(plan, trial.params):
-                plan = self._make_plan(study, trial, cache)
+                plan = self._make_plan(study, trial, cache, knowledge)
             if name not in plan:
                 return _NOTHING
             value = fit_value(distribution, plan[name])
@@ -278,17 +270,17 @@ class MetaSampler(BaseSampler):
             cache.plans[trial_id(trial)] = plan
             return value
 
-    def _make_plan(self, study: Study, trial: FrozenTrial, cache: _StudyState) -> dict[str, Any]:
+    def _make_plan(
+        self, study: Study, trial: FrozenTrial, cache: _StudyState, knowledge: PriorKnowledge
+    ) -> dict[str, Any]:
         """A configuration of the prior studies' common space, given what the trial already has."""
         weights = self._weights(study, trial)
+        prior = knowledge.seen_from_itself(weights)
         policy = cache.plan_policies.get(weights)
-        model = self._model(study, cache, weights, frozenset())
         if policy is None:
-            policy = METHODS[self._method](
-                model.space, Prior(model, _same, model.best), self._n_startup_trials
-            )
+            policy = METHODS[self._method](prior.model.space, prior, self._n_startup_trials)
             cache.plan_policies[weights] = policy
-        space = model.space.pin(trial.params)
+        space = prior.model.space.pin(trial.params)
         records = records_of(_finished(study), study.directions)
         plan = self._propose(study, trial, cache, policy, space, weights, records)
         return {**plan, **trial.params}
@@ -354,95 +346,39 @@ class MetaSampler(BaseSampler):
     ) -> Policy:
         """The policy for the study's own space; the last one, unless the space has changed."""
         layout = tuple((p.name, repr(p.distribution), p.activity) for p in space.parameters)
-        lacking = self._lacking(study, cache, space, records)
+        knowledge = self._knowledge(study, cache)
+        without = None
+        if knowledge is not None:
+            without = knowledge.lacking(space, {n for c in records.configurations for n in c})
         known, policy = cache.policies.get(weights, (None, None))
-        if policy is None or known != (layout, lacking):
-            prior = None if lacking is None else self._prior(study, cache, weights, space, lacking)
+        if policy is None or known != (layout, without):
+            prior = None
+            if knowledge is not None and without is not None:
+                prior = knowledge.seen_from(space, weights, without)
             policy = METHODS[self._method](space, prior, self._n_startup_trials)
-            cache.policies[weights] = (layout, lacking), policy
+            cache.policies[weights] = (layout, without), policy
         return policy
 
-    def _lacking(
-        self, study: Study, cache: _StudyState, space: SearchSpace, records: Records
-    ) -> frozenset[str] | None:
-        """Parameters of the prior studies that this study lacks; ``None`` if it lacks all.
-
-        What every trial of the priors has and no trial of this study has is not part of this study;
-        the model is trained to do without. What only some have may be yet to come.
-        """
-        if not self._uses_priors:
+    def _knowledge(self, study: Study, cache: _StudyState) -> PriorKnowledge | None:
+        """What the prior studies say about ``study``; they are read at the first use."""
+        if self._method == "gp" or not self._sources:
             return None
-        from optuna_metasampler.priors.align import compatible
-
-        own = space.distributions
-        shown = {name for c in records.configurations for name in c}
-        theirs = self._pool(study, cache).space.parameters
-        lacking = frozenset(
-            p.name
-            for p in theirs
-            if (p.activity is None and p.name not in shown)
-            or (p.name in own and not compatible(own[p.name], p.distribution))
-        )
-        return lacking if len(lacking) < len(theirs) else None
-
-    def _prior(
-        self,
-        study: Study,
-        cache: _StudyState,
-        weights: tuple[float, ...],
-        space: SearchSpace,
-        lacking: frozenset[str],
-    ) -> Prior:
-        """Prior knowledge as seen from ``space``."""
-        from optuna_metasampler.priors.align import Alignment
-        from optuna_metasampler.task import to_tensor
-
-        model = self._model(study, cache, weights, lacking)
-        best = model.space.decode(model.best.numpy())
-        favourites = to_tensor(space.project(space.encode(best)))
-        return Prior(model, Alignment.of(space, model.space), favourites)
-
-    def _model(
-        self,
-        study: Study,
-        cache: _StudyState,
-        weights: tuple[float, ...],
-        without: frozenset[str],
-    ) -> PriorModel:
-        import torch
-
-        from optuna_metasampler.surrogates.prior_mean import PriorModel
-
-        model = cache.models.get((weights, without))
-        if model is None:
-            tasks = self._pool(study, cache).tasks(weights, without)
-            generator = torch.Generator(device="cpu").manual_seed(self._draw_seed())
-            model = PriorModel.fit(tasks, generator)
-            cache.models[weights, without] = model
-            _logger.info("Learned from %d prior studies.", len(tasks))
-        return model
-
-    def _pool(self, study: Study, cache: _StudyState) -> Pool:
-        """The prior studies in their common space; read at the first use."""
-        if cache.pool is None:
+        if cache.knowledge is None:
             from optuna_metasampler.priors.align import pool
 
             if self._prior_studies is None:
                 self._prior_studies = [s for source in self._sources for s in source.read()]
             others = [s for s in self._prior_studies if not _is_running_study(s, study)]
-            cache.pool = pool(others, study.directions, self._rename)
-            for name, reason in cache.pool.skipped.items():
+            pooled = pool(others, study.directions, self._rename)
+            for name, reason in pooled.skipped.items():
                 warnings.warn(
                     f"The prior study {name!r} is left out: {reason}. Take it out of `prior` or "
                     "`prior_studies` to silence this warning.",
                     PriorWarning,
                     stacklevel=2,
                 )
-        return cache.pool
-
-    @property
-    def _uses_priors(self) -> bool:
-        return bool(self._sources) and self._method != "gp"
+            cache.knowledge = PriorKnowledge(pooled, self._draw_seed())
+        return cache.knowledge
 
     def _weights(self, study: Study, trial: FrozenTrial) -> tuple[float, ...]:
         """Weights of the objectives at this trial: those of a small lattice, in turn."""
@@ -465,11 +401,6 @@ class _Nothing:
 
 _NOTHING = _Nothing()
 _LATTICE_STRIDE = 7
-
-
-def _same(x: Any) -> Any:
-    """The map of the common space to itself."""
-    return x
 
 
 def _finished(study: Study) -> list[FrozenTrial]:

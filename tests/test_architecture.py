@@ -30,6 +30,7 @@ ORDER: tuple[frozenset[str], ...] = (
     frozenset({"priors", "surrogates", "acquisition", "maximize"}),
     frozenset({"policies"}),
     frozenset({"methods"}),
+    frozenset({"knowledge"}),
     frozenset({"sampler"}),
     frozenset({"report"}),
     frozenset({"demo", "cli", "__main__"}),

@@ -356,3 +356,15 @@ def test_weights_of_objectives_are_positive_and_sum_to_one(m: int) -> None:
     for weights in lattice:
         assert min(weights) > 0
         assert sum(weights) == pytest.approx(1.0)
+
+
+def test_priors_with_other_names_only_are_said_to_be_of_no_use(
+    priors: list[optuna.Study],
+) -> None:
+    study = optuna.create_study(sampler=MetaSampler(priors, seed=0))
+    with pytest.warns(
+        PriorWarning, match=r"\(depth, layers, lr.*one of this study \(x\).*rename"
+    ) as seen:
+        study.optimize(lambda t: t.suggest_float("x", 0, 1), n_trials=4)
+    assert len([w for w in seen if w.category is PriorWarning]) == 1
+    assert len(study.trials) == 4
