@@ -62,8 +62,8 @@ class PriorKnowledge:
             self._warned = True
             warnings.warn(
                 "The prior studies are of no use here: none of their parameters "
-                f"({_listed(p.name for p in theirs)}) is one of this study ({_listed(own)}). Where "
-                "only the names differ, pass `rename={'name there': 'name here'}`.",
+                f"({_listed(p.name for p in theirs)}) is one of this study ({_listed(own)}). "
+                "Where only the names differ, pass `rename={'name there': 'name here'}`.",
                 PriorWarning,
                 stacklevel=2,
             )
