@@ -120,6 +120,11 @@ class MetaSampler(BaseSampler):
                 f"`n_startup_trials` must be at least 0, but got {n_startup_trials}. Leave it out "
                 "to let the sampler choose."
             )
+        if rename is not None and not isinstance(rename, Mapping):
+            raise TypeError(
+                "`rename` must map names in the prior studies to names here, such as "
+                f"{{'eta': 'lr'}}, but got {rename!r}."
+            )
         self._sources = resolve(prior, prior_studies)
         self._rename = dict(rename or {})
         self._method = method
@@ -177,7 +182,7 @@ class MetaSampler(BaseSampler):
         than the one the objective then asks for.
         """
         space: dict[str, BaseDistribution] = {}
-        for name, shown in sorted(distributions_of(_finished(study)).items()):
+        for name, shown in sorted(distributions_of(study.get_trials(deepcopy=False)).items()):
             if all(_same_kind(d, shown[-1]) for d in shown):
                 space[name] = shown[-1]
         return space
@@ -195,13 +200,16 @@ class MetaSampler(BaseSampler):
             return {}
         with self._lock, isolated():
             cache = self._state(study)
-            records = records_of(_finished(study), study.directions)
+            trials = study.get_trials(deepcopy=False)
+            records = records_of(trials, study.directions)
             space = SearchSpace.of(
                 varying, [c for c in records.configurations if varying.keys() & c.keys()]
             )
             weights = self._weights(study, trial)
             policy = self._relative_policy(study, cache, weights, space, records)
-            params = self._propose(study, trial, cache, policy, space, weights, records)
+            pending = _pending(trials, trial, cache)
+            params = self._propose(policy, space, weights, records, pending)
+            self._remember_transfer(cache, policy)
             cache.asked[trial_id(trial)] = dict(params)
         return params
 
@@ -260,7 +268,7 @@ class MetaSampler(BaseSampler):
             if knowledge is None or name not in knowledge.pool.space.distributions:
                 return _NOTHING
             plan = cache.plans.get(trial_id(trial))
-            if plan is None or _contradicts(plan, trial.params):
+            if plan is None or _contradicts(plan, trial.params, knowledge.pool.space):
                 plan = self._make_plan(study, trial, cache, knowledge)
             if name not in plan:
                 return _NOTHING
@@ -280,25 +288,25 @@ class MetaSampler(BaseSampler):
         if policy is None:
             policy = METHODS[self._method](prior.model.space, prior, self._n_startup_trials)
             cache.plan_policies[weights] = policy
+        trials = study.get_trials(deepcopy=False)
+        records = records_of(trials, study.directions)
+        pending = _pending(trials, trial, cache)
         space = prior.model.space.pin(trial.params)
-        records = records_of(_finished(study), study.directions)
-        plan = self._propose(study, trial, cache, policy, space, weights, records)
+        plan = self._propose(policy, space, weights, records, pending)
+        self._remember_transfer(cache, policy)
         return {**plan, **trial.params}
 
     def _propose(
         self,
-        study: Study,
-        trial: FrozenTrial,
-        cache: _StudyState,
         policy: Policy,
         space: SearchSpace,
         weights: tuple[float, ...],
         records: Records,
+        pending: list[dict[str, Any]],
     ) -> dict[str, Any]:
         """Ask a policy for a configuration of ``space``."""
         import torch
 
-        from optuna_metasampler.surrogates.transfer import TransferPredictor
         from optuna_metasampler.task import Task, scalarize, to_tensor
 
         names = space.distributions.keys()
@@ -311,30 +319,20 @@ class MetaSampler(BaseSampler):
                 to_tensor(records.outcomes[known]),
                 torch.tensor(weights, dtype=torch.float64),
             ),
-            pending=self._pending(study, trial, cache, space),
+            pending=[c for c in pending if names & c.keys()],
             tried=[c for c in records.failed if always <= c.keys()],
-            name=study.study_name,
         )
         generator = torch.Generator(device="cpu").manual_seed(self._draw_seed())
         x = policy.propose(history, generator)
+        return space.decode(x.numpy()[None])[0]
+
+    def _remember_transfer(self, cache: _StudyState, policy: Policy) -> None:
+        """Keep what the transfer model knew, for reports."""
+        from optuna_metasampler.surrogates.transfer import TransferPredictor
+
         predictor = getattr(policy, "predictor", None)
         if isinstance(predictor, TransferPredictor):
             cache.last_transfer = predictor
-        return space.decode(x.numpy()[None])[0]
-
-    def _pending(
-        self, study: Study, trial: FrozenTrial, cache: _StudyState, space: SearchSpace
-    ) -> list[dict[str, Any]]:
-        """Configurations of the other running trials, as far as they are known."""
-        pending = []
-        for other in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-            if trial_id(other) != trial_id(trial):
-                # A trial's parameters reach the storage one by one; what was handed out is
-                # complete.
-                params = {**cache.asked.get(trial_id(other), {}), **other.params}
-                if space.distributions.keys() & params.keys():
-                    pending.append(params)
-        return pending
 
     def _relative_policy(
         self,
@@ -389,7 +387,10 @@ class MetaSampler(BaseSampler):
 
     def _state(self, study: Study) -> _StudyState:
         # Ids are unique inside a storage only; names tell studies of two storages apart.
-        return self._states.setdefault((study.study_name, study_id(study)), _StudyState())
+        state = self._states.setdefault((study.study_name, study_id(study)), _StudyState())
+        if len(self._states) > _MAX_STUDIES:
+            del self._states[next(iter(self._states))]
+        return state
 
     def _draw_seed(self) -> int:
         return int(self._rng.rng.randint(2**31 - 1))
@@ -401,11 +402,22 @@ class _Nothing:
 
 _NOTHING = _Nothing()
 _LATTICE_STRIDE = 7
+# A sampler that serves one study after the other keeps what it worked out for the last ones only.
+_MAX_STUDIES = 16
 
 
-def _finished(study: Study) -> list[FrozenTrial]:
-    states = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
-    return study.get_trials(deepcopy=False, states=states)
+def _pending(
+    trials: Sequence[FrozenTrial], trial: FrozenTrial, cache: _StudyState
+) -> list[dict[str, Any]]:
+    """Configurations of the other running trials, as far as they are known.
+
+    A trial's parameters reach the storage one by one; what this sampler handed out is complete.
+    """
+    return [
+        {**cache.asked.get(trial_id(other), {}), **other.params}
+        for other in trials
+        if other.state == TrialState.RUNNING and trial_id(other) != trial_id(trial)
+    ]
 
 
 def _same_kind(a: BaseDistribution, b: BaseDistribution) -> bool:
@@ -432,11 +444,12 @@ def fit_value(distribution: BaseDistribution, value: Any) -> Any:
     return space.decode(space.encode([{"value": value}]))[0]["value"]
 
 
-def _contradicts(plan: Mapping[str, Any], params: Mapping[str, Any]) -> bool:
-    """Whether a trial has gone another way than its plan."""
+def _contradicts(plan: Mapping[str, Any], params: Mapping[str, Any], space: SearchSpace) -> bool:
+    """Whether a trial has gone another way than its plan, in what the plan is about."""
     return any(
         name not in plan or choice_key(plan[name]) != choice_key(value)
         for name, value in params.items()
+        if name in space.distributions
     )
 
 

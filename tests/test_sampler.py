@@ -273,6 +273,31 @@ def test_a_wrong_method_is_an_error_that_lists_the_right_ones(method: Any) -> No
         MetaSampler(method=method)
 
 
+def test_a_rename_that_is_no_mapping_is_an_error() -> None:
+    with pytest.raises(TypeError, match="`rename` must map names"):
+        MetaSampler(rename="lr")  # type: ignore[arg-type]
+
+
+def test_parameters_that_the_priors_do_not_know_leave_the_plan_as_it_is(
+    priors: list[optuna.Study],
+) -> None:
+    """The plan for the first trial is made once, however many unknown parameters lie between."""
+
+    def objective(trial: optuna.Trial) -> float:
+        for i in range(3):
+            trial.suggest_float(f"new{i}", 0, 1)
+        value = loss(trial)
+        trial.suggest_float("newest", 0, 1)
+        return value
+
+    with_new = optuna.create_study(sampler=MetaSampler(priors, seed=0))
+    with_new.optimize(objective, n_trials=1)
+    without = optuna.create_study(sampler=MetaSampler(priors, seed=0))
+    without.optimize(loss, n_trials=1)
+    params = with_new.trials[0].params
+    assert {name: params[name] for name in without.trials[0].params} == without.trials[0].params
+
+
 def test_a_negative_number_of_startup_trials_is_an_error() -> None:
     with pytest.raises(ValueError, match="`n_startup_trials` must be at least 0, but got -1"):
         MetaSampler(n_startup_trials=-1)
