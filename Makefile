@@ -48,7 +48,8 @@ contract-oldest: $(OLDEST_INSTALLED) ## Run the contract tests against the oldes
 
 bench-overhead: $(INSTALLED) ## Measure the seconds that one suggestion takes
 	@echo "==> Measuring the seconds per suggestion"
-	@$(BIN)/python -m benchmarks.overhead
+	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m benchmarks.overhead
+	@$(BIN)/python -m benchmarks.report
 
 clean: ## Remove caches, builds and demo-output/ (but not .venv)
 	@echo "==> Removing caches, builds and demo-output/"

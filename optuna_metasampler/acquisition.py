@@ -7,6 +7,7 @@ start so that they never flatten out to zero far from the incumbent.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,31 +16,40 @@ from torch.distributions import Distribution, MixtureSameFamily, Normal
 
 _LOG_SQRT_2PI = 0.5 * math.log(2 * math.pi)
 _SQRT_HALF_PI = math.sqrt(0.5 * math.pi)
-# Below this the bracket of `_log_h` loses its digits to cancellation; the limit is exact to 1e-9
+# Below this the bracket of `_LogH` loses its digits to cancellation; the limit is exact to 1e-9
 # there.
 _FAR_LEFT = -1e4
 
 
-def _log_h(u: Tensor) -> Tensor:
+class _LogH(torch.autograd.Function):
     """``log(phi(u) + u Phi(u))`` without underflow: Eq. 14 of Ament et al. 2023, arXiv:2310.20708.
 
     With the scaled complementary error function, ``phi(u) + u Phi(u)`` is ``phi(u)`` times
-    ``1 + sqrt(pi / 2) u erfcx(-u / sqrt(2))``, and the bracket tends to ``u**-2`` for ``u ->
-    -inf``.
+    ``1 + sqrt(pi / 2) u erfcx(-u / sqrt(2))``, and the bracket tends to ``u**-2`` for
+    ``u -> -inf``. The derivative is ``Phi(u) / (phi(u) + u Phi(u))``.
     """
-    right = u > -1.0
-    far = u < _FAR_LEFT
-    # Each branch sees only arguments that it is meant for: `where` lets NaN gradients through.
-    u_right = torch.where(right, u, torch.zeros_like(u))
-    density = torch.exp(-0.5 * u_right**2 - _LOG_SQRT_2PI)
-    log_right = torch.log(density + u_right * torch.special.ndtr(u_right))
-    u_left = torch.where(right | far, torch.full_like(u, -2.0), u)
-    bracket = _SQRT_HALF_PI * u_left * torch.special.erfcx(-u_left / math.sqrt(2.0))
-    log_left = torch.log1p(bracket)
-    u_far = torch.where(far, u, torch.full_like(u, -2.0))
-    log_far = -2.0 * torch.log(-u_far)
-    log_density = -0.5 * torch.where(right, torch.zeros_like(u), u) ** 2 - _LOG_SQRT_2PI
-    return torch.where(right, log_right, log_density + torch.where(far, log_far, log_left))
+
+    @staticmethod
+    def forward(ctx: Any, u: Tensor) -> Tensor:
+        """The value, of the shape of ``u``."""
+        log_density = -0.5 * u * u - _LOG_SQRT_2PI
+        right = torch.log(log_density.exp() + u * torch.special.ndtr(u))
+        bracket = _SQRT_HALF_PI * u * torch.special.erfcx(u * -math.sqrt(0.5))
+        left = log_density + torch.where(u < _FAR_LEFT, -2.0 * torch.log(-u), torch.log1p(bracket))
+        value = torch.where(u > -1.0, right, left)
+        ctx.save_for_backward(u, value)
+        return value
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        """The gradient, of the shape of ``u``."""
+        u, value = ctx.saved_tensors
+        return gradients[0] * torch.exp(torch.special.log_ndtr(u) - value)
+
+
+def _log_h(u: Tensor) -> Tensor:
+    value: Tensor = _LogH.apply(u)  # type: ignore[no-untyped-call]
+    return value
 
 
 def log_expected_improvement(distribution: Distribution, incumbent: float) -> Tensor:

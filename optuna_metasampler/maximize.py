@@ -47,11 +47,11 @@ class MaximizeConfig:
         n_gradient_steps: Iterations of L-BFGS a round.
     """
 
-    n_candidates: int = 384
-    n_perturbed: int = 192
+    n_candidates: int = 320
+    n_perturbed: int = 160
     n_starts: int = 4
     n_rounds: int = 2
-    n_gradient_steps: int = 12
+    n_gradient_steps: int = 8
 
 
 def maximize(

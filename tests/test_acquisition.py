@@ -58,6 +58,16 @@ def test_value_and_gradient_are_finite_everywhere(mean: float, std: float, best:
     assert all(math.isfinite(float(g)) for g in gradient)
 
 
+def test_the_gradient_is_that_of_the_value() -> None:
+    mean = torch.tensor([-300.0, -8.0, -1.01, -0.99, 0.0, 3.0], dtype=torch.float64)
+    std = torch.full_like(mean, 0.7)
+
+    def value(m: torch.Tensor, s: torch.Tensor) -> torch.Tensor:
+        return log_expected_improvement(Normal(m, s), 0.2)
+
+    assert torch.autograd.gradcheck(value, [mean.requires_grad_(), std.requires_grad_()])
+
+
 @given(st.floats(-50, 50), st.floats(0.01, 10), st.floats(1e-3, 10))
 def test_a_higher_mean_is_worth_more(mean: float, std: float, more: float) -> None:
     low = log_expected_improvement(normal(mean, std), 0.0)

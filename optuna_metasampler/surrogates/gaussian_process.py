@@ -21,6 +21,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import cached_property
 import math
+from typing import Any
 
 import numpy as np
 import torch
@@ -131,11 +132,40 @@ def squared_distance(a: Tensor, b: Tensor) -> Tensor:
     return torch.add(norms, product, alpha=-2.0).clamp_min(0.0)
 
 
-def matern52(r2: Tensor) -> Tensor:
-    """Matern kernel of smoothness 5/2 at squared distances ``r2``; 1 at zero."""
-    # The offset keeps the gradient of the root finite at distance zero.
-    s = (5.0 * r2 + 1e-20).sqrt()
-    return (1.0 + s + (5.0 / 3.0) * r2) * torch.exp(-s)
+class _Matern52(torch.autograd.Function):
+    """The kernel with its gradient in closed form: less than autograd would have to record."""
+
+    @staticmethod
+    def forward(ctx: Any, a: Tensor, b: Tensor) -> Tensor:
+        """Kernel matrix of ``(..., q, d)`` and ``(..., n, d)`` points."""
+        r2 = squared_distance(a, b)
+        s = (5.0 * r2).sqrt_()
+        decay = torch.exp(-s)
+        s += 1.0
+        ctx.save_for_backward(a, b, s * decay)
+        return r2.mul_(5.0 / 3.0).add_(s).mul_(decay)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        """Gradient with respect to the first points; the second ones are data."""
+        a, b, slope = ctx.saved_tensors
+        # With k' = d k / d r^2 = -5/6 (1 + s) exp(-s): d k / d a = 2 k' (a - b).
+        w = gradients[0] * slope * (-5.0 / 3.0)
+        return w.sum(-1, keepdim=True) * a - w @ b, None
+
+
+def matern52(a: Tensor, b: Tensor) -> Tensor:
+    """Matern kernel of smoothness 5/2, differentiable in ``a``.
+
+    Args:
+        a: Points, divided by the lengthscales, shape ``(..., q, d)``.
+        b: Points likewise, shape ``(..., n, d)``.
+
+    Returns:
+        ``(1 + s + s^2 / 3) exp(-s)`` with ``s = sqrt(5) |a - b|``, shape ``(..., q, n)``.
+    """
+    kernel: Tensor = _Matern52.apply(a, b)  # type: ignore[no-untyped-call]
+    return kernel
 
 
 def negative_log_posterior(
@@ -307,11 +337,16 @@ class Posterior:
         )
         return posterior.extend(x, phi).observe(z)
 
-    def covariance(self, xa: Tensor, phia: Tensor, xb: Tensor, phib: Tensor) -> Tensor:
-        """Prior covariance between ``(q, d)`` and ``(n, d)`` points: shape ``(g, q, n)``."""
-        r2 = squared_distance(xa * self.scale, xb * self.scale)
-        features = (phia * self.root_variances) @ (phib * self.root_variances).transpose(1, 2)
-        return features + self.outputscale * matern52(r2)
+    @cached_property
+    def _scaled(self) -> tuple[Tensor, Tensor]:
+        """The trials' points and features, scaled: shapes ``(g, n, d)`` and ``(g, n, j)``."""
+        return self.x * self.scale, self.phi * self.root_variances
+
+    def covariance(self, x: Tensor, phi: Tensor) -> Tensor:
+        """Prior covariance of ``(q, d)`` points with the trials: shape ``(g, q, n)``."""
+        points, features = self._scaled
+        smooth = self.outputscale * matern52(x * self.scale, points)
+        return torch.baddbmm(smooth, phi * self.root_variances, features.transpose(1, 2))
 
     def extend(self, x: Tensor, phi: Tensor) -> Posterior:
         """Append ``m`` trials that are believed to turn out as predicted.
@@ -323,9 +358,9 @@ class Posterior:
         """
         if not len(x):
             return self
-        new = self.covariance(x, phi, x, phi)
+        new = replace(self, x=x, phi=phi).covariance(x, phi)
         new.diagonal(dim1=1, dim2=2).add_(self.noise[:, None])
-        cross = self.covariance(x, phi, self.x, self.phi) @ self.inverse_root.transpose(1, 2)
+        cross = self.covariance(x, phi) @ self.inverse_root.transpose(1, 2)
         corner = torch.linalg.inv(_safe_cholesky(new - cross @ cross.transpose(1, 2)))
         g, n, m = len(self.scale), len(self.x), len(x)
         inverse_root = torch.zeros((g, n + m, n + m), dtype=torch.float64)
@@ -349,7 +384,7 @@ class Posterior:
 
     def predict(self, x: Tensor, phi: Tensor) -> Normal:
         """Distribution of the noise-free outcome at ``(q, d)``; batch shape ``(g, q)``."""
-        k = self.covariance(x, phi, self.x, self.phi)
+        k = self.covariance(x, phi)
         mean = (phi @ self.mean_weights + k @ self.alpha).squeeze(2)
         explained = (k @ self.inverse_root.transpose(1, 2)).square().sum(2)
         prior = self.outputscale[:, :, 0] + (phi * self.root_variances).square().sum(2)

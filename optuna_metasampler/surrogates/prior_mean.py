@@ -26,7 +26,6 @@ from optuna_metasampler.surrogates.gaussian_process import (
     fit_hyperparameters,
     matern52,
     representative_rows,
-    squared_distance,
 )
 from optuna_metasampler.task import Task, rank_gaussianize, spearman, to_tensor
 
@@ -66,7 +65,7 @@ class SourceProcesses:
 
     def __call__(self, x: Tensor) -> Tensor:
         """Predicted quantiles at points ``(q, d)`` of the common space: shape ``(q, k)``."""
-        k = matern52(squared_distance(x * self.scale, self.x))
+        k = matern52(x * self.scale, self.x)
         return (k @ self.alpha).squeeze(2).T + self.offset
 
 
