@@ -29,7 +29,8 @@ def demo_block() -> str:
         f"`{result['target']}`. The priors are {len(result['priors'])}",
         f"finished studies of {result['n_prior_trials']} trials on *other* data sets. Relative "
         "loss of the best trial so far,",
-        f"median of {n_seeds} seeds, lower is better, Optuna {versions['optuna']}:",
+        f"median of {n_seeds} seeds, lower is better, Optuna {versions['optuna']}. One "
+        "problem, told as it came out:",
         "",
         "| after trial | " + " | ".join(counts) + " |",
         "|---|" + "---|" * len(counts),

@@ -22,7 +22,7 @@ _FAR_LEFT = -1e4
 
 
 class _LogH(torch.autograd.Function):
-    """``log(phi(u) + u Phi(u))`` without underflow: Eq. 14 of Ament et al. 2023, arXiv:2310.20708.
+    """``log(phi(u) + u Phi(u))`` without underflow: Ament et al. 2023, arXiv:2310.20708.
 
     With the scaled complementary error function, ``phi(u) + u Phi(u)`` is ``phi(u)`` times
     ``1 + sqrt(pi / 2) u erfcx(-u / sqrt(2))``, and the bracket tends to ``u**-2`` for

@@ -123,7 +123,7 @@ def half_rank_warp(y: Tensor) -> Tensor:
     The better half stays linear, in units of its own spread about the median, so that the distance
     between good configurations is kept. The worse half is squashed to normal quantiles, so that a
     configuration that diverged to 1e18 weighs no more than the worst of a normal sample. After the
-    half-rank warping of Google Vizier (Song et al., 2024, arXiv:2408.11527, section 4.1).
+    half-rank warping of Google Vizier (Song et al. 2024, arXiv:2408.11527).
 
     Args:
         y: Outcomes, shape ``(n,)``, larger is better; infinite values are clipped to the finite
@@ -162,7 +162,7 @@ def scalarize(outcomes: Tensor, weights: Tensor) -> Tensor:
     """One outcome for several objectives: augmented Chebyshev over ranks.
 
     Random weights, drawn anew for every suggestion, spread the suggestions along the Pareto front:
-    ParEGO (Knowles 2006, IEEE Trans. Evol. Comput. 10(1), Eq. 2), on ranks instead of min-max
+    ParEGO (Knowles 2006, IEEE Trans. Evol. Comput. 10(1)), on ranks instead of min-max
     scaled objectives because those are at the mercy of one diverged trial.
 
     Args:

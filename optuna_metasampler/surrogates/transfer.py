@@ -5,7 +5,7 @@ Two hypotheses of the running study stand side by side. The *transfer* hypothesi
     z(x) = c + a m(x) + sum_k w_k s_k(x) + f(x) + e,      a ~ N(1, 0.5^2),  w_k ~ N(0, b^2 / K)
 
 with ``m`` the prior mean and ``s_k`` the prediction of prior study ``k`` (as in the additive
-models of Tighineanu et al. 2022, arXiv:2111.05040, but with weights that are integrated out). The
+models of Tighineanu et al. 2022, arXiv:2111.11223, but with weights that are integrated out). The
 *twin* has no such terms. How well each predicts the running study's own trials, one left out at a
 time, decides how much say the prior studies have.
 """
