@@ -164,8 +164,8 @@ def candidates(
     chance = torch.rand((n, len(space.parameters)), generator=generator, dtype=torch.float64)
     for j, p in enumerate(space.parameters):
         if p.categorical:
-            # A fifth of the choices is drawn anew, two in a space of many choices.
-            flip = chance[:, j] < max(0.2, 2.0 / len(space.parameters)) / 2
+            # A tenth of the choices is drawn anew, or one in as many as there are parameters.
+            flip = chance[:, j] < max(0.1, 1.0 / len(space.parameters))
             x[flip, p.columns] = fresh[flip, p.columns]
         else:
             x[:, p.start] += noise[:, p.start]
@@ -189,20 +189,21 @@ def climb(score: Score, space: SearchSpace, starts: Tensor, n_steps: int) -> Ten
     """
     from scipy.optimize import minimize
 
-    columns = [p.start for p in space.free if _is_smooth(p)]
-    if not columns:
+    smooth = [p for p in space.free if _is_smooth(p)]
+    if not smooth:
         return starts
     base = starts.detach()
+    columns = torch.tensor([p.start for p in smooth])
     shape = (len(base), len(columns))
     active = np.ones(shape, dtype=bool)
-    for j, p in enumerate(p for p in space.free if _is_smooth(p)):
+    for j, p in enumerate(smooth):
         if p.activity is not None:
             active[:, j] = base[:, p.activity].numpy() > 0.5
 
     def objective(flat: FloatArray) -> tuple[float, FloatArray]:
         z = to_tensor(flat.reshape(shape)).requires_grad_()
         with torch.enable_grad():
-            x = base.index_copy(1, torch.tensor(columns), z)
+            x = base.index_copy(1, columns, z)
             value = score(x).sum()
             (gradient,) = torch.autograd.grad(value, z)
         slope = np.nan_to_num(gradient.numpy()) * active

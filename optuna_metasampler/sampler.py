@@ -251,7 +251,7 @@ class MetaSampler(BaseSampler):
         if self._centre_first and trial.number == 0:
             # Ranges are usually put around a guess, and choices begin with the usual one.
             space = SearchSpace.of({name: distribution})
-            return space.decode(space.encode([{}]))[0][name]
+            return space.decode(space.neutral[None])[0][name]
         return self._independent_sampler.sample_independent(study, trial, name, distribution)
 
     def _planned(
@@ -263,6 +263,8 @@ class MetaSampler(BaseSampler):
         distribution: BaseDistribution,
     ) -> Any:
         """A value from the plan of the trial; ``_NOTHING`` where the priors have none."""
+        if not self._uses_priors:
+            return _NOTHING
         with isolated():
             knowledge = self._knowledge(study, cache)
             if knowledge is None or name not in knowledge.pool.space.distributions:
@@ -357,9 +359,13 @@ class MetaSampler(BaseSampler):
             cache.policies[weights] = (layout, without), policy
         return policy
 
+    @property
+    def _uses_priors(self) -> bool:
+        return bool(self._sources) and self._method != "gp"
+
     def _knowledge(self, study: Study, cache: _StudyState) -> PriorKnowledge | None:
         """What the prior studies say about ``study``; they are read at the first use."""
-        if self._method == "gp" or not self._sources:
+        if not self._uses_priors:
             return None
         if cache.knowledge is None:
             from optuna_metasampler.priors.align import pool

@@ -341,6 +341,12 @@ class SearchSpace:
         return weight
 
     @cached_property
+    def neutral(self) -> FloatArray:
+        """The encoding of a configuration in which everything is missing, shape ``(d,)``."""
+        row: FloatArray = self.encode([{}])[0]
+        return row
+
+    @cached_property
     def free(self) -> tuple[Parameter, ...]:
         """The parameters that are not pinned."""
         return tuple(p for p in self.parameters if p.name not in self.pinned)

@@ -6,6 +6,8 @@ import copy
 from pathlib import Path
 import pickle
 import statistics
+import subprocess
+import sys
 from typing import Any
 import warnings
 
@@ -330,6 +332,17 @@ def test_a_prior_of_another_range_scale_and_choice_set_still_helps() -> None:
         study = optuna.create_study(sampler=MetaSampler(old, seed=seed))
         study.optimize(new_objective, n_trials=3)
         assert study.best_value < 0.1
+
+
+def test_a_first_trial_without_priors_does_not_wait_for_torch() -> None:
+    code = (
+        "import sys, optuna\n"
+        "from optuna_metasampler import MetaSampler\n"
+        "study = optuna.create_study(sampler=MetaSampler())\n"
+        "study.ask().suggest_float('x', 0, 1)\n"
+        "sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_warnings_are_not_part_of_normal_use(priors: list[optuna.Study]) -> None:

@@ -199,7 +199,7 @@ class Alignment:
         """The map from a study's ``own`` space to the ``common`` one."""
         d, e = own.n_columns, common.n_columns
         matrix = torch.zeros((d, e), dtype=torch.float64)
-        neutral = to_tensor(common.encode([{}])[0])
+        neutral = to_tensor(common.neutral)
         offset = neutral.clone()
         activity = torch.full((e,), -1, dtype=torch.int64)
         bent: list[tuple[int, int, bool, float, float, float, float]] = []

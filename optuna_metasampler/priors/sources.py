@@ -47,13 +47,11 @@ class PriorStudy:
 
     Attributes:
         name: Name of the study.
-        origin: Where it came from, for messages.
         directions: Its directions; ``None`` for bare trials, which have none.
         trials: Its trials.
     """
 
     name: str
-    origin: str
     directions: tuple[StudyDirection, ...] | None
     trials: tuple[FrozenTrial, ...]
 
@@ -74,7 +72,7 @@ class StorageSource:
         """Read the studies."""
         with _opened(self.location) as storage:
             studies = [optuna.load_study(study_name=n, storage=storage) for n in self.names]
-            return [_of_study(study, self.location) for study in studies]
+            return [_of_study(study) for study in studies]
 
 
 @dataclass(frozen=True)
@@ -85,7 +83,7 @@ class StudySource:
 
     def read(self) -> list[PriorStudy]:
         """Read the study."""
-        return [_of_study(self.study, "a Study")]
+        return [_of_study(self.study)]
 
 
 @dataclass(frozen=True)
@@ -97,7 +95,7 @@ class TrialsSource:
 
     def read(self) -> list[PriorStudy]:
         """Hand out the trials as one study."""
-        return [PriorStudy(self.name, "a list of trials", None, self.trials)]
+        return [PriorStudy(self.name, None, self.trials)]
 
 
 Source: TypeAlias = "StorageSource | StudySource | TrialsSource"
@@ -215,10 +213,9 @@ def _check_found(patterns: list[str], storages: list[tuple[str, list[str]]]) -> 
             )
 
 
-def _of_study(study: Study, origin: str) -> PriorStudy:
+def _of_study(study: Study) -> PriorStudy:
     return PriorStudy(
         name=study.study_name,
-        origin=origin,
         directions=tuple(study.directions),
         trials=tuple(study.get_trials(deepcopy=False)),
     )

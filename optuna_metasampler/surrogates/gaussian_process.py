@@ -195,7 +195,7 @@ def negative_log_posterior(
     Returns:
         The value in nats, up to a constant, and the gradient of shape ``(b + 3,)``.
     """
-    n, b = len(x), metric.n_blocks
+    b = metric.n_blocks
     outputscale, noise, factor = theta[b].exp(), theta[b + 1].exp(), theta[b + 2].exp()
     xs = x * metric.scale(theta[:b])
     s = (5.0 * squared_distance(xs, xs)).sqrt()
@@ -223,7 +223,6 @@ def negative_log_posterior(
     gradient[b] += 0.5 * (a * smooth).sum()
     gradient[b + 1] += 0.5 * noise * a.diagonal().sum()
     gradient[b + 2] += 0.5 * (a * linear_grown).sum()
-    assert n == len(z)
     return float(value), gradient
 
 
@@ -466,8 +465,9 @@ def condition_hypotheses(
     rows = representative_rows(task.y, MAX_TRIALS)
     x, z, phi = task.x[rows], half_rank_warp(task.y)[rows], phi[rows]
     n = len(task)
-    same = previous is not None and previous.fits(task.space, len(linear_parts))
-    if same and previous is not None and not refit_is_due(n, previous.n_at_fit):
+    if previous is not None and not previous.fits(task.space, len(linear_parts)):
+        previous = None
+    if previous is not None and not refit_is_due(n, previous.n_at_fit):
         known = previous.posterior
         m = len(known.x)
         if m <= len(x) and torch.equal(known.x, x[:m]) and torch.equal(known.phi, phi[:m]):
@@ -476,7 +476,7 @@ def condition_hypotheses(
         return Posterior.of(x, z, phi, metric, hypotheses), previous.thetas, previous.n_at_fit
     prior = HyperPrior.default(metric.n_blocks)
     few = representative_rows(task.y[rows], _MAX_TRIALS_TO_FIT)
-    starts = previous.thetas if same and previous is not None else [None] * len(linear_parts)
+    starts = [None] * len(linear_parts) if previous is None else previous.thetas
     thetas = [
         fit_hyperparameters(x[few], z[few], phi[few], metric, linear, prior, start)
         for linear, start in zip(linear_parts, starts, strict=True)
@@ -548,5 +548,5 @@ class GaussianProcess(Surrogate):
                 task, phi, [LinearPart.constant()], earlier
             )
             believed = posterior.extend(task.pending, constant_feature(task.pending))
-            best = float(half_rank_warp(task.y).max()) if len(task) else None
+            best = float(posterior.outcomes.max()) if len(task) else None
         return GaussianProcessPredictor(task.space, posterior, believed, thetas, n_at_fit, best)

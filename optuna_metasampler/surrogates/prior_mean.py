@@ -167,7 +167,7 @@ class PriorNetwork:
         first = torch.cumsum(sizes, 0) - sizes
         bootstrap = torch.randint(len(tasks), (m, len(tasks)), generator=generator)
         n_steps = min(config.n_steps, max(50, 2 * len(z)))
-        neutral = _neutral_point(space).float()
+        neutral = to_tensor(space.neutral).float()
         spread = torch.stack([_columns(space, row) for row in torch.eye(len(space.names))]).float()
 
         shapes = [(space.n_columns, config.width), (config.width, config.width), (config.width, 2)]
@@ -233,11 +233,6 @@ def _loss(output: Tensor, z: Tensor, rank_weight: float) -> Tensor:
     rank = (weight * softplus(-gap)).sum(dim=(1, 2, 3)) / total
     loss: Tensor = ((1 - rank_weight) * likelihood + rank_weight * rank).sum()
     return loss
-
-
-def _neutral_point(space: SearchSpace) -> Tensor:
-    """The encoding of a configuration in which everything is missing, shape ``(d,)``."""
-    return to_tensor(space.encode([{}])[0])
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ from optuna_metasampler.surrogates.gaussian_process import (
     constant_feature,
 )
 from optuna_metasampler.surrogates.prior_mean import PriorModel
-from optuna_metasampler.task import Task, half_rank_warp, spearman
+from optuna_metasampler.task import Task, spearman
 
 
 _MIN_TRIALS_TO_DISMISS = 5
@@ -100,7 +100,7 @@ class TransferGaussianProcess(Surrogate):
             believed = posterior.extend(task.pending, pending)
             best: float | None = None
             if len(task):
-                best = float(half_rank_warp(task.y).max())
+                best = float(posterior.outcomes.max())
             elif len(pending):
                 # Nothing has come back yet: improve on what the pending points are believed to
                 # reach.

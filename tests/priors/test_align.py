@@ -42,7 +42,7 @@ def study(
         )
         for row, v in zip(rows, values, strict=True)
     ]
-    return PriorStudy(name, "a test", directions, tuple(trials))
+    return PriorStudy(name, directions, tuple(trials))
 
 
 X = {"x": FloatDistribution(0, 1)}
@@ -87,7 +87,7 @@ def test_directions_are_those_of_each_study() -> None:
 
 def test_studies_that_cannot_be_learned_from_are_named_with_the_reason() -> None:
     good = study("good", [{"x": 0.1}, {"x": 0.9}], X, [1.0, 2.0])
-    empty = PriorStudy("empty", "a test", (MINIMIZE,), ())
+    empty = PriorStudy("empty", (MINIMIZE,), ())
     flat = study("flat", [{"x": 0.1}, {"x": 0.9}], X, [1.0, 1.0])
     two = study("two", [{"x": 0.1}], X, [1.0], (MINIMIZE, MAXIMIZE))
     fixed = study("fixed", [{"x": 1.0}] * 2, {"x": FloatDistribution(1, 1)}, [1.0, 2.0])
