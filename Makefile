@@ -12,11 +12,13 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
 # The stamps are written last: an interrupted install leaves none and is done again.
 INSTALLED := $(VENV)/.installed
+BENCH_INSTALLED := $(VENV)/.installed-bench
 OLDEST_INSTALLED := $(OLDEST)/.installed-$(OLDEST_OPTUNA)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint types unit contract-oldest bench-overhead clean
+.PHONY: help demo test lint types unit contract-oldest bench bench-quick bench-audit \
+	bench-overhead clean
 # One step after the other, so that what a step says is read beside what it did.
 .NOTPARALLEL:
 
@@ -46,20 +48,41 @@ contract-oldest: $(OLDEST_INSTALLED) ## Run the contract tests against the oldes
 	@echo "==> Running the contract tests against Optuna $(OLDEST_OPTUNA)"
 	@PYTHONPATH="$(CURDIR)/$(OLDEST)" $(PYTEST) -m "not slow" tests/contract
 
+bench: $(BENCH_INSTALLED) ## Run the whole benchmark: make bench DATA=folder-of-tables (hours; resumes)
+	@test -n "$(DATA)" || { echo "Say where the tables are: make bench DATA=FOLDER" >&2; exit 2; }
+	@echo "==> Running the benchmark; what is there already is kept"
+	@$(BIN)/python -m benchmarks.run full --data "$(DATA)"
+	@$(BIN)/python -m benchmarks.report
+
+bench-quick: $(INSTALLED) ## Run a small benchmark that needs no data (under 3 minutes)
+	@echo "==> Running the small benchmark; it writes into bench-output/"
+	@$(BIN)/python -m benchmarks.run quick --out bench-output
+	@$(BIN)/python -m benchmarks.report --runs bench-output --out bench-output
+
+bench-audit: $(BENCH_INSTALLED) ## Check the benchmark itself: make bench-audit DATA=folder-of-tables
+	@test -n "$(DATA)" || { echo "Say where the tables are: make bench-audit DATA=FOLDER" >&2; exit 2; }
+	@echo "==> Checking tables, peers and results"
+	@$(BIN)/python -m benchmarks.audit --data "$(DATA)"
+
 bench-overhead: $(INSTALLED) ## Measure the seconds that one suggestion takes
 	@echo "==> Measuring the seconds per suggestion"
 	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m benchmarks.overhead
 	@$(BIN)/python -m benchmarks.report
 
-clean: ## Remove caches, builds and demo-output/ (but not .venv)
-	@echo "==> Removing caches, builds and demo-output/"
-	@rm -rf build dist demo-output .pytest_cache .mypy_cache .ruff_cache .hypothesis
+clean: ## Remove caches, builds, demo-output/ and bench-output/ (but not .venv)
+	@echo "==> Removing caches, builds, demo-output/ and bench-output/"
+	@rm -rf build dist demo-output bench-output .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	@find . -name .venv -prune -o -type d -name __pycache__ -exec rm -rf {} +
 
 $(INSTALLED): pyproject.toml constraints.txt
 	@echo "==> Installing into $(VENV)"
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]' -c constraints.txt
+	@touch $@
+
+$(BENCH_INSTALLED): $(INSTALLED)
+	@echo "==> Installing what the benchmark compares with"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[bench]' -c constraints.txt
 	@touch $@
 
 $(OLDEST_INSTALLED): $(INSTALLED)

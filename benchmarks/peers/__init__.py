@@ -1,0 +1,52 @@
+"""Who is compared: one table of peers."""
+
+from __future__ import annotations
+
+from benchmarks.peers import optuna_samplers
+from benchmarks.peers.base import Peer
+from benchmarks.peers.metasampler import with_method
+from benchmarks.peers.optuna_samplers import with_best_priors
+from optuna_metasampler.methods import METHODS
+
+
+_ALL = (
+    Peer("Random", optuna_samplers.random),
+    Peer("QMC", optuna_samplers.qmc, packages=("scipy",)),
+    Peer("TPE", optuna_samplers.tpe),
+    Peer("GPSampler", optuna_samplers.gp, packages=("torch", "scipy", "greenlet")),
+    Peer("CMA-ES", optuna_samplers.cma_es, packages=("cmaes",)),
+    Peer(
+        "CMA-ES + source trials",
+        optuna_samplers.cma_es_from_priors,
+        uses_priors=True,
+        packages=("cmaes",),
+        cold="CMA-ES",
+    ),
+    Peer("TPE + best priors", with_best_priors(optuna_samplers.tpe), uses_priors=True, cold="TPE"),
+    Peer(
+        "GPSampler + best priors",
+        with_best_priors(optuna_samplers.gp),
+        uses_priors=True,
+        packages=("torch", "scipy", "greenlet"),
+        cold="GPSampler",
+    ),
+    Peer(
+        "TPE + all prior trials",
+        optuna_samplers.tpe_with_all_priors,
+        uses_priors=True,
+        cold="TPE",
+    ),
+    *(
+        Peer(
+            "MetaSampler" if method == "auto" else f"MetaSampler ({method})",
+            with_method(method),
+            uses_priors=True,
+            packages=("torch", "scipy"),
+            cold="MetaSampler",
+        )
+        for method in METHODS
+    ),
+)
+
+PEERS: dict[str, Peer] = {peer.name: peer for peer in _ALL}
+"""By name."""

@@ -1,0 +1,146 @@
+"""What is run: plans made of blocks, and the jobs that they come to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from benchmarks.problems.base import Suite, seed_of
+from benchmarks.problems.synthetic import RELATEDNESS
+from benchmarks.scenarios import SCENARIOS, applies
+
+
+@dataclass(frozen=True, order=True)
+class Job:
+    """One run to make; see `results.Run`."""
+
+    suite: str
+    task: str
+    seed: int
+    scenario: str
+    peer: str
+    n_trials: int
+
+
+@dataclass(frozen=True)
+class Block:
+    """All combinations of some suites, scenarios, peers and seeds.
+
+    Attributes:
+        suites: By name.
+        scenarios: By name; where one does not apply to a suite, it is left out.
+        peers: By name.
+        seeds: Repetitions of everything.
+        n_trials: Budget of each run.
+        n_targets: Tasks of each suite that are held out and tuned, in a fixed random order.
+    """
+
+    suites: tuple[str, ...]
+    scenarios: tuple[str, ...]
+    peers: tuple[str, ...]
+    seeds: int
+    n_trials: int
+    n_targets: int
+
+
+Plan = tuple[Block, ...]
+
+
+def targets(suite: Suite, n: int) -> list[str]:
+    """The first ``n`` targets in an order that depends on the suite's name alone."""
+    order = np.random.default_rng(seed_of(suite.name, "targets")).permutation(len(suite.targets))
+    return [suite.targets[i] for i in order[:n]]
+
+
+def jobs(plan: Plan, suites: Mapping[str, Suite]) -> list[Job]:
+    """The jobs of a plan; where two blocks want the same run, the longer one.
+
+    Raises:
+        ValueError: If a suite of the plan is not at hand.
+    """
+    missing = sorted({name for block in plan for name in block.suites} - suites.keys())
+    if missing:
+        raise ValueError(
+            f"Not at hand: {', '.join(missing)}. Give the folder of tables with --data, install "
+            "the extra 'bench', or choose suites that are there with --suite."
+        )
+    found: dict[Job, int] = {}
+    for block in plan:
+        for name in block.suites:
+            for task in targets(suites[name], block.n_targets):
+                for scenario in block.scenarios:
+                    if not applies(scenario, suites[name], task):
+                        continue
+                    for peer in block.peers:
+                        for seed in range(block.seeds):
+                            job = Job(name, task, seed, scenario, peer, 0)
+                            found[job] = max(found.get(job, 0), block.n_trials)
+    return [replace(job, n_trials=n) for job, n in found.items()]
+
+
+def only(plan: Plan, suites: Iterable[str]) -> Plan:
+    """The plan on some of its suites; on others too, in place of its tables, if they are named."""
+    chosen = tuple(suites)
+    return tuple(
+        replace(block, suites=kept)
+        for block in plan
+        if (kept := tuple(name for name in block.suites if name in chosen))
+    )
+
+
+# --- The plans --------------------------------------------------------------------------------
+
+TABLES = (
+    "fcnet_hpolib",
+    "gpu_convolution_rtx",
+    "gpu_pnpoly",
+    "hpobench_mlp",
+    "openml_random_forest",
+    "x264_encoding",
+    "xgboost_libsvm",
+    "yahpo_iaml_glmnet",
+    "yahpo_lcbench",
+    "yahpo_rbv2_rpart",
+    "yahpo_rbv2_xgboost",
+)
+PACKAGED = ("nasbench201",)
+LIVE = ("live_mlp", "live_svm")
+SYNTHETIC = tuple(f"synthetic_{r}" for r in RELATEDNESS)
+
+_COLD = ("Random", "QMC", "TPE", "CMA-ES")
+_WARM = ("TPE + best priors", "TPE + all prior trials", "CMA-ES + source trials")
+_TRANSFER = ("RGPE", "Zero-shot portfolio", "Meta-learn TPE")
+_BAD = ("flipped", "shuffled", "foreign", "mixed", "scaled")
+_OVERLAP = tuple(name for name in SCENARIOS if name.startswith("overlap-"))
+_SPACES = TABLES + PACKAGED
+
+PLANS: dict[str, Plan] = {
+    # Three minutes on two cores, and no data needed.
+    "quick": (
+        Block(("synthetic_0.9", "synthetic_-1.0"), ("none",), ("Random", "TPE"), 2, 20, 3),
+        Block(("synthetic_0.9", "synthetic_-1.0"), ("none", "tpe-5"), ("MetaSampler",), 2, 20, 3),
+        Block(("synthetic_0.9", "synthetic_-1.0"), ("tpe-5",), ("TPE + best priors",), 2, 20, 3),
+        Block(("live_svm",), ("none",), ("Random", "TPE", "MetaSampler"), 1, 20, 2),
+        Block(("live_svm",), ("tpe-5",), ("MetaSampler", "TPE + best priors"), 1, 20, 2),
+    ),
+    # Everything that benchmarks/README.md shows.
+    "full": (
+        Block(_SPACES, ("none",), _COLD, 3, 100, 4),
+        Block(_SPACES, ("none",), ("GPSampler",), 3, 50, 4),
+        Block(_SPACES, ("none", "tpe-5"), ("MetaSampler",), 3, 100, 4),
+        Block(_SPACES, ("tpe-5",), _WARM, 3, 100, 4),
+        Block(_SPACES, ("tpe-5",), ("GPSampler + best priors", *_TRANSFER), 3, 50, 4),
+        Block(_SPACES, ("none",), ("SMAC3", "BoTorch", "Ax"), 1, 30, 2),
+        Block(
+            _SPACES, ("tpe-1", "tpe-3", "tpe-8", "tpe-30", "random-5"), ("MetaSampler",), 1, 50, 4
+        ),
+        Block(_SPACES, _BAD + _OVERLAP, ("MetaSampler", "TPE + best priors"), 1, 50, 4),
+        Block(_SPACES, ("flipped", "mixed"), ("TPE + all prior trials", "RGPE"), 1, 50, 4),
+        Block(SYNTHETIC, ("none",), ("Random", "TPE", "MetaSampler"), 2, 50, 4),
+        Block(SYNTHETIC, ("tpe-5",), ("MetaSampler", "TPE + best priors", "RGPE"), 2, 50, 4),
+        Block(LIVE, ("none",), ("Random", "TPE", "GPSampler", "MetaSampler"), 1, 50, 5),
+        Block(LIVE, ("tpe-5",), ("MetaSampler", "TPE + best priors"), 1, 50, 5),
+    ),
+}

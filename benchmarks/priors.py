@@ -1,0 +1,247 @@
+"""Prior studies as users have them: logs of trials on other tasks, made here and now."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import optuna
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.samplers import RandomSampler, TPESampler
+
+from benchmarks.problems.base import (
+    Condition,
+    Parameter,
+    Params,
+    Suite,
+    digest,
+    quantile,
+    suggest,
+)
+
+
+N_TRIALS = 60
+"""Trials of a prior study."""
+
+
+@dataclass(frozen=True)
+class Log:
+    """The trials of one prior study, and the space that they were drawn from."""
+
+    parameters: tuple[Parameter, ...]
+    direction: str
+    configurations: tuple[Params, ...]
+    values: tuple[float, ...]
+
+    def to_study(self, name: str) -> optuna.Study:
+        """The log as a finished study in memory."""
+        study = optuna.create_study(study_name=name, direction=self.direction)
+        distributions = {p.name: p.distribution for p in self.parameters}
+        study.add_trials(
+            optuna.trial.create_trial(
+                params=params,
+                distributions={name: distributions[name] for name in params},
+                value=value,
+            )
+            for params, value in zip(self.configurations, self.values, strict=True)
+        )
+        return study
+
+
+@dataclass(frozen=True)
+class View:
+    """The space of a suite as an earlier study had it.
+
+    Attributes:
+        parameters: What the earlier study tuned.
+        fixed: What it left at one value: pairs of name and value.
+        names: Names that have changed since: pairs of name then and name now.
+    """
+
+    parameters: tuple[Parameter, ...]
+    fixed: tuple[tuple[str, Any], ...] = ()
+    names: tuple[tuple[str, str], ...] = ()
+
+    def complete(self, params: Mapping[str, Any], today: Sequence[Parameter]) -> Params:
+        """Parameters as today's objective wants them."""
+        names = dict(self.names)
+        known = {names.get(name, name): value for name, value in params.items()} | dict(self.fixed)
+        full: Params = {}
+        for parameter in today:
+            if parameter.name in known and parameter.is_active(full):
+                full[parameter.name] = known[parameter.name]
+        return full
+
+
+ViewRule = Callable[[tuple[Parameter, ...], np.random.Generator], View]
+"""From today's space to an earlier one."""
+
+
+def make_log(suite: Suite, task: str, view: View, design: str, seed: int) -> Log:
+    """Tune a task as an earlier study would have.
+
+    Args:
+        suite: Where the task is from.
+        task: The task.
+        view: The space of that time.
+        design: ``"tpe"`` for Optuna's default sampler, ``"random"`` for random search.
+        seed: Of the sampler.
+    """
+    sampler = {"tpe": TPESampler, "random": RandomSampler}[design](seed=seed)
+    study = optuna.create_study(sampler=sampler, direction=suite.direction)
+    objective = suite.objective(task)
+    configurations, values = [], []
+    for _ in range(N_TRIALS):
+        trial = study.ask()
+        params = suggest(trial, view.parameters)
+        value = objective(view.complete(params, suite.parameters))
+        study.tell(trial, value)
+        configurations.append(params)
+        values.append(value)
+    return Log(view.parameters, suite.direction, tuple(configurations), tuple(values))
+
+
+def fingerprint(logs: Sequence[Log]) -> str:
+    """Tells sets of prior trials apart; runs of one scenario are compared only where equal."""
+    return digest(
+        [
+            [sorted(p.items(), key=str), f"{v:.6g}"]
+            for log in logs
+            for p, v in zip(log.configurations, log.values, strict=True)
+        ]
+    )
+
+
+# --- Spaces that have moved since ------------------------------------------------------------
+
+
+def same(today: tuple[Parameter, ...], generator: np.random.Generator) -> View:
+    """The space of today."""
+    del generator
+    return View(today)
+
+
+def dropped(today: tuple[Parameter, ...], generator: np.random.Generator) -> View:
+    """One to three parameters were not tuned then, but left at some value."""
+    parents = {p.condition.parent for p in today if p.condition}
+    loose = [p for p in today if p.name not in parents]
+    n_dropped = min(3, max(1, len(today) // 3), len(loose))
+    gone = {loose[i].name for i in generator.choice(len(loose), n_dropped, replace=False)}
+    fixed = tuple(
+        (p.name, quantile(p.distribution, generator.uniform())) for p in today if p.name in gone
+    )
+    return View(tuple(p for p in today if p.name not in gone), fixed)
+
+
+def ranges(today: tuple[Parameter, ...], generator: np.random.Generator) -> View:
+    """Every numeric range was the lower or the upper 60 % of today's."""
+    return View(
+        tuple(_with(p, _part_of(p.distribution, generator.uniform() < 0.5)) for p in today)
+    )
+
+
+def renamed(today: tuple[Parameter, ...], generator: np.random.Generator) -> View:
+    """One parameter had another name, and nobody says so."""
+    now = today[generator.integers(len(today))].name
+    then = f"{now}_v1"
+    parameters = []
+    for p in today:
+        condition = p.condition
+        if condition is not None and condition.parent == now:
+            condition = Condition(then, condition.values)
+        parameters.append(Parameter(then if p.name == now else p.name, p.distribution, condition))
+    return View(tuple(parameters), names=((then, now),))
+
+
+def linear(today: tuple[Parameter, ...], generator: np.random.Generator) -> View:
+    """What is searched on a log scale today was searched on a linear one."""
+    del generator
+    return View(tuple(_with(p, _linear(p.distribution)) for p in today))
+
+
+def choices(today: tuple[Parameter, ...], generator: np.random.Generator) -> View:
+    """Every categorical parameter has one choice more today."""
+    parameters = []
+    for p in today:
+        d = p.distribution
+        if isinstance(d, CategoricalDistribution) and len(d.choices) > 1:
+            new = generator.integers(len(d.choices))
+            d = CategoricalDistribution([c for i, c in enumerate(d.choices) if i != new])
+        parameters.append(_with(p, d))
+    return View(tuple(parameters))
+
+
+def everything(today: tuple[Parameter, ...], generator: np.random.Generator) -> View:
+    """All of these changes at once."""
+    view = dropped(today, generator)
+    for change in (ranges, linear, choices):
+        view = replace(view, parameters=change(view.parameters, generator).parameters)
+    last = renamed(view.parameters, generator)
+    return View(last.parameters, view.fixed, last.names)
+
+
+def _with(p: Parameter, distribution: Any) -> Parameter:
+    return Parameter(p.name, distribution, p.condition)
+
+
+def _part_of(d: Any, lower: bool) -> Any:
+    if isinstance(d, CategoricalDistribution):
+        return d
+    cut = quantile(d, 0.6 if lower else 0.4)
+    low, high = (d.low, cut) if lower else (cut, d.high)
+    if isinstance(d, IntDistribution):
+        return IntDistribution(low, high, log=d.log) if low < high else d
+    return FloatDistribution(low, high, log=d.log)
+
+
+def _linear(d: Any) -> Any:
+    if isinstance(d, CategoricalDistribution) or not d.log:
+        return d
+    return type(d)(d.low, d.high)
+
+
+# --- Priors that are not what they seem ------------------------------------------------------
+
+
+def flip(log: Log, generator: np.random.Generator) -> Log:
+    """The sign of the objective is wrong: the best trials look like the worst."""
+    del generator
+    return replace(log, values=tuple(-v for v in log.values))
+
+
+def shuffle(log: Log, generator: np.random.Generator) -> Log:
+    """The values belong to other trials: nothing can be learned."""
+    return replace(
+        log, values=tuple(np.array(log.values)[generator.permutation(len(log.values))].tolist())
+    )
+
+
+def rescale(log: Log, generator: np.random.Generator) -> Log:
+    """The metric was in other units: times a thousand."""
+    del generator
+    return replace(log, values=tuple(1000.0 * v for v in log.values))
+
+
+def rename_to_clash(log: Log, today: Sequence[Parameter]) -> Log:
+    """Another space altogether, whose parameters happen to have today's names."""
+    n = min(len(log.parameters), len(today))
+    names = {log.parameters[i].name: today[i].name for i in range(n)}
+
+    def name(old: str) -> str:
+        return names.get(old, f"other_{old}")
+
+    parameters = tuple(
+        Parameter(
+            name(p.name),
+            p.distribution,
+            Condition(name(p.condition.parent), p.condition.values) if p.condition else None,
+        )
+        for p in log.parameters
+    )
+    return replace(
+        log,
+        parameters=parameters,
+        configurations=tuple({name(k): v for k, v in c.items()} for c in log.configurations),
+    )
