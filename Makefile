@@ -57,7 +57,7 @@ bench: $(BENCH_INSTALLED) ## Run the whole benchmark: make bench DATA=folder-of-
 bench-quick: $(INSTALLED) ## Run a small benchmark that needs no data (under 3 minutes)
 	@echo "==> Running the small benchmark; it writes into bench-output/"
 	@$(BIN)/python -m benchmarks.run quick --out bench-output
-	@$(BIN)/python -m benchmarks.report --runs bench-output --out bench-output
+	@$(BIN)/python -m benchmarks.report --runs bench-output/runs
 
 bench-audit: $(BENCH_INSTALLED) ## Check the benchmark itself: make bench-audit DATA=folder-of-tables
 	@test -n "$(DATA)" || { echo "Say where the tables are: make bench-audit DATA=FOLDER" >&2; exit 2; }

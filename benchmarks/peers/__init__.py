@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from benchmarks.peers import optuna_samplers
+from benchmarks.peers import (
+    external_ax,
+    external_botorch,
+    external_hebo,
+    external_smac,
+    meta_tpe,
+    optuna_samplers,
+    portfolio,
+    rgpe,
+)
 from benchmarks.peers.base import Peer
 from benchmarks.peers.metasampler import with_method
 from benchmarks.peers.optuna_samplers import with_best_priors
@@ -36,6 +45,20 @@ _ALL = (
         uses_priors=True,
         cold="TPE",
     ),
+    Peer(
+        "RGPE",
+        rgpe.build,
+        uses_priors=True,
+        packages=("torch", "scipy"),
+        # Without priors it is the same Gaussian process.
+        cold="MetaSampler",
+    ),
+    Peer("Zero-shot portfolio", portfolio.build, uses_priors=True, cold="Random"),
+    Peer("Meta-learn TPE", meta_tpe.build, uses_priors=True, packages=("scipy",), cold="TPE"),
+    Peer("SMAC3", external_smac.build, packages=("smac", "ConfigSpace")),
+    Peer("BoTorch", external_botorch.build, packages=("botorch", "gpytorch", "torch")),
+    Peer("HEBO", external_hebo.build, packages=("HEBO", "pymoo")),
+    Peer("Ax", external_ax.build, packages=("ax-platform", "botorch", "torch")),
     *(
         Peer(
             "MetaSampler" if method == "auto" else f"MetaSampler ({method})",
