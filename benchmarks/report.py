@@ -355,6 +355,30 @@ def match_section(summary: Summary) -> str:
     )
 
 
+def repeats_section(summary: Summary) -> str:
+    """Who asks for what is known already."""
+    rows = summary["repeats"]
+    suites = list(dict.fromkeys(suite for row in rows for suite in row["by_suite"]))
+    return (
+        _text(
+            """Share of the trials after the first ten that returned a value which the run already
+            had. Where values come from a table or have plateaus, such trials found nothing out."""
+        )
+        + "\n\n"
+        + table(
+            ["sampler", "mean", *suites],
+            [
+                [
+                    _peer(row["peer"]),
+                    _share(row["share"]),
+                    *(_share(row["by_suite"].get(suite)) for suite in suites),
+                ]
+                for row in rows
+            ],
+        )
+    )
+
+
 def harm_section(summary: Summary) -> str:
     """What priors of every kind did to each peer."""
     trials = list(dict.fromkeys(n for row in summary["harm"] for n in row["worse_at"]))
@@ -562,6 +586,7 @@ _SECTIONS: dict[str, tuple[str, Callable[[Summary], str], tuple[str, ...]]] = {
     "suites": ("By suite", suite_section, ("curves_by_suite",)),
     "seen": ("Seen and unseen suites", seen_section, ()),
     "losses": ("Where it loses", losses_section, ()),
+    "repeats": ("Trials that found nothing out", repeats_section, ()),
     "harm": ("Priors that mislead", harm_section, ("harm",)),
     "n_priors": ("Number of priors", n_priors_section, ("n_priors",)),
     "overlap": ("Priors from another version of the space", overlap_section, ()),

@@ -54,8 +54,12 @@ def _bootstrap_weights(suites: tuple[str, ...], n_draws: int) -> np.ndarray:
     """What each task weighs in each draw ``(n_draws, n_tasks)``."""
     generator = np.random.default_rng(_SEED)
     names = np.array(suites)
+    if len(set(suites)) == len(suites):
+        # One task a suite: there is nothing to draw inside of them, so suites are drawn.
+        names = np.zeros(len(suites), dtype=int)
+        suites = ("all",)
     weights = np.empty((n_draws, len(names)))
-    for suite in sorted(set(suites)):
+    for suite in np.unique(names):
         mine = np.flatnonzero(names == suite)
         n = max(len(mine) - 1, 1)
         weights[:, mine] = (
@@ -71,8 +75,9 @@ def bootstrap(
 
     Tasks are drawn again inside each suite, one fewer than it has: suites are small, and as many
     draws as tasks would make the interval too narrow (Rao & Wu 1988, JASA 83). The suites are what
-    they are, and a suite with a single task adds no width. The same tasks always get the same
-    draws, so that intervals of different peers can be compared.
+    they are, and one with a single task adds no width; where all have a single one, suites are
+    drawn. The same tasks always get the same draws, so that intervals of different peers can be
+    compared.
     """
     low, high = _percentiles(_bootstrap_weights(tuple(suites), n_draws) @ values)
     return low, high

@@ -46,6 +46,8 @@ HARM = 0.02
 CHECKPOINTS = (1, 3, 5, 10, 20, 30, 50, 100)
 RANKED_AT = (10, 25, 50)
 
+_N_FIRST = 10
+
 REFERENCE = "MetaSampler"
 WITHHELD = "MetaSampler, priors withheld"
 MAIN = "tpe-5"
@@ -260,7 +262,8 @@ def summarize(
         "n_priors": n_priors_table(data, pooled),
         "overlap": overlap_table(data, pooled),
         "relatedness": relatedness_table(data, suites),
-        "losses": losses(data, entries),
+        "losses": losses(data, data.entries(main, real)),
+        "repeats": repeats_table(judged, pooled, main, horizon),
         "problems": _problem_table(problems, set(expected) - latest.keys()),
         "unscaled": [{"suite": s, "task": t, "reason": r} for (s, t), r in unscaled.items()],
     }
@@ -638,7 +641,10 @@ def relatedness_table(data: Data, suites: Iterable[str]) -> list[dict[str, Any]]
 
 
 def losses(data: Data, entries: Mapping[str, Entry]) -> dict[str, list[dict[str, Any]]]:
-    """Suites and tasks on which `MetaSampler` is behind the best peer, the worst first."""
+    """Suites and tasks on which `MetaSampler` is behind the best peer, the worst first.
+
+    Of a suite, only peers that ran on all of its tasks are looked at.
+    """
     if REFERENCE not in entries:
         return {"suites": [], "tasks": []}
     by_suite: dict[str, dict[str, np.ndarray]] = defaultdict(dict)
@@ -653,7 +659,9 @@ def losses(data: Data, entries: Mapping[str, Entry]) -> dict[str, list[dict[str,
         for suite in set(paired.suites):
             by_suite[suite][peer] = differences[np.array(paired.suites) == suite]
     suites = []
-    for suite, values in sorted(by_suite.items()):
+    for suite, found in sorted(by_suite.items()):
+        most = max(map(len, found.values()))
+        values = {peer: v for peer, v in found.items() if len(v) == most}
         ahead = max(values, key=lambda peer: values[peer].mean())
         if values[ahead].mean() > LOSS:
             n_tasks = len(values[ahead])
@@ -685,6 +693,30 @@ def losses(data: Data, entries: Mapping[str, Entry]) -> dict[str, list[dict[str,
         "suites": sorted(suites, key=lambda row: -row["difference"][0]),
         "tasks": sorted(tasks, key=lambda row: -row["difference"]),
     }
+
+
+def repeats_table(
+    runs: Iterable[Run], suites: Collection[str], scenario: str, horizon: int
+) -> list[dict[str, Any]]:
+    """Share of trials after the first ten that returned a value which the run already had.
+
+    Where values are those of a table or have plateaus, such trials found nothing out.
+    """
+    shares: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for run in runs:
+        later = run.values[_N_FIRST : min(run.n_trials, horizon)]
+        if run.suite in suites and run.scenario in ("none", scenario) and later:
+            withheld = run.peer == REFERENCE and run.scenario == "none" != scenario
+            seen = [value in run.values[: _N_FIRST + i] for i, value in enumerate(later)]
+            shares[WITHHELD if withheld else run.peer][run.suite].append(float(np.mean(seen)))
+    return [
+        {
+            "peer": peer,
+            "share": _round(np.mean([np.mean(values) for values in shares[peer].values()])),
+            "by_suite": {suite: _round(np.mean(v)) for suite, v in sorted(shares[peer].items())},
+        }
+        for peer in _in_order(shares)
+    ]
 
 
 def _problem_table(failed: Mapping[Key, str], missing: Collection[Key]) -> list[dict[str, Any]]:

@@ -114,3 +114,11 @@ def test_the_first_trial_at_the_target_counts_from_one_and_may_never_come() -> N
     curve = np.array([0.0, -1.0, -1.0, -2.0])
     assert statistics.first_at_or_below(curve, -1.0) == 2
     assert statistics.first_at_or_below(curve, -2.5) == float("inf")
+
+
+def test_with_one_task_a_suite_the_suites_are_drawn() -> None:
+    values = np.random.default_rng(0).normal(size=12)
+    low, high = statistics.bootstrap(values, [f"suite {i}" for i in range(12)])
+    one_low, one_high = statistics.bootstrap(values, ["the only suite"] * 12)
+    assert low < values.mean() < high
+    assert (low, high) == pytest.approx((one_low, one_high))

@@ -269,3 +269,10 @@ def test_all_of_it_is_json_even_of_no_runs() -> None:
     for runs in ([], [make("TPE", 0.1)], [make(REFERENCE, 0.1, "tpe-5"), make("TPE", 0.1)]):
         found = numbers(runs)
         assert json.loads(json.dumps(found, allow_nan=False)) == found
+
+
+def test_trials_that_return_a_known_value_are_counted_after_the_first_ten() -> None:
+    first = [float(i) for i in range(10)]
+    run = replace(make("TPE", 1.0), values=[*first, 3.0, 20.0, 20.0, 21.0], n_trials=14)
+    (found,) = [r for r in numbers([run])["repeats"] if r["peer"] == "TPE"]
+    assert found["share"] == 0.5
