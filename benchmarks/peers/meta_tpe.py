@@ -12,18 +12,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution
-from optuna.samplers import BaseSampler, RandomSampler
 from optuna.samplers._tpe.parzen_estimator import _ParzenEstimator, _ParzenEstimatorParameters
 from optuna.samplers._tpe.sampler import default_gamma, default_weights
 from optuna.trial import FrozenTrial
 from scipy.special import logsumexp
 
 from benchmarks.peers.base import Setting
+from benchmarks.peers.known_space import KnownSpaceSampler
 from benchmarks.peers.sources import Source, fit, space_of, usable_sources
 from benchmarks.problems.base import Parameter, Params
 from optuna_metasampler.priors.records import records_of
@@ -126,29 +125,22 @@ def task_weights(overlaps: np.ndarray) -> np.ndarray:
     return np.append(1.0 - shares.sum(), shares)
 
 
-class MetaTpeSampler(BaseSampler):
+class MetaTpeSampler(KnownSpaceSampler):
     """Samples the good densities of all tasks, and takes the best by the mixed ratio."""
 
     def __init__(self, setting: Setting) -> None:
-        self._setting = setting
-        self._search_space = {p.name: p.distribution for p in setting.parameters}
+        super().__init__(setting)
         self._groups: list[list[Parameter]] = []
         varying = [p for p in setting.parameters if not p.distribution.single()]
         for condition in dict.fromkeys(p.condition for p in varying):
             self._groups.append([p for p in varying if p.condition == condition])
         self._rng = np.random.RandomState(setting.seed)
-        self._random = RandomSampler(seed=setting.seed)
         space = space_of(setting)
         sources = [
             Source([fit(space, c) for c in s.configurations], s.outcomes)
             for s in usable_sources(setting, space)
         ]
         self._sources = [self._of_sources(group, sources) for group in self._groups]
-
-    def infer_relative_search_space(
-        self, study: optuna.Study, trial: FrozenTrial
-    ) -> dict[str, BaseDistribution]:
-        return self._search_space
 
     def sample_relative(
         self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
@@ -162,15 +154,6 @@ class MetaTpeSampler(BaseSampler):
             if group[0].is_active(params):
                 params |= self._propose(_distributions(group), own, sources)
         return params
-
-    def sample_independent(
-        self,
-        study: optuna.Study,
-        trial: FrozenTrial,
-        param_name: str,
-        param_distribution: BaseDistribution,
-    ) -> Any:
-        return self._random.sample_independent(study, trial, param_name, param_distribution)
 
     def _of_sources(
         self, parameters: Sequence[Parameter], sources: Sequence[Source]

@@ -10,17 +10,16 @@ arXiv:2007.13382. Losses are ranks, as in the `ZeroShotTransfer` of Syne Tune.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution
-from optuna.samplers import BaseSampler, RandomSampler
 from optuna.trial import FrozenTrial
 from scipy.stats import rankdata
 from sklearn.ensemble import ExtraTreesRegressor
 
 from benchmarks.peers.base import Setting
+from benchmarks.peers.known_space import KnownSpaceSampler
 from benchmarks.peers.sources import Source, fit, space_of, usable_sources
 from benchmarks.problems.base import Params
 from optuna_metasampler.isolation import isolated
@@ -64,19 +63,12 @@ def portfolio(space: SearchSpace, sources: Sequence[Source], seed: int) -> list[
     return [configurations[first[i]] for i in greedy_order(np.array(losses))]
 
 
-class PortfolioSampler(BaseSampler):
+class PortfolioSampler(KnownSpaceSampler):
     """Plays a portfolio, then searches at random."""
 
     def __init__(self, setting: Setting) -> None:
-        self._setting = setting
-        self._search_space = {p.name: p.distribution for p in setting.parameters}
-        self._random = RandomSampler(seed=setting.seed)
+        super().__init__(setting)
         self._remaining: list[Params] | None = None
-
-    def infer_relative_search_space(
-        self, study: optuna.Study, trial: FrozenTrial
-    ) -> dict[str, BaseDistribution]:
-        return self._search_space
 
     def sample_relative(
         self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
@@ -87,15 +79,6 @@ class PortfolioSampler(BaseSampler):
             with isolated():
                 self._remaining = portfolio(space, sources, self._setting.seed) if sources else []
         return self._remaining.pop(0) if self._remaining else {}
-
-    def sample_independent(
-        self,
-        study: optuna.Study,
-        trial: FrozenTrial,
-        param_name: str,
-        param_distribution: BaseDistribution,
-    ) -> Any:
-        return self._random.sample_independent(study, trial, param_name, param_distribution)
 
 
 def build(setting: Setting) -> optuna.Study:

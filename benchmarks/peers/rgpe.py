@@ -12,18 +12,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution
-from optuna.samplers import BaseSampler, RandomSampler
 from optuna.trial import FrozenTrial, TrialState
 import torch
 from torch import Tensor
 from torch.distributions import Normal
 
 from benchmarks.peers.base import Setting
+from benchmarks.peers.known_space import KnownSpaceSampler
 from benchmarks.peers.sources import Source, space_of, usable_sources
 from benchmarks.problems.base import Params
 from optuna_metasampler.isolation import isolated
@@ -212,21 +211,14 @@ class RankWeightedEnsemble(Surrogate):
         return rank_weights(torch.stack(losses))
 
 
-class RgpeSampler(BaseSampler):
+class RgpeSampler(KnownSpaceSampler):
     """Asks the ensemble; the cold Gaussian process where no prior study can be used."""
 
     def __init__(self, setting: Setting) -> None:
-        self._setting = setting
-        self._search_space = {p.name: p.distribution for p in setting.parameters}
+        super().__init__(setting)
         self._rng = np.random.default_rng(setting.seed)
-        self._random = RandomSampler(seed=setting.seed)
         self._space: SearchSpace | None = None
         self._policy: Policy | None = None
-
-    def infer_relative_search_space(
-        self, study: optuna.Study, trial: FrozenTrial
-    ) -> dict[str, BaseDistribution]:
-        return self._search_space
 
     def sample_relative(
         self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
@@ -254,15 +246,6 @@ class RgpeSampler(BaseSampler):
             generator = torch.Generator(device="cpu").manual_seed(seed)
             x = self._policy.propose(history, generator)
         return self._space.decode(x.numpy()[None])[0]
-
-    def sample_independent(
-        self,
-        study: optuna.Study,
-        trial: FrozenTrial,
-        param_name: str,
-        param_distribution: BaseDistribution,
-    ) -> Any:
-        return self._random.sample_independent(study, trial, param_name, param_distribution)
 
 
 def policy_of(space: SearchSpace, sources: Sequence[Source], seed: int) -> Policy:
