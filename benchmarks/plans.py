@@ -110,6 +110,7 @@ SYNTHETIC = tuple(f"synthetic_{r}" for r in RELATEDNESS)
 
 _COLD = ("Random", "QMC", "TPE", "CMA-ES")
 _WARM = ("TPE + best priors", "TPE + all prior trials", "CMA-ES + source trials")
+_TRANSFER = ("RGPE", "Zero-shot portfolio", "Meta-learn TPE")
 _BAD = ("flipped", "shuffled", "foreign", "mixed", "scaled")
 _OVERLAP = tuple(name for name in SCENARIOS if name.startswith("overlap-"))
 _SPACES = TABLES + PACKAGED
@@ -129,8 +130,7 @@ PLANS: dict[str, Plan] = {
         Block(_SPACES, ("none",), ("GPSampler",), 3, 50, 4),
         Block(_SPACES, ("none", "tpe-5"), ("MetaSampler",), 3, 100, 4),
         Block(_SPACES, ("tpe-5",), _WARM, 3, 100, 4),
-        Block(_SPACES, ("tpe-5",), ("GPSampler + best priors", "RGPE"), 3, 50, 4),
-        Block(_SPACES, ("tpe-5",), ("Zero-shot portfolio", "Meta-learn TPE"), 1, 50, 4),
+        Block(_SPACES, ("tpe-5",), ("GPSampler + best priors", *_TRANSFER), 3, 50, 4),
         # Slow ones: a suggestion of theirs takes up to some seconds.
         Block(_SPACES, ("none",), ("SMAC3", "BoTorch", "Ax"), 1, 30, 1),
         Block(
@@ -138,8 +138,8 @@ PLANS: dict[str, Plan] = {
         ),
         Block(_SPACES, _BAD + _OVERLAP, ("MetaSampler", "TPE + best priors"), 1, 50, 3),
         Block(_SPACES, ("flipped", "mixed"), ("TPE + all prior trials", "RGPE"), 1, 50, 3),
-        Block(SYNTHETIC, ("none",), ("Random", "TPE", "MetaSampler"), 2, 50, 4),
-        Block(SYNTHETIC, ("tpe-5",), ("MetaSampler", "TPE + best priors", "RGPE"), 2, 50, 4),
+        Block(SYNTHETIC, ("none",), ("Random", "TPE", "MetaSampler"), 2, 50, 8),
+        Block(SYNTHETIC, ("tpe-5",), ("MetaSampler", "TPE + best priors", "RGPE"), 2, 50, 8),
         Block(("live_svm",), ("none",), ("Random", "TPE", "GPSampler", "MetaSampler"), 2, 50, 5),
         Block(("live_svm",), ("tpe-5",), ("MetaSampler", "TPE + best priors"), 2, 50, 5),
         Block(("live_mlp",), ("none",), ("Random", "TPE", "GPSampler", "MetaSampler"), 1, 50, 3),
