@@ -32,13 +32,14 @@ from tqdm import tqdm
 
 from benchmarks import results
 from benchmarks.peers import PEERS
-from benchmarks.peers.base import Peer, Setting
+from benchmarks.peers.base import Peer
 from benchmarks.plans import TABLES, Job, targets
 from benchmarks.problems import find
-from benchmarks.problems.base import Condition, Objective, Parameter, Scale, Suite, seed_of
+from benchmarks.problems.base import Objective, Scale, Suite, rename, seed_of
 from benchmarks.problems.tables import TableSuite
-from benchmarks.run import RESULTS, run_one, tune
+from benchmarks.run import RESULTS, run_one, setting_of, tune
 from benchmarks.scenarios import prior_logs
+from benchmarks.statistics import best_so_far, log_regret
 
 
 FALSE_ALARMS = 1e-3
@@ -61,14 +62,7 @@ class Relabelled(Suite):
         self.tasks = suite.tasks
         self._suite = suite
         self._names = {p.name: f"parameter_{i}" for i, p in enumerate(suite.parameters)}
-        self.parameters = tuple(
-            Parameter(
-                self._names[p.name],
-                p.distribution,
-                p.condition and Condition(self._names[p.condition.parent], p.condition.values),
-            )
-            for p in suite.parameters
-        )
+        self.parameters = rename(suite.parameters, self._names)
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -160,20 +154,12 @@ def compare_relabelled(
 def _mean_log_regret(peer: Peer, suite: Suite, task: str, scenario: str) -> float:
     scale = suite.scale(task)
     assert scale is not None, f"{suite.name} has no scale"
-    setting = Setting(
-        suite.parameters,
-        suite.direction,
-        tuple(
-            log.to_study(f"prior-{i}")
-            for i, log in enumerate(prior_logs(scenario, suite, task, seed=0))
-        ),
-        seed_of(suite.name, task, "audit"),
-    )
+    logs = prior_logs(scenario, suite, task, seed=0)
+    setting = setting_of(suite, logs, seed_of(suite.name, task, "audit"))
     values, _, error = tune(setting, suite.objective(task), peer, _N_TRIALS)
     if error is not None:
         raise RuntimeError(f"{peer.name} failed on {suite.name}, {task}: {error}")
-    best = np.minimum.accumulate(scale.regret(values))
-    return float(np.log10(np.maximum(best, 1e-3)).mean())
+    return float(log_regret(best_so_far(scale.regret(values))).mean())
 
 
 def repeat(

@@ -23,6 +23,11 @@ class Job:
     peer: str
     n_trials: int
 
+    @property
+    def key(self) -> tuple[str, str, str, str, int]:
+        """The key of the run that it becomes."""
+        return (self.suite, self.task, self.scenario, self.peer, self.seed)
+
 
 @dataclass(frozen=True)
 class Block:
@@ -81,12 +86,17 @@ def jobs(plan: Plan, suites: Mapping[str, Suite]) -> list[Job]:
 
 
 def only(plan: Plan, suites: Iterable[str]) -> Plan:
-    """The plan on some of its suites; on others too, in place of its tables, if they are named."""
+    """The plan on some suites; those not in it take the place of those of its first block."""
     chosen = tuple(suites)
+    named = {name for block in plan for name in block.suites}
+    others = tuple(name for name in chosen if name not in named)
     return tuple(
         replace(block, suites=kept)
         for block in plan
-        if (kept := tuple(name for name in block.suites if name in chosen))
+        if (
+            kept := tuple(name for name in block.suites if name in chosen)
+            + (others if block.suites == plan[0].suites else ())
+        )
     )
 
 

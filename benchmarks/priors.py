@@ -12,12 +12,12 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from optuna.samplers import RandomSampler, TPESampler
 
 from benchmarks.problems.base import (
-    Condition,
     Parameter,
     Params,
     Suite,
     digest,
     quantile,
+    rename,
     suggest,
 )
 
@@ -138,7 +138,10 @@ def dropped(today: tuple[Parameter, ...], generator: np.random.Generator) -> Vie
 def ranges(today: tuple[Parameter, ...], generator: np.random.Generator) -> View:
     """Every numeric range was the lower or the upper 60 % of today's."""
     return View(
-        tuple(_with(p, _part_of(p.distribution, generator.uniform() < 0.5)) for p in today)
+        tuple(
+            replace(p, distribution=_part_of(p.distribution, generator.uniform() < 0.5))
+            for p in today
+        )
     )
 
 
@@ -146,19 +149,13 @@ def renamed(today: tuple[Parameter, ...], generator: np.random.Generator) -> Vie
     """One parameter had another name, and nobody says so."""
     now = today[generator.integers(len(today))].name
     then = f"{now}_v1"
-    parameters = []
-    for p in today:
-        condition = p.condition
-        if condition is not None and condition.parent == now:
-            condition = Condition(then, condition.values)
-        parameters.append(Parameter(then if p.name == now else p.name, p.distribution, condition))
-    return View(tuple(parameters), names=((then, now),))
+    return View(rename(today, {now: then}), names=((then, now),))
 
 
 def linear(today: tuple[Parameter, ...], generator: np.random.Generator) -> View:
     """What is searched on a log scale today was searched on a linear one."""
     del generator
-    return View(tuple(_with(p, _linear(p.distribution)) for p in today))
+    return View(tuple(replace(p, distribution=_linear(p.distribution)) for p in today))
 
 
 def choices(today: tuple[Parameter, ...], generator: np.random.Generator) -> View:
@@ -169,7 +166,7 @@ def choices(today: tuple[Parameter, ...], generator: np.random.Generator) -> Vie
         if isinstance(d, CategoricalDistribution) and len(d.choices) > 1:
             new = generator.integers(len(d.choices))
             d = CategoricalDistribution([c for i, c in enumerate(d.choices) if i != new])
-        parameters.append(_with(p, d))
+        parameters.append(replace(p, distribution=d))
     return View(tuple(parameters))
 
 
@@ -180,10 +177,6 @@ def everything(today: tuple[Parameter, ...], generator: np.random.Generator) -> 
         view = replace(view, parameters=change(view.parameters, generator).parameters)
     last = renamed(view.parameters, generator)
     return View(last.parameters, view.fixed, last.names)
-
-
-def _with(p: Parameter, distribution: Any) -> Parameter:
-    return Parameter(p.name, distribution, p.condition)
 
 
 def _part_of(d: Any, lower: bool) -> Any:
@@ -226,22 +219,10 @@ def rescale(log: Log, generator: np.random.Generator) -> Log:
 
 def rename_to_clash(log: Log, today: Sequence[Parameter]) -> Log:
     """Another space altogether, whose parameters happen to have today's names."""
-    n = min(len(log.parameters), len(today))
-    names = {log.parameters[i].name: today[i].name for i in range(n)}
-
-    def name(old: str) -> str:
-        return names.get(old, f"other_{old}")
-
-    parameters = tuple(
-        Parameter(
-            name(p.name),
-            p.distribution,
-            Condition(name(p.condition.parent), p.condition.values) if p.condition else None,
-        )
-        for p in log.parameters
-    )
+    names = {p.name: f"other_{p.name}" for p in log.parameters}
+    names |= {theirs.name: ours.name for theirs, ours in zip(log.parameters, today, strict=False)}
     return replace(
         log,
-        parameters=parameters,
-        configurations=tuple({name(k): v for k, v in c.items()} for c in log.configurations),
+        parameters=rename(log.parameters, names),
+        configurations=tuple({names[k]: v for k, v in c.items()} for c in log.configurations),
     )

@@ -82,6 +82,11 @@ def read(paths: Iterable[Path]) -> Iterator[Run]:
                 raise ValueError(f"{path}, line {number}, is not a run: {error}") from None
 
 
+def latest(folder: Path) -> dict[tuple[str, str, str, str, int], Run]:
+    """The last run of each key in a folder: a failure may have been made good."""
+    return {run.key: run for run in read(sorted(folder.glob("*.jsonl")))}
+
+
 def append(path: Path, run: Run) -> None:
     """Add a run to a file; a line that an interruption has cut off is taken out first."""
     with path.open("a+b") as file:

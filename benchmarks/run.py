@@ -32,6 +32,7 @@ from benchmarks.peers import PEERS
 from benchmarks.peers.base import Peer, Setting
 from benchmarks.plans import PLANS, Job, only
 from benchmarks.plans import jobs as plan_jobs
+from benchmarks.priors import Log
 from benchmarks.priors import fingerprint as fingerprint_priors
 from benchmarks.problems import SEEN, find
 from benchmarks.problems.base import Objective, Suite, digest, fingerprint, seed_of, suggest
@@ -73,6 +74,7 @@ def tune(
     """
     values: list[float] = []
     seconds: list[float] = []
+    problem = None
     objective = Counted(objective)
     try:
         start = time.perf_counter()
@@ -93,30 +95,29 @@ def tune(
                 )
             start = time.perf_counter()
     except Exception as error:  # A peer that fails is a result, whatever it raises.
-        return values[: len(seconds)], seconds, f"{type(error).__name__}: {error}"
-    return values, seconds, None
+        problem = f"{type(error).__name__}: {error}"
+    return values, seconds, problem
+
+
+def setting_of(suite: Suite, logs: Iterable[Log], seed: int) -> Setting:
+    """What a peer is told. Names of priors say nothing: it must not recognise a data set."""
+    priors = tuple(log.to_study(f"prior-{i}") for i, log in enumerate(logs))
+    return Setting(suite.parameters, suite.direction, priors, seed)
 
 
 def run_one(suite: Suite, job: Job) -> Run:
     """Carry out one job."""
     peer = PEERS[job.peer]
     logs = prior_logs(job.scenario, suite, job.task, job.seed)
-    setting = Setting(
-        parameters=suite.parameters,
-        direction=suite.direction,
-        # Names that say nothing: a peer must not recognise a data set.
-        priors=tuple(log.to_study(f"prior-{i}") for i, log in enumerate(logs)),
-        seed=seed_of(suite.name, job.task, job.seed),
-    )
-    n_trials = min(job.n_trials, peer.n_trials or job.n_trials)
-    values, seconds, error = tune(setting, suite.objective(job.task), peer, n_trials)
+    setting = setting_of(suite, logs, seed_of(suite.name, job.task, job.seed))
+    values, seconds, error = tune(setting, suite.objective(job.task), peer, job.n_trials)
     return Run(
         suite=job.suite,
         task=job.task,
         scenario=job.scenario,
         peer=job.peer,
         seed=job.seed,
-        n_trials=n_trials,
+        n_trials=job.n_trials,
         values=values,
         seconds=seconds,
         objective=_fingerprint(suite, job.task),
@@ -218,11 +219,12 @@ def run_all(jobs: Iterable[Job], places: Places, out: Path, n_workers: int) -> N
                         bar.update()
                 except Empty:
                     pass
-                if finished:
-                    break
                 for future in futures:
                     if future.done():
+                        # A worker's own error, not a peer's, ends everything.
                         future.result()
+                if finished:
+                    break
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
@@ -284,33 +286,23 @@ def main(
     if not wanted:
         raise click.ClickException("Nothing of the plan is left by these options.")
     folder = out / "runs"
-    there = {run.key: run for run in results.read(sorted(folder.glob("*.jsonl")))}
-    todo = [job for job in wanted if not _is_done(job, there.get(_key(job)), retry_failed)]
+    there = results.latest(folder)
+    todo = [job for job in wanted if not _is_done(job, there.get(job.key), retry_failed)]
     click.echo(f"{len(wanted)} runs, {len(wanted) - len(todo)} of them are there already.")
     write_scales(out / "scales.json", suites_at_hand, wanted)
     write_expected(out / "expected.json", wanted)
     run_all(todo, Places(data, hpo_b), folder, workers)
-    failed = [r for r in _latest(folder, wanted) if r.error is not None]
+    there = results.latest(folder)
+    failed = [run for job in wanted if (run := there[job.key]).error is not None]
     for error, count in Counter((r.peer, r.error) for r in failed).most_common(10):
         click.echo(f"failed {count} times: {error[0]}: {error[1]}", err=True)
     click.echo(f"Results: {folder}. Tables and figures: python -m benchmarks.report")
 
 
-def _key(job: Job) -> tuple[str, str, str, str, int]:
-    return (job.suite, job.task, job.scenario, job.peer, job.seed)
-
-
 def _is_done(job: Job, run: Run | None, retry_failed: bool) -> bool:
-    if run is None or run.n_trials < min(job.n_trials, PEERS[job.peer].n_trials or job.n_trials):
+    if run is None or run.n_trials < job.n_trials:
         return False
     return run.error is None or not retry_failed
-
-
-def _latest(folder: Path, jobs: Iterable[Job]) -> list[Run]:
-    """The last run of each job, as an earlier failure may have been made good."""
-    wanted = {_key(job) for job in jobs}
-    runs = {run.key: run for run in results.read(sorted(folder.glob("*.jsonl")))}
-    return [run for key, run in runs.items() if key in wanted]
 
 
 def write_scales(path: Path, suites: Mapping[str, Suite], jobs: Iterable[Job]) -> None:
@@ -323,7 +315,8 @@ def write_scales(path: Path, suites: Mapping[str, Suite], jobs: Iterable[Job]) -
         entry |= {"direction": suite.direction, "seen": name in SEEN}
         if task not in entry["tasks"] and (scale := suite.scale(task)) is not None:
             entry["tasks"][task] = {"best": scale.best, "median": scale.median}
-    _write_json(path, scales)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(scales, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def write_expected(path: Path, jobs: Iterable[Job]) -> None:
@@ -333,16 +326,11 @@ def write_expected(path: Path, jobs: Iterable[Job]) -> None:
         if path.exists()
         else set()
     )
-    expected |= {_key(job) for job in jobs}
+    expected |= {job.key for job in jobs}
     path.write_text(
         "[\n" + ",\n".join(json.dumps(list(key)) for key in sorted(expected)) + "\n]\n",
         encoding="utf-8",
     )
-
-
-def _write_json(path: Path, value: object) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(value, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -71,13 +71,8 @@ def applies(name: str, suite: Suite, target: str) -> bool:
     n_sources = len(suite.sources(target))
     if n_sources == 0 or (scenario.exact and n_sources < scenario.n_priors):
         return False
-    if scenario.view is priors.linear:
-        return any(getattr(p.distribution, "log", False) for p in suite.parameters)
-    if scenario.view is priors.choices:
-        return any(hasattr(p.distribution, "choices") for p in suite.parameters)
-    if scenario.view is priors.ranges:
-        return any(hasattr(p.distribution, "low") for p in suite.parameters)
-    return True
+    changed = scenario.view(suite.parameters, np.random.default_rng(0))
+    return scenario.view is priors.same or changed != View(suite.parameters)
 
 
 def prior_logs(name: str, suite: Suite, target: str, seed: int) -> list[Log]:

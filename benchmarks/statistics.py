@@ -53,19 +53,18 @@ def _equal_weights(suites: tuple[str, ...]) -> np.ndarray:
 def _bootstrap_weights(suites: tuple[str, ...], n_draws: int) -> np.ndarray:
     """What each task weighs in each draw ``(n_draws, n_tasks)``."""
     generator = np.random.default_rng(_SEED)
-    names = np.array(suites)
-    if len(set(suites)) == len(suites):
-        # One task a suite: there is nothing to draw inside of them, so suites are drawn.
-        names = np.zeros(len(suites), dtype=int)
-        suites = ("all",)
+    # One task a suite: there is nothing to draw inside of them, so suites are drawn.
+    single = len(set(suites)) == len(suites)
+    names = np.array(["all"] * len(suites) if single else suites)
+    groups = np.unique(names)
     weights = np.empty((n_draws, len(names)))
-    for suite in np.unique(names):
+    for suite in groups:
         mine = np.flatnonzero(names == suite)
         n = max(len(mine) - 1, 1)
         weights[:, mine] = (
             generator.multinomial(n, np.full(len(mine), 1.0 / len(mine)), n_draws) / n
         )
-    return weights / len(set(suites))
+    return weights / len(groups)
 
 
 def bootstrap(

@@ -42,7 +42,6 @@ class Peer:
             task and compared in every scenario.
         packages: Distributions whose versions belong to a result, besides Optuna.
         cold: The same peer without priors, by name, to see what priors did for it.
-        n_trials: The budget where a suggestion is too slow for the whole one; ``None`` if not.
     """
 
     name: str
@@ -50,4 +49,3 @@ class Peer:
     uses_priors: bool = False
     packages: tuple[str, ...] = ()
     cold: str | None = None
-    n_trials: int | None = None

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-import functools
+from dataclasses import dataclass, replace
 import hashlib
 import json
 import math
@@ -160,6 +159,17 @@ def quantile(distribution: BaseDistribution, u: float) -> Any:
     return int(round(value)) if whole else float(value)
 
 
+def rename(parameters: Iterable[Parameter], names: Mapping[str, str]) -> tuple[Parameter, ...]:
+    """The parameters under other names, in conditions too; those not in ``names`` keep theirs."""
+    renamed = []
+    for p in parameters:
+        condition = p.condition
+        if condition is not None:
+            condition = replace(condition, parent=names.get(condition.parent, condition.parent))
+        renamed.append(replace(p, name=names.get(p.name, p.name), condition=condition))
+    return tuple(renamed)
+
+
 def seed_of(*parts: object) -> int:
     """A seed that depends on nothing but the names given: the same on every machine."""
     text = "/".join(str(part) for part in parts)
@@ -186,7 +196,6 @@ def fingerprint(suite: Suite, task: str) -> str:
     return digest([f"{objective(probe):.6g}" for probe in probes])
 
 
-@functools.cache
 def order(parameters: tuple[Parameter, ...]) -> tuple[Parameter, ...]:
     """The parameters with every parent before its children.
 

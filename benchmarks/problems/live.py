@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
 import functools
 from typing import Any
@@ -43,9 +44,9 @@ class LiveSuite(Suite):
     def _evaluate(self, task: str, items: tuple[tuple[str, Any], ...]) -> float:
         return self.evaluate(task, dict(items))
 
+    @abstractmethod
     def evaluate(self, task: str, params: Mapping[str, Any]) -> float:
         """Cross-validate one configuration on one data set."""
-        raise NotImplementedError
 
 
 class LiveMLP(LiveSuite):

@@ -101,14 +101,14 @@ class SyntheticSuite(Suite):
                 np.clip(x[:, :5] + generator.normal(0, width, (len(x), 5)), 0, 1),
             )
             moved[:, 2] = x[:, 2]
-            better = self._values(task, moved) < y
-            x[better] = moved[better]
-            y = np.where(better, self._values(task, x), y)
+            moved_y = self._values(task, moved)
+            better = moved_y < y
+            x[better], y[better] = moved[better], moved_y[better]
         return Scale(float(y.min()), median)
 
     def _values(self, task: str, x: np.ndarray) -> np.ndarray:
         target, _, source = task.partition("/")
-        value = _draw(f"{target}")(x)
+        value = _draw(target)(x)
         if not source:
             return value
         r = self.relatedness

@@ -43,7 +43,7 @@ def setting_of(suite: Suite, task: str, scenario: str = "none", seed: int = 0) -
 # --- Peers ------------------------------------------------------------------------------------
 
 
-CHEAP = [name for name, peer in PEERS.items() if peer.n_trials is None and not peer.packages]
+CHEAP = [name for name, peer in PEERS.items() if not peer.packages]
 
 
 @pytest.mark.parametrize("name", CHEAP)
@@ -275,6 +275,40 @@ def test_a_suite_that_is_not_at_hand_is_named_with_the_way_out(suite: FolderSuit
     with pytest.raises(ValueError, match=r"Not at hand: hpob_5636.*--data"):
         jobs(plan, {"toy": suite})
     assert len(jobs(only(plan, ["toy"]), {"toy": suite})) == 3
+
+
+def test_a_suite_that_is_not_in_the_plan_stands_in_for_those_of_its_first_block() -> None:
+    plan = plans.PLANS["full"]
+    mine = only(plan, ["mine"])
+    assert {block.suites for block in mine} == {("mine",)}
+    assert len(mine) == sum(block.suites == plan[0].suites for block in plan)
+
+
+def test_a_file_of_hpo_b_can_be_run(tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    data = {
+        str(task): {
+            "X": generator.uniform(size=(30, 2)).tolist(),
+            "y": generator.uniform(size=(30, 1)).tolist(),
+        }
+        for task in range(3)
+    }
+    path = tmp_path / "meta-test-dataset.json"
+    path.write_text(json.dumps({"4796": data}), encoding="utf-8")
+    options = ["--hpo-b", str(path), "--suite", "hpob_4796", "--peer", "Random"]
+    result = CliRunner().invoke(main, ["quick", *options, "--out", str(tmp_path / "out")])
+    assert result.exit_code == 0, result.output
+    runs = results.latest(tmp_path / "out" / "runs")
+    assert {run.suite for run in runs.values()} == {"hpob_4796"}
+    assert all(run.error is None and len(run.values) == run.n_trials for run in runs.values())
+
+
+def test_an_error_of_a_worker_ends_the_command_and_is_not_taken_for_a_result(
+    folder: Path, tmp_path: Path
+) -> None:
+    job = Job("toy", "task0", 0, "none", "Nobody", 5)
+    with pytest.raises(KeyError, match="Nobody"):
+        runner.run_all([job], runner.Places(folder.parent), tmp_path / "runs", 1)
 
 
 @pytest.fixture
