@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from benchmarks.peers.ablations import ALWAYS, WITH_PRIORS
 from benchmarks.problems.base import Suite, seed_of
 from benchmarks.problems.synthetic import RELATEDNESS
 from benchmarks.scenarios import SCENARIOS, applies
@@ -124,6 +125,8 @@ _TRANSFER = ("RGPE", "Zero-shot portfolio", "Meta-learn TPE")
 _BAD = ("flipped", "shuffled", "foreign", "mixed", "scaled")
 _OVERLAP = tuple(name for name in SCENARIOS if name.startswith("overlap-"))
 _SPACES = TABLES + PACKAGED
+_ALWAYS = tuple(f"MetaSampler {name}" for name in ALWAYS)
+_WITH_PRIORS = tuple(f"MetaSampler {name}" for name in WITH_PRIORS)
 
 PLANS: dict[str, Plan] = {
     # Three minutes on two cores, and no data needed.
@@ -154,5 +157,8 @@ PLANS: dict[str, Plan] = {
         Block(("live_svm",), ("tpe-5",), ("MetaSampler", "TPE + best priors"), 2, 50, 5),
         Block(("live_mlp",), ("none",), ("Random", "TPE", "GPSampler", "MetaSampler"), 1, 50, 3),
         Block(("live_mlp",), ("tpe-5",), ("MetaSampler", "TPE + best priors"), 1, 50, 3),
+        # Seed 0 of tasks that the default has run on too.
+        Block(_SPACES, ("tpe-5",), _WITH_PRIORS + _ALWAYS, 1, 50, 2),
+        Block(_SPACES, ("none",), _ALWAYS, 1, 50, 2),
     ),
 }

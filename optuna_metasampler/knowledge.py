@@ -87,13 +87,19 @@ class PriorKnowledge:
         self, space: SearchSpace, weights: tuple[float, ...], without: frozenset[str]
     ) -> Prior:
         """The knowledge as a policy of ``space`` needs it."""
-        from optuna_metasampler.priors.align import Alignment
+        from optuna_metasampler.priors.align import Alignment, compatible
         from optuna_metasampler.task import to_tensor
 
         model = self.model(weights, without)
         best = model.space.decode(model.best.numpy())
         favourites = to_tensor(space.project(space.encode(best)))
-        return Prior(model, Alignment.of(space, model.space), favourites)
+        theirs = model.space.distributions
+        unknown = tuple(
+            name
+            for name, distribution in space.distributions.items()
+            if name not in theirs or not compatible(distribution, theirs[name])
+        )
+        return Prior(model, Alignment.of(space, model.space), favourites, unknown)
 
     def seen_from_itself(self, weights: tuple[float, ...]) -> Prior:
         """The knowledge as a policy of the common space needs it."""

@@ -28,11 +28,13 @@ class Prior:
             studies.
         favourites: The prior studies' best configurations in the running study's space, ``(k,
             d)``.
+        unknown: Names of the running study's parameters that no prior study had.
     """
 
     model: PriorModel
     to_prior: Callable[[Tensor], Tensor]
     favourites: Tensor
+    unknown: tuple[str, ...] = ()
 
 
 Builder = Callable[["SearchSpace", "Prior | None", "int | None"], "Policy"]
@@ -43,12 +45,12 @@ def _auto(space: SearchSpace, prior: Prior | None, n_startup_trials: int | None)
     """The transfer Gaussian process with prior studies, the cold one without."""
     if prior is None:
         return _gaussian_process(space, prior, n_startup_trials)
-    from optuna_metasampler.policies.acquisition import AcquisitionPolicy
+    from optuna_metasampler.policies.transfer import TransferPolicy
     from optuna_metasampler.surrogates.transfer import TransferGaussianProcess
 
     # The prior studies stand in for space-filling trials; who asks for some gets them.
     surrogate = TransferGaussianProcess(prior.model, prior.to_prior)
-    return AcquisitionPolicy(surrogate, n_startup_trials or 0, prior.favourites)
+    return TransferPolicy(surrogate, prior.favourites, prior.unknown, n_startup_trials or 0)
 
 
 def _gaussian_process(
@@ -59,10 +61,9 @@ def _gaussian_process(
     from optuna_metasampler.surrogates.gaussian_process import GaussianProcess
 
     del prior
-    startup = (
-        max(4, min(10, len(space.parameters))) if n_startup_trials is None else n_startup_trials
-    )
-    return AcquisitionPolicy(GaussianProcess(), startup)
+    if n_startup_trials is None:
+        n_startup_trials = max(4, min(6, len(space.parameters)))
+    return AcquisitionPolicy(GaussianProcess(), n_startup_trials)
 
 
 METHODS: dict[str, Builder] = {

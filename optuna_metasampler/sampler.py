@@ -80,7 +80,7 @@ class MetaSampler(BaseSampler):
         method: ``"auto"``, or ``"gp"`` for the same Gaussian process without any use of the
             priors.
         n_startup_trials: Space-filling trials before the model. By default none with prior
-            studies, and 4 to 10 without, by the number of parameters.
+            studies, and 4 to 6 without, by the number of parameters.
         independent_sampler: Draws parameters that nothing is known about;
             :class:`~optuna.samplers.RandomSampler` by default.
         seed: Seed of everything that is random.

@@ -27,7 +27,7 @@ ORDER: tuple[frozenset[str], ...] = (
     frozenset({"_optuna"}),
     frozenset({"space"}),
     frozenset({"task"}),
-    frozenset({"priors", "surrogates", "acquisition", "maximize"}),
+    frozenset({"priors", "surrogates", "acquisition", "maximize", "plateaus"}),
     frozenset({"policies"}),
     frozenset({"methods"}),
     frozenset({"knowledge"}),

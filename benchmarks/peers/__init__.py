@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from benchmarks.peers import (
+    ablations,
     external_ax,
     external_botorch,
     external_hebo,
@@ -68,6 +69,16 @@ _ALL = (
             cold="MetaSampler",
         )
         for method in METHODS
+    ),
+    *(
+        Peer(
+            f"MetaSampler {name}",
+            ablations.with_ablation(name),
+            uses_priors=True,
+            packages=("torch", "scipy"),
+            cold=f"MetaSampler {name}",
+        )
+        for name in ablations.ABLATIONS
     ),
 )
 

@@ -161,6 +161,11 @@ class EnsemblePredictor:
     weights: Tensor
     incumbent: float | None
 
+    @property
+    def column_scale(self) -> Tensor:
+        """Inverse lengthscales of the running study's process, shape ``(d,)``."""
+        return self.members[-1].process.column_scale
+
     def __call__(self, x: Tensor) -> Normal:
         """Distribution of the standardised outcome at ``(q, d)``."""
         mean = torch.zeros(len(x), dtype=torch.float64)
@@ -173,7 +178,7 @@ class EnsemblePredictor:
         return Normal(mean, variance.sqrt(), validate_args=False)
 
 
-class RankWeightedEnsemble(Surrogate):
+class RankWeightedEnsemble(Surrogate[EnsemblePredictor]):
     """The ensemble; the prior studies' processes are fitted once.
 
     Args:

@@ -2,19 +2,42 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Generic
+
 import torch
 from torch import Tensor
 
 from optuna_metasampler.acquisition import log_expected_improvement
-from optuna_metasampler.maximize import maximize, space_filling
-from optuna_metasampler.surrogates.base import Predictor, Surrogate
+from optuna_metasampler.maximize import MaximizeConfig, Score, maximize, space_filling
+from optuna_metasampler.plateaus import Plateaus
+from optuna_metasampler.surrogates.base import P, Predictor, Surrogate
+from optuna_metasampler.surrogates.gaussian_process import representative_rows
 from optuna_metasampler.task import Task
 
 
 _N_GOOD = 5
+# The pairs of more trials than this say nothing new about plateaus.
+_MAX_TRIALS_FOR_PLATEAUS = 100
 
 
-class AcquisitionPolicy:
+@dataclass(frozen=True)
+class AcquisitionConfig:
+    """How points are scored and searched for.
+
+    Attributes:
+        logarithm: Whether the logarithm of the expected improvement is climbed, which has a slope
+            where the improvement itself is too small for one.
+        plateaus: Whether an outcome that is likely to be known already counts for less.
+        search: Effort of the search for the best score.
+    """
+
+    logarithm: bool = True
+    plateaus: bool = True
+    search: MaximizeConfig = MaximizeConfig()
+
+
+class AcquisitionPolicy(Generic[P]):
     """Maximises the log expected improvement under a surrogate.
 
     Args:
@@ -22,18 +45,24 @@ class AcquisitionPolicy:
         n_startup_trials: Space-filling points before the surrogate is asked.
         favourites: Points that are worth a look in any case, such as the best of prior studies,
             shape ``(m, d)``.
+        config: How points are scored and searched for.
     """
 
     def __init__(
-        self, surrogate: Surrogate, n_startup_trials: int = 0, favourites: Tensor | None = None
+        self,
+        surrogate: Surrogate[P],
+        n_startup_trials: int = 0,
+        favourites: Tensor | None = None,
+        config: AcquisitionConfig | None = None,
     ) -> None:
         self.surrogate = surrogate
         self.n_startup_trials = n_startup_trials
         self.favourites = favourites
-        self._last: Predictor | None = None
+        self.config = config or AcquisitionConfig()
+        self._last: P | None = None
 
     @property
-    def predictor(self) -> Predictor | None:
+    def predictor(self) -> P | None:
         """What the surrogate knew at the last proposal; ``None`` before it was first asked.
 
         Kept to start the next fit where the last one ended, and for reports.
@@ -42,22 +71,48 @@ class AcquisitionPolicy:
 
     def propose(self, history: Task, generator: torch.Generator) -> Tensor:
         """The next point; see :meth:`Policy.propose`."""
-        seen = torch.cat([history.x, history.pending, history.tried])
-        if len(history) + len(history.pending) < self.n_startup_trials:
-            return space_filling(history.space, seen, generator)
-        predictor = self.surrogate.condition(history, self._last)
-        self._last = predictor
-        incumbent = predictor.incumbent
+        if n_asked(history) < self.n_startup_trials:
+            return space_filling(history.space, seen(history), generator)
+        return self.exploit(history, self.condition(history), generator)
 
-        def score(x: Tensor) -> Tensor:
-            distribution = predictor(x)
-            if incumbent is None:
-                # Nothing to improve on yet: the best guess is the highest expectation.
-                return distribution.mean
-            return log_expected_improvement(distribution, incumbent)
+    def condition(self, history: Task) -> P:
+        """Condition the surrogate on a history."""
+        self._last = self.surrogate.condition(history, self._last)
+        return self._last
 
+    def exploit(self, history: Task, predictor: Predictor, generator: torch.Generator) -> Tensor:
+        """The point of the highest score that is none of those already asked for, ``(d,)``."""
         best = torch.topk(history.y, min(_N_GOOD, len(history))).indices
         good = history.x[best]
         if self.favourites is not None:
             good = torch.cat([good, self.favourites])
-        return maximize(score, history.space, generator, good, seen)
+        score = self.score(history, predictor)
+        return maximize(score, history.space, generator, good, seen(history), self.config.search)
+
+    def score(self, history: Task, predictor: Predictor) -> Score:
+        """What is maximised, for a predictor that has been conditioned on the history."""
+        incumbent = predictor.incumbent
+        if incumbent is None:
+            # Nothing to improve on yet: the best guess is the highest expectation.
+            return lambda x: predictor(x).mean
+        plateaus = None
+        if self.config.plateaus:
+            rows = representative_rows(history.y, _MAX_TRIALS_FOR_PLATEAUS)
+            plateaus = Plateaus.of(history.x[rows], history.y[rows], predictor.column_scale)
+
+        def score(x: Tensor) -> Tensor:
+            value = log_expected_improvement(predictor(x), incumbent)
+            value = value if plateaus is None else value + plateaus(x)
+            return value if self.config.logarithm else value.exp()
+
+        return score
+
+
+def n_asked(history: Task) -> int:
+    """Number of trials that have been asked for and have not failed."""
+    return len(history) + len(history.pending)
+
+
+def seen(history: Task) -> Tensor:
+    """All points that have been asked for, shape ``(t, d)``."""
+    return torch.cat([history.x, history.pending, history.tried])

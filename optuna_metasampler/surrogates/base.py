@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 from torch import Tensor
 from torch.distributions import Distribution
@@ -23,12 +23,21 @@ class Predictor(Protocol):
         """The warped outcome to improve on; ``None`` before the first outcome."""
         ...
 
+    @property
+    def column_scale(self) -> Tensor:
+        """How much each encoded column matters: its inverse lengthscale, shape ``(d,)``."""
+        ...
 
-class Surrogate(ABC):
+
+P = TypeVar("P", bound=Predictor)
+"""The predictor that a surrogate returns."""
+
+
+class Surrogate(ABC, Generic[P]):
     """Learns from earlier studies once, then is conditioned on a task at every suggestion."""
 
     @abstractmethod
-    def condition(self, task: Task, previous: Predictor | None = None) -> Predictor:
+    def condition(self, task: Task, previous: Predictor | None = None) -> P:
         """Condition on a task. Pure: the surrogate itself stays as it was.
 
         Args:

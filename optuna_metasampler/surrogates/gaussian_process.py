@@ -18,6 +18,7 @@ side).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 import math
@@ -443,11 +444,25 @@ def refit_is_due(n: int, n_at_fit: int) -> bool:
     return n != n_at_fit and (n <= 30 or n - n_at_fit >= math.ceil(n / 15))
 
 
+@dataclass(frozen=True)
+class GaussianProcessConfig:
+    """What can be told otherwise, to see what it is good for.
+
+    Attributes:
+        warp: From raw outcomes ``(n,)`` to the outcomes that are modelled.
+        refit_is_due: From a number of trials, and that at the last fit, to whether to fit again.
+    """
+
+    warp: Callable[[Tensor], Tensor] = half_rank_warp
+    refit_is_due: Callable[[int, int], bool] = refit_is_due
+
+
 def condition_hypotheses(
     task: Task,
     phi: Tensor,
     linear_parts: list[LinearPart],
     previous: GaussianProcessPredictor | None,
+    config: GaussianProcessConfig,
 ) -> tuple[Posterior, list[Tensor], int]:
     """Fit where it is due, and condition each hypothesis on a task.
 
@@ -456,6 +471,7 @@ def condition_hypotheses(
         phi: Their features, shape ``(n, j)``.
         linear_parts: One a hypothesis.
         previous: What was computed for an earlier state of the task, or ``None``.
+        config: The outcomes' scale, and when to fit again.
 
     Returns:
         The posterior of all hypotheses, their ``theta``, and the number of trials these were
@@ -463,11 +479,11 @@ def condition_hypotheses(
     """
     metric = Metric.of(task.space)
     rows = representative_rows(task.y, MAX_TRIALS)
-    x, z, phi = task.x[rows], half_rank_warp(task.y)[rows], phi[rows]
+    x, z, phi = task.x[rows], config.warp(task.y)[rows], phi[rows]
     n = len(task)
     if previous is not None and not previous.fits(task.space, len(linear_parts)):
         previous = None
-    if previous is not None and not refit_is_due(n, previous.n_at_fit):
+    if previous is not None and not config.refit_is_due(n, previous.n_at_fit):
         known = previous.posterior
         m = len(known.x)
         if m <= len(x) and torch.equal(known.x, x[:m]) and torch.equal(known.phi, phi[:m]):
@@ -521,6 +537,11 @@ class GaussianProcessPredictor(Predictor):
         """The best warped outcome so far."""
         return self.best
 
+    @property
+    def column_scale(self) -> Tensor:
+        """Inverse lengthscales of the last hypothesis, the one without priors: ``(d,)``."""
+        return self.posterior.scale[-1, 0]
+
     def features(self, x: Tensor) -> Tensor:
         """Features of points ``(q, d)``: a constant, shape ``(q, 1)``."""
         return constant_feature(x)
@@ -536,8 +557,11 @@ def constant_feature(x: Tensor) -> Tensor:
     return torch.ones((len(x), 1), dtype=torch.float64)
 
 
-class GaussianProcess(Surrogate):
+class GaussianProcess(Surrogate[GaussianProcessPredictor]):
     """The cold surrogate: a Gaussian process that knows the running study only."""
+
+    def __init__(self, config: GaussianProcessConfig | None = None) -> None:
+        self.config = config or GaussianProcessConfig()
 
     def condition(self, task: Task, previous: Predictor | None = None) -> GaussianProcessPredictor:
         """Condition on a task; see :meth:`Surrogate.condition`."""
@@ -545,7 +569,7 @@ class GaussianProcess(Surrogate):
         phi = constant_feature(task.x)
         with torch.no_grad():
             posterior, thetas, n_at_fit = condition_hypotheses(
-                task, phi, [LinearPart.constant()], earlier
+                task, phi, [LinearPart.constant()], earlier, self.config
             )
             believed = posterior.extend(task.pending, constant_feature(task.pending))
             best = float(posterior.outcomes.max()) if len(task) else None

@@ -22,6 +22,7 @@ from torch.distributions import Categorical, MixtureSameFamily, Normal
 
 from optuna_metasampler.surrogates.base import Predictor, Surrogate
 from optuna_metasampler.surrogates.gaussian_process import (
+    GaussianProcessConfig,
     GaussianProcessPredictor,
     LinearPart,
     Posterior,
@@ -33,6 +34,8 @@ from optuna_metasampler.task import Task, spearman
 
 
 _MIN_TRIALS_TO_DISMISS = 5
+# These agree with the priors as far as the priors agree among themselves.
+_IMAGINED_TRIALS = 3
 
 
 @dataclass(frozen=True)
@@ -43,10 +46,13 @@ class TransferPredictor(GaussianProcessPredictor):
         surrogate: Where the features come from.
         log_odds: Log odds of the transfer hypothesis against the twin, in nats; ``-inf`` once the
             prior studies are dismissed.
+        agreement: Rank correlation of the prior mean with the running study's outcomes, in ``[-1,
+            1]``, as if a few more trials agreed as far as the priors agree among themselves.
     """
 
     surrogate: TransferGaussianProcess
     log_odds: float
+    agreement: float
 
     def features(self, x: Tensor) -> Tensor:
         """A constant, the prior mean and the sources at points ``(q, d)``: ``(q, 2 + k)``."""
@@ -68,18 +74,40 @@ class TransferPredictor(GaussianProcessPredictor):
         )
 
 
-class TransferGaussianProcess(Surrogate):
+@dataclass(frozen=True)
+class TransferConfig:
+    """What can be left out, to see what it is good for.
+
+    Attributes:
+        linear: Whether every prior study's prediction is a feature of its own.
+        twin: Whether the hypothesis without priors stands beside.
+        process: Of both hypotheses' Gaussian processes.
+    """
+
+    linear: bool = True
+    twin: bool = True
+    process: GaussianProcessConfig = GaussianProcessConfig()
+
+
+class TransferGaussianProcess(Surrogate[TransferPredictor]):
     """The default surrogate where prior studies are at hand.
 
     Args:
         model: What was learned from the prior studies.
         to_prior: Maps points ``(q, d)`` of the running study's space to the common space of the
             prior studies, differentiably.
+        config: What is part of it.
     """
 
-    def __init__(self, model: PriorModel, to_prior: Callable[[Tensor], Tensor]) -> None:
+    def __init__(
+        self,
+        model: PriorModel,
+        to_prior: Callable[[Tensor], Tensor],
+        config: TransferConfig | None = None,
+    ) -> None:
         self.model = model
         self.to_prior = to_prior
+        self.config = config or TransferConfig()
 
     def features(self, x: Tensor) -> Tensor:
         """A constant, the prior mean and the sources at points ``(q, d)``: ``(q, 2 + k)``."""
@@ -93,9 +121,10 @@ class TransferGaussianProcess(Surrogate):
         with torch.no_grad():
             phi = self.features(task.x)
             posterior, thetas, n_at_fit = condition_hypotheses(
-                task, phi, self._linear_parts(), earlier
+                task, phi, self._linear_parts(), earlier, self.config.process
             )
-            log_odds = self._log_odds(task, phi[:, 1], posterior)
+            agreement = self._agreement(task, phi[:, 1])
+            log_odds = self._log_odds(len(task), agreement, posterior)
             pending = self.features(task.pending)
             believed = posterior.extend(task.pending, pending)
             best: float | None = None
@@ -106,29 +135,43 @@ class TransferGaussianProcess(Surrogate):
                 # reach.
                 best = float(pending[:, 1].max())
         return TransferPredictor(
-            task.space, posterior, believed, thetas, n_at_fit, best, self, log_odds
+            task.space,
+            posterior,
+            believed,
+            thetas,
+            n_at_fit,
+            best,
+            self,
+            log_odds,
+            agreement,
         )
 
     def _linear_parts(self) -> list[LinearPart]:
         k = len(self.model.names)
         mean = torch.zeros(2 + k, dtype=torch.float64)
         mean[1] = 1.0
-        variances = torch.full((2 + k,), 1.0 / k, dtype=torch.float64)
+        each = 1.0 / k if self.config.linear else 0.0
+        variances = torch.full((2 + k,), each, dtype=torch.float64)
         variances[0], variances[1] = 1.0, 0.25
         scaled = torch.ones(2 + k, dtype=torch.bool)
         scaled[:2] = False
         return [LinearPart(mean, variances, scaled), LinearPart.constant(2 + k)]
 
-    def _log_odds(self, task: Task, prior_mean: Tensor, posterior: Posterior) -> float:
+    def _agreement(self, task: Task, prior_mean: Tensor) -> float:
+        """Rank correlation of the prior mean with the outcomes, shrunk, in ``[-1, 1]``."""
+        n = len(task)
+        rho = spearman(prior_mean, task.y)
+        known = 0.0 if math.isnan(rho) else rho * n
+        return (known + _IMAGINED_TRIALS * self.model.agreement) / (n + _IMAGINED_TRIALS)
+
+    def _log_odds(self, n: int, agreement: float, posterior: Posterior) -> float:
         """Log odds of the transfer hypothesis, from the evidence and the priors' agreement."""
-        n, trust = len(task), self.model.agreement
-        bonus = 2.0 * trust * max(1.0 - n / 40, 0.0)
+        if not self.config.twin:
+            return math.inf
+        bonus = 2.0 * self.model.agreement * max(1.0 - n / 40, 0.0)
         if n < 2:
             return bonus
-        rho = spearman(prior_mean, task.y)
-        # Three imagined trials that agree as far as the priors agree among themselves.
-        shrunk = ((0.0 if math.isnan(rho) else rho) * n + 3 * trust) / (n + 3)
-        if n >= _MIN_TRIALS_TO_DISMISS and shrunk < -0.1:
+        if n >= _MIN_TRIALS_TO_DISMISS and agreement < -0.1:
             return -math.inf
         evidence = posterior.leave_one_out().sum(dim=1)
         return bonus + float(evidence[0] - evidence[1])

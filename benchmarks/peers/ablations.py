@@ -1,0 +1,122 @@
+"""The default method with one part left out or told otherwise: what is the part good for?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import optuna
+import torch
+from torch import Tensor
+
+from benchmarks.peers.base import Setting
+from optuna_metasampler import MetaSampler
+from optuna_metasampler.maximize import MaximizeConfig
+from optuna_metasampler.methods import METHODS, Builder, Prior
+from optuna_metasampler.policies.acquisition import AcquisitionConfig, AcquisitionPolicy
+from optuna_metasampler.policies.base import Policy
+from optuna_metasampler.policies.transfer import N_OPENING_TRIALS, TransferPolicy
+from optuna_metasampler.space import SearchSpace
+from optuna_metasampler.surrogates.gaussian_process import GaussianProcess, GaussianProcessConfig
+from optuna_metasampler.surrogates.prior_mean import PriorModel
+from optuna_metasampler.surrogates.transfer import TransferConfig, TransferGaussianProcess
+from optuna_metasampler.task import rank_gaussianize
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """What is different from the default.
+
+    Attributes:
+        transfer: Parts of the transfer Gaussian process.
+        acquisition: Score and search.
+        n_opening_trials: Trials that are chosen among the priors' best.
+        model: From what was learned from the priors to what is used of it.
+    """
+
+    transfer: TransferConfig = TransferConfig()
+    acquisition: AcquisitionConfig = AcquisitionConfig()
+    n_opening_trials: int = N_OPENING_TRIALS
+    model: Callable[[PriorModel], PriorModel] = lambda model: model
+
+    def build(self, space: SearchSpace, prior: Prior | None, n_startup: int | None) -> Policy:
+        """The policy, as a row of the table of methods."""
+        if prior is None:
+            default = METHODS["gp"](space, None, n_startup)
+            assert isinstance(default, AcquisitionPolicy)
+            process = GaussianProcess(self.transfer.process)
+            return AcquisitionPolicy(process, default.n_startup_trials, config=self.acquisition)
+        surrogate = TransferGaussianProcess(self.model(prior.model), prior.to_prior, self.transfer)
+        return TransferPolicy(
+            surrogate,
+            prior.favourites,
+            prior.unknown,
+            n_startup or 0,
+            self.n_opening_trials,
+            self.acquisition,
+        )
+
+
+class _NetworkAlone(PriorModel):
+    """The prior mean is the network's; with one prior study there is no network."""
+
+    def __call__(self, x: Tensor) -> Tensor:
+        features = super().__call__(x)
+        if self.network is None:
+            return features
+        return torch.cat([self.network(x)[:, None], features[:, 1:]], dim=1)
+
+
+def _network_alone(model: PriorModel) -> PriorModel:
+    return _NetworkAlone(**vars(model))
+
+
+def _process(**changes: Callable[..., object]) -> TransferConfig:
+    return TransferConfig(process=replace(GaussianProcessConfig(), **changes))
+
+
+def _standardize(y: Tensor) -> Tensor:
+    """Outcomes in units of their spread, shape ``(n,)``: no warp."""
+    if len(y) < 2 or float(y.std()) == 0.0:
+        return torch.zeros_like(y)
+    return (y - y.mean()) / y.std()
+
+
+_LARGE = MaximizeConfig(n_candidates=1280, n_perturbed=640, n_starts=8)
+_SMALL = MaximizeConfig(n_candidates=80, n_perturbed=40, n_starts=1)
+
+WITH_PRIORS: dict[str, Ablation] = {
+    "without the network": Ablation(model=lambda model: replace(model, network=None)),
+    "without the source processes": Ablation(TransferConfig(linear=False), model=_network_alone),
+    "without the linear kernel": Ablation(TransferConfig(linear=False)),
+    "without the twin": Ablation(TransferConfig(twin=False)),
+    "without the opening": Ablation(n_opening_trials=0),
+}
+"""What only prior studies make a difference to."""
+
+ALWAYS: dict[str, Ablation] = {
+    "without plateaus": Ablation(acquisition=AcquisitionConfig(plateaus=False)),
+    "standardised, not warped": Ablation(_process(warp=_standardize)),
+    "ranked, not warped": Ablation(_process(warp=rank_gaussianize)),
+    "EI, not log EI": Ablation(acquisition=AcquisitionConfig(logarithm=False)),
+    "four times the candidates": Ablation(acquisition=AcquisitionConfig(search=_LARGE)),
+    "a quarter of the candidates": Ablation(acquisition=AcquisitionConfig(search=_SMALL)),
+    "refit at every tenth trial": Ablation(
+        _process(refit_is_due=lambda n, at_fit: n - at_fit >= 10 or at_fit < 2 <= n)
+    ),
+}
+"""What makes a difference with and without prior studies."""
+
+ABLATIONS = WITH_PRIORS | ALWAYS
+
+
+def with_ablation(name: str) -> Callable[[Setting], optuna.Study]:
+    """`MetaSampler` with one part told otherwise."""
+    builder: Builder = ABLATIONS[name].build
+
+    def build(setting: Setting) -> optuna.Study:
+        METHODS.setdefault(name, builder)
+        sampler = MetaSampler(list(setting.priors) or None, method=name, seed=setting.seed)
+        return optuna.create_study(direction=setting.direction, sampler=sampler)
+
+    return build

@@ -1,0 +1,95 @@
+"""The policy where prior studies are at hand: open with what was best there, then build on it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from optuna_metasampler.maximize import best_unseen, quasi_random
+from optuna_metasampler.policies.acquisition import (
+    AcquisitionConfig,
+    AcquisitionPolicy,
+    n_asked,
+    seen,
+)
+from optuna_metasampler.space import Parameter, SearchSpace
+from optuna_metasampler.surrogates.base import Predictor
+from optuna_metasampler.surrogates.transfer import TransferGaussianProcess
+from optuna_metasampler.task import Task, to_tensor
+
+
+N_OPENING_TRIALS = 5
+# Ways to fill in what the prior studies did not have.
+_N_COMPLETIONS = 8
+
+
+class TransferPolicy:
+    """Opens with the prior studies' best configurations, then maximises the acquisition function.
+
+    What was best in an earlier study is a safer first guess than the maximum of anything learned
+    from its trials, and the best of several studies are spread over what may be good (Wistuba,
+    Schilling & Schmidt-Thieme 2015, "Sequential model-free hyperparameter tuning", ICDM). Which of
+    them comes next is the acquisition function's choice, so each teaches something about the
+    others. The opening ends as soon as the study's own trials speak against the prior studies.
+
+    Args:
+        surrogate: The transfer Gaussian process.
+        favourites: The best configuration of every prior study, shape ``(k, d)``.
+        unknown: Names of the parameters that no prior study had; favourites are tried with several
+            values of these.
+        n_startup_trials: Space-filling points before everything else.
+        n_opening_trials: How many trials are chosen among the favourites.
+        config: How points are scored and searched for.
+    """
+
+    def __init__(
+        self,
+        surrogate: TransferGaussianProcess,
+        favourites: Tensor,
+        unknown: Sequence[str] = (),
+        n_startup_trials: int = 0,
+        n_opening_trials: int = N_OPENING_TRIALS,
+        config: AcquisitionConfig | None = None,
+    ) -> None:
+        self._acquisition = AcquisitionPolicy(surrogate, n_startup_trials, favourites, config)
+        self._favourites = favourites
+        self._unknown = frozenset(unknown)
+        self._n_opening_trials = n_opening_trials
+
+    @property
+    def predictor(self) -> Predictor | None:
+        """What the surrogate knew at the last proposal; ``None`` before it was first asked."""
+        return self._acquisition.predictor
+
+    def propose(self, history: Task, generator: torch.Generator) -> Tensor:
+        """The next point; see :meth:`Policy.propose`."""
+        n_before = n_asked(history) - self._acquisition.n_startup_trials
+        if n_before < 0:
+            return self._acquisition.propose(history, generator)
+        predictor = self._acquisition.condition(history)
+        believed = predictor.log_odds > 0.0 and predictor.agreement > 0.0
+        if believed and n_before < self._n_opening_trials:
+            points = self._openers(history.space, generator)
+            with torch.no_grad():
+                values = self._acquisition.score(history, predictor)(points)
+            opener = best_unseen(points, values, seen(history))
+            if opener is not None:
+                return opener
+        return self._acquisition.exploit(history, predictor, generator)
+
+    def _openers(self, space: SearchSpace, generator: torch.Generator) -> Tensor:
+        """The favourites as points of ``space``, each with several values of what is unknown."""
+        columns = [c for p in space.parameters if p.name in self._unknown for c in _columns(p)]
+        if not columns:
+            return to_tensor(space.project(self._favourites.numpy()))
+        filled = self._favourites.repeat(_N_COMPLETIONS, 1)
+        n = len(self._favourites)
+        # The first time as they are, with the middle of the range.
+        filled[n:, columns] = quasi_random(space, len(filled) - n, generator)[:, columns]
+        return to_tensor(space.project(filled.numpy()))
+
+
+def _columns(p: Parameter) -> range:
+    return range(p.start, p.start + p.width)

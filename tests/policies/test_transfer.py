@@ -1,0 +1,122 @@
+"""How prior studies open a study, and when they are dismissed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from optuna.distributions import CategoricalDistribution, FloatDistribution
+import torch
+
+from optuna_metasampler.policies.transfer import N_OPENING_TRIALS, TransferPolicy
+from optuna_metasampler.space import SearchSpace
+from optuna_metasampler.surrogates.prior_mean import PriorModel
+from optuna_metasampler.surrogates.transfer import TransferGaussianProcess
+from optuna_metasampler.task import Task
+
+
+SPACE = SearchSpace.of({"x": FloatDistribution(0, 1), "y": FloatDistribution(0, 1)})
+
+
+def value(x: torch.Tensor) -> torch.Tensor:
+    return -((x[:, 0] - 0.7) ** 2) - (x[:, 1] - 0.2) ** 2
+
+
+def history(x: torch.Tensor, y: torch.Tensor | None = None) -> Task:
+    return Task.of(SPACE, SPACE.decode(x.numpy()), value(x) if y is None else y)
+
+
+def nothing() -> torch.Tensor:
+    return torch.zeros((0, 2), dtype=torch.float64)
+
+
+def surrogate(n_priors: int) -> TransferGaussianProcess:
+    tasks = []
+    for seed in range(n_priors):
+        x = torch.from_numpy(np.random.default_rng(seed).random((30, 2)))
+        tasks.append(replace(history(x), name=f"prior {seed}"))
+    model = PriorModel.fit(tasks, torch.Generator().manual_seed(0))
+    return TransferGaussianProcess(model, lambda x: x)
+
+
+def contains(points: torch.Tensor, x: torch.Tensor) -> bool:
+    return bool((points - x).abs().sum(dim=1).min() < 1e-9)
+
+
+def test_a_study_opens_with_what_was_best_before_each_once() -> None:
+    prior = surrogate(7)
+    policy = TransferPolicy(prior, prior.model.best)
+    x = nothing()
+    for seed in range(N_OPENING_TRIALS):
+        new = policy.propose(history(x), torch.Generator().manual_seed(seed))
+        assert contains(prior.model.best, new)
+        assert not len(x) or not contains(x, new)
+        x = torch.cat([x, new[None]])
+    new = policy.propose(history(x), torch.Generator().manual_seed(9))
+    assert not contains(prior.model.best, new)
+
+
+def test_with_fewer_priors_than_opening_trials_the_search_begins_earlier() -> None:
+    prior = surrogate(2)
+    policy = TransferPolicy(prior, prior.model.best)
+    new = policy.propose(history(prior.model.best), torch.Generator().manual_seed(0))
+    assert not contains(prior.model.best, new)
+
+
+def test_the_opening_ends_once_trials_speak_against_the_priors() -> None:
+    prior = surrogate(7)
+    policy = TransferPolicy(prior, prior.model.best)
+    generator = torch.Generator().manual_seed(0)
+    x = torch.cat([prior.model.best[:2], torch.tensor([[0.1, 0.9], [0.0, 0.5]]).double()])
+    new = policy.propose(history(x, -value(x)), generator)
+    predictor = policy.predictor
+    assert predictor is not None
+    assert predictor.agreement < 0.0
+    assert not contains(prior.model.best, new)
+
+
+def test_startup_trials_that_were_asked_for_come_first_and_the_opening_after() -> None:
+    prior = surrogate(7)
+    policy = TransferPolicy(prior, prior.model.best, n_startup_trials=2)
+    generator = torch.Generator().manual_seed(0)
+    x = nothing()
+    for expected in (False, False, True):
+        new = policy.propose(history(x), generator)
+        assert contains(prior.model.best, new) is expected
+        x = torch.cat([x, new[None]])
+
+
+def test_what_no_prior_had_is_varied_in_the_opening() -> None:
+    space = SearchSpace.of(
+        {
+            "x": FloatDistribution(0, 1),
+            "y": FloatDistribution(0, 1),
+            "z": FloatDistribution(0, 1),
+            "kind": CategoricalDistribution(["a", "b", "c"]),
+        }
+    )
+    prior = surrogate(5)
+    shared = [p.start for p in space.parameters if p.name in "xy"]
+    seen_from = TransferGaussianProcess(prior.model, lambda x: x[:, shared])
+    configurations = SPACE.decode(prior.model.best.numpy())
+    favourites = torch.from_numpy(space.project(space.encode(configurations)))
+    policy = TransferPolicy(seen_from, favourites, unknown=("z", "kind"))
+    found: list[dict[str, object]] = []
+    y = torch.zeros(0, dtype=torch.float64)
+    for seed in range(4):
+        task = Task.of(space, found, y)
+        new = policy.propose(task, torch.Generator().manual_seed(seed))
+        found += space.decode(new.numpy()[None])
+        assert any(found[-1]["x"] == c["x"] and found[-1]["y"] == c["y"] for c in configurations)
+        y = torch.cat([y, value(new[None][:, shared])])
+    assert len({c["z"] for c in found}) > 1
+
+
+def test_a_pending_favourite_is_not_proposed_again() -> None:
+    prior = surrogate(7)
+    policy = TransferPolicy(prior, prior.model.best)
+    first = policy.propose(history(nothing()), torch.Generator().manual_seed(0))
+    waiting = replace(history(nothing()), pending=first[None])
+    second = policy.propose(waiting, torch.Generator().manual_seed(0))
+    assert contains(prior.model.best, second)
+    assert not torch.equal(first, second)
