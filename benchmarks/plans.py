@@ -141,7 +141,8 @@ PLANS: dict[str, Plan] = {
     "full": (
         Block(_SPACES, ("none",), _COLD, 3, 100, 4),
         Block(_SPACES, ("none",), ("GPSampler",), 3, 50, 4),
-        Block(_SPACES, ("none", "tpe-5"), ("MetaSampler",), 3, 100, 4),
+        Block(_SPACES, ("none",), ("MetaSampler",), 3, 100, 4),
+        Block(_SPACES, ("tpe-5",), ("MetaSampler",), 3, 50, 4),
         Block(_SPACES, ("tpe-5",), _WARM, 3, 100, 4),
         Block(_SPACES, ("tpe-5",), ("GPSampler + best priors", *_TRANSFER), 3, 50, 4),
         # Slow ones: a suggestion of theirs takes up to some seconds.

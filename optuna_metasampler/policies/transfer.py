@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from optuna_metasampler.maximize import best_unseen, quasi_random
+from optuna_metasampler.maximize import best_unseen, quasi_random, space_filling
 from optuna_metasampler.policies.acquisition import (
     AcquisitionConfig,
     AcquisitionPolicy,
@@ -21,6 +21,8 @@ from optuna_metasampler.task import Task, to_tensor
 
 
 N_OPENING_TRIALS = 5
+# The trial, from 0, that is chosen far away from the one before it.
+_CONTRAST = 1
 # Ways to fill in what the prior studies did not have.
 _N_COMPLETIONS = 8
 
@@ -32,7 +34,10 @@ class TransferPolicy:
     from its trials, and the best of several studies are spread over what may be good (Wistuba,
     Schilling & Schmidt-Thieme 2015, "Sequential model-free hyperparameter tuning", ICDM). Which of
     them comes next is the acquisition function's choice, so each teaches something about the
-    others. The opening ends as soon as the study's own trials speak against the prior studies.
+    others. The second trial is space-filling: whether the prior studies are right shows only
+    beside a point that they do not recommend, and a surrogate that has seen good points alone
+    knows little of the rest. The opening ends as soon as the study's own trials speak against
+    the prior studies.
 
     Args:
         surrogate: The transfer Gaussian process.
@@ -40,7 +45,7 @@ class TransferPolicy:
         unknown: Names of the parameters that no prior study had; favourites are tried with several
             values of these.
         n_startup_trials: Space-filling points before everything else.
-        n_opening_trials: How many trials are chosen among the favourites.
+        n_opening_trials: How many trials the opening has at most.
         config: How points are scored and searched for.
     """
 
@@ -69,6 +74,8 @@ class TransferPolicy:
         if n_before < 0:
             return self._acquisition.propose(history, generator)
         predictor = self._acquisition.condition(history)
+        if n_before == _CONTRAST and n_before < self._n_opening_trials:
+            return space_filling(history.space, seen(history), generator)
         believed = predictor.log_odds > 0.0 and predictor.agreement > 0.0
         if believed and n_before < self._n_opening_trials:
             points = self._openers(history.space, generator)

@@ -276,3 +276,45 @@ def test_trials_that_return_a_known_value_are_counted_after_the_first_ten() -> N
     run = replace(make("TPE", 1.0), values=[*first, 3.0, 20.0, 20.0, 21.0], n_trials=14)
     (found,) = [r for r in numbers([run])["repeats"] if r["peer"] == "TPE"]
     assert found["share"] == 0.5
+
+
+def test_an_ablation_is_compared_with_the_whole_on_the_same_tasks_and_seeds() -> None:
+    part = f"{REFERENCE} without the twin"
+    runs = [make(REFERENCE, 0.1, "tpe-5"), make(REFERENCE, 0.001, "tpe-5", seed=1)]
+    runs += [make(REFERENCE, 0.001, "tpe-5", task="t1"), make(part, 1.0, "tpe-5")]
+    found = numbers(runs)
+    (only,) = found["ablation"]
+    assert (only["name"], only["scenario"], only["n_tasks"]) == ("without the twin", "tpe-5", 1)
+    assert only["difference"][0] == pytest.approx(1.0)
+    assert only["by_trial"]["10"] == pytest.approx(1.0)
+
+
+def test_ablations_are_in_no_other_table() -> None:
+    part = f"{REFERENCE} without the twin"
+    with_it = numbers([make(REFERENCE, 0.1, "tpe-5"), make(part, 1.0, "tpe-5")])
+    without = numbers([make(REFERENCE, 0.1, "tpe-5")])
+    assert with_it["comparison"] == without["comparison"]
+    assert with_it["losses"] == without["losses"]
+    assert with_it["harm"] == without["harm"]
+
+
+def test_an_aim_is_held_against_the_better_of_two_peers() -> None:
+    runs = [make(REFERENCE, 0.01, "tpe-5"), make("TPE", 1.0), make("GPSampler", 0.02)]
+    aim = row(numbers(runs)["aims"], situation="5 priors")
+    assert aim["measured"][0] == pytest.approx(-0.3010, abs=1e-4)
+    assert not aim["met"]
+
+
+@pytest.mark.parametrize(("regret", "met"), [(0.11, True), (0.2, False)])
+def test_harm_beyond_the_limit_misses_the_aim(regret: float, met: bool) -> None:
+    runs = [make(REFERENCE, regret, "flipped"), make(REFERENCE, 0.1)]
+    aim = row(
+        numbers(runs)["aims"],
+        situation="flipped",
+        aim="at most 0.10 above itself without priors",
+    )
+    assert aim["met"] is met
+
+
+def test_an_aim_without_runs_has_no_row() -> None:
+    assert numbers([make("TPE", 0.1)])["aims"] == []
