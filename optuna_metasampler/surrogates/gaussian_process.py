@@ -386,17 +386,12 @@ class Posterior:
         return replace(self, alpha=alpha, outcomes=z)
 
     def predict(self, x: Tensor, phi: Tensor) -> Normal:
-        """Distribution of the noise-free outcome at ``(q, d)``; batch shape ``(g, q)``.
-
-        The posterior of the Gaussian process, a little wider: that the hyperparameters were fitted
-        to the same few trials is not part of its variance.
-        """
+        """Distribution of the noise-free outcome at ``(q, d)``; batch shape ``(g, q)``."""
         k = self.covariance(x, phi)
         mean = (phi @ self.mean_weights + k @ self.alpha).squeeze(2)
         explained = (k @ self.inverse_root.transpose(1, 2)).square().sum(2)
         prior = self.outputscale[:, :, 0] + (phi * self.root_variances).square().sum(2)
-        stddev = _STDDEV_FACTOR * (prior - explained).clamp_min(1e-10).sqrt()
-        return Normal(mean, stddev, validate_args=False)
+        return Normal(mean, (prior - explained).clamp_min(1e-10).sqrt(), validate_args=False)
 
     def leave_one_out(self) -> Tensor:
         """Log density of each outcome given all the others, in nats: shape ``(g, n)``.
@@ -554,10 +549,19 @@ class GaussianProcessPredictor(Predictor):
         """Features of points ``(q, d)``: a constant, shape ``(q, 1)``."""
         return constant_feature(x)
 
+    def each(self, x: Tensor) -> Normal:
+        """What each hypothesis says of the warped outcome at ``(q, d)``: batch shape ``(g, q)``.
+
+        The posterior of the Gaussian process, a little wider: that its hyperparameters were fitted
+        to the same few trials is not part of its variance.
+        """
+        exact = self.believed.predict(x, self.features(x))
+        return Normal(exact.mean, _STDDEV_FACTOR * exact.stddev, validate_args=False)
+
     def __call__(self, x: Tensor) -> Distribution:
         """Distribution of the warped outcome at ``x`` of shape ``(q, d)``."""
-        distribution = self.believed.predict(x, self.features(x))
-        return Normal(distribution.mean[0], distribution.stddev[0], validate_args=False)
+        each = self.each(x)
+        return Normal(each.mean[0], each.stddev[0], validate_args=False)
 
 
 def constant_feature(x: Tensor) -> Tensor:

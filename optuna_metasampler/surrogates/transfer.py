@@ -65,7 +65,7 @@ class TransferPredictor(GaussianProcessPredictor):
 
     def __call__(self, x: Tensor) -> MixtureSameFamily:
         """Distribution of the warped outcome at ``x`` of shape ``(q, d)``."""
-        each = self.believed.predict(x, self.features(x))
+        each = self.each(x)
         odds = torch.tensor([self.log_odds, 0.0], dtype=torch.float64).clamp(min=-700.0, max=700.0)
         return MixtureSameFamily(
             Categorical(logits=odds.expand(len(x), 2), validate_args=False),

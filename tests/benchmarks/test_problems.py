@@ -12,10 +12,12 @@ import optuna
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 import pytest
 
+from benchmarks.plans import PACKAGED, PLANS, TABLES, jobs, targets
 from benchmarks.problems import find
 from benchmarks.problems.base import (
     Condition,
     Parameter,
+    Params,
     Scale,
     fingerprint,
     order,
@@ -25,7 +27,7 @@ from benchmarks.problems.base import (
     suggest,
 )
 from benchmarks.problems.live import LiveSVM
-from benchmarks.problems.synthetic import SyntheticSuite
+from benchmarks.problems.synthetic import SteppedSuite, SyntheticSuite
 from benchmarks.problems.tables import FolderSuite, HPOBSuite, read_hpo_b
 from tests.benchmarks.conftest import write_suite
 
@@ -211,3 +213,37 @@ def test_seeds_depend_on_names_alone() -> None:
 def test_a_task_whose_configurations_are_all_alike_has_no_regret() -> None:
     with pytest.raises(ValueError, match="alike"):
         Scale(best=0.5, median=0.5).regret([0.5])
+
+
+def test_a_stepped_function_is_flat_between_its_steps_and_not_flat_across_them() -> None:
+    objective = SteppedSuite(0.9).objective("0")
+    base: Params = {"x1": 0.01, "x2": 6, "kind": "c", "flag": False}
+    values = [objective({**base, "x0": -1.0 + 2.0 * i / 400}) for i in range(401)]
+    # At most nine levels, as the objective rounds to at most eight steps.
+    assert 3 < len(set(values)) <= 9
+
+
+def test_what_is_inactive_is_not_rounded_to_something_active() -> None:
+    stepped, smooth = SteppedSuite(0.9), SyntheticSuite(0.9)
+    corner: Params = {"x0": -1.0, "x1": 1e-4, "x2": 1, "kind": "c", "flag": False}
+    assert stepped.objective("0")(corner) == pytest.approx(smooth.objective("0")(corner))
+
+
+class Twelve(SyntheticSuite):
+    """Any suite with twelve tasks."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(0.5)
+        self.name = name
+        self.tasks = tuple(map(str, range(12)))
+
+
+def test_the_plan_of_development_leaves_the_tasks_of_the_report_alone() -> None:
+    suites = {name: Twelve(name) for block in PLANS["develop"] for name in block.suites}
+    developed = {(j.suite, j.task) for j in jobs(PLANS["develop"], suites)}
+    reported = {
+        (name, task)
+        for name in TABLES + PACKAGED
+        for task in targets(suites.get(name, Twelve(name)), 4)
+    }
+    assert {suite for suite, _ in developed & reported} == {"fcnet_hpolib"}

@@ -91,7 +91,7 @@ def test_the_prediction_is_the_mixture_of_the_two(related: TransferGaussianProce
     x = points(6, 3)
     mixture = predictor(x)
     assert isinstance(mixture, MixtureSameFamily)
-    each = predictor.believed.predict(x, predictor.features(x))
+    each = predictor.each(x)
     w = predictor.evidence
     torch.testing.assert_close(mixture.mean, w * each.mean[0] + (1 - w) * each.mean[1])
 
@@ -100,7 +100,7 @@ def test_the_twin_is_the_cold_process(related: TransferGaussianProcess) -> None:
     task = study(10, 1)
     predictor = related.condition(task)
     x = points(6, 3)
-    twin = predictor.believed.predict(x, predictor.features(x))
+    twin = predictor.each(x)
     cold = GaussianProcess().condition(task)(x)
     torch.testing.assert_close(twin.mean[1], cold.mean)
     torch.testing.assert_close(twin.stddev[1], cold.stddev)
