@@ -124,7 +124,8 @@ SYNTHETIC = tuple(f"synthetic_{r}" for r in RELATEDNESS)
 _COLD = ("Random", "QMC", "TPE", "CMA-ES")
 _WARM = ("TPE + best priors", "TPE + all prior trials", "CMA-ES + source trials")
 _TRANSFER = ("RGPE", "Zero-shot portfolio", "Meta-learn TPE")
-_BAD = ("flipped", "shuffled", "foreign", "mixed", "scaled")
+_BAD = ("flipped", "shuffled", "foreign", "mixed")
+_OTHER = ("random-5", "scaled")
 _OVERLAP = tuple(name for name in SCENARIOS if name.startswith("overlap-"))
 _SPACES = TABLES + PACKAGED
 _ALWAYS = tuple(f"MetaSampler {name}" for name in ALWAYS)
@@ -160,25 +161,27 @@ PLANS: dict[str, Plan] = {
     "full": (
         Block(_SPACES, ("none",), _COLD, 3, 100, 4),
         Block(_SPACES, ("none",), ("GPSampler",), 3, 50, 4),
-        Block(_SPACES, ("none",), ("MetaSampler",), 3, 100, 4),
-        Block(_SPACES, ("tpe-5",), ("MetaSampler",), 3, 50, 4),
+        Block(_SPACES, ("none",), ("MetaSampler",), 2, 100, 4),
+        Block(_SPACES, ("tpe-5",), ("MetaSampler",), 2, 50, 4),
         Block(_SPACES, ("tpe-5",), _WARM, 3, 100, 4),
         Block(_SPACES, ("tpe-5",), ("GPSampler + best priors", *_TRANSFER), 3, 50, 4),
         # Slow ones: a suggestion of theirs takes up to some seconds.
         Block(_SPACES, ("none",), ("SMAC3", "BoTorch", "Ax"), 1, 30, 1),
-        Block(
-            _SPACES, ("tpe-1", "tpe-3", "tpe-8", "tpe-30", "random-5"), ("MetaSampler",), 1, 50, 3
-        ),
-        Block(_SPACES, _BAD + _OVERLAP, ("MetaSampler", "TPE + best priors"), 1, 50, 3),
+        Block(_SPACES, ("tpe-1", "tpe-8", "tpe-30"), ("MetaSampler",), 1, 50, 3),
+        Block(_SPACES, _BAD, ("MetaSampler", "TPE + best priors"), 1, 50, 3),
+        Block(_SPACES, _OVERLAP + _OTHER, ("MetaSampler",), 1, 50, 2),
+        Block(_SPACES, (*_OVERLAP, "scaled"), ("TPE + best priors",), 1, 50, 3),
         Block(_SPACES, ("flipped", "mixed"), ("TPE + all prior trials", "RGPE"), 1, 50, 3),
-        Block(SYNTHETIC, ("none",), ("Random", "TPE", "MetaSampler"), 2, 50, 8),
-        Block(SYNTHETIC, ("tpe-5",), ("MetaSampler", "TPE + best priors", "RGPE"), 2, 50, 8),
-        Block(("live_svm",), ("none",), ("Random", "TPE", "GPSampler", "MetaSampler"), 2, 50, 5),
-        Block(("live_svm",), ("tpe-5",), ("MetaSampler", "TPE + best priors"), 2, 50, 5),
+        Block(SYNTHETIC, ("none", "tpe-5"), ("MetaSampler",), 1, 50, 8),
+        Block(SYNTHETIC, ("none",), ("Random", "TPE"), 2, 50, 8),
+        Block(SYNTHETIC, ("tpe-5",), ("TPE + best priors", "RGPE"), 2, 50, 8),
+        Block(("live_svm",), ("none", "tpe-5"), ("MetaSampler",), 1, 50, 5),
+        Block(("live_svm",), ("none",), ("Random", "TPE", "GPSampler"), 2, 50, 5),
+        Block(("live_svm",), ("tpe-5",), ("TPE + best priors",), 2, 50, 5),
         Block(("live_mlp",), ("none",), ("Random", "TPE", "GPSampler", "MetaSampler"), 1, 50, 3),
         Block(("live_mlp",), ("tpe-5",), ("MetaSampler", "TPE + best priors"), 1, 50, 3),
         # Seed 0 of tasks that the default has run on too.
-        Block(_SPACES, ("tpe-5",), _WITH_PRIORS + _ALWAYS, 1, 50, 2),
-        Block(_SPACES, ("none",), _ALWAYS, 1, 50, 2),
+        Block(_SPACES, ("tpe-5",), _WITH_PRIORS + _ALWAYS, 1, 50, 1),
+        Block(_SPACES, ("none",), _ALWAYS, 1, 50, 1),
     ),
 }

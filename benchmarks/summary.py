@@ -207,8 +207,8 @@ def summarize(
         n_draws: Of the bootstrap.
 
     Raises:
-        ValueError: If runs would be compared that differ in their objective or prior trials, or if
-            a suite is not among ``scales``.
+        ValueError: If runs would be compared that differ in their objective, or if a suite is not
+            among ``scales``.
     """
     latest = {run.key: run for run in runs}
     problems = {key: problem for key, run in latest.items() if (problem := _problem(run))}
@@ -240,6 +240,7 @@ def summarize(
         "horizon": horizon,
         "scenario": main,
         "provenance": _provenance(latest.values(), judged + ablated, scales, found)
+        | {"shared_priors": _shared_priors(usable)}
         | {
             "n_priors": sorted(
                 {n for (s, t), n in n_priors.items() if s == main and t[0] in pooled}
@@ -296,9 +297,8 @@ def _problem(run: Run) -> str | None:
 
 
 def _refuse_strangers(runs: Iterable[Run]) -> None:
-    """See to it that what is compared had the same objective, and the same prior trials."""
+    """See to it that what is compared had the same objective."""
     objectives: dict[Task, Run] = {}
-    priors: dict[tuple[str, str, str, int], Run] = {}
     for run in runs:
         other = objectives.setdefault((run.suite, run.task), run)
         if other.objective != run.objective:
@@ -306,14 +306,21 @@ def _refuse_strangers(runs: Iterable[Run]) -> None:
                 f"Runs of {run.suite}, {run.task}, have different objectives: {other.objective} "
                 f"{_name(other)} and {run.objective} {_name(run)}. They cannot be compared."
             )
-        if run.n_priors == 0:
-            continue
-        other = priors.setdefault((run.suite, run.task, run.scenario, run.seed), run)
-        if other.priors != run.priors:
-            raise ValueError(
-                f"Runs of {run.suite}, {run.task}, have different prior trials: {other.priors} "
-                f"{_name(other)} and {run.priors} {_name(run)}. They cannot be compared."
-            )
+
+
+def _shared_priors(runs: Iterable[Run]) -> dict[str, int]:
+    """Of how many problems with priors all runs had the very same prior trials, and of how many not.
+
+    A sampler's trajectory depends on the last digits of its floating-point numbers, and these on
+    the processor: logs that two machines make of the same tasks with the same sampler and seed
+    differ. Runs on such logs are paired by their task all the same, only less closely.
+    """
+    priors: dict[tuple[str, str, str, int], set[str]] = defaultdict(set)
+    for run in runs:
+        if run.n_priors:
+            priors[run.suite, run.task, run.scenario, run.seed].add(run.priors)
+    differ = sum(len(found) > 1 for found in priors.values())
+    return {"same": len(priors) - differ, "different": differ}
 
 
 def _name(run: Run) -> str:
