@@ -626,8 +626,8 @@ def provenance_section(summary: Summary) -> str:
             f"- Seeds: {', '.join(map(str, found['seeds'])) or 'none'}.",
             f"- Prior trials: on {shared['same']} problems (a task, a scenario and a seed) all "
             f"samplers had the very same; on {shared['different']} they come from the same tasks, "
-            "sampler and seeds, but were made on another machine, whose last digits differ, and so "
-            "the trials that follow.",
+            "sampler and seeds, but were made on another machine, whose last digits differ, and "
+            "so the trials that follow.",
             "- Tasks whose best value is that of the runs, as no other is known (who found it has "
             f"no regret): {_counts(derived)}.",
             f"- Versions: {versions or 'unknown'}.",

@@ -309,7 +309,7 @@ def _refuse_strangers(runs: Iterable[Run]) -> None:
 
 
 def _shared_priors(runs: Iterable[Run]) -> dict[str, int]:
-    """Of how many problems with priors all runs had the very same prior trials, and of how many not.
+    """On how many problems all runs had the very same prior trials, and on how many not.
 
     A sampler's trajectory depends on the last digits of its floating-point numbers, and these on
     the processor: logs that two machines make of the same tasks with the same sampler and seed

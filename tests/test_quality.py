@@ -2,6 +2,10 @@
 
 The tasks are random functions whose prior studies correlate by 0.9, on a mixed and conditional
 space. A run is better than another if its best value so far is lower, on average over the trials.
+
+Measured with a few seeds, 40 of 40 comparisons were won with priors, 34 of 40 without and 7 of 8
+with opposite priors. A sampler that wins 97 %, 85 % and 85 % fails these limits by chance in fewer
+than one of 1,000 changes of what is random in it (binomial distribution).
 """
 
 from __future__ import annotations
@@ -68,7 +72,7 @@ def test_thirty_trials_without_priors_are_better_than_random_ones() -> None:
     wins = n_wins(
         SUITE, lambda t: MetaSampler(seed=0), lambda t: RandomSampler(seed=0), n_trials=30
     )
-    assert wins >= 4
+    assert wins >= 3
 
 
 def test_priors_that_say_the_opposite_do_not_make_it_worse_than_random_search() -> None:
