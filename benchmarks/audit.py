@@ -31,6 +31,7 @@ from scipy.stats import wilcoxon
 from tqdm import tqdm
 
 from benchmarks import results
+from benchmarks.options import data_option
 from benchmarks.peers import PEERS
 from benchmarks.peers.base import Peer
 from benchmarks.plans import TABLES, Job, targets
@@ -183,12 +184,7 @@ def repeat(
 
 
 @click.command()
-@click.option(
-    "--data",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    required=True,
-    help="Folder of tables; see benchmarks/README.md for its form.",
-)
+@data_option(required=True)
 @click.option(
     "--peer",
     "peers",

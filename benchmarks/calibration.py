@@ -24,6 +24,7 @@ from scipy.special import ndtr
 import torch
 from tqdm import tqdm
 
+from benchmarks.options import data_option
 from benchmarks.plans import PACKAGED, TABLES, targets
 from benchmarks.problems import SEEN, find
 from benchmarks.problems.base import Params, Suite, random_params, seed_of
@@ -129,8 +130,7 @@ def _with_priors(
 ) -> TransferGaussianProcess:
     setting = setting_of(suite, prior_logs(SCENARIO, suite, target, 0), 0)
     studies = [study for source in resolve(list(setting.priors), None) for study in source.read()]
-    direction = optuna.create_study(direction=suite.direction).directions
-    knowledge = PriorKnowledge(pool(studies, direction), seed=0)
+    knowledge = PriorKnowledge(pool(studies, setting.priors[0].directions), seed=0)
     shown = {name for c in configurations for name in c}
     without = knowledge.lacking(space, shown)
     assert without is not None
@@ -188,12 +188,7 @@ def figure(result: Mapping[str, object], path: Path) -> None:
 
 
 @click.command()
-@click.option(
-    "--data",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    required=True,
-    help="Folder of tables; see benchmarks/README.md for its form.",
-)
+@data_option(required=True)
 @click.option(
     "--out",
     type=click.Path(dir_okay=False, path_type=Path),

@@ -136,11 +136,13 @@ def benchmark_block(summary: Summary) -> str:
         return "There are no runs yet."
     trials = [n for n in _README_TRIALS if all(n in row["regret"] for row in rows)]
     first = rows[0]
+    n_seeds = [n for row in rows for n in row["n_seeds"]]
     text = _text(
         f"""{first["n_tasks"]} tasks of {first["n_suites"]} search spaces, seeds per task:
-        {_span(first["n_seeds"])}, {_priors(summary)}. Regret of the best trial so far: 0 is the
-        best known value, 1 the median configuration; geometric mean, every space weighs alike.
-        The last column is the mean of log10 regret over trials 1 to {summary["horizon"]}, with
+        {_span([min(n_seeds), max(n_seeds)])}, {_priors(summary)}. Regret of the best trial so
+        far: 0 is the best known value, 1 the median configuration; geometric mean, every space
+        weighs alike. The last column is the mean of log10 regret over trials 1 to
+        {summary["horizon"]}, with
         its 95% bootstrap interval. Lower is better:"""
     )
     return f"{text}\n\n" + table(
@@ -626,8 +628,7 @@ def provenance_section(summary: Summary) -> str:
             f"- Seeds: {', '.join(map(str, found['seeds'])) or 'none'}.",
             f"- Prior trials: on {shared['same']} problems (a task, a scenario and a seed) all "
             f"samplers had the very same; on {shared['different']} they come from the same tasks, "
-            "sampler and seeds, but were made on another machine, whose last digits differ, and "
-            "so the trials that follow.",
+            "sampler and seeds but differ, as they do between machines whose last digits differ.",
             "- Tasks whose best value is that of the runs, as no other is known (who found it has "
             f"no regret): {_counts(derived)}.",
             f"- Versions: {versions or 'unknown'}.",

@@ -28,6 +28,7 @@ import optuna
 from tqdm import tqdm
 
 from benchmarks import results
+from benchmarks.options import data_option
 from benchmarks.peers import PEERS
 from benchmarks.peers.base import Peer, Setting
 from benchmarks.plans import PLANS, Job, only
@@ -231,11 +232,7 @@ def run_all(jobs: Iterable[Job], places: Places, out: Path, n_workers: int) -> N
 
 @click.command()
 @click.argument("plan", type=click.Choice(sorted(PLANS)))
-@click.option(
-    "--data",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Folder of tables; see benchmarks/README.md for its form.",
-)
+@data_option(required=False)
 @click.option(
     "--hpo-b",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),

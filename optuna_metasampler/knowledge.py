@@ -44,13 +44,11 @@ class PriorKnowledge:
             space: The space of the running study.
             shown: Names of the parameters that its trials have had.
         """
-        from optuna_metasampler.priors.align import compatible
+        from optuna_metasampler.priors.align import shared_names
 
         own, seen = space.distributions, set(shown)
         theirs = self.pool.space.parameters
-        shared = {
-            p.name for p in theirs if p.name in own and compatible(own[p.name], p.distribution)
-        }
+        shared = shared_names(space, self.pool.space)
         if shared:
             return frozenset(
                 p.name
@@ -87,18 +85,14 @@ class PriorKnowledge:
         self, space: SearchSpace, weights: tuple[float, ...], without: frozenset[str]
     ) -> Prior:
         """The knowledge as a policy of ``space`` needs it."""
-        from optuna_metasampler.priors.align import Alignment, compatible
+        from optuna_metasampler.priors.align import Alignment, shared_names
         from optuna_metasampler.task import to_tensor
 
         model = self.model(weights, without)
         best = model.space.decode(model.best.numpy())
         favourites = to_tensor(space.project(space.encode(best)))
-        theirs = model.space.distributions
-        unknown = tuple(
-            name
-            for name, distribution in space.distributions.items()
-            if name not in theirs or not compatible(distribution, theirs[name])
-        )
+        shared = shared_names(space, model.space)
+        unknown = tuple(name for name in space.names if name not in shared)
         return Prior(model, Alignment.of(space, model.space), favourites, unknown)
 
     def seen_from_itself(self, weights: tuple[float, ...]) -> Prior:

@@ -33,7 +33,7 @@ Score = Callable[[Tensor], Tensor]
 _COARSE = 8
 # A finite space of at most this many points is looked at whole.
 _ENUMERABLE = 2048
-# The part of a range that space-filling points use. Chosen with benchmarks/: see its README.
+# The part of a range that space-filling points use; chosen on the benchmark's plan `develop`.
 _INNER = 0.8
 
 

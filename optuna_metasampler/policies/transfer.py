@@ -14,7 +14,7 @@ from optuna_metasampler.policies.acquisition import (
     n_asked,
     seen,
 )
-from optuna_metasampler.space import Parameter, SearchSpace
+from optuna_metasampler.space import SearchSpace
 from optuna_metasampler.surrogates.base import Predictor
 from optuna_metasampler.surrogates.transfer import TransferGaussianProcess
 from optuna_metasampler.task import Task, to_tensor
@@ -88,15 +88,13 @@ class TransferPolicy:
 
     def _openers(self, space: SearchSpace, generator: torch.Generator) -> Tensor:
         """The favourites as points of ``space``, each with several values of what is unknown."""
-        columns = [c for p in space.parameters if p.name in self._unknown for c in _columns(p)]
-        if not columns:
+        unknown = [p.columns for p in space.parameters if p.name in self._unknown]
+        if not unknown:
             return to_tensor(space.project(self._favourites.numpy()))
         filled = self._favourites.repeat(_N_COMPLETIONS, 1)
-        n = len(self._favourites)
         # The first time as they are, with the middle of the range.
-        filled[n:, columns] = quasi_random(space, len(filled) - n, generator)[:, columns]
+        rest = filled[len(self._favourites) :]
+        values = quasi_random(space, len(rest), generator)
+        for columns in unknown:
+            rest[:, columns] = values[:, columns]
         return to_tensor(space.project(filled.numpy()))
-
-
-def _columns(p: Parameter) -> range:
-    return range(p.start, p.start + p.width)

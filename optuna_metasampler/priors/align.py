@@ -168,6 +168,16 @@ def compatible(a: BaseDistribution, b: BaseDistribution) -> bool:
     return isinstance(a, CategoricalDistribution) == isinstance(b, CategoricalDistribution)
 
 
+def shared_names(own: SearchSpace, common: SearchSpace) -> set[str]:
+    """Names of the parameters whose values in one space can be read as values in the other."""
+    theirs = common.distributions
+    return {
+        name
+        for name, distribution in own.distributions.items()
+        if name in theirs and compatible(distribution, theirs[name])
+    }
+
+
 @dataclass(frozen=True)
 class Alignment:
     """Maps points of the running study's space to the common space of the prior studies.

@@ -42,7 +42,8 @@ MAX_TRIALS = 500
 _MAX_TRIALS_TO_FIT = 200
 _LBFGS_ITERATIONS = 30
 # Hyperparameters at their most probable values make a process too sure of itself. With this factor
-# an 80 % interval covers some 80 % of held-out outcomes (benchmarks/calibration.py).
+# an 80 % interval covers a little more than 80 % of held-out outcomes, without it far fewer
+# (benchmarks/calibration.py).
 _STDDEV_FACTOR = 1.3
 
 
