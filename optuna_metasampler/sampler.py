@@ -24,7 +24,8 @@ from optuna_metasampler.isolation import isolated
 from optuna_metasampler.knowledge import PriorKnowledge
 from optuna_metasampler.methods import METHODS
 from optuna_metasampler.priors.records import Records, distributions_of, records_of
-from optuna_metasampler.priors.sources import PriorLike, PriorStudy, resolve
+from optuna_metasampler.priors.sources import PriorLike, resolve
+from optuna_metasampler.priors.study import PriorStudy
 from optuna_metasampler.space import SearchSpace, choice_key
 
 

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from optuna_metasampler.priors.records import Records, distributions_of, records_of
-from optuna_metasampler.priors.sources import PriorStudy
+from optuna_metasampler.priors.study import PriorStudy
 from optuna_metasampler.space import Parameter, SearchSpace, choice_key
 from optuna_metasampler.task import Task, scalarize, to_tensor
 

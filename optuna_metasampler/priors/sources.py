@@ -20,10 +20,11 @@ from urllib.parse import quote
 import optuna
 from optuna.exceptions import StorageInternalError
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
-from optuna.study import Study, StudyDirection
+from optuna.study import Study
 from optuna.trial import FrozenTrial
 
 from optuna_metasampler.exceptions import PriorError, PriorNotFoundError
+from optuna_metasampler.priors.study import PriorStudy
 
 
 if TYPE_CHECKING:
@@ -42,21 +43,6 @@ _MAX_NAMES_SHOWN = 10
 
 
 @dataclass(frozen=True)
-class PriorStudy:
-    """The trials of one prior study, as they are stored.
-
-    Attributes:
-        name: Name of the study.
-        directions: Its directions; ``None`` for bare trials, which have none.
-        trials: Its trials.
-    """
-
-    name: str
-    directions: tuple[StudyDirection, ...] | None
-    trials: tuple[FrozenTrial, ...]
-
-
-@dataclass(frozen=True)
 class StorageSource:
     """Some of the studies of a storage.
 
@@ -72,7 +58,7 @@ class StorageSource:
         """Read the studies."""
         with _opened(self.location) as storage:
             studies = [optuna.load_study(study_name=n, storage=storage) for n in self.names]
-            return [_of_study(study) for study in studies]
+            return [PriorStudy.of(study) for study in studies]
 
 
 @dataclass(frozen=True)
@@ -83,7 +69,7 @@ class StudySource:
 
     def read(self) -> list[PriorStudy]:
         """Read the study."""
-        return [_of_study(self.study)]
+        return [PriorStudy.of(self.study)]
 
 
 @dataclass(frozen=True)
@@ -211,14 +197,6 @@ def _check_found(patterns: list[str], storages: list[tuple[str, list[str]]]) -> 
                 f"`prior_studies` asks for {pattern!r}, but {places} has no such study. "
                 f"There is {shown}{more}."
             )
-
-
-def _of_study(study: Study) -> PriorStudy:
-    return PriorStudy(
-        name=study.study_name,
-        directions=tuple(study.directions),
-        trials=tuple(study.get_trials(deepcopy=False)),
-    )
 
 
 @contextmanager

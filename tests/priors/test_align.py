@@ -19,7 +19,7 @@ import pytest
 import torch
 
 from optuna_metasampler.priors.align import Alignment, merge, pool
-from optuna_metasampler.priors.sources import PriorStudy
+from optuna_metasampler.priors.study import PriorStudy
 from optuna_metasampler.space import SearchSpace
 from tests.strategies import configurations, distributions, spaces, values
 
