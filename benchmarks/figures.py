@@ -40,6 +40,9 @@ _MARKERS = dict(zip(_STYLES, "osvD^Pd<>*Xh", strict=True))
 _SCENARIOS = {
     "tpe-5": "related,\n5 TPE studies",
     "random-5": "related,\n5 random logs",
+    "short": "related,\n10 trials each",
+    "long": "one study,\n1,000 trials",
+    "one-sided": "related,\ngood trials only",
     "scaled": "related,\nother metrics",
     "foreign": "another space,\nclashing names",
     "shuffled": "values\nshuffled",

@@ -125,7 +125,7 @@ _COLD = ("Random", "QMC", "TPE", "CMA-ES")
 _WARM = ("TPE + best priors", "TPE + all prior trials", "CMA-ES + source trials")
 _TRANSFER = ("RGPE", "Zero-shot portfolio", "Meta-learn TPE")
 _BAD = ("flipped", "shuffled", "foreign", "mixed")
-_OTHER = ("random-5", "scaled")
+_OTHER = ("random-5", "short", "long", "one-sided", "scaled")
 _OVERLAP = tuple(name for name in SCENARIOS if name.startswith("overlap-"))
 _SPACES = TABLES + PACKAGED
 _ALWAYS = tuple(f"MetaSampler {name}" for name in ALWAYS)
@@ -163,8 +163,7 @@ PLANS: dict[str, Plan] = {
         Block(_SPACES, ("none",), ("GPSampler",), 3, 50, 4),
         Block(_SPACES, ("none",), ("MetaSampler",), 2, 100, 4),
         Block(_SPACES, ("tpe-5",), ("MetaSampler",), 2, 50, 4),
-        Block(_SPACES, ("tpe-5",), _WARM, 3, 100, 4),
-        Block(_SPACES, ("tpe-5",), ("GPSampler + best priors", *_TRANSFER), 3, 50, 4),
+        Block(_SPACES, ("tpe-5",), ("GPSampler + best priors", *_WARM, *_TRANSFER), 2, 50, 4),
         # Slow ones: a suggestion of theirs takes up to some seconds.
         Block(_SPACES, ("none",), ("SMAC3", "BoTorch", "Ax"), 1, 30, 1),
         Block(_SPACES, ("tpe-1", "tpe-8", "tpe-30"), ("MetaSampler",), 1, 50, 3),
@@ -174,10 +173,10 @@ PLANS: dict[str, Plan] = {
         Block(_SPACES, ("flipped", "mixed"), ("TPE + all prior trials", "RGPE"), 1, 50, 3),
         Block(SYNTHETIC, ("none", "tpe-5"), ("MetaSampler",), 1, 50, 8),
         Block(SYNTHETIC, ("none",), ("Random", "TPE"), 2, 50, 8),
-        Block(SYNTHETIC, ("tpe-5",), ("TPE + best priors", "RGPE"), 2, 50, 8),
+        Block(SYNTHETIC, ("tpe-5",), ("TPE + best priors", "RGPE"), 1, 50, 8),
         Block(("live_svm",), ("none", "tpe-5"), ("MetaSampler",), 1, 50, 5),
         Block(("live_svm",), ("none",), ("Random", "TPE", "GPSampler"), 2, 50, 5),
-        Block(("live_svm",), ("tpe-5",), ("TPE + best priors",), 2, 50, 5),
+        Block(("live_svm",), ("tpe-5",), ("TPE + best priors",), 1, 50, 5),
         Block(("live_mlp",), ("none",), ("Random", "TPE", "GPSampler", "MetaSampler"), 1, 50, 3),
         Block(("live_mlp",), ("tpe-5",), ("MetaSampler", "TPE + best priors"), 1, 50, 3),
         # Seed 0 of tasks that the default has run on too.

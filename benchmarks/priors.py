@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+import functools
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import optuna
-from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 from optuna.samplers import RandomSampler, TPESampler
+from optuna.trial import TrialState
 
 from benchmarks.problems.base import (
     Parameter,
@@ -24,6 +33,8 @@ from benchmarks.problems.base import (
 
 N_TRIALS = 60
 """Trials of a prior study."""
+_N_BEST = 15
+_DIGITS = 6
 
 
 @dataclass(frozen=True)
@@ -79,8 +90,15 @@ ViewRule = Callable[[tuple[Parameter, ...], np.random.Generator], View]
 """From today's space to an earlier one."""
 
 
-def make_log(suite: Suite, task: str, view: View, design: str, seed: int) -> Log:
+def make_log(
+    suite: Suite, task: str, view: View, design: str, seed: int, n_trials: int = N_TRIALS
+) -> Log:
     """Tune a task as an earlier study would have.
+
+    All machines make the same log, so that peers are compared on the same priors wherever they
+    ran. Two things depend on the processor: the last digits of a floating-point number, so every
+    trial is rounded before the sampler sees it, and the order in which NumPy sorts equal numbers,
+    so it is told one.
 
     Args:
         suite: Where the task is from.
@@ -88,19 +106,46 @@ def make_log(suite: Suite, task: str, view: View, design: str, seed: int) -> Log
         view: The space of that time.
         design: ``"tpe"`` for Optuna's default sampler, ``"random"`` for random search.
         seed: Of the sampler.
+        n_trials: How many trials.
     """
     sampler = {"tpe": TPESampler, "random": RandomSampler}[design](seed=seed)
     study = optuna.create_study(sampler=sampler, direction=suite.direction)
     objective = suite.objective(task)
     configurations, values = [], []
-    for _ in range(N_TRIALS):
+    for _ in range(n_trials):
         trial = study.ask()
-        params = suggest(trial, view.parameters)
-        value = objective(view.complete(params, suite.parameters))
-        study.tell(trial, value)
+        with _stable_argsort():
+            params = suggest(trial, view.parameters)
+        study.tell(trial, state=TrialState.FAIL)
+        distributions = trial.distributions
+        params = {name: _rounded(value, distributions[name]) for name, value in params.items()}
+        value = float(f"{objective(view.complete(params, suite.parameters)):.{_DIGITS}g}")
+        # The sampler goes on from the rounded trial; of the failed one it takes no notice.
+        study.add_trial(
+            optuna.trial.create_trial(params=params, distributions=distributions, value=value)
+        )
         configurations.append(params)
         values.append(value)
     return Log(view.parameters, suite.direction, tuple(configurations), tuple(values))
+
+
+@contextmanager
+def _stable_argsort() -> Iterator[None]:
+    """Have equal numbers stay in their order: TPE sorts with NumPy's default, which says nothing.
+
+    Where two trials share the value of an integer, the order decides which gets the wider kernel.
+    """
+    default = np.argsort
+    with mock.patch.object(np, "argsort", functools.partial(default, kind="stable")):
+        yield
+
+
+def _rounded(value: Any, distribution: BaseDistribution) -> Any:
+    """A value to some digits, still in its range."""
+    if not isinstance(distribution, FloatDistribution):
+        return value
+    rounded = float(f"{value:.{_DIGITS}g}")
+    return min(max(rounded, distribution.low), distribution.high)
 
 
 def fingerprint(logs: Sequence[Log]) -> str:
@@ -215,6 +260,19 @@ def rescale(log: Log, generator: np.random.Generator) -> Log:
     """The metric was in other units: times a thousand."""
     del generator
     return replace(log, values=tuple(1000.0 * v for v in log.values))
+
+
+def keep_best(log: Log, generator: np.random.Generator) -> Log:
+    """Only the best trials were kept, which are near one optimum: nothing says what is bad."""
+    del generator
+    sign = 1.0 if log.direction == "minimize" else -1.0
+    # A stable sort: of equal trials the first ones are kept.
+    best = sorted(range(len(log.values)), key=lambda i: sign * log.values[i])[:_N_BEST]
+    return replace(
+        log,
+        configurations=tuple(log.configurations[i] for i in sorted(best)),
+        values=tuple(log.values[i] for i in sorted(best)),
+    )
 
 
 def rename_to_clash(log: Log, today: Sequence[Parameter]) -> Log:

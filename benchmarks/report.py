@@ -619,16 +619,12 @@ def provenance_section(summary: Summary) -> str:
     found = summary["provenance"]
     versions = ", ".join(f"{p} {' and '.join(v)}" for p, v in found["versions"].items())
     derived = Counter(suite for suite, _ in found["derived_scales"])
-    shared = found["shared_priors"]
     return "\n".join(
         [
             f"- Runs: {found['n_runs']}, of which {found['n_judged']} are used "
             f"({found['n_trials']} trials).",
             f"- Suites (tasks): {_counts(found['tasks'])}.",
             f"- Seeds: {', '.join(map(str, found['seeds'])) or 'none'}.",
-            f"- Prior trials: on {shared['same']} problems (a task, a scenario and a seed) all "
-            f"samplers had the very same; on {shared['different']} they come from the same tasks, "
-            "sampler and seeds but differ, as they do between machines whose last digits differ.",
             "- Tasks whose best value is that of the runs, as no other is known (who found it has "
             f"no regret): {_counts(derived)}.",
             f"- Versions: {versions or 'unknown'}.",

@@ -9,7 +9,7 @@ import functools
 import numpy as np
 
 from benchmarks import priors
-from benchmarks.priors import Log, View, make_log, rename_to_clash
+from benchmarks.priors import N_TRIALS, Log, View, make_log, rename_to_clash
 from benchmarks.problems.base import Suite, seed_of
 from benchmarks.problems.synthetic import SyntheticSuite
 
@@ -28,6 +28,7 @@ class Scenario:
         view: The space that they searched, from today's.
         spoil: What happened to their values, by position.
         foreign: Whether they are from another space with clashing names.
+        n_trials: How many trials each of them has.
     """
 
     n_priors: int
@@ -36,6 +37,7 @@ class Scenario:
     view: priors.ViewRule = priors.same
     spoil: tuple[Spoil | None, ...] = ()
     foreign: bool = False
+    n_trials: int = N_TRIALS
 
 
 _N = 5
@@ -48,6 +50,9 @@ SCENARIOS: dict[str, Scenario] = {
     "tpe-8": Scenario(8, exact=True),
     "tpe-30": Scenario(30, exact=True),
     "random-5": Scenario(_N, design="random"),
+    "short": Scenario(_N, n_trials=10),
+    "long": Scenario(1, design="random", n_trials=1000),
+    "one-sided": Scenario(_N, spoil=(priors.keep_best,) * _N),
     "overlap-dropped": Scenario(_N, view=priors.dropped),
     "overlap-ranges": Scenario(_N, view=priors.ranges),
     "overlap-renamed": Scenario(_N, view=priors.renamed),
@@ -91,7 +96,7 @@ def prior_logs(name: str, suite: Suite, target: str, seed: int) -> list[Log]:
     )
     logs = []
     for position, index in enumerate(drawn):
-        log = _log(origin, tasks[index], view, scenario.design, seed)
+        log = _log(origin, tasks[index], view, scenario.design, seed, scenario.n_trials)
         if scenario.foreign:
             log = rename_to_clash(log, suite.parameters)
         if scenario.spoil and (spoil := scenario.spoil[position]) is not None:
@@ -104,6 +109,6 @@ _FOREIGN = SyntheticSuite(0.0)
 
 
 @functools.lru_cache(maxsize=1024)
-def _log(suite: Suite, task: str, view: View, design: str, seed: int) -> Log:
+def _log(suite: Suite, task: str, view: View, design: str, seed: int, n_trials: int) -> Log:
     """A log, made once: scenarios share their sources."""
-    return make_log(suite, task, view, design, seed_of(suite.name, task, design, seed))
+    return make_log(suite, task, view, design, seed_of(suite.name, task, design, seed), n_trials)

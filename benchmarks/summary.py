@@ -56,7 +56,18 @@ K_SCENARIOS = {1: "tpe-1", 3: "tpe-3", 5: "tpe-5", 8: "tpe-8", 30: "tpe-30"}
 OVERLAPS = tuple(
     f"overlap-{kind}" for kind in ("dropped", "ranges", "renamed", "linear", "choices", "all")
 )
-HARMS = ("tpe-5", "random-5", "scaled", "foreign", "shuffled", "mixed", "flipped")
+HARMS = (
+    "tpe-5",
+    "random-5",
+    "short",
+    "long",
+    "one-sided",
+    "scaled",
+    "foreign",
+    "shuffled",
+    "mixed",
+    "flipped",
+)
 SYNTHETIC = "synthetic_"
 ABLATED = {f"{REFERENCE} {name}": name for name in ABLATIONS}
 """Peers that are the reference with one part told otherwise: they have a table of their own."""
@@ -240,7 +251,6 @@ def summarize(
         "horizon": horizon,
         "scenario": main,
         "provenance": _provenance(latest.values(), judged + ablated, scales, found)
-        | {"shared_priors": _shared_priors(usable)}
         | {
             "n_priors": sorted(
                 {n for (s, t), n in n_priors.items() if s == main and t[0] in pooled}
@@ -297,8 +307,9 @@ def _problem(run: Run) -> str | None:
 
 
 def _refuse_strangers(runs: Iterable[Run]) -> None:
-    """See to it that what is compared had the same objective."""
+    """See to it that what is compared had the same objective, and the same prior trials."""
     objectives: dict[Task, Run] = {}
+    priors: dict[tuple[str, str, str, int], Run] = {}
     for run in runs:
         other = objectives.setdefault((run.suite, run.task), run)
         if other.objective != run.objective:
@@ -306,21 +317,14 @@ def _refuse_strangers(runs: Iterable[Run]) -> None:
                 f"Runs of {run.suite}, {run.task}, have different objectives: {other.objective} "
                 f"{_name(other)} and {run.objective} {_name(run)}. They cannot be compared."
             )
-
-
-def _shared_priors(runs: Iterable[Run]) -> dict[str, int]:
-    """On how many problems all runs had the very same prior trials, and on how many not.
-
-    A sampler's trajectory depends on the last digits of its floating-point numbers, and these on
-    the processor: logs that two machines make of the same tasks with the same sampler and seed
-    differ. Runs on such logs are paired by their task all the same, only less closely.
-    """
-    priors: dict[tuple[str, str, str, int], set[str]] = defaultdict(set)
-    for run in runs:
-        if run.n_priors:
-            priors[run.suite, run.task, run.scenario, run.seed].add(run.priors)
-    differ = sum(len(found) > 1 for found in priors.values())
-    return {"same": len(priors) - differ, "different": differ}
+        if run.n_priors == 0:
+            continue
+        other = priors.setdefault((run.suite, run.task, run.scenario, run.seed), run)
+        if other.priors != run.priors:
+            raise ValueError(
+                f"Runs of {run.suite}, {run.task}, have different prior trials: {other.priors} "
+                f"{_name(other)} and {run.priors} {_name(run)}. They cannot be compared."
+            )
 
 
 def _name(run: Run) -> str:

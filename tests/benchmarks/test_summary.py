@@ -252,11 +252,12 @@ def test_runs_on_another_objective_are_refused() -> None:
         numbers([make("TPE", 0.1), replace(make("QMC", 0.1), objective="other")])
 
 
-def test_runs_on_other_prior_trials_are_counted() -> None:
-    others = replace(make("TPE + best priors", 0.1, "tpe-5"), priors="others")
-    same = make("TPE + best priors", 0.1, "tpe-5", task="t1")
-    runs = [make(REFERENCE, 0.1, "tpe-5"), make(REFERENCE, 0.1, "tpe-5", task="t1"), others, same]
-    assert numbers(runs)["provenance"]["shared_priors"] == {"same": 1, "different": 1}
+def test_runs_with_other_prior_trials_are_refused_unless_they_have_none() -> None:
+    first = make(REFERENCE, 0.1, "tpe-5")
+    second = make("TPE + best priors", 0.1, "tpe-5")
+    numbers([first, replace(second, seed=1, priors="of another seed"), make("TPE", 0.1)])
+    with pytest.raises(ValueError, match=r"different prior trials: .*others"):
+        numbers([first, replace(second, priors="others")])
 
 
 def test_a_failed_run_is_no_reason_to_refuse() -> None:
