@@ -161,6 +161,7 @@ PLANS: dict[str, Plan] = {
     "full": (
         Block(_SPACES, ("none",), _COLD, 3, 100, 4),
         Block(_SPACES, ("none",), ("GPSampler",), 3, 50, 4),
+        Block(_SPACES, ("none",), ("GPSampler",), 1, 100, 2),
         Block(_SPACES, ("none",), ("MetaSampler",), 2, 100, 4),
         Block(_SPACES, ("tpe-5",), ("MetaSampler",), 2, 50, 4),
         Block(_SPACES, ("tpe-5",), ("GPSampler + best priors", *_WARM, *_TRANSFER), 2, 50, 4),
