@@ -122,8 +122,14 @@ PACKAGED = ("nasbench201",)
 SYNTHETIC = tuple(f"synthetic_{r}" for r in RELATEDNESS)
 
 _COLD = ("Random", "QMC", "TPE", "CMA-ES")
-_WARM = ("TPE + best priors", "TPE + all prior trials", "CMA-ES + source trials")
-_TRANSFER = ("RGPE", "Zero-shot portfolio", "Meta-learn TPE")
+_BEST = ("TPE + best priors", "GPSampler + best priors")
+_TRANSFER = (
+    "RGPE",
+    "TPE + all prior trials",
+    "CMA-ES + source trials",
+    "Zero-shot portfolio",
+    "Meta-learn TPE",
+)
 _BAD = ("flipped", "shuffled", "foreign", "mixed")
 _OTHER = ("random-5", "short", "long", "one-sided", "scaled")
 _OVERLAP = tuple(name for name in SCENARIOS if name.startswith("overlap-"))
@@ -164,7 +170,8 @@ PLANS: dict[str, Plan] = {
         Block(_SPACES, ("none",), ("GPSampler",), 1, 100, 2),
         Block(_SPACES, ("none",), ("MetaSampler",), 2, 100, 4),
         Block(_SPACES, ("tpe-5",), ("MetaSampler",), 2, 50, 4),
-        Block(_SPACES, ("tpe-5",), ("GPSampler + best priors", *_WARM, *_TRANSFER), 2, 50, 4),
+        Block(_SPACES, ("tpe-5",), _BEST, 2, 50, 4),
+        Block(_SPACES, ("tpe-5",), _TRANSFER, 1, 50, 4),
         # Slow ones: a suggestion of theirs takes up to some seconds.
         Block(_SPACES, ("none",), ("SMAC3", "BoTorch", "Ax"), 1, 30, 1),
         Block(_SPACES, ("tpe-1", "tpe-8", "tpe-30"), ("MetaSampler",), 1, 50, 3),
