@@ -273,8 +273,7 @@ class PriorModel:
         """
         if not tasks:
             raise ValueError("`tasks` must hold at least one prior study, but got none.")
-        largest = sorted(range(len(tasks)), key=lambda i: (-len(tasks[i]), i))[:_MAX_SOURCES]
-        chosen = [tasks[i] for i in sorted(largest)]
+        chosen = _most_telling(tasks)
         sources = SourceProcesses.fit(chosen)
         correlation = _agreement(sources, chosen)
         if len(chosen) < 3:
@@ -307,6 +306,17 @@ class PriorModel:
         if self.network is not None:
             mean = torch.minimum(mean, self.network(x))
         return torch.cat([mean[:, None], each], dim=1)
+
+
+def _most_telling(tasks: list[Task]) -> list[Task]:
+    """The studies that get a process of their own, in the order given.
+
+    First those with most of the parameters, then those with most trials: a storage also holds
+    studies of something else that happen to share a name or two.
+    """
+    n_shared = [int(task.mask.any(dim=0).sum()) for task in tasks]
+    order = sorted(range(len(tasks)), key=lambda i: (-n_shared[i], -len(tasks[i]), i))
+    return [tasks[i] for i in sorted(order[:_MAX_SOURCES])]
 
 
 def _agreement(sources: SourceProcesses, tasks: list[Task]) -> Tensor:

@@ -123,6 +123,16 @@ def test_a_parameter_that_a_study_lacks_does_not_change_what_it_predicts() -> No
     assert float(processes(x).std()) == pytest.approx(0.0, abs=1e-12)
 
 
+def test_of_many_studies_those_with_most_of_the_parameters_count_before_the_longest() -> None:
+    def line(name: str, n: int) -> Task:
+        configurations: list[dict[str, object]] = [{"a": float(a)} for a in np.linspace(0, 1, n)]
+        return Task.of(SPACE, configurations, torch.linspace(0, 1, n).double(), name=name)
+
+    others = [line(f"one parameter {i}", 20 + i) for i in range(29)]
+    names = PriorModel.fit([*others, study(0, n=8), study(1, n=8)], generator()).names
+    assert names == (*(task.name for task in others[1:]), "study-0", "study-1")
+
+
 def test_learning_again_from_the_same_studies_gives_the_same_model() -> None:
     tasks = [study(i) for i in range(3)]
     x = points(5, 99)
