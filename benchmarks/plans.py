@@ -177,7 +177,7 @@ PLANS: dict[str, Plan] = {
         Block(_SPACES, ("tpe-1", "tpe-8", "tpe-30"), ("MetaSampler",), 1, 50, 3),
         Block(_SPACES, _BAD, ("MetaSampler", "TPE + best priors"), 1, 50, 3),
         Block(_SPACES, _OVERLAP + _OTHER, ("MetaSampler",), 1, 50, 2),
-        Block(_SPACES, (*_OVERLAP, "scaled"), ("TPE + best priors",), 1, 50, 3),
+        Block(_SPACES, (*_OVERLAP, "scaled"), ("TPE + best priors",), 1, 50, 2),
         Block(_SPACES, ("flipped", "mixed"), ("TPE + all prior trials", "RGPE"), 1, 50, 3),
         Block(SYNTHETIC, ("none", "tpe-5"), ("MetaSampler",), 1, 50, 8),
         Block(SYNTHETIC, ("none",), ("Random", "TPE"), 2, 50, 8),

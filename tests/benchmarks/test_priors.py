@@ -11,7 +11,7 @@ from optuna.distributions import CategoricalDistribution
 import pytest
 
 from benchmarks import priors
-from benchmarks.priors import N_TRIALS, View, fingerprint, make_log
+from benchmarks.priors import View, fingerprint, make_log
 from benchmarks.problems.base import Objective
 from benchmarks.problems.synthetic import SyntheticSuite
 from benchmarks.problems.tables import FolderSuite
