@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution, FloatDistribution
@@ -77,7 +78,9 @@ def test_priors_are_inspected_beside_a_study(priors: list[optuna.Study]) -> None
     study = optuna.create_study(study_name="now")
     study.optimize(objective, n_trials=1)
     study.add_trials(priors[0].trials[:5])
-    got = inspect_priors([*priors, study], study, prior_filter={"min_trials": 5})
+    settings: dict[str, Any] = {"prior_filter": {"min_trials": 5}}
+    got = inspect_priors([*priors, study], study, **settings)
+    assert got == MetaSampler([*priors, study], **settings).inspect_priors(study)
     assert [(row.n_trials, row.n_own) for row in got] == [(35, 5), (40, 0), (40, 0), (6, 0)]
     assert got.studies[3].reason == "it is the running study itself"
     # Before its first trial nobody knows the space of a study.
