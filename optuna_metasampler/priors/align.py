@@ -296,9 +296,10 @@ class Alignment:
                 offset[p.start] = neutral[p.start]
                 matrix[source.columns, p.start] = to_tensor(places) - neutral[p.start]
             elif source.log == p.log:
-                width = p.upper - p.lower
-                matrix[source.start, p.start] = (source.upper - source.lower) / width
-                offset[p.start] = (source.lower - p.lower) / width
+                # Halved, for a range such as [-1e308, 1e308] has no finite width.
+                width = p.upper / 2 - p.lower / 2
+                matrix[source.start, p.start] = (source.upper / 2 - source.lower / 2) / width
+                offset[p.start] = (source.lower / 2 - p.lower / 2) / width
             else:
                 edges = (source.lower, source.upper, p.lower, p.upper)
                 bent.append((source.start, p.start, source.log, *edges))
@@ -308,7 +309,7 @@ class Alignment:
         """Map points ``(q, d)`` to points ``(q, e)``."""
         out = x @ self.matrix + self.offset
         for column, target, log, lower, upper, to_lower, to_upper in self.bent:
-            value = lower + x[:, column] * (upper - lower)
+            value = (1.0 - x[:, column]) * lower + x[:, column] * upper
             if log:
                 value = value.exp()
             else:

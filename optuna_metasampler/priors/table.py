@@ -448,9 +448,9 @@ def _moment(column: str | None, columns: Columns, row: int) -> datetime | None:
     cell = columns[column][row]
     try:
         moment = cell if isinstance(cell, datetime) else datetime.fromisoformat(str(cell))
-    except ValueError:
+        return moment.astimezone().replace(tzinfo=None) if moment.tzinfo else moment
+    except (ValueError, OverflowError):
         raise _refused(column, row, repr(cell), "a time such as 2026-01-31 12:00:00") from None
-    return moment.astimezone().replace(tzinfo=None) if moment.tzinfo else moment
 
 
 def _meant(cell: Any) -> Any:

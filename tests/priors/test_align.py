@@ -255,6 +255,16 @@ def test_a_scale_is_changed_through_the_raw_value(own_log: bool) -> None:
     np.testing.assert_allclose(got, common.encode(values), atol=1e-12)
 
 
+@pytest.mark.parametrize("log", [True, False])
+def test_ranges_as_wide_as_floats_go_map_to_finite_points(log: bool) -> None:
+    own = SearchSpace.of({"x": FloatDistribution(-1e308, 1e308)})
+    wide = FloatDistribution(1e-300, 1e308, log=True) if log else FloatDistribution(-1e308, 1e308)
+    points = torch.tensor([[0.0], [0.3], [1.0]], dtype=torch.float64)
+    got = Alignment.of(own, SearchSpace.of({"x": wide}))(points)
+    assert bool(torch.isfinite(got).all())
+    assert bool((got.diff(dim=0) >= 0).all())
+
+
 def test_the_map_has_the_gradient_of_the_raw_value() -> None:
     own = SearchSpace.of({"x": FloatDistribution(0.01, 1), "y": FloatDistribution(0, 1)})
     common = SearchSpace.of({"x": FloatDistribution(0.001, 10, log=True)})
