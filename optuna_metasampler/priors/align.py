@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-import math
 from typing import TYPE_CHECKING, Any
 
 from optuna.distributions import (
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
 
 # As in the encoding: a value outside the common range is kept up to half a range away.
 _LOW, _HIGH = -0.5, 1.5
+_LARGEST = 1e308
 
 
 @dataclass(frozen=True)
@@ -179,7 +179,7 @@ def of_numbers(distribution: BaseDistribution) -> bool:
     if not isinstance(distribution, CategoricalDistribution):
         return True
     return all(
-        isinstance(c, (int, float)) and not isinstance(c, bool) and math.isfinite(c)
+        isinstance(c, (int, float)) and not isinstance(c, bool) and abs(c) <= _LARGEST
         for c in distribution.choices
     )
 

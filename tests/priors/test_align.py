@@ -84,7 +84,8 @@ def test_numbers_and_choices_of_numbers_are_one_number() -> None:
     assert merge([sizes, sizes]) == sizes
     assert compatible(sizes, IntDistribution(8, 64))
     assert not compatible(CategoricalDistribution([True, False]), IntDistribution(0, 1))
-    assert not compatible(CategoricalDistribution([None, 1]), IntDistribution(0, 1))
+    for odd in (None, "1", float("inf"), float("nan"), 10**400):
+        assert not compatible(CategoricalDistribution([odd, 1]), IntDistribution(0, 1))
 
 
 def test_common_choices_are_the_union_by_type_and_value() -> None:
