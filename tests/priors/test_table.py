@@ -123,6 +123,16 @@ def test_a_study_of_several_objectives_comes_back(tmp_path: Path) -> None:
         Table(tmp_path / "two.csv", direction="minimize").studies()
 
 
+def test_tables_of_optunas_form_can_be_put_together(study: optuna.Study) -> None:
+    frame = study.trials_dataframe()
+    both = pd.concat([frame.assign(origin="a"), frame[:5].assign(origin="b")])
+    a, b = Table(both, study="origin", direction="maximize").studies()
+    assert [(s.name, len(s.trials), s.directions) for s in (a, b)] == [
+        ("a", 20, (StudyDirection.MAXIMIZE,)),
+        ("b", 5, (StudyDirection.MAXIMIZE,)),
+    ]
+
+
 def test_a_copy_of_the_running_study_is_recognised_through_a_csv_file(
     study: optuna.Study, tmp_path: Path
 ) -> None:
