@@ -116,7 +116,7 @@ def _open_file(path: Path, location: str, stack: ExitStack) -> BaseStorage:
             f"`prior` must name a file or a storage URL, but {location!r} is a directory."
         )
     try:
-        head = _content(path, 4096)
+        head = content(path, 4096)
     except OSError as error:
         raise PriorError(f"`prior` names {location!r}, which cannot be opened: {error}") from error
     if head.startswith(_SQLITE_MAGIC):
@@ -129,8 +129,16 @@ def _open_file(path: Path, location: str, stack: ExitStack) -> BaseStorage:
     )
 
 
-def _content(path: Path, size: int | None = None) -> bytes:
-    """The beginning of a file, or all of it; one of SQLite is not closed again."""
+def content(path: Path, size: int | None = None) -> bytes:
+    """What a file holds, whatever it is; look into no file that may be SQLite's but through this.
+
+    Args:
+        path: The file.
+        size: Number of bytes, from the beginning; all by default.
+
+    Raises:
+        OSError: If it cannot be read.
+    """
     status = path.stat()
     key = (status.st_dev, status.st_ino)
     with _lock:
@@ -141,14 +149,14 @@ def _content(path: Path, size: int | None = None) -> bytes:
         try:
             with open(descriptor, "rb", closefd=False) as file:
                 file.seek(0)
-                content = file.read() if size is None else file.read(size)
-            stays_open = content.startswith(_SQLITE_MAGIC) and os.name == "posix"
+                held = file.read() if size is None else file.read(size)
+            stays_open = held.startswith(_SQLITE_MAGIC) and os.name == "posix"
         finally:
             if stays_open:
                 _descriptors[key] = descriptor
             else:
                 os.close(descriptor)
-    return content
+    return held
 
 
 def _open_sqlite(path: Path, head: bytes, location: str, stack: ExitStack) -> RDBStorage:
@@ -211,7 +219,7 @@ def _copied(path: Path, folder: Path, location: str) -> Path:
                 copy = folder / part.name
                 copy.unlink(missing_ok=True)
                 if part.exists():
-                    copy.write_bytes(_content(part))
+                    copy.write_bytes(content(part))
         except FileNotFoundError:  # a writer has just removed its journal
             continue
         if state() == before:
