@@ -60,10 +60,10 @@ class Table:
     configuration file can say it.
 
     How a parameter was drawn is seen from its whole column, over all studies, where it is not
-    given: whole numbers, numbers or choices (words, ``True``, ``False``, ``None``), in the range of
-    the values; on a log scale where the numbers are positive and the largest is more than 30 times what a tenth of them
-    stay below. An empty cell means that the trial did not have the parameter; a row without an
-    objective is a failed trial.
+    given: whole numbers, numbers or choices (words, ``True``, ``False``, ``None``), in the range
+    of the values; on a log scale where the numbers are positive and the largest is more than 30
+    times what a tenth of them stay below. An empty cell means that the trial did not have the
+    parameter; a row without an objective is a failed trial.
 
     Args:
         data: A DataFrame (pandas, or one with its ways), or the path of a CSV file: UTF-8, comma,
