@@ -6,7 +6,7 @@ moves something private is mended here.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from optuna.samplers._lazy_random_state import LazyRandomState as LazyRandomState
 
@@ -30,3 +30,12 @@ def study_id(study: Study) -> int:
 def trial_id(trial: FrozenTrial) -> int:
     """The id of ``trial``, unique inside its storage."""
     return trial._trial_id
+
+
+def constraint_attributes(trial: FrozenTrial) -> dict[str, Any]:
+    """The system attributes of ``trial`` that hold its constraints, in the old or new form."""
+    return {
+        key: value
+        for key, value in trial.system_attrs.items()
+        if key == "constraints" or key.startswith("constraints:")
+    }
