@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optuna_metasampler.exceptions import PriorError, PriorNotFoundError
-from optuna_metasampler.priors.columns import (
+from optuna_metasampler.priors.contents import (
     DTYPES,
     NONSENSE,
     Arrays,

@@ -30,9 +30,9 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 import pytest
 
 from optuna_metasampler.exceptions import PriorError, PriorNotFoundError
-from optuna_metasampler.priors import columns
+from optuna_metasampler.priors import contents
 from optuna_metasampler.priors.archive import MAGIC, Archive
-from optuna_metasampler.priors.columns import DTYPES
+from optuna_metasampler.priors.contents import DTYPES
 from optuna_metasampler.priors.records import records_of
 from optuna_metasampler.priors.study import PriorStudy
 from optuna_metasampler.space import choice_key
@@ -415,7 +415,7 @@ def test_a_file_with_more_or_fewer_arrays_is_refused(written: Archive) -> None:
 def test_what_is_beyond_the_limits_is_neither_written_nor_read(
     written: Archive, monkeypatch: pytest.MonkeyPatch, limit: str
 ) -> None:
-    monkeypatch.setattr(columns, limit, 1)
+    monkeypatch.setattr(contents, limit, 1)
     with pytest.raises(PriorError, match=r"more than|larger than"):
         written.load()
     with pytest.raises(PriorError, match=r"cannot be archived.*Write fewer"):
