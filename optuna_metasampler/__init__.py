@@ -1,8 +1,9 @@
 """Optuna sampler that starts where earlier studies ended."""
 
+from optuna_metasampler.priors.archive import Archive as Archive
 from optuna_metasampler.priors.table import Table as Table
 from optuna_metasampler.sampler import MetaSampler as MetaSampler
 
 
-__all__ = ["MetaSampler", "Table"]
+__all__ = ["Archive", "MetaSampler", "Table"]
 __version__ = "0.1.0"

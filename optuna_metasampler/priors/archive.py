@@ -136,6 +136,14 @@ class Archive:
             return Contents.of(_arrays(_content(self.path)))
 
 
+def starts_as_archive(path: Path) -> bool:
+    """Whether a file exists and begins as an archive does."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.read(len(MAGIC)) == MAGIC
+
+
 # --------------------------------------------------------------------------------------------
 # Writing
 

@@ -1,0 +1,178 @@
+"""The cache: studies of large storages, kept as archives in a folder of the user.
+
+A storage takes most of a minute for 100,000 trials, an archive a second. Each storage has one
+archive; a study in it counts for as long as its id, its number of finished trials, the last of
+them and the time of its end are those in the storage, which one query tells of all studies. Trials
+that somebody has changed in the database by hand are not noticed: switch the cache off, or delete
+its files.
+
+The environment variable ``METASAMPLER_CACHE`` names another folder, or ``off``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+import hashlib
+import logging
+import os
+from pathlib import Path
+import sys
+import time
+
+import optuna
+from optuna.storages import BaseStorage, RDBStorage
+
+from optuna_metasampler._optuna import finished_trials
+from optuna_metasampler.exceptions import PriorError, PriorNotFoundError
+from optuna_metasampler.priors.archive import SUFFIX, Archive
+from optuna_metasampler.priors.contents import Contents
+from optuna_metasampler.priors.progress import tracked
+from optuna_metasampler.priors.study import PriorStudy
+
+
+VARIABLE = "METASAMPLER_CACHE"
+
+_logger = logging.getLogger(__name__)
+_MIN_TRIALS = 2_000
+"""Reading fewer takes less than a second, which is not worth a file."""
+
+
+def cache_folder() -> Path | None:
+    """Where the cache is, or would be; ``None`` if it is switched off."""
+    chosen = os.environ.get(VARIABLE, "")
+    if chosen.lower() == "off":
+        return None
+    if chosen:
+        return Path(chosen).expanduser()
+    # The folders that each system has for this; a relative one is to be ignored (XDG).
+    if sys.platform == "win32":
+        base = os.environ.get("LOCALAPPDATA", "")
+        usual = "~/AppData/Local"
+    elif sys.platform == "darwin":
+        base, usual = "", "~/Library/Caches"
+    else:
+        base, usual = os.environ.get("XDG_CACHE_HOME", ""), "~/.cache"
+    try:
+        parent = Path(base) if os.path.isabs(base) else Path(usual).expanduser()
+    except RuntimeError:
+        # This user has no home.
+        return None
+    return parent / "optuna-metasampler"
+
+
+def read_studies(storage: BaseStorage, location: str, names: Sequence[str]) -> list[PriorStudy]:
+    """Read studies from a storage, as many as can be from the cache.
+
+    Args:
+        storage: The storage.
+        location: Where it is: the same for the same storage.
+        names: The studies.
+
+    Returns:
+        The studies in the order of ``names``. Those from the cache have their finished trials
+        only.
+    """
+    folder = cache_folder()
+    # Of another storage nothing is known before all of it is read.
+    if folder is None or not isinstance(storage, RDBStorage):
+        return _read(storage, location, names)
+    finished = finished_trials(storage)
+    if sum(finished[name].count for name in names if name in finished) < _MIN_TRIALS:
+        return _read(storage, location, names)
+    digest = hashlib.sha256(location.encode("utf-8")).hexdigest()
+    archive = Archive(folder / f"{digest[:32]}{SUFFIX}")
+    contents = _cached(archive)
+    keys = {name: each.key for name, each in finished.items()}
+    places = {
+        entry.name: i
+        for i, entry in enumerate(contents.entries if contents else ())
+        if entry.key == keys.get(entry.name)
+    }
+    known = [name for name in names if name in places]
+    studies: dict[str, PriorStudy] = {}
+    if contents is not None and known:
+        studies = _with_attributes(storage, contents.studies([places[name] for name in known]))
+    changed = [name for name in names if name not in studies]
+    studies |= {study.name: study for study in _read(storage, location, changed)}
+    if sum(finished[name].count for name in changed if name in finished) >= _MIN_TRIALS:
+        # What is still right and was not asked for now may be asked for the next time.
+        others = [i for name, i in places.items() if name not in studies]
+        kept = [*studies.values(), *(contents.studies(others) if contents else ())]
+        _keep(archive, kept, [keys.get(study.name) for study in kept], location)
+    return [studies[name] for name in names]
+
+
+def _read(storage: BaseStorage, location: str, names: Sequence[str]) -> list[PriorStudy]:
+    start = time.monotonic()
+    studies = [
+        PriorStudy.of(optuna.load_study(study_name=name, storage=storage))
+        for name in tracked(names, f"Reading {location}", "study")
+    ]
+    if studies:
+        n_trials = sum(len(study.trials) for study in studies)
+        _logger.info(
+            "Read %d prior studies with %d trials from %s in %.1f s.",
+            len(studies),
+            n_trials,
+            location,
+            time.monotonic() - start,
+        )
+    return studies
+
+
+def _cached(archive: Archive) -> Contents | None:
+    try:
+        contents = archive.load()
+    except PriorNotFoundError:
+        return None
+    except PriorError as error:
+        _logger.warning("The cache of prior studies is made again: %s", error)
+        return None
+    _logger.info("Found prior studies in the cache %s.", archive.path)
+    return contents
+
+
+def _with_attributes(storage: BaseStorage, studies: Sequence[PriorStudy]) -> dict[str, PriorStudy]:
+    """Studies by name with what their owner notes about them now, which is no part of the key."""
+    now = {study.study_name: study for study in storage.get_all_studies()}
+    return {
+        study.name: PriorStudy(
+            name=study.name,
+            directions=tuple(now[study.name].directions),
+            trials=study.trials,
+            user_attrs=now[study.name].user_attrs,
+        )
+        for study in studies
+        if study.name in now
+    }
+
+
+def _keep(
+    archive: Archive, studies: Sequence[PriorStudy], keys: Sequence[str | None], location: str
+) -> None:
+    """Write the cache; a suggestion does not fail because there is no room for it."""
+    folder = archive.path.parent
+    try:
+        # Results may be nobody else's business.
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _remove_leftovers(folder)
+        Archive.write(archive.path, studies, keys, origin=location)
+    except (OSError, PriorError) as error:
+        _logger.warning(
+            "The prior studies of %s could not be kept in the cache, and will be read again the "
+            "next time: %s. Set %s to a folder that can be written, or to 'off'.",
+            location,
+            error,
+            VARIABLE,
+        )
+    else:
+        _logger.info("Kept %d prior studies in the cache %s.", len(studies), archive.path)
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """Remove what writers have left that were killed a day ago or earlier."""
+    for path in folder.glob(f".*{SUFFIX}.*.tmp"):
+        with suppress(OSError):
+            if time.time() - path.stat().st_mtime > 24 * 60 * 60:
+                path.unlink()
