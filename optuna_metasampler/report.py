@@ -1,15 +1,24 @@
-"""What the sampler made of the prior studies."""
+"""What prior studies have in common with a study, and what the sampler made of them."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from optuna import Study
+from optuna.distributions import BaseDistribution
+
+from optuna_metasampler.priors.filter import PriorFilter
+from optuna_metasampler.priors.records import distributions_of
+from optuna_metasampler.priors.selection import select
+from optuna_metasampler.priors.sources import PriorLike, resolve
+from optuna_metasampler.priors.study import PriorStudy
 
 
 if TYPE_CHECKING:
-    from optuna import Study
-
+    from optuna_metasampler.priors.overlap import Overlaps
     from optuna_metasampler.sampler import MetaSampler
 
 
@@ -31,6 +40,43 @@ class PriorRelevance:
     n_trials: int
     rank_correlation: float
     weight: float
+
+
+def inspect_priors(
+    prior: PriorLike | Sequence[PriorLike],
+    target: Mapping[str, BaseDistribution] | Study | PriorStudy,
+    *,
+    prior_studies: str | Sequence[str] | None = None,
+    prior_filter: PriorFilter | Mapping[str, Any] | None = None,
+    rename: Mapping[str, str] | None = None,
+) -> Overlaps:
+    """Which prior studies are of use for a study, how far, and why the others are not.
+
+    Args:
+        prior: Prior studies, as ``MetaSampler`` takes them.
+        target: What they are compared with: a search space (name to distribution), or a study with
+            at least one finished trial.
+        prior_studies: As in ``MetaSampler``.
+        prior_filter: As in ``MetaSampler``.
+        rename: As in ``MetaSampler``.
+
+    Returns:
+        One entry a prior study; ``print`` shows a table.
+
+    Raises:
+        PriorError: If a source cannot be read.
+    """
+    from optuna_metasampler.priors.overlap import overlaps
+
+    prior_filter = PriorFilter.of(prior_filter)
+    studies = [s for source in resolve(prior, prior_studies) for s in source.read()]
+    running = PriorStudy.of(target) if isinstance(target, Study) else target
+    if isinstance(running, Mapping):
+        return overlaps(select(studies, None, prior_filter, rename), running, None, rename)
+    shown = {name: many[-1] for name, many in distributions_of(running.trials).items()}
+    return overlaps(
+        select(studies, running, prior_filter, rename), shown or None, running.directions, rename
+    )
 
 
 def prior_relevance(sampler: MetaSampler, study: Study) -> list[PriorRelevance]:

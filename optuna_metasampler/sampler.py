@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 import itertools
+import logging
 import threading
 from typing import TYPE_CHECKING, Any
 import warnings
@@ -23,7 +24,9 @@ from optuna_metasampler.exceptions import PriorWarning
 from optuna_metasampler.isolation import isolated
 from optuna_metasampler.knowledge import PriorKnowledge
 from optuna_metasampler.methods import METHODS
+from optuna_metasampler.priors.filter import PriorFilter
 from optuna_metasampler.priors.records import Records, distributions_of, records_of
+from optuna_metasampler.priors.selection import select
 from optuna_metasampler.priors.sources import PriorLike, resolve
 from optuna_metasampler.priors.study import PriorStudy
 from optuna_metasampler.space import SearchSpace, choice_key
@@ -35,6 +38,9 @@ if TYPE_CHECKING:
 
     from optuna_metasampler.policies.base import Policy
     from optuna_metasampler.surrogates.transfer import TransferPredictor
+
+
+_logger = logging.getLogger(__name__)
 
 
 @dataclass
@@ -72,11 +78,16 @@ class MetaSampler(BaseSampler):
     reproduced with ``n_jobs=1``; with more threads their order is the operating system's.
 
     Args:
-        prior: Prior studies: a storage URL, the path of an SQLite file or of a journal log, a
-            :class:`~optuna.study.Study`, the list of :class:`~optuna.trial.FrozenTrial` of a
-            study, or a list of any of these. Storages are only read.
-        prior_studies: Names or globs of the studies to use inside the storages of ``prior``; all
-            by default.
+        prior: Prior studies: a storage URL, the path of an SQLite file, of a journal log or of a
+            CSV file, a :class:`~optuna.study.Study`, the list of
+            :class:`~optuna.trial.FrozenTrial` of a study, a DataFrame, a
+            :class:`~optuna_metasampler.Table`, or a list of any of these. Storages are only read.
+            The running study itself and copies of it are recognised among them and left out.
+        prior_studies: Names or globs of the studies to use inside the storages and tables of
+            ``prior``; all by default.
+        prior_filter: Further conditions that prior studies must meet: a
+            :class:`~optuna_metasampler.PriorFilter`, or a mapping of its arguments such as
+            ``{"user_attrs": {"model": "resnet"}, "min_trials": 20, "newer_than": "90 days"}``.
         rename: Other names of parameters in the prior studies: ``{"name there": "name here"}``.
         method: ``"auto"``, or ``"gp"`` for the same Gaussian process without any use of the
             priors.
@@ -88,7 +99,7 @@ class MetaSampler(BaseSampler):
 
     Raises:
         TypeError: If ``prior`` or another argument is of a kind that cannot be used.
-        ValueError: If ``method`` or ``n_startup_trials`` is out of range.
+        ValueError: If ``method``, ``n_startup_trials`` or ``prior_filter`` is out of range.
         PriorNotFoundError: If a file or a study named in ``prior`` or ``prior_studies`` does not
             exist.
         PriorError: If a storage named in ``prior`` cannot be read.
@@ -107,6 +118,7 @@ class MetaSampler(BaseSampler):
         prior: PriorLike | Sequence[PriorLike] | None = None,
         *,
         prior_studies: str | Sequence[str] | None = None,
+        prior_filter: PriorFilter | Mapping[str, Any] | None = None,
         rename: Mapping[str, str] | None = None,
         method: str = "auto",
         n_startup_trials: int | None = None,
@@ -126,6 +138,7 @@ class MetaSampler(BaseSampler):
                 "`rename` must map names in the prior studies to names here, such as "
                 f"{{'eta': 'lr'}}, but got {rename!r}."
             )
+        self._prior_filter = PriorFilter.of(prior_filter)
         self._sources = resolve(prior, prior_studies)
         self._rename = dict(rename or {})
         self._method = method
@@ -373,8 +386,15 @@ class MetaSampler(BaseSampler):
 
             if self._prior_studies is None:
                 self._prior_studies = [s for source in self._sources for s in source.read()]
-            others = [s for s in self._prior_studies if not _is_running_study(s, study)]
-            pooled = pool(others, study.directions, self._rename)
+            # Not `PriorStudy.of`: the bracket studies of Hyperband have no user attributes.
+            trials = tuple(study.get_trials(deepcopy=False))
+            running = PriorStudy(study.study_name, tuple(study.directions), trials)
+            selected = select(self._prior_studies, running, self._prior_filter, self._rename)
+            for one in selected:
+                if one.reason is not None:
+                    _logger.info("Prior study %r is left out: %s.", one.study.name, one.reason)
+            used = [one.study for one in selected if one.reason is None]
+            pooled = pool(used, study.directions, self._rename)
             for name, reason in pooled.skipped.items():
                 warnings.warn(
                     f"The prior study {name!r} is left out: {reason}. Take it out of `prior` or "
@@ -440,12 +460,14 @@ def fit_value(distribution: BaseDistribution, value: Any) -> Any:
     """The value of ``distribution`` nearest to ``value``, or a sentinel where they do not compare.
 
     Numbers are clipped to the range and rounded to the grid; a choice has to be there, type
-    included.
+    included, unless it is one among numbers.
     """
     if isinstance(distribution, CategoricalDistribution):
-        if choice_key(value) not in {choice_key(c) for c in distribution.choices}:
-            return _NOTHING
-    elif isinstance(value, bool) or not isinstance(value, (int, float)):
+        from optuna_metasampler.priors.align import NO_CHOICE, nearest_choice
+
+        choice = nearest_choice(distribution, value)
+        return _NOTHING if choice is NO_CHOICE else choice
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
         return _NOTHING
     space = SearchSpace.of({"value": distribution})
     return space.decode(space.encode([{"value": value}]))[0]["value"]
@@ -458,14 +480,6 @@ def _contradicts(plan: Mapping[str, Any], params: Mapping[str, Any], space: Sear
         for name, value in params.items()
         if name in space.distributions
     )
-
-
-def _is_running_study(prior: PriorStudy, study: Study) -> bool:
-    """Whether a prior study is the running one, or an earlier state of it, in whatever storage."""
-    if prior.name != study.study_name:
-        return False
-    starts = {t.datetime_start for t in study.get_trials(deepcopy=False) if t.datetime_start}
-    return not prior.trials or any(t.datetime_start in starts for t in prior.trials)
 
 
 def simplex_lattice(m: int) -> list[tuple[float, ...]]:

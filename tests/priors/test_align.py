@@ -58,7 +58,10 @@ def test_the_majority_decides_on_scale_and_kind() -> None:
     log, linear = FloatDistribution(0.1, 1, log=True), FloatDistribution(0.1, 2)
     assert merge([log, log, linear]) == FloatDistribution(0.1, 2, log=True)
     assert merge([log, linear, linear]) == FloatDistribution(0.1, 2)
-    assert merge([log, log, FloatDistribution(0, 1)]) == FloatDistribution(0, 1)  # no log of zero
+    # Zero has no logarithm, and one study that starts there does not cost the others their scale.
+    assert merge([log, log, FloatDistribution(0, 2)]) == FloatDistribution(0.1, 2, log=True)
+    counts = IntDistribution(1, 8, log=True)
+    assert merge([counts, counts, IntDistribution(0, 9)]) == IntDistribution(1, 9, log=True)
     words = CategoricalDistribution(["a", "b"])
     assert merge([words, linear, linear]) == linear
     assert merge([words, words, linear]) == words
