@@ -54,19 +54,22 @@ def records_of(
         (t for t in trials if t.state.is_finished()),
         key=lambda t: (t.datetime_complete or datetime.min, t.number),
     )
-    complete = [
-        signs * t.values for t in ended if t.state == TrialState.COMPLETE and _usable(t, signs)
-    ]
-    middle = np.median(_finite(np.array(complete)), axis=0) if complete else np.zeros(len(signs))
+    usable = [t.state == TrialState.COMPLETE and _usable(t, len(signs)) for t in ended]
+    values = [t.values for t, is_usable in zip(ended, usable, strict=True) if is_usable]
+    complete = signs * np.array(values, dtype=np.float64).reshape(len(values), len(signs))
+    middle = np.zeros(len(signs))
+    if len(complete) and any(t.state == TrialState.PRUNED for t in ended):
+        middle = np.median(_finite(complete), axis=0)
 
+    rows = iter(complete)
     configurations: list[dict[str, Any]] = []
     outcomes: list[NDArray[np.float64]] = []
     failed: list[dict[str, Any]] = []
-    for t in ended:
+    for t, is_usable in zip(ended, usable, strict=True):
         params = _renamed(t.params, rename)
-        if t.state == TrialState.COMPLETE and _usable(t, signs):
-            outcome = signs * t.values
-        elif t.state == TrialState.PRUNED and complete:
+        if is_usable:
+            outcome = next(rows)
+        elif t.state == TrialState.PRUNED and len(complete):
             last = t.intermediate_values.get(max(t.intermediate_values, default=0), math.nan)
             outcome = np.fmin(middle, signs * last)
         else:
@@ -90,16 +93,14 @@ def distributions_of(
         if t.state.is_finished():
             for name, distribution in t.distributions.items():
                 if not distribution.single():
-                    new = (rename or {}).get(name, name)
+                    new = rename.get(name, name) if rename else name
                     shown.setdefault(new, []).append(distribution)
     return shown
 
 
-def _usable(trial: FrozenTrial, signs: NDArray[np.float64]) -> bool:
+def _usable(trial: FrozenTrial, n_objectives: int) -> bool:
     values = trial.values
-    return (
-        values is not None and len(values) == len(signs) and not any(math.isnan(v) for v in values)
-    )
+    return values is not None and len(values) == n_objectives and not any(map(math.isnan, values))
 
 
 def _finite(outcomes: NDArray[np.float64]) -> NDArray[np.float64]:
