@@ -29,11 +29,13 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 import pytest
 
+from optuna_metasampler import MetaSampler
 from optuna_metasampler.exceptions import PriorError, PriorNotFoundError
 from optuna_metasampler.priors import contents
 from optuna_metasampler.priors.archive import MAGIC, Archive
 from optuna_metasampler.priors.contents import DTYPES
 from optuna_metasampler.priors.records import records_of
+from optuna_metasampler.priors.sources import resolve
 from optuna_metasampler.priors.study import PriorStudy
 from optuna_metasampler.space import choice_key
 from tests import strategies
@@ -160,6 +162,27 @@ def test_studies_are_listed_and_read_by_name(written: Archive) -> None:
     ]
     assert_same(written.read(["b"]), [study("b", seed=1)])
     assert written.read([]) == []
+
+
+def test_an_archive_is_a_source_of_prior_studies_by_its_path_and_as_it_is(
+    written: Archive, tmp_path: Path
+) -> None:
+    for prior in (written, written.path, str(written.path), [written]):
+        sources = resolve(prior, "b*")
+        assert_same([s for source in sources for s in source.read()], [study("b", seed=1)])
+    other = written.path.rename(tmp_path / "of another name")
+    assert len(resolve(other, None)[0].read()) == 2
+    with pytest.raises(PriorNotFoundError, match=r"'z'.*'a', 'b'"):
+        MetaSampler(other, prior_studies="z")
+
+
+@pytest.mark.parametrize("length", [0, 3, 20, 200])
+def test_a_sampler_is_not_made_with_a_damaged_archive(written: Archive, length: int) -> None:
+    os.truncate(written.path, length)
+    with pytest.raises(PriorError, match=r"old\.metaprior is damaged"):
+        MetaSampler(str(written.path))
+    with pytest.raises(PriorNotFoundError, match="no file"):
+        MetaSampler("nowhere.metaprior")
 
 
 def test_distributions_by_their_old_names_come_back_by_their_present_ones(tmp_path: Path) -> None:
