@@ -20,7 +20,7 @@ from optuna.samplers import BaseSampler, RandomSampler
 from optuna.trial import TrialState
 
 from optuna_metasampler._optuna import LazyRandomState, study_id, trial_id
-from optuna_metasampler.exceptions import PriorWarning
+from optuna_metasampler.exceptions import PriorError, PriorWarning
 from optuna_metasampler.isolation import isolated
 from optuna_metasampler.knowledge import PriorKnowledge
 from optuna_metasampler.methods import METHODS
@@ -385,7 +385,7 @@ class MetaSampler(BaseSampler):
             from optuna_metasampler.priors.align import pool
 
             if self._prior_studies is None:
-                self._prior_studies = [s for source in self._sources for s in source.read()]
+                self._prior_studies = self._read_priors()
             # Not `PriorStudy.of`: the bracket studies of Hyperband have no user attributes.
             trials = tuple(study.get_trials(deepcopy=False))
             running = PriorStudy(study.study_name, tuple(study.directions), trials)
@@ -404,6 +404,18 @@ class MetaSampler(BaseSampler):
                 )
             cache.knowledge = PriorKnowledge(pooled, self._draw_seed())
         return cache.knowledge
+
+    def _read_priors(self) -> list[PriorStudy]:
+        """What all sources hold; one that has gone since the sampler was made is left out."""
+        studies: list[PriorStudy] = []
+        for source in self._sources:
+            try:
+                studies += source.read()
+            except PriorError as error:
+                warnings.warn(
+                    f"A source of prior studies is left out: {error}", PriorWarning, stacklevel=2
+                )
+        return studies
 
     def _weights(self, study: Study, trial: FrozenTrial) -> tuple[float, ...]:
         """Weights of the objectives at this trial: those of a small lattice, in turn."""

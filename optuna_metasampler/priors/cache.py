@@ -66,14 +66,14 @@ def read_studies(storage: BaseStorage, location: str, names: Sequence[str]) -> l
 
     Args:
         storage: The storage.
-        location: Where it is: the same for the same storage.
+        location: Its URL or path.
         names: The studies.
 
     Returns:
         The studies in the order of ``names``. Those from the cache have their finished trials
         only.
     """
-    folder = cache_folder()
+    folder, location = cache_folder(), _place(location)
     # Of another storage nothing is known before all of it is read.
     if folder is None or not isinstance(storage, RDBStorage):
         return _read(storage, location, names)
@@ -101,6 +101,18 @@ def read_studies(storage: BaseStorage, location: str, names: Sequence[str]) -> l
         kept = [*studies.values(), *(contents.studies(others) if contents else ())]
         _keep(archive, kept, [keys.get(study.name) for study in kept], location)
     return [studies[name] for name in names]
+
+
+def _place(location: str) -> str:
+    """Where a storage is: the same from every folder, and without a password."""
+    from sqlalchemy.engine import make_url
+
+    if "://" not in location:
+        return str(Path(location).resolve())
+    url = make_url(location)
+    if url.get_backend_name() == "sqlite":
+        return str(Path(url.database or "").resolve())
+    return url.set(password=None).render_as_string()
 
 
 def _read(storage: BaseStorage, location: str, names: Sequence[str]) -> list[PriorStudy]:

@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, fields
 import difflib
 from fnmatch import fnmatchcase
-from functools import partial
-import json
 from pathlib import Path
-import sqlite3
 from typing import TYPE_CHECKING, Any, TypeAlias
-from urllib.parse import quote
 
 import optuna
-from optuna.exceptions import StorageInternalError
-from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
@@ -24,13 +17,12 @@ from optuna_metasampler.exceptions import PriorError, PriorNotFoundError
 from optuna_metasampler.priors.archive import SUFFIX, Archive, starts_as_archive
 from optuna_metasampler.priors.cache import read_studies
 from optuna_metasampler.priors.columns import is_frame
+from optuna_metasampler.priors.storages import opened, shown
 from optuna_metasampler.priors.study import PriorStudy
 from optuna_metasampler.priors.table import Table
 
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from pandas import DataFrame
 
 
@@ -48,7 +40,6 @@ _ACCEPTED = (
     "or a list of these"
 )
 _TABLE_SUFFIXES = (".csv", ".tsv")
-_SQLITE_MAGIC = b"SQLite format 3\x00"
 _MAX_NAMES_SHOWN = 10
 
 
@@ -65,9 +56,20 @@ class StorageSource:
     names: tuple[str, ...]
 
     def read(self) -> list[PriorStudy]:
-        """Read the studies."""
-        with _opened(self.location) as storage:
-            return read_studies(storage, _place(self.location), self.names)
+        """Read the studies, as far as possible from the cache.
+
+        Raises:
+            PriorNotFoundError: If a study has been deleted in the meantime.
+            PriorError: If the storage cannot be read any more.
+        """
+        with opened(self.location) as storage:
+            try:
+                return read_studies(storage, self.location, self.names)
+            except KeyError as error:
+                raise PriorNotFoundError(
+                    f"`prior` names {shown(self.location)!r}, from which a study has been deleted "
+                    f"since the sampler was made: {error.args[0]}"
+                ) from error
 
 
 @dataclass(frozen=True)
@@ -171,9 +173,9 @@ def resolve(
                 sources.append(ArchiveSource(archive, chosen))
         elif isinstance(one, (str, Path)):
             location = str(one)
-            with _opened(location) as storage:
+            with opened(location) as storage:
                 names = optuna.get_all_study_names(storage)
-            places.append((location, names))
+            places.append((shown(location), names))
             if chosen := _chosen(names, patterns):
                 sources.append(StorageSource(location, chosen))
         else:
@@ -289,107 +291,3 @@ def _check_found(patterns: list[str], places: list[tuple[str, list[str]]]) -> No
                 f"`prior_studies` asks for {pattern!r}, but {searched} has no such study. "
                 f"There is {shown}{more}."
             )
-
-
-def _place(location: str) -> str:
-    """Where a storage is: the same from every folder, and without a password."""
-    from sqlalchemy.engine import make_url
-
-    if "://" not in location:
-        return str(Path(location).resolve())
-    url = make_url(location)
-    if location.startswith("sqlite"):
-        return str(Path(url.database or "").resolve())
-    return url.set(password=None).render_as_string()
-
-
-@contextmanager
-def _opened(location: str) -> Iterator[BaseStorage]:
-    """Open a storage for reading only, and close it again."""
-    storage = _open(location)
-    try:
-        yield storage
-    finally:
-        if isinstance(storage, RDBStorage):
-            storage.remove_session()
-            storage.engine.dispose()
-
-
-def _open(location: str) -> BaseStorage:
-    if "://" not in location:
-        return _open_file(Path(location), location)
-    if not location.startswith("sqlite"):
-        return _open_rdb(location, location)
-    from sqlalchemy.engine import make_url
-    from sqlalchemy.exc import ArgumentError
-
-    try:
-        database = make_url(location).database
-    except ArgumentError as error:
-        raise PriorError(
-            f"`prior` must be a storage URL, but got {location!r}: {error}"
-        ) from error
-    if not database or database == ":memory:":
-        raise PriorError(
-            f"`prior` names {location!r}, a database in memory, which nobody else can read. "
-            "Pass the Study object instead."
-        )
-    return _open_file(Path(database), location)
-
-
-def _open_file(path: Path, location: str) -> BaseStorage:
-    from sqlalchemy.pool import NullPool
-
-    if not path.exists():
-        raise PriorNotFoundError(
-            f"`prior` names {location!r}, but there is no file {str(path.absolute())!r}. "
-            "Check the path; a relative one starts at the current directory."
-        )
-    if not path.is_file():
-        raise PriorError(
-            f"`prior` must name a file or a storage URL, but {location!r} is a directory."
-        )
-    with path.open("rb") as file:
-        head = file.read(4096)
-    if head.startswith(_SQLITE_MAGIC):
-        uri = f"file:{quote(str(path.absolute()))}?mode=ro"
-        # A connection of our own: SQLAlchemy's URLs have no reliable way to quote a file's name.
-        engine = {"creator": partial(sqlite3.connect, uri, uri=True), "poolclass": NullPool}
-        return _open_rdb("sqlite://", location, engine)
-    if _is_journal(head):
-        from optuna.storages.journal import JournalFileBackend
-
-        return JournalStorage(JournalFileBackend(str(path)))
-    raise PriorError(
-        f"`prior` names {location!r}, which is neither an SQLite database nor a journal log of "
-        f"Optuna. Accepted are {_ACCEPTED}."
-    )
-
-
-def _is_journal(head: bytes) -> bool:
-    first = head.split(b"\n", 1)[0]
-    try:
-        return "op_code" in json.loads(first)
-    except (ValueError, TypeError):
-        return False
-
-
-def _open_rdb(url: str, location: str, engine: dict[str, Any] | None = None) -> RDBStorage:
-    from sqlalchemy.exc import ArgumentError, SQLAlchemyError
-
-    try:
-        return RDBStorage(url, engine_kwargs=engine, skip_table_creation=True)
-    except RuntimeError as error:
-        # Optuna's own words for a schema of another version; the upgrade is the user's decision.
-        raise PriorError(
-            f"`prior` names {location!r}, which this version of Optuna cannot read. Make a copy "
-            f"of it and upgrade the copy. Optuna says: {error}"
-        ) from error
-    except ArgumentError as error:
-        raise PriorError(
-            f"`prior` must be a storage URL, but got {location!r}: {error}"
-        ) from error
-    except (SQLAlchemyError, StorageInternalError, ImportError, AssertionError) as error:
-        raise PriorError(
-            f"`prior` names {location!r}, which cannot be opened as a storage of Optuna: {error}"
-        ) from error
