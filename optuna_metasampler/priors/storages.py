@@ -238,7 +238,10 @@ def _open_rdb(url: str, location: str, settings: dict[str, Any]) -> RDBStorage:
 
 
 def _unreadable(location: str, error: Exception) -> PriorError:
+    cause: BaseException = error
+    while cause.__cause__ is not None:  # what the driver says, not what was made of it
+        cause = cause.__cause__
     return PriorError(
         f"`prior` names {shown(location)!r}, which cannot be opened as a storage of Optuna: "
-        f"{error or type(error).__name__}"
+        f"{type(cause).__name__} {cause}".rstrip()
     )

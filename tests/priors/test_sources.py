@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 import sqlite3
 
@@ -14,6 +13,7 @@ import pytest
 from optuna_metasampler import MetaSampler
 from optuna_metasampler.exceptions import MetaSamplerError, PriorError, PriorNotFoundError
 from optuna_metasampler.priors.sources import PriorStudy, resolve
+from tests.priors.files import fingerprint
 
 
 @pytest.fixture(autouse=True)
@@ -24,15 +24,6 @@ def quiet() -> None:
 def run(study: optuna.Study, n: int = 5) -> optuna.Study:
     study.optimize(lambda t: t.suggest_float("x", 0, 1), n_trials=n)
     return study
-
-
-def fingerprint(folder: Path) -> dict[str, tuple[str, int]]:
-    """Content and time of the last change of everything in a folder."""
-    return {
-        str(p): (hashlib.sha256(p.read_bytes()).hexdigest(), p.stat().st_mtime_ns)
-        for p in folder.rglob("*")
-        if p.is_file()
-    }
 
 
 @pytest.fixture
@@ -66,15 +57,6 @@ def test_a_file_is_read_and_left_as_it_was(database: Path, as_path: bool) -> Non
     assert names(studies) == ["resnet-a", "resnet-b", "svm[1]"]
     assert [len(study.trials) for study in studies] == [5, 5, 5]
     assert fingerprint(database.parent) == before
-
-
-def test_a_file_in_a_folder_that_cannot_be_written_is_read(database: Path) -> None:
-    database.chmod(0o444)
-    database.parent.chmod(0o555)
-    try:
-        assert len(read(database)) == 3
-    finally:
-        database.parent.chmod(0o755)
 
 
 def test_an_sqlite_url_is_read(tmp_path: Path) -> None:
