@@ -1,10 +1,10 @@
 """The cache: studies of large storages, kept as archives in a folder of the user.
 
 A storage takes most of a minute for 100,000 trials, an archive a second. Each storage has one
-archive; a study in it counts for as long as its id, its number of finished trials, the last of
-them and the time of its end are those in the storage, which one query tells of all studies. Trials
-that somebody has changed in the database by hand are not noticed: switch the cache off, or delete
-its files.
+archive. A study of a database counts for as long as its id, its number of finished trials, the
+last of them and the time of its end are those in the database, which one query tells of all
+studies; those of a journal log, for as long as the log is the same byte for byte. Trials that
+somebody has changed in a database by hand are not noticed: switch the cache off, or delete it.
 
 The environment variable ``METASAMPLER_CACHE`` names another folder, or ``off``.
 """
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 import hashlib
 import logging
 import os
@@ -28,6 +29,7 @@ from optuna_metasampler.exceptions import PriorError, PriorNotFoundError
 from optuna_metasampler.priors.archive import SUFFIX, Archive
 from optuna_metasampler.priors.contents import Contents
 from optuna_metasampler.priors.progress import tracked
+from optuna_metasampler.priors.storages import is_journal, opened, shown
 from optuna_metasampler.priors.study import PriorStudy
 
 
@@ -36,6 +38,9 @@ VARIABLE = "METASAMPLER_CACHE"
 _logger = logging.getLogger(__name__)
 _MIN_TRIALS = 2_000
 """Reading fewer takes less than a second, which is not worth a file."""
+
+_MIN_LOG_BYTES = 2_000_000
+"""Reading a shorter log takes less than a second as well."""
 
 
 def cache_folder() -> Path | None:
@@ -61,27 +66,114 @@ def cache_folder() -> Path | None:
     return parent / "optuna-metasampler"
 
 
-def read_studies(storage: BaseStorage, location: str, names: Sequence[str]) -> list[PriorStudy]:
+def study_names(location: str) -> list[str]:
+    """Names of the studies of a storage.
+
+    Args:
+        location: Its URL or path.
+
+    Raises:
+        PriorNotFoundError: If there is no such file.
+        PriorError: If it cannot be read as a storage of Optuna.
+    """
+    log = _Log.of(location)
+    contents = None if log is None else log.cached()
+    if contents is not None:
+        return [entry.name for entry in contents.entries]
+    with opened(location) as storage:
+        return optuna.get_all_study_names(storage)
+
+
+def read_studies(location: str, names: Sequence[str]) -> list[PriorStudy]:
     """Read studies from a storage, as many as can be from the cache.
 
     Args:
-        storage: The storage.
         location: Its URL or path.
         names: The studies.
 
     Returns:
         The studies in the order of ``names``. Those from the cache have their finished trials
         only.
+
+    Raises:
+        KeyError: If there is no such study.
+        PriorNotFoundError: If there is no such file.
+        PriorError: If it cannot be read as a storage of Optuna.
     """
-    folder, location = cache_folder(), _place(location)
-    # Of another storage nothing is known before all of it is read.
-    if folder is None or not isinstance(storage, RDBStorage):
-        return _read(storage, location, names)
+    log = _Log.of(location)
+    contents = None if log is None else log.cached()
+    if log is not None and contents is not None:
+        places = {entry.name: i for i, entry in enumerate(contents.entries)}
+        return _taken(log.archive, contents, [places[name] for name in names])
+    with opened(location) as storage:
+        if log is not None:
+            return _from_log(storage, log, location, names)
+        folder = cache_folder()
+        if folder is None or not isinstance(storage, RDBStorage):
+            return _read(storage, location, names)
+        return _from_database(storage, folder, location, names)
+
+
+@dataclass(frozen=True)
+class _Log:
+    """A large journal log: to know anything of its studies, Optuna has to read all of it.
+
+    Attributes:
+        archive: Where its studies are kept.
+        key: Identifies its content.
+    """
+
+    archive: Archive
+    key: str
+
+    @classmethod
+    def of(cls, location: str) -> _Log | None:
+        """What a location is, unless it is something else or not worth while."""
+        folder, path = cache_folder(), Path(location)
+        if folder is None or "://" in location:
+            return None
+        try:
+            if not path.is_file() or path.stat().st_size < _MIN_LOG_BYTES:
+                return None
+            digest = hashlib.sha256()
+            with path.open("rb") as file:
+                if not is_journal(file.read(4096)):
+                    return None
+                file.seek(0)
+                while block := file.read(2**20):
+                    digest.update(block)
+        except OSError:
+            # To be found again, and said, where the log is opened.
+            return None
+        return cls(_archive(folder, _place(location)), digest.hexdigest())
+
+    def cached(self) -> Contents | None:
+        """Its studies, if they are those of its content now."""
+        contents = _cached(self.archive)
+        if contents is None or any(entry.key != self.key for entry in contents.entries):
+            return None
+        return contents
+
+
+def _from_log(
+    storage: BaseStorage, log: _Log, location: str, names: Sequence[str]
+) -> list[PriorStudy]:
+    """Read a log, and keep all of it: that is what its key speaks of."""
+    every = optuna.get_all_study_names(storage)
+    studies = {study.name: study for study in _read(storage, location, every)}
+    if log == _Log.of(location):
+        _keep(log.archive, list(studies.values()), [log.key] * len(studies), _place(location))
+    return [studies[name] for name in names]
+
+
+def _from_database(
+    storage: RDBStorage, folder: Path, location: str, names: Sequence[str]
+) -> list[PriorStudy]:
+    """Read from a database what has changed since it was kept."""
     finished = finished_trials(storage)
     if sum(finished[name].count for name in names if name in finished) < _MIN_TRIALS:
         return _read(storage, location, names)
-    digest = hashlib.sha256(location.encode("utf-8")).hexdigest()
-    archive = Archive(folder / f"{digest[:32]}{SUFFIX}")
+    archive = _archive(folder, _place(location))
     contents = _cached(archive)
     keys = {name: each.key for name, each in finished.items()}
     places = {
@@ -92,15 +184,21 @@ def read_studies(storage: BaseStorage, location: str, names: Sequence[str]) -> l
     known = [name for name in names if name in places]
     studies: dict[str, PriorStudy] = {}
     if contents is not None and known:
-        studies = _with_attributes(storage, contents.studies([places[name] for name in known]))
+        kept = _taken(archive, contents, [places[name] for name in known])
+        studies = _with_attributes(storage, kept)
     changed = [name for name in names if name not in studies]
     studies |= {study.name: study for study in _read(storage, location, changed)}
     if sum(finished[name].count for name in changed if name in finished) >= _MIN_TRIALS:
         # What is still right and was not asked for now may be asked for the next time.
         others = [i for name, i in places.items() if name not in studies]
         kept = [*studies.values(), *(contents.studies(others) if contents else ())]
-        _keep(archive, kept, [keys.get(study.name) for study in kept], location)
+        _keep(archive, kept, [keys.get(study.name) for study in kept], _place(location))
     return [studies[name] for name in names]
+
+
+def _archive(folder: Path, place: str) -> Archive:
+    digest = hashlib.sha256(place.encode("utf-8")).hexdigest()
+    return Archive(folder / f"{digest[:32]}{SUFFIX}")
 
 
 def _place(location: str) -> str:
@@ -119,7 +217,7 @@ def _read(storage: BaseStorage, location: str, names: Sequence[str]) -> list[Pri
     start = time.monotonic()
     studies = [
         PriorStudy.of(optuna.load_study(study_name=name, storage=storage))
-        for name in tracked(names, f"Reading {location}", "study")
+        for name in tracked(names, f"Reading {shown(location)}", "study")
     ]
     if studies:
         n_trials = sum(len(study.trials) for study in studies)
@@ -127,7 +225,7 @@ def _read(storage: BaseStorage, location: str, names: Sequence[str]) -> list[Pri
             "Read %d prior studies with %d trials from %s in %.1f s.",
             len(studies),
             n_trials,
-            location,
+            shown(location),
             time.monotonic() - start,
         )
     return studies
@@ -135,14 +233,17 @@ def _read(storage: BaseStorage, location: str, names: Sequence[str]) -> list[Pri
 
 def _cached(archive: Archive) -> Contents | None:
     try:
-        contents = archive.load()
+        return archive.load()
     except PriorNotFoundError:
         return None
     except PriorError as error:
         _logger.warning("The cache of prior studies is made again: %s", error)
         return None
-    _logger.info("Found prior studies in the cache %s.", archive.path)
-    return contents
+
+
+def _taken(archive: Archive, contents: Contents, places: Sequence[int]) -> list[PriorStudy]:
+    _logger.info("Took %d prior studies from the cache %s.", len(places), archive.path)
+    return contents.studies(places)
 
 
 def _with_attributes(storage: BaseStorage, studies: Sequence[PriorStudy]) -> dict[str, PriorStudy]:

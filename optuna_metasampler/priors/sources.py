@@ -9,15 +9,14 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import optuna
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
 from optuna_metasampler.exceptions import PriorError, PriorNotFoundError
 from optuna_metasampler.priors.archive import SUFFIX, Archive, starts_as_archive
-from optuna_metasampler.priors.cache import read_studies
+from optuna_metasampler.priors.cache import read_studies, study_names
 from optuna_metasampler.priors.columns import is_frame
-from optuna_metasampler.priors.storages import opened, shown
+from optuna_metasampler.priors.storages import shown
 from optuna_metasampler.priors.study import PriorStudy
 from optuna_metasampler.priors.table import Table
 
@@ -62,14 +61,13 @@ class StorageSource:
             PriorNotFoundError: If a study has been deleted in the meantime.
             PriorError: If the storage cannot be read any more.
         """
-        with opened(self.location) as storage:
-            try:
-                return read_studies(storage, self.location, self.names)
-            except KeyError as error:
-                raise PriorNotFoundError(
-                    f"`prior` names {shown(self.location)!r}, from which a study has been deleted "
-                    f"since the sampler was made: {error.args[0]}"
-                ) from error
+        try:
+            return read_studies(self.location, self.names)
+        except KeyError as error:
+            raise PriorNotFoundError(
+                f"`prior` names {shown(self.location)!r}, from which a study has been deleted "
+                f"since the sampler was made: {error.args[0]}"
+            ) from error
 
 
 @dataclass(frozen=True)
@@ -173,8 +171,7 @@ def resolve(
                 sources.append(ArchiveSource(archive, chosen))
         elif isinstance(one, (str, Path)):
             location = str(one)
-            with opened(location) as storage:
-                names = optuna.get_all_study_names(storage)
+            names = study_names(location)
             places.append((shown(location), names))
             if chosen := _chosen(names, patterns):
                 sources.append(StorageSource(location, chosen))

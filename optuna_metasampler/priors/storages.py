@@ -115,7 +115,7 @@ def _open_file(path: Path, location: str, stack: ExitStack) -> BaseStorage:
         raise PriorError(f"`prior` names {location!r}, which cannot be opened: {error}") from error
     if head.startswith(_SQLITE_MAGIC):
         return _open_sqlite(path, head, location, stack)
-    if _is_journal(head):
+    if is_journal(head):
         return _open_journal(path, location)
     raise PriorError(
         f"`prior` names {location!r}, which is neither an SQLite database nor a journal log of "
@@ -198,7 +198,8 @@ def _copied(path: Path, folder: Path, location: str) -> Path:
     )
 
 
-def _is_journal(head: bytes) -> bool:
+def is_journal(head: bytes) -> bool:
+    """Whether a file that begins like this is a journal log of Optuna."""
     first = head.split(b"\n", 1)[0]
     try:
         return "op_code" in json.loads(first)

@@ -11,7 +11,8 @@ import subprocess
 import sys
 
 import optuna
-from optuna.storages import RDBStorage
+from optuna.storages import JournalStorage, RDBStorage
+from optuna.storages.journal import JournalFileBackend
 import pytest
 
 from optuna_metasampler import MetaSampler
@@ -136,6 +137,30 @@ def test_running_trials_do_not_make_a_study_another(folder: Path, database: Path
     optuna.load_study(study_name="a", storage=f"sqlite:///{database}").ask()
     change(database, "UPDATE trial_values SET value = 99")
     assert values(read(database)) == first
+
+
+def test_a_log_is_read_again_only_when_it_has_changed(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(cache, "_MIN_LOG_BYTES", 1)
+    path = tmp_path / "old.log"
+    storage = JournalStorage(JournalFileBackend(str(path)))
+    study = optuna.create_study(study_name="a", storage=storage)
+    study.set_user_attr("data", "iris")
+    optuna.create_study(study_name="b", storage=storage)
+    study.optimize(objective, n_trials=3)
+    caplog.set_level(logging.INFO)
+    first = read(path, "a")
+    assert "Kept 2 prior studies" in caplog.text
+    caplog.clear()
+    second = read(path)
+    assert "Read " not in caplog.text
+    assert list(second) == ["a", "b"]
+    assert second["a"].user_attrs == {"data": "iris"}
+    assert [t.params for t in second["a"].trials] == [t.params for t in first["a"].trials]
+    study.optimize(objective, n_trials=1)
+    assert len(read(path)["a"].trials) == 4
+    assert len(list(folder.iterdir())) == 1
 
 
 def test_a_damaged_cache_is_made_again_with_a_log_line(
