@@ -516,28 +516,17 @@ def test_a_file_that_may_not_grow_leaves_the_archive_that_was_there(tmp_path: Pa
     assert [p.name for p in tmp_path.iterdir()] == ["old"]
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A real file system of 16 kB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", str(folder)]
-    try:
-        done = subprocess.run(mount, capture_output=True, text=True, check=False)
-    except FileNotFoundError:
-        pytest.skip("there is no command `mount` here to make a small disk with")
-    if done.returncode:
-        pytest.skip(f"a small disk cannot be mounted here: {done.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
-
-
 def test_a_full_disk_leaves_the_archive_that_was_there(small_disk: Path) -> None:
     archive = Archive.write(small_disk / "old", [study("a")])
     with pytest.raises(OSError, match="No space left"):
         Archive.write(archive.path, [study("b", n=2000)])
     assert_same(archive.read(), [study("a")])
     assert [p.name for p in small_disk.iterdir()] == ["old"]
+
+
+def test_a_disk_that_is_read_only_is_an_error_that_says_so(read_only_disk: Path) -> None:
+    with pytest.raises(OSError, match="Read-only file system"):
+        Archive.write(read_only_disk / "new", [study("a")])
 
 
 def test_an_archive_is_readable_by_those_whom_the_user_lets_read(written: Archive) -> None:

@@ -184,6 +184,34 @@ def test_a_folder_that_cannot_be_written_costs_a_log_line_only(
     assert VARIABLE in record.message
 
 
+def test_a_disk_without_room_costs_a_log_line_only(
+    small_disk: Path,
+    database: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(cache, "_MIN_TRIALS", 1)
+    monkeypatch.setenv(VARIABLE, str(small_disk))
+    (small_disk / "full").write_bytes(bytes(14 * 1024))
+    assert len(read(database)) == 2
+    assert "No space left" in caplog.text
+    assert [path.name for path in small_disk.iterdir()] == ["full"]
+
+
+def test_a_disk_that_is_read_only_costs_a_log_line_only(
+    read_only_disk: Path,
+    database: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(cache, "_MIN_TRIALS", 1)
+    for folder in (read_only_disk, read_only_disk / "below"):
+        caplog.clear()
+        monkeypatch.setenv(VARIABLE, str(folder))
+        assert len(read(database)) == 2
+        assert "Read-only file system" in caplog.text
+
+
 def test_it_can_be_switched_off(
     folder: Path, database: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
