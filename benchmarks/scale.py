@@ -6,7 +6,8 @@ archive. A start ends when the studies are in one common space, ready to be lear
 Python takes to import its libraries is measured apart. Last come suggestions for a study of 30
 trials.
 
-Seconds are those of one machine; compare the ratios within the run.
+Seconds are processor time of one machine: everything runs on one thread, so a quiet machine takes as
+long by the clock, and a busy one changes them little. Compare the ratios within the run.
 
 Usage: ``python -m benchmarks.scale [--out FILE]``
 """
@@ -98,17 +99,17 @@ def start(prior: Path) -> dict[str, Any]:
 
     ``read`` is a part of ``ready``.
     """
-    before = time.perf_counter()
+    before = time.process_time()
     import torch  # noqa: F401
 
     from optuna_metasampler.priors.align import pool
     from optuna_metasampler.priors.sources import resolve
 
-    imported = time.perf_counter()
+    imported = time.process_time()
     studies = [study for source in resolve(str(prior), None) for study in source.read()]
-    read = time.perf_counter()
+    read = time.process_time()
     pooled = pool(studies, [optuna.study.StudyDirection.MINIMIZE])
-    ready = time.perf_counter()
+    ready = time.process_time()
     assert not pooled.skipped
     return {
         "imports": imported - before,
@@ -130,10 +131,10 @@ def suggest(prior: Path) -> dict[str, Any]:
     study.sampler = MetaSampler(prior, seed=0)
     seconds = []
     for _ in range(1 + N_WARM_UP + N_SUGGESTIONS):
-        before = time.perf_counter()
+        before = time.process_time()
         trial = study.ask()
         study.tell(trial, objective(trial, 0.4))
-        seconds.append(time.perf_counter() - before)
+        seconds.append(time.process_time() - before)
     later = seconds[1 + N_WARM_UP :]
     return {"first": seconds[0], "later": statistics.median(later), "slowest": max(later)}
 
@@ -154,9 +155,9 @@ def measure(studies: Sequence[optuna.Study], folder: Path) -> dict[str, Any]:
     kept = [path.stat().st_size for path in cache.iterdir()] if cache.exists() else []
     again = [apart(start, storage) for _ in range(N_STARTS)]
     os.environ["METASAMPLER_CACHE"] = "off"
-    before = time.perf_counter()
+    before = time.process_time()
     archive = Archive.write(folder / "old.metaprior", [PriorStudy.of(s) for s in studies])
-    written = time.perf_counter() - before
+    written = time.process_time() - before
     starts = [apart(start, archive.path) for _ in range(N_STARTS)]
     expected = (len(studies), sum(len(s.trials) for s in studies))
     assert all((r["n_studies"], r["n_trials"]) == expected for r in [cold, *again, *starts])
@@ -229,10 +230,10 @@ def table(result: Result) -> str:
     imports = statistics.median(row["imports"] for row in rows)
     lines = [
         f"Prior studies of {result['n_prior_trials']} trials and {result['n_parameters']} "
-        "parameters in an SQLite storage. Seconds from the making of",
-        "the sampler until all of them are in one common space (the imports of the libraries, "
-        f"{imports:.1f} s,",
-        "come before), of one machine:",
+        "parameters in an SQLite storage. Seconds of processor",
+        "time, of one machine, until all of them are in one common space; before that, the imports "
+        "of",
+        f"PyTorch and others take {imports:.1f}:",
         "",
         "| prior studies | first start | second start | start from an archive | first / second | "
         "storage | archive | storage / archive |",

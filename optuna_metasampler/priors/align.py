@@ -21,6 +21,7 @@ from optuna.study import StudyDirection
 import torch
 from torch import Tensor
 
+from optuna_metasampler.isolation import uncollected
 from optuna_metasampler.priors.records import Records, distributions_of, records_of
 from optuna_metasampler.priors.study import PriorStudy
 from optuna_metasampler.space import Parameter, SearchSpace, choice_key
@@ -87,6 +88,7 @@ class Pool:
         return _common_space(kept, self.records)
 
 
+@uncollected()
 def pool(
     studies: Sequence[PriorStudy],
     directions: Sequence[StudyDirection],

@@ -7,10 +7,8 @@ distributions, and the sequences of parameters (layouts) of which every trial ha
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-import gc
 import json
 import struct
 from typing import Any, TypeAlias, TypeVar
@@ -30,6 +28,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from optuna_metasampler._optuna import constraint_attributes
 from optuna_metasampler.exceptions import PriorError
+from optuna_metasampler.isolation import uncollected
 from optuna_metasampler.priors.study import PriorStudy
 from optuna_metasampler.space import choice_key
 
@@ -281,22 +280,6 @@ def require(condition: bool, otherwise: str) -> None:
 def said(error: BaseException) -> str:
     """What an error says; some say nothing."""
     return str(error) or type(error).__name__
-
-
-@contextmanager
-def uncollected() -> Iterator[None]:
-    """Put off Python's search for garbage.
-
-    It visits all objects again and again while many are made, and takes three times as long as to
-    make them.
-    """
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 # --------------------------------------------------------------------------------------------

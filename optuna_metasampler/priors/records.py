@@ -89,12 +89,21 @@ def distributions_of(
     A distribution is listed once a trial; single-valued ones are left out, for they never vary.
     """
     shown: dict[str, list[BaseDistribution]] = {}
+    # What an earlier trial has shown, and where it goes: trials may share their distributions.
+    known: dict[int, tuple[object, list[tuple[list[BaseDistribution], BaseDistribution]]]] = {}
     for t in trials:
-        if t.state.is_finished():
-            for name, distribution in t.distributions.items():
-                if not distribution.single():
-                    new = rename.get(name, name) if rename else name
-                    shown.setdefault(new, []).append(distribution)
+        if not t.state.is_finished():
+            continue
+        distributions = t.distributions
+        if id(distributions) not in known:
+            varying = [
+                (shown.setdefault((rename or {}).get(name, name), []), distribution)
+                for name, distribution in distributions.items()
+                if not distribution.single()
+            ]
+            known[id(distributions)] = distributions, varying
+        for many, distribution in known[id(distributions)][1]:
+            many.append(distribution)
     return shown
 
 
