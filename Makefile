@@ -7,6 +7,9 @@ BIN := $(VENV)/bin
 OLDEST_OPTUNA := 4.8.0
 OLDEST := $(VENV)/optuna-oldest
 
+# Tests on stores of other Optuna releases need the folder of data: `make test DATA=FOLDER`.
+export METASAMPLER_DATA ?= $(DATA)
+
 # Two test processes on two cores: one thread each, or they fight for the cores.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 

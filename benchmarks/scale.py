@@ -6,8 +6,8 @@ archive. A start ends when the studies are in one common space, ready to be lear
 Python takes to import its libraries is measured apart. Last come suggestions for a study of 30
 trials.
 
-Seconds are processor time of one machine: everything runs on one thread, so a quiet machine takes as
-long by the clock, and a busy one changes them little. Compare the ratios within the run.
+Seconds are processor time of one machine: everything runs on one thread, so a quiet machine takes
+as long by the clock, and a busy one changes them little. Compare the ratios within the run.
 
 Usage: ``python -m benchmarks.scale [--out FILE]``
 """
@@ -231,9 +231,8 @@ def table(result: Result) -> str:
     lines = [
         f"Prior studies of {result['n_prior_trials']} trials and {result['n_parameters']} "
         "parameters in an SQLite storage. Seconds of processor",
-        "time, of one machine, until all of them are in one common space; before that, the imports "
-        "of",
-        f"PyTorch and others take {imports:.1f}:",
+        "time, of one machine, until all of them are in one common space; before that, the imports",
+        f"of PyTorch and others take {imports:.1f}:",
         "",
         "| prior studies | first start | second start | start from an archive | first / second | "
         "storage | archive | storage / archive |",

@@ -7,18 +7,16 @@ from dataclasses import dataclass
 import math
 from typing import TYPE_CHECKING, Any
 
-from optuna import Study
-from optuna.distributions import BaseDistribution
-
 from optuna_metasampler.priors.filter import PriorFilter
-from optuna_metasampler.priors.records import distributions_of
-from optuna_metasampler.priors.selection import select
 from optuna_metasampler.priors.sources import PriorLike, resolve
-from optuna_metasampler.priors.study import PriorStudy
 
 
 if TYPE_CHECKING:
+    from optuna import Study
+    from optuna.distributions import BaseDistribution
+
     from optuna_metasampler.priors.overlap import Overlaps
+    from optuna_metasampler.priors.study import PriorStudy
     from optuna_metasampler.sampler import MetaSampler
 
 
@@ -52,6 +50,8 @@ def inspect_priors(
 ) -> Overlaps:
     """Which prior studies are of use for a study, how far, and why the others are not.
 
+    For the priors of a sampler see ``MetaSampler.inspect_priors``.
+
     Args:
         prior: Prior studies, as ``MetaSampler`` takes them.
         target: What they are compared with: a search space (name to distribution), or a study with
@@ -66,17 +66,11 @@ def inspect_priors(
     Raises:
         PriorError: If a source cannot be read.
     """
-    from optuna_metasampler.priors.overlap import overlaps
+    from optuna_metasampler.priors.overlap import inspect
 
-    prior_filter = PriorFilter.of(prior_filter)
-    studies = [s for source in resolve(prior, prior_studies) for s in source.read()]
-    running = PriorStudy.of(target) if isinstance(target, Study) else target
-    if isinstance(running, Mapping):
-        return overlaps(select(studies, None, prior_filter, rename), running, None, rename)
-    shown = {name: many[-1] for name, many in distributions_of(running.trials).items()}
-    return overlaps(
-        select(studies, running, prior_filter, rename), shown or None, running.directions, rename
-    )
+    conditions = PriorFilter.of(prior_filter)
+    studies = [study for source in resolve(prior, prior_studies) for study in source.read()]
+    return inspect(studies, target, conditions, rename)
 
 
 def prior_relevance(sampler: MetaSampler, study: Study) -> list[PriorRelevance]:

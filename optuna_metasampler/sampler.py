@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
     from optuna_metasampler.policies.base import Policy
+    from optuna_metasampler.priors.overlap import Overlaps
     from optuna_metasampler.surrogates.transfer import TransferPredictor
 
 
@@ -79,11 +80,12 @@ class MetaSampler(BaseSampler):
 
     Args:
         prior: Prior studies: a storage URL, the path of an SQLite file, of a journal log, of a CSV
-            file or of an :class:`~optuna_metasampler.Archive`, a :class:`~optuna.study.Study`, the
-            list of :class:`~optuna.trial.FrozenTrial` of a study, a DataFrame, a
-            :class:`~optuna_metasampler.Table`, or a list of any of these. Storages are only read;
-            large ones once, see :mod:`optuna_metasampler.priors.cache`. The running study itself
-            and copies of it are recognised among them and left out.
+            file or of an archive, a :class:`~optuna.study.Study`, the list of
+            :class:`~optuna.trial.FrozenTrial` of a study, a DataFrame, a
+            :class:`~optuna_metasampler.Table` or a mapping of its arguments, an
+            :class:`~optuna_metasampler.Archive`, or a list of any of these. Storages are only
+            read; large ones once, see :mod:`optuna_metasampler.priors.cache`. The running study
+            itself and copies of it are recognised among them and left out.
         prior_studies: Names or globs of the studies to use inside the storages and tables of
             ``prior``; all by default.
         prior_filter: Further conditions that prior studies must meet: a
@@ -259,6 +261,20 @@ class MetaSampler(BaseSampler):
         """
         with self._lock:
             return self._state(study).last_transfer
+
+    def inspect_priors(self, target: Mapping[str, BaseDistribution] | Study) -> Overlaps:
+        """Which of the prior studies are of use, how far, and why the others are not.
+
+        Args:
+            target: A search space (name to distribution), or the running study with at least one
+                finished trial.
+
+        Returns:
+            One entry a prior study; ``print`` shows a table.
+        """
+        from optuna_metasampler.priors.overlap import inspect
+
+        return inspect(self._read_priors(), target, self._prior_filter, self._rename)
 
     def _uninformed(
         self, study: Study, trial: FrozenTrial, name: str, distribution: BaseDistribution

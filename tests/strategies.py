@@ -124,3 +124,37 @@ def prior_studies(draw: st.DrawFn) -> PriorStudy:
         trials=tuple(draw(finished_trials(i, n)) for i in range(draw(st.integers(0, 6)))),
         user_attrs=draw(st.dictionaries(st.text(max_size=5), st.integers() | st.text())),
     )
+
+
+@st.composite
+def moved(draw: st.DrawFn) -> tuple[BaseDistribution, BaseDistribution]:
+    """A distribution, and one to which somebody may change it: values of the first stay values.
+
+    Ranges are of a size at which no digits are lost.
+    """
+    low, log = draw(st.floats(0.01, 10)), draw(st.booleans())
+    high = low * draw(st.floats(1.5, 1000))
+    wider = low * draw(st.floats(0.1, 1)), high * draw(st.floats(1, 10))
+    kind = draw(st.sampled_from(["float", "int", "number", "choice"]))
+    if kind == "float":
+        return FloatDistribution(low, high, log=log), FloatDistribution(
+            *wider, log=draw(st.booleans())
+        )
+    first = draw(st.integers(1, 8))
+    last = first + draw(st.integers(1, 100))
+    if kind == "int":
+        later = draw(
+            st.sampled_from(
+                [
+                    IntDistribution(1, last + 10, log=True),
+                    IntDistribution(first - 3, last),
+                    FloatDistribution(first, last, log=True),
+                ]
+            )
+        )
+        return IntDistribution(first, last, log=log), later
+    numbers = draw(st.lists(st.integers(1, 256), min_size=2, max_size=5, unique=True))
+    if kind == "number":
+        pair = CategoricalDistribution(numbers), IntDistribution(1, 300, log=log)
+        return pair if draw(st.booleans()) else (pair[0], CategoricalDistribution([*numbers, 999]))
+    return CategoricalDistribution(["a", "b"]), CategoricalDistribution([True, "b", "c", "a"])

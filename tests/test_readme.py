@@ -40,11 +40,16 @@ def test_the_code_runs_from_an_old_storage_to_a_report(
         n_trials=15,
     )
     blocks = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
-    assert len(blocks) == 2
+    (tmp_path / "runs.csv").write_text(
+        "data set,learning rate,layers,test accuracy\ncats,0.1,2,0.5\ncats,0.001,3,0.7\n"
+    )
+    assert len(blocks) == 3
     names: dict[str, object] = {"train_and_validate": train_and_validate}
     for block in blocks:
         exec(compile(block, str(README), "exec"), names)
-    assert "an earlier study" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "prior study       trials  shared  used" in shown
+    assert shown.count("an earlier study") == 2
     example = [line for line in blocks[0].splitlines() if line.strip()]
     assert len(example) <= 12
 

@@ -11,11 +11,13 @@ from optuna.distributions import (
     FloatDistribution,
     IntDistribution,
 )
-from optuna.study import StudyDirection
+from optuna.study import Study, StudyDirection
 
 from optuna_metasampler.priors.align import compatible, merge, unusable
+from optuna_metasampler.priors.filter import PriorFilter
 from optuna_metasampler.priors.records import distributions_of, records_of
-from optuna_metasampler.priors.selection import Selected
+from optuna_metasampler.priors.selection import Selected, select
+from optuna_metasampler.priors.study import PriorStudy
 from optuna_metasampler.space import choice_key
 
 
@@ -114,6 +116,29 @@ def _details(study: StudyOverlap) -> Iterator[str]:
     for note, names in alone.items():
         if names:
             yield f"{note}: {_listed(names)}"
+
+
+def inspect(
+    priors: Sequence[PriorStudy],
+    target: Mapping[str, BaseDistribution] | Study | PriorStudy,
+    prior_filter: PriorFilter,
+    rename: Mapping[str, str] | None = None,
+) -> Overlaps:
+    """Compare prior studies with a search space or with a study.
+
+    Args:
+        priors: Prior studies.
+        target: A search space, name to distribution; or a study, whose space is what its finished
+            trials have shown last.
+        prior_filter: Conditions that prior studies must meet.
+        rename: Parameters' names, prior to target.
+    """
+    if isinstance(target, Mapping):
+        return overlaps(select(priors, None, prior_filter, rename), target, None, rename)
+    running = PriorStudy.of(target) if isinstance(target, Study) else target
+    shown = {name: many[-1] for name, many in distributions_of(running.trials).items()}
+    selected = select(priors, running, prior_filter, rename)
+    return overlaps(selected, shown or None, running.directions, rename)
 
 
 def overlaps(

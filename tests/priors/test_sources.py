@@ -11,7 +11,12 @@ from optuna.storages.journal import JournalFileBackend
 import pytest
 
 from optuna_metasampler import MetaSampler
-from optuna_metasampler.exceptions import MetaSamplerError, PriorError, PriorNotFoundError
+from optuna_metasampler.exceptions import (
+    MetaSamplerError,
+    PriorError,
+    PriorNotFoundError,
+    PriorWarning,
+)
 from optuna_metasampler.priors.sources import PriorStudy, resolve
 from tests.priors.files import fingerprint
 
@@ -74,6 +79,29 @@ def test_a_journal_log_is_read_and_left_as_it_was(tmp_path: Path) -> None:
     (study,) = read(path)
     assert (study.name, len(study.trials)) == ("j", 5)
     assert fingerprint(tmp_path) == before
+
+
+def test_sources_of_every_kind_can_be_mixed(database: Path, tmp_path: Path) -> None:
+    study = run(optuna.create_study(study_name="live"))
+    frame = study.trials_dataframe()
+    frame.to_csv(tmp_path / "export.csv")
+    table = {"data": frame, "parameters": ["x"], "name": "told"}
+    studies = read(
+        [
+            study,
+            study.trials,
+            frame,
+            tmp_path / "export.csv",
+            table,
+            PriorStudy.of(study),
+            database,
+        ],
+    )
+    assert [s.name for s in studies] == [
+        *("live", "trials[1]", "table[2]", "export", "told", "live"),
+        *("resnet-a", "resnet-b", "svm[1]"),
+    ]
+    assert {len(s.trials) for s in studies} == {5}
 
 
 def test_studies_trials_and_storages_can_be_mixed(database: Path) -> None:
@@ -187,6 +215,14 @@ def test_choosing_studies_without_a_storage_is_an_error(database: Path) -> None:
         MetaSampler(database, prior_studies=[])
     with pytest.raises(TypeError, match="study name"):
         MetaSampler(database, prior_studies=[3])  # type: ignore[list-item]
+
+
+def test_a_study_that_goes_away_after_the_start_costs_a_warning(database: Path) -> None:
+    study = optuna.create_study(sampler=MetaSampler(database, seed=0))
+    database.unlink()
+    with pytest.warns(PriorWarning, match="A source of prior studies is left out: .*no file"):
+        run(study, 2)
+    assert len(study.trials) == 2
 
 
 def test_every_error_of_a_source_is_an_error_of_the_package(tmp_path: Path) -> None:
