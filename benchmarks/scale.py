@@ -231,8 +231,8 @@ def table(result: Result) -> str:
     lines = [
         f"Prior studies of {result['n_prior_trials']} trials and {result['n_parameters']} "
         "parameters in an SQLite storage. Seconds of processor",
-        "time, of one machine, until all of them are in one common space; before that, the imports",
-        f"of PyTorch and others take {imports:.1f}:",
+        "time, of one machine, until all of them are in one common space; before that, the",
+        f"imports of PyTorch and others take {imports:.1f}:",
         "",
         "| prior studies | first start | second start | start from an archive | first / second | "
         "storage | archive | storage / archive |",

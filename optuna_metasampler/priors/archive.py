@@ -47,7 +47,7 @@ MAGIC = b"\x93PRIOR\r\n"
 
 _VERSION = 1
 _HEAD = struct.Struct("<8sIQ32s")
-_MAX_FILE_BYTES = 2**30
+_MAX_FILE_BYTES = 2**28
 _MAX_NPY_HEADER_BYTES = 2**16
 
 
@@ -138,10 +138,14 @@ class Archive:
 
 def starts_as_archive(path: Path) -> bool:
     """Whether a file exists and begins as an archive does."""
-    if not path.is_file():
+    try:
+        if not path.is_file():
+            return False
+        with path.open("rb") as file:
+            return file.read(len(MAGIC)) == MAGIC
+    except (OSError, ValueError):
+        # To be said where it is opened as what it is.
         return False
-    with path.open("rb") as file:
-        return file.read(len(MAGIC)) == MAGIC
 
 
 # --------------------------------------------------------------------------------------------
@@ -149,7 +153,11 @@ def starts_as_archive(path: Path) -> bool:
 
 
 def _packed(arrays: Arrays) -> bytes:
-    """The whole file."""
+    """The whole file.
+
+    Raises:
+        PriorError: If it is too large.
+    """
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w") as archive:
         for name, array in arrays.items():
@@ -159,6 +167,11 @@ def _packed(arrays: Arrays) -> bytes:
             with archive.open(info, "w") as file:
                 np.lib.format.write_array(file, array, allow_pickle=False)
     content = stream.getvalue()
+    if len(content) > _MAX_FILE_BYTES:
+        raise PriorError(
+            f"The prior studies make {len(content):,} B, more than an archive may have "
+            f"({_MAX_FILE_BYTES:,} B). Write fewer into one file."
+        )
     return _HEAD.pack(MAGIC, _VERSION, len(content), hashlib.sha256(content).digest()) + content
 
 
@@ -221,6 +234,8 @@ def _arrays(content: bytes) -> dict[str, NDArray[Any]]:
         require(len(archive.infolist()) == len(expected), "an array occurs twice")
         for name, dtype in DTYPES.items():
             info = members[f"{name}.npy"]
+            # The others need as much memory as the file says.
+            require(info.compress_type == zipfile.ZIP_DEFLATED, "it is packed in another way")
             too_large = f"{name!r} is larger than {max_bytes(name):,} B"
             require(info.file_size <= max_bytes(name) + _MAX_NPY_HEADER_BYTES, too_large)
             with archive.open(info) as file:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 import json
+import math
 import struct
 from typing import Any, TypeAlias, TypeVar
 
@@ -266,9 +267,10 @@ class Contents:
 
 def max_bytes(name: str) -> int:
     """The most bytes that a column may have."""
-    return (
-        _MAX_DOCUMENT_BYTES if name == DOCUMENT else _MAX_VALUES * np.dtype(DTYPES[name]).itemsize
-    )
+    if name == DOCUMENT:
+        return _MAX_DOCUMENT_BYTES
+    n = _MAX_VALUES if name in ("values", "params") else _MAX_TRIALS
+    return n * np.dtype(DTYPES[name]).itemsize
 
 
 def require(condition: bool, otherwise: str) -> None:
@@ -314,6 +316,7 @@ def columns_of(
             if kind not in kinds:
                 kinds[kind] = (len(kinds), _index_of_choice(distribution))
                 distributions.append(distribution_to_json(_plain(distribution)))
+                _distribution(distributions[-1])
             code, index = kinds[kind]
             pairs.append((names.setdefault(name, len(names)), code))
             columns["params"].append(_bits(t.params[name], distribution, index))
@@ -452,8 +455,11 @@ def _entry(each: Mapping[str, Any]) -> Entry:
 
 def _distribution(text: str) -> BaseDistribution:
     distribution = json_to_distribution(text)
-    # Optuna takes anything for a choice, and warns.
+    # Optuna takes anything for a choice, and warns, and integers of any length.
     _index_of_choice(distribution)
+    if isinstance(distribution, (FloatDistribution, IntDistribution)):
+        ends = (float(distribution.low), float(distribution.high))
+        require(all(map(math.isfinite, ends)), f"{text} has no finite range")
     return distribution
 
 

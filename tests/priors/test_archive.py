@@ -32,6 +32,7 @@ import pytest
 from optuna_metasampler import MetaSampler
 from optuna_metasampler.exceptions import PriorError, PriorNotFoundError
 from optuna_metasampler.priors import contents
+from optuna_metasampler.priors.align import pool
 from optuna_metasampler.priors.archive import MAGIC, Archive
 from optuna_metasampler.priors.contents import DTYPES
 from optuna_metasampler.priors.records import records_of
@@ -346,6 +347,7 @@ def test_numbers_out_of_place_never_make_a_study(written: Archive, name: str) ->
         # Where it is no index, it is a number like any other, and comes back as it is.
         assert name in {"values", "number", "params", "step", "intermediate"}
         assert [len(s.trials) for s in read] == [4, 4]
+        pool(read, MINIMIZE)
 
 
 def broken(found: dict[str, Any]) -> Iterator[object]:
@@ -372,6 +374,8 @@ def broken(found: dict[str, Any]) -> Iterator[object]:
         '{"name": "CategoricalDistribution", "attributes": {"choices": []}}',
         '{"name": "CategoricalDistribution", "attributes": {"choices": [1]}}',
         '{"name": "IntDistribution", "attributes": {"low": 0, "high": 1, "evil": 1}}',
+        '{"name": "IntDistribution", "attributes": {"low": 0, "high": 1' + "0" * 400 + "}}",
+        '{"name": "FloatDistribution", "attributes": {"low": -1e999, "high": 0}}',
     ):
         yield found | {"distributions": [text] * len(found["distributions"])}
     yield found | {"names": ["x"] * len(found["names"])}
@@ -432,6 +436,17 @@ def test_a_file_with_more_or_fewer_arrays_is_refused(written: Archive) -> None:
         sealed(written.path, zipped(changed))
         with pytest.raises(PriorError, match="other arrays"):
             written.load()
+
+
+def test_a_file_that_is_packed_in_another_way_is_refused(written: Archive) -> None:
+    for way in (zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2, zipfile.ZIP_STORED):
+        stream = io.BytesIO()
+        with zipfile.ZipFile(stream, "w", way) as file:
+            for name, content in members(written).items():
+                file.writestr(name, content)
+        sealed(written.path.with_name("other"), stream.getvalue())
+        with pytest.raises(PriorError, match="packed in another way"):
+            Archive(written.path.with_name("other")).load()
 
 
 @pytest.mark.parametrize("limit", ["_MAX_STUDIES", "_MAX_TRIALS", "_MAX_VALUES"])
