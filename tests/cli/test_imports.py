@@ -11,7 +11,7 @@ import pytest
 
 from optuna_metasampler import Archive
 from optuna_metasampler.cli import main
-from tests.priors.test_archive import study
+from tests.priors.studies import study
 
 
 @pytest.fixture

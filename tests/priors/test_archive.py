@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
 import errno
 import hashlib
 import io
@@ -25,7 +24,6 @@ import numpy as np
 from numpy.typing import NDArray
 import optuna
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
-from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 import pytest
 
@@ -40,27 +38,7 @@ from optuna_metasampler.priors.sources import resolve
 from optuna_metasampler.priors.study import PriorStudy
 from optuna_metasampler.space import choice_key
 from tests import strategies
-
-
-MINIMIZE = (StudyDirection.MINIMIZE,)
-
-
-def study(name: str = "s", seed: int = 0, n: int = 4) -> PriorStudy:
-    """A small study of every kind of parameter, one of which some trials lack."""
-    rng = np.random.default_rng(seed)
-    trials = []
-    for number in range(n):
-        params: dict[str, Any] = {"x": float(rng.random()), "n": int(rng.integers(1, 9))}
-        space: dict[str, Any] = {"x": FloatDistribution(0, 1), "n": IntDistribution(1, 8)}
-        if number % 2:
-            params["c"], space["c"] = True, CategoricalDistribution([1, True, "a", None])
-        trial = create_trial(params=params, distributions=space, value=float(rng.random()))
-        trial.number = number
-        trial.datetime_start = datetime(2024, 5, 1) + timedelta(minutes=number)
-        trial.datetime_complete = trial.datetime_start + timedelta(seconds=30)
-        trial.intermediate_values = {1: 0.5, 2: 0.25}
-        trials.append(trial)
-    return PriorStudy(name, MINIMIZE, tuple(trials), {"data": "iris"})
+from tests.priors.studies import MINIMIZE, study
 
 
 def said(trial: FrozenTrial) -> dict[str, object]:
@@ -477,7 +455,8 @@ def test_any_bytes_are_refused(folder: Path, content: bytes) -> None:
 
 WRITER = """
 import sys
-from tests.priors.test_archive import Archive, study
+from optuna_metasampler import Archive
+from tests.priors.studies import study
 
 for i in range(int(sys.argv[3])):
     Archive.write(sys.argv[1], [study(sys.argv[2], seed=i, n=40)] * 10)
@@ -487,7 +466,7 @@ for i in range(int(sys.argv[3])):
 def test_readers_find_a_whole_archive_while_two_processes_write(tmp_path: Path) -> None:
     archive = Archive.write(tmp_path / "shared", [study("a")])
     command = [sys.executable, "-c", WRITER, str(archive.path)]
-    writers = [subprocess.Popen([*command, name, "15"]) for name in ("one", "other")]
+    writers = [subprocess.Popen([*command, name, "8"]) for name in ("one", "other")]
     seen = set()
     while any(writer.poll() is None for writer in writers):
         studies = archive.read()
@@ -511,7 +490,8 @@ def test_a_writer_that_is_killed_leaves_the_archive_that_was_there(tmp_path: Pat
 
 LIMITED = """
 import resource, signal, sys
-from tests.priors.test_archive import Archive, study
+from optuna_metasampler import Archive
+from tests.priors.studies import study
 
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
