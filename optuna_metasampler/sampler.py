@@ -79,12 +79,13 @@ class MetaSampler(BaseSampler):
     reproduced with ``n_jobs=1``; with more threads their order is the operating system's.
 
     Args:
-        prior: Prior studies: a storage URL, the path of an SQLite file, of a journal log or of a
-            CSV file, a :class:`~optuna.study.Study`, the list of
+        prior: Prior studies: a storage URL, the path of an SQLite file, of a journal log, of a CSV
+            file or of an archive, a :class:`~optuna.study.Study`, the list of
             :class:`~optuna.trial.FrozenTrial` of a study, a DataFrame, a
-            :class:`~optuna_metasampler.Table` or a mapping of its arguments, or a list of any of
-            these. Storages are only read. The running study itself and copies of it are recognised
-            among them and left out.
+            :class:`~optuna_metasampler.Table` or a mapping of its arguments, an
+            :class:`~optuna_metasampler.Archive`, or a list of any of these. Storages are only
+            read; large ones once, see :mod:`optuna_metasampler.priors.cache`. The running study
+            itself and copies of it are recognised among them and left out.
         prior_studies: Names or globs of the studies to use inside the storages and tables of
             ``prior``; all by default.
         prior_filter: Further conditions that prior studies must meet: a

@@ -5,8 +5,9 @@ Axis letters: ``q`` points, ``d`` encoded columns of the running study, ``e`` of
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from optuna.distributions import (
@@ -19,6 +20,7 @@ from optuna.study import StudyDirection
 import torch
 from torch import Tensor
 
+from optuna_metasampler.isolation import uncollected
 from optuna_metasampler.priors.records import Records, distributions_of, records_of
 from optuna_metasampler.priors.study import PriorStudy
 from optuna_metasampler.space import Parameter, SearchSpace, choice_key
@@ -60,16 +62,24 @@ class Pool:
         """
         space = self._space(without)
         names = frozenset(space.names)
-        return [
-            Task.of(
-                space,
-                records.configurations,
-                scalarize(to_tensor(records.outcomes), torch.tensor(weights, dtype=torch.float64)),
-                name=name,
-            )
+        used = [
+            (name, records)
             for name, records in zip(self.studies, self.records, strict=True)
             if any(names & c.keys() for c in records.configurations)
         ]
+        # All studies at once: encoding has a price for each call, not only for each trial.
+        configurations = [c for _, records in used for c in records.configurations]
+        together = Task.of(space, configurations, torch.zeros(len(configurations)))
+        scale = torch.tensor(weights, dtype=torch.float64)
+        tasks = []
+        end = 0
+        for name, records in used:
+            start, end = end, end + len(records.configurations)
+            y = scalarize(to_tensor(records.outcomes), scale)
+            # Copies: the last digit of a product depends on where in memory a part begins.
+            x, mask = together.x[start:end].clone(), together.mask[start:end].clone()
+            tasks.append(replace(together, name=name, x=x, y=y, mask=mask))
+        return tasks
 
     def _space(self, without: frozenset[str]) -> SearchSpace:
         if not without:
@@ -78,6 +88,7 @@ class Pool:
         return _common_space(kept, self.records)
 
 
+@uncollected()
 def pool(
     studies: Sequence[PriorStudy],
     directions: Sequence[StudyDirection],
@@ -152,10 +163,14 @@ def merge(distributions: Sequence[BaseDistribution]) -> BaseDistribution:
     Args:
         distributions: At least one, listed as often as it was used.
     """
-    categorical = [d for d in distributions if isinstance(d, CategoricalDistribution)]
-    numeric = [d for d in distributions if isinstance(d, (FloatDistribution, IntDistribution))]
+    # Each object once: the trials of a study may share one, and to compare them takes its time.
+    each = {id(d): d for d in distributions}
+    counts = Counter(map(id, distributions))
+    categorical = [d for d in each.values() if isinstance(d, CategoricalDistribution)]
+    numeric = [d for d in each.values() if isinstance(d, (FloatDistribution, IntDistribution))]
+    n_numeric = sum(counts[id(d)] for d in numeric)
     numbers = all(map(of_numbers, categorical))
-    if not numeric or (len(categorical) > len(numeric) and not numbers):
+    if not numeric or (len(distributions) > 2 * n_numeric and not numbers):
         choices = {choice_key(c): c for d in categorical for c in d.choices}
         return CategoricalDistribution(tuple(choices.values()))
     chosen = [c for d in categorical for c in d.choices] if numbers else []
@@ -164,7 +179,7 @@ def merge(distributions: Sequence[BaseDistribution]) -> BaseDistribution:
     whole = all(isinstance(d, IntDistribution) for d in numeric) and all(
         isinstance(c, int) for c in chosen
     )
-    log = 2 * sum(d.log for d in numeric) > len(numeric)
+    log = 2 * sum(counts[id(d)] for d in numeric if d.log) > n_numeric
     edges: list[Any] = [*(e for d in numeric for e in (d.low, d.high)), *chosen]
     if log:
         # What a logarithm cannot take is outside: it must not cost the majority its scale.

@@ -9,13 +9,14 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import optuna
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
 from optuna_metasampler.exceptions import PriorError, PriorNotFoundError
+from optuna_metasampler.priors.archive import SUFFIX, Archive, starts_as_archive
+from optuna_metasampler.priors.cache import read_studies, study_names
 from optuna_metasampler.priors.columns import is_frame
-from optuna_metasampler.priors.storages import opened, shown
+from optuna_metasampler.priors.storages import shown
 from optuna_metasampler.priors.study import PriorStudy
 from optuna_metasampler.priors.table import Table
 
@@ -26,14 +27,16 @@ if TYPE_CHECKING:
 
 PriorLike: TypeAlias = (
     "str | Path | Study | Sequence[FrozenTrial] | Table | DataFrame | Mapping[str, Any] | "
-    "PriorStudy"
+    "Archive | PriorStudy"
 )
 """One source of prior studies: a storage URL, a file, a study, the trials of one study, a table (a
-mapping of its arguments, or a DataFrame of ``trials_dataframe``'s form), or a study as read."""
+mapping of its arguments, or a DataFrame of ``trials_dataframe``'s form), an archive, or a study as
+read."""
 
 _ACCEPTED = (
-    "a storage URL such as 'sqlite:///old.db', the path of an SQLite file, of a journal log or of "
-    "a CSV file, a Study, a list of FrozenTrial, a DataFrame, a Table, or a list of these"
+    "a storage URL such as 'sqlite:///old.db', the path of an SQLite file, of a journal log, of a "
+    "CSV file or of an archive, a Study, a list of FrozenTrial, a DataFrame, a Table, an Archive, "
+    "or a list of these"
 )
 _TABLE_SUFFIXES = (".csv", ".tsv")
 _MAX_NAMES_SHOWN = 10
@@ -52,21 +55,19 @@ class StorageSource:
     names: tuple[str, ...]
 
     def read(self) -> list[PriorStudy]:
-        """Read the studies.
+        """Read the studies, as far as possible from the cache.
 
         Raises:
             PriorNotFoundError: If a study has been deleted in the meantime.
             PriorError: If the storage cannot be read any more.
         """
-        with opened(self.location) as storage:
-            try:
-                studies = [optuna.load_study(study_name=n, storage=storage) for n in self.names]
-                return [PriorStudy.of(study) for study in studies]
-            except KeyError as error:
-                raise PriorNotFoundError(
-                    f"`prior` names {shown(self.location)!r}, from which a study has been deleted "
-                    f"since the sampler was made: {error.args[0]}"
-                ) from error
+        try:
+            return read_studies(self.location, self.names)
+        except KeyError as error:
+            raise PriorNotFoundError(
+                f"`prior` names {shown(self.location)!r}, from which a study has been deleted "
+                f"since the sampler was made: {error.args[0]}"
+            ) from error
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,23 @@ class TableSource:
 
 
 @dataclass(frozen=True)
+class ArchiveSource:
+    """Some of the studies of an archive.
+
+    Attributes:
+        archive: The archive.
+        names: The studies to read.
+    """
+
+    archive: Archive
+    names: tuple[str, ...]
+
+    def read(self) -> list[PriorStudy]:
+        """Read the studies."""
+        return self.archive.read(self.names)
+
+
+@dataclass(frozen=True)
 class GivenSource:
     """A study that has been read already, or bare trials."""
 
@@ -108,7 +126,7 @@ class GivenSource:
         return [self.study]
 
 
-Source: TypeAlias = "StorageSource | StudySource | TableSource | GivenSource"
+Source: TypeAlias = "StorageSource | StudySource | TableSource | ArchiveSource | GivenSource"
 
 
 def resolve(
@@ -146,10 +164,14 @@ def resolve(
             places.append((table.label, names))
             if chosen := _chosen(names, patterns):
                 sources.append(TableSource(table, chosen))
+        elif (archive := _as_archive(one)) is not None:
+            names = [entry.name for entry in archive.entries()]
+            places.append((str(archive.path), names))
+            if chosen := _chosen(names, patterns):
+                sources.append(ArchiveSource(archive, chosen))
         elif isinstance(one, (str, Path)):
             location = str(one)
-            with opened(location) as storage:
-                names = optuna.get_all_study_names(storage)
+            names = study_names(location)
             places.append((shown(location), names))
             if chosen := _chosen(names, patterns):
                 sources.append(StorageSource(location, chosen))
@@ -185,6 +207,19 @@ def _as_table(one: object, name: str) -> Table | None:
     return None
 
 
+def _as_archive(one: object) -> Archive | None:
+    """The archive that a source is, or the path of which it is; else ``None``."""
+    if isinstance(one, Archive):
+        return one
+    if not isinstance(one, (str, Path)) or "://" in str(one):
+        return None
+    path = Path(one)
+    # By its name too: one that is cut off at the beginning is to be called damaged, not unknown.
+    if path.suffix == SUFFIX or starts_as_archive(path):
+        return Archive(path)
+    return None
+
+
 def _chosen(names: list[str], patterns: list[str] | None) -> tuple[str, ...]:
     return tuple(n for n in names if patterns is None or _matches(n, patterns))
 
@@ -192,7 +227,7 @@ def _chosen(names: list[str], patterns: list[str] | None) -> tuple[str, ...]:
 def _as_sequence(prior: object) -> list[Any]:
     if prior is None:
         return []
-    one = isinstance(prior, (str, Path, Study, Table, PriorStudy, Mapping))
+    one = isinstance(prior, (str, Path, Study, Table, Archive, PriorStudy, Mapping))
     if one or is_frame(prior) or _is_trials(prior):
         return [prior]
     if isinstance(prior, Sequence):

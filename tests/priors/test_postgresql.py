@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 import itertools
+from pathlib import Path
 from typing import Any
 
 import optuna
@@ -13,6 +14,7 @@ import pytest
 
 from optuna_metasampler import MetaSampler
 from optuna_metasampler.exceptions import PriorError, PriorNotFoundError, PriorWarning
+from optuna_metasampler.priors import cache
 from optuna_metasampler.priors.sources import resolve
 from optuna_metasampler.priors.storages import opened
 from optuna_metasampler.priors.study import PriorStudy
@@ -106,6 +108,22 @@ def test_studies_are_read_and_the_database_is_left_as_it_was(
     assert [len(s.trials) for s in studies] == [4, 4]
     assert {s.user_attrs["model"] for s in studies} == {"first", "second"}
     assert contents(socket, database) == before
+
+
+def test_only_a_study_that_has_gone_on_is_read_again(
+    socket: str, database: str, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cache, "_MIN_TRIALS", 1)
+    monkeypatch.setenv("METASAMPLER_CACHE", str(tmp_path))
+    first = {s.name: [t.value for t in s.trials] for s in read(url)}
+    # The only way to see where it comes from: what is changed by hand is not noticed.
+    execute(socket, database, "UPDATE trial_values SET value = 99")
+    with writable(url) as storage:
+        optuna.load_study(study_name="second", storage=storage).optimize(objective, n_trials=1)
+    second = {s.name: [t.value for t in s.trials] for s in read(url)}
+    assert second["first"] == first["first"]
+    assert second["second"][:4] == [99, 99, 99, 99]
+    assert len(second["second"]) == 5
 
 
 def test_a_role_that_may_only_select_suffices(socket: str, database: str, url: str) -> None:
