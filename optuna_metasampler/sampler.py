@@ -411,6 +411,13 @@ class MetaSampler(BaseSampler):
                 if one.reason is not None:
                     _logger.info("Prior study %r is left out: %s.", one.study.name, one.reason)
             used = [one.study for one in selected if one.reason is None]
+            if selected and not used and self._prior_filter != PriorFilter():
+                warnings.warn(
+                    f"`prior_filter` leaves none of {len(selected)} prior studies. The first, "
+                    f"{selected[0].study.name!r}, is left out: {selected[0].reason}.",
+                    PriorWarning,
+                    stacklevel=2,
+                )
             pooled = pool(used, study.directions, self._rename)
             for name, reason in pooled.skipped.items():
                 warnings.warn(

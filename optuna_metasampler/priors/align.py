@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-import math
 from typing import TYPE_CHECKING, Any
 
 from optuna.distributions import (
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
 
 # As in the encoding: a value outside the common range is kept up to half a range away.
 _LOW, _HIGH = -0.5, 1.5
+_LARGEST = 1e308
 
 
 @dataclass(frozen=True)
@@ -194,7 +194,7 @@ def of_numbers(distribution: BaseDistribution) -> bool:
     if not isinstance(distribution, CategoricalDistribution):
         return True
     return all(
-        isinstance(c, (int, float)) and not isinstance(c, bool) and math.isfinite(c)
+        isinstance(c, (int, float)) and not isinstance(c, bool) and abs(c) <= _LARGEST
         for c in distribution.choices
     )
 
@@ -311,9 +311,10 @@ class Alignment:
                 offset[p.start] = neutral[p.start]
                 matrix[source.columns, p.start] = to_tensor(places) - neutral[p.start]
             elif source.log == p.log:
-                width = p.upper - p.lower
-                matrix[source.start, p.start] = (source.upper - source.lower) / width
-                offset[p.start] = (source.lower - p.lower) / width
+                # Halved, for a range such as [-1e308, 1e308] has no finite width.
+                width = p.upper / 2 - p.lower / 2
+                matrix[source.start, p.start] = (source.upper / 2 - source.lower / 2) / width
+                offset[p.start] = (source.lower / 2 - p.lower / 2) / width
             else:
                 edges = (source.lower, source.upper, p.lower, p.upper)
                 bent.append((source.start, p.start, source.log, *edges))
@@ -323,7 +324,7 @@ class Alignment:
         """Map points ``(q, d)`` to points ``(q, e)``."""
         out = x @ self.matrix + self.offset
         for column, target, log, lower, upper, to_lower, to_upper in self.bent:
-            value = lower + x[:, column] * (upper - lower)
+            value = (1.0 - x[:, column]) * lower + x[:, column] * upper
             if log:
                 value = value.exp()
             else:

@@ -92,12 +92,12 @@ class Overlaps:
         if not self.studies:
             return "No prior study."
         total = "?" if self.names is None else str(len(self.names))
-        width = max(len("prior study"), *(len(s.name) for s in self.studies))
+        width = max(len("prior study"), *(len(_printable(s.name)) for s in self.studies))
         lines = [f"{'prior study':{width}}  trials  shared  used"]
         for s in self.studies:
             shared = f"{len(s.shared)} of {total}"
             used = "yes" if s.reason is None else f"no: {s.reason}"
-            lines.append(f"{s.name:{width}}  {s.n_trials:6}  {shared:6}  {used}")
+            lines.append(f"{_printable(s.name):{width}}  {s.n_trials:6}  {shared:6}  {used}")
             if s.usable:
                 lines += [f"    {line}" for line in _details(s)]
         return "\n".join(lines)
@@ -112,10 +112,15 @@ def _details(study: StudyOverlap) -> Iterator[str]:
     }
     for p in study.parameters:
         if p.notes and p.notes[0] not in alone:
-            yield f"{p.name}: {'; '.join(p.notes)}"
+            yield _printable(f"{p.name}: {'; '.join(p.notes)}")
     for note, names in alone.items():
         if names:
-            yield f"{note}: {_listed(names)}"
+            yield _printable(f"{note}: {_listed(names)}")
+
+
+def _printable(text: str) -> str:
+    """A line of text; what a stranger's names might do to a terminal is written out."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def inspect(

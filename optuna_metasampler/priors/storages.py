@@ -10,10 +10,11 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 import json
+import os
 from pathlib import Path
-import shutil
 import sqlite3
 import tempfile
+import threading
 from typing import Any
 from urllib.parse import quote
 
@@ -25,6 +26,12 @@ from optuna_metasampler.exceptions import PriorError, PriorNotFoundError
 
 _SQLITE_MAGIC = b"SQLite format 3\x00"
 _COPY_ATTEMPTS = 5
+
+# Files of SQLite that were looked into, by device and inode. They stay open: on POSIX systems
+# closing one releases all locks of this process on it, also those of the user's own storage
+# (https://www.sqlite.org/howtocorrupt.html, 2.2).
+_descriptors: dict[tuple[int, int], int] = {}
+_lock = threading.Lock()
 
 
 @contextmanager
@@ -109,8 +116,7 @@ def _open_file(path: Path, location: str, stack: ExitStack) -> BaseStorage:
             f"`prior` must name a file or a storage URL, but {location!r} is a directory."
         )
     try:
-        with path.open("rb") as file:
-            head = file.read(4096)
+        head = content(path, 4096)
     except OSError as error:
         raise PriorError(f"`prior` names {location!r}, which cannot be opened: {error}") from error
     if head.startswith(_SQLITE_MAGIC):
@@ -123,6 +129,36 @@ def _open_file(path: Path, location: str, stack: ExitStack) -> BaseStorage:
     )
 
 
+def content(path: Path, size: int | None = None) -> bytes:
+    """What a file holds, whatever it is; look into no file that may be SQLite's but through this.
+
+    Args:
+        path: The file.
+        size: Number of bytes, from the beginning; all by default.
+
+    Raises:
+        OSError: If it cannot be read.
+    """
+    status = path.stat()
+    key = (status.st_dev, status.st_ino)
+    with _lock:
+        descriptor = _descriptors.pop(key, None)
+        if descriptor is None:
+            descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        stays_open = False
+        try:
+            with open(descriptor, "rb", closefd=False) as file:
+                file.seek(0)
+                held = file.read() if size is None else file.read(size)
+            stays_open = held.startswith(_SQLITE_MAGIC) and os.name == "posix"
+        finally:
+            if stays_open:
+                _descriptors[key] = descriptor
+            else:
+                os.close(descriptor)
+    return held
+
+
 def _open_sqlite(path: Path, head: bytes, location: str, stack: ExitStack) -> RDBStorage:
     from sqlalchemy.pool import NullPool
 
@@ -133,7 +169,7 @@ def _open_sqlite(path: Path, head: bytes, location: str, stack: ExitStack) -> RD
         )
         path, options = _copied(path, Path(folder), location), "mode=rw"
     elif _has_write_ahead_log(head):
-        # Else SQLite makes files beside it. Nobody writes: its log is empty or not there.
+        # Else SQLite makes files beside it. Nobody has it open: its log is not there.
         options = "mode=ro&immutable=1"
     uri = f"file:{quote(str(path.absolute()))}?{options}"
     # A connection of our own: SQLAlchemy's URLs have no reliable way to quote a file's name.
@@ -150,18 +186,14 @@ def _beside(path: Path, ending: str) -> Path:
     return path.with_name(path.name + ending)
 
 
-def _size(path: Path) -> int:
-    return path.stat().st_size if path.exists() else 0
-
-
 def _must_be_copied(path: Path, head: bytes) -> bool:
     """Whether SQLite cannot read a database without writing to it, or to files beside it.
 
-    That is so where a write-ahead log holds changes, or a crash has left a journal to roll back.
+    That is so where there is a write-ahead log, or a crash has left a journal to roll back.
     """
     if _has_write_ahead_log(head):
-        return _size(_beside(path, "-wal")) > 0
-    if _size(_beside(path, "-journal")) == 0:
+        return _beside(path, "-wal").exists()
+    if not _beside(path, "-journal").exists():
         return False
     connection = sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=ro", uri=True)
     try:
@@ -187,7 +219,7 @@ def _copied(path: Path, folder: Path, location: str) -> Path:
                 copy = folder / part.name
                 copy.unlink(missing_ok=True)
                 if part.exists():
-                    shutil.copyfile(part, copy)
+                    copy.write_bytes(content(part))
         except FileNotFoundError:  # a writer has just removed its journal
             continue
         if state() == before:

@@ -59,11 +59,11 @@ class Table:
     are the objective and the parameters. Strings, lists and dictionaries suffice, so that a
     configuration file can say it.
 
-    How a parameter was drawn is seen from its column, where it is not given: whole numbers,
-    numbers or choices (words, ``True``, ``False``, ``None``), in the range of the values; on a log
-    scale where the numbers are positive and the largest is more than 30 times what a tenth of them
-    stay below. An empty cell means that the trial did not have the parameter; a row without an
-    objective is a failed trial.
+    How a parameter was drawn is seen from its whole column, over all studies, where it is not
+    given: whole numbers, numbers or choices (words, ``True``, ``False``, ``None``), in the range
+    of the values; on a log scale where the numbers are positive and the largest is more than 30
+    times what a tenth of them stay below. An empty cell means that the trial did not have the
+    parameter; a row without an objective is a failed trial.
 
     Args:
         data: A DataFrame (pandas, or one with its ways), or the path of a CSV file: UTF-8, comma,
@@ -448,9 +448,9 @@ def _moment(column: str | None, columns: Columns, row: int) -> datetime | None:
     cell = columns[column][row]
     try:
         moment = cell if isinstance(cell, datetime) else datetime.fromisoformat(str(cell))
-    except ValueError:
+        return moment.astimezone().replace(tzinfo=None) if moment.tzinfo else moment
+    except (ValueError, OverflowError):
         raise _refused(column, row, repr(cell), "a time such as 2026-01-31 12:00:00") from None
-    return moment.astimezone().replace(tzinfo=None) if moment.tzinfo else moment
 
 
 def _meant(cell: Any) -> Any:

@@ -84,7 +84,8 @@ def test_numbers_and_choices_of_numbers_are_one_number() -> None:
     assert merge([sizes, sizes]) == sizes
     assert compatible(sizes, IntDistribution(8, 64))
     assert not compatible(CategoricalDistribution([True, False]), IntDistribution(0, 1))
-    assert not compatible(CategoricalDistribution([None, 1]), IntDistribution(0, 1))
+    for odd in (None, "1", float("inf"), float("nan"), 10**400):
+        assert not compatible(CategoricalDistribution([odd, 1]), IntDistribution(0, 1))
 
 
 def test_common_choices_are_the_union_by_type_and_value() -> None:
@@ -253,6 +254,16 @@ def test_a_scale_is_changed_through_the_raw_value(own_log: bool) -> None:
     values = [{"x": v} for v in (0.01, 0.05, 0.3, 1.0)]
     got = Alignment.of(own, common)(torch.from_numpy(own.encode(values)))
     np.testing.assert_allclose(got, common.encode(values), atol=1e-12)
+
+
+@pytest.mark.parametrize("log", [True, False])
+def test_ranges_as_wide_as_floats_go_map_to_finite_points(log: bool) -> None:
+    own = SearchSpace.of({"x": FloatDistribution(-1e308, 1e308)})
+    wide = FloatDistribution(1e-300, 1e308, log=True) if log else FloatDistribution(-1e308, 1e308)
+    points = torch.tensor([[0.0], [0.3], [1.0]], dtype=torch.float64)
+    got = Alignment.of(own, SearchSpace.of({"x": wide}))(points)
+    assert bool(torch.isfinite(got).all())
+    assert bool((got.diff(dim=0) >= 0).all())
 
 
 def test_the_map_has_the_gradient_of_the_raw_value() -> None:

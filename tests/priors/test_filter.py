@@ -10,6 +10,7 @@ from optuna.distributions import FloatDistribution
 import pytest
 
 from optuna_metasampler import MetaSampler, PriorFilter
+from optuna_metasampler.exceptions import PriorWarning
 from optuna_metasampler.priors.study import PriorStudy
 
 
@@ -90,6 +91,15 @@ def test_a_mapping_is_a_filter() -> None:
     assert PriorFilter.of({"min_trials": 3, "newer_than": date(2026, 1, 31)}) == expected
     assert PriorFilter.of(expected) is expected
     assert PriorFilter.of(None) == PriorFilter()
+
+
+def test_a_filter_that_leaves_nothing_is_told() -> None:
+    old = optuna.create_study(study_name="old")
+    old.optimize(lambda t: t.suggest_float("x", 0, 1), n_trials=2)
+    sampler = MetaSampler(old, prior_filter={"min_trials": 3}, seed=0)
+    study = optuna.create_study(sampler=sampler)
+    with pytest.warns(PriorWarning, match="none of 1 .* 'old', is left out: it has 2 completed"):
+        study.ask({"x": FloatDistribution(0, 1)})
 
 
 @pytest.mark.parametrize(

@@ -113,6 +113,13 @@ def test_a_table_is_printed() -> None:
     assert got.studies[0].shared == ("act", "lr")
 
 
+def test_names_of_strangers_do_nothing_to_a_terminal() -> None:
+    study = prior("a\x1b[31m\nb", {"x\r": FloatDistribution(0, 1)}, [{"x\r": 0.1}, {"x\r": 0.2}])
+    shown = str(overlaps([Selected(study, None)], {"x\r": FloatDistribution(0, 2)}))
+    assert shown.splitlines()[1].startswith(r"a\x1b[31m\nb ")
+    assert r"x\r: 0 to 1 there" in shown
+
+
 def test_nothing_to_compare_is_said() -> None:
     assert str(overlaps([], None)) == "No prior study."
     study = prior("old", {"x": FloatDistribution(0, 1)}, [{"x": 0.1}, {"x": 0.2}])

@@ -170,6 +170,37 @@ def test_a_writer_goes_on_while_a_prior_is_open(database: Path) -> None:
         assert optuna.get_all_study_names(storage) == ["renamed"]
 
 
+@pytest.mark.parametrize("log", [False, True])
+def test_a_read_leaves_this_process_the_locks_that_it_has(database: Path, log: bool) -> None:
+    """The user's own storage may be in the same file, in the middle of a transaction."""
+    if log:
+        make_write_ahead_log(database)
+    program = (
+        "import sqlite3, sys\n"
+        "connection = sqlite3.connect(sys.argv[1], timeout=0, isolation_level=None)\n"
+        "connection.execute('BEGIN IMMEDIATE')"
+    )
+
+    def another_process_is_refused() -> bool:
+        done = subprocess.run(
+            [sys.executable, "-c", program, str(database)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return "database is locked" in done.stderr
+
+    own = sqlite3.connect(database, isolation_level=None)
+    try:
+        own.execute("BEGIN IMMEDIATE")
+        own.execute("UPDATE studies SET study_name = 'not yet'")
+        assert another_process_is_refused()
+        assert trials_of(database) == {"old": 5}
+        assert another_process_is_refused()
+    finally:
+        own.close()
+
+
 def test_what_is_open_cannot_be_written_to(database: Path) -> None:
     before = fingerprint(database.parent)
     with pytest.raises(PriorError, match="readonly"), opened(str(database)) as storage:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 import random
 from typing import Any
 
+from hypothesis import given
+from hypothesis import strategies as st
 import numpy as np
 import optuna
 from optuna.distributions import (
@@ -21,6 +24,7 @@ import pytest
 
 from optuna_metasampler import MetaSampler, Table
 from optuna_metasampler.exceptions import PriorError
+from optuna_metasampler.priors.align import pool
 from optuna_metasampler.priors.sources import resolve
 from optuna_metasampler.priors.study import PriorStudy
 from optuna_metasampler.report import inspect_priors
@@ -117,6 +121,16 @@ def test_a_study_of_several_objectives_comes_back(tmp_path: Path) -> None:
     assert [t.values for t in got.trials] == [t.values for t in study.trials]
     with pytest.raises(PriorError, match="one entry for each of the columns"):
         Table(tmp_path / "two.csv", direction="minimize").studies()
+
+
+def test_tables_of_optunas_form_can_be_put_together(study: optuna.Study) -> None:
+    frame = study.trials_dataframe()
+    both = pd.concat([frame.assign(origin="a"), frame[:5].assign(origin="b")])
+    a, b = Table(both, study="origin", direction="maximize").studies()
+    assert [(s.name, len(s.trials), s.directions) for s in (a, b)] == [
+        ("a", 20, (StudyDirection.MAXIMIZE,)),
+        ("b", 5, (StudyDirection.MAXIMIZE,)),
+    ]
 
 
 def test_a_copy_of_the_running_study_is_recognised_through_a_csv_file(
@@ -267,6 +281,26 @@ def test_a_cell_that_does_not_fit_is_named(
     table = Table(path, objective="y", direction="minimize", parameters={"p": scale})
     with pytest.raises(PriorError, match=message):
         table.studies()
+
+
+cells = st.sampled_from(["", "1", "-2.5", "1e999", "9" * 400, "inf", "nan", "None", "true", "a;b"])
+times = st.sampled_from(["", "2026-01-31", "0001-01-01T00:00:00+14:00", "x"])
+
+
+@given(st.lists(st.tuples(cells | st.text(max_size=5), cells, times), max_size=6))
+def test_any_table_is_read_or_refused(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, ...]]
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "any.csv"
+    with path.open("w", encoding="utf-8", newline="", errors="surrogatepass") as file:
+        writer = csv.writer(file)
+        writer.writerows([("params_p", "value", "datetime_complete"), *rows])
+    try:
+        (study,) = Table(path).studies()
+    except PriorError:
+        return
+    assert len(study.trials) <= len(rows)
+    pool([study], [StudyDirection.MINIMIZE])
 
 
 def test_a_column_of_free_text_is_no_parameter() -> None:
