@@ -7,6 +7,9 @@ BIN := $(VENV)/bin
 OLDEST_OPTUNA := 4.8.0
 OLDEST := $(VENV)/optuna-oldest
 
+# Tests on stores of other Optuna releases need the folder of data: `make test DATA=FOLDER`.
+export METASAMPLER_DATA ?= $(DATA)
+
 # Two test processes on two cores: one thread each, or they fight for the cores.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
@@ -18,7 +21,7 @@ OLDEST_INSTALLED := $(OLDEST)/.installed-$(OLDEST_OPTUNA)
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help demo test lint types unit contract-oldest bench bench-quick bench-audit \
-	bench-calibration bench-overhead clean
+	bench-calibration bench-overhead bench-scale clean
 # One step after the other, so that what a step says is read beside what it did.
 .NOTPARALLEL:
 
@@ -73,6 +76,11 @@ bench-calibration: $(BENCH_INSTALLED) ## Measure predictive intervals: make benc
 bench-overhead: $(INSTALLED) ## Measure the seconds that one suggestion takes
 	@echo "==> Measuring the seconds per suggestion"
 	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m benchmarks.overhead
+	@$(BIN)/python -m benchmarks.report
+
+bench-scale: $(INSTALLED) ## Measure what 1,000 prior studies cost
+	@echo "==> Measuring starts and suggestions with 1,000 prior studies"
+	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m benchmarks.scale
 	@$(BIN)/python -m benchmarks.report
 
 clean: ## Remove caches, builds, demo-output/ and bench-output/ (but not .venv)

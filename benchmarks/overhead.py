@@ -73,13 +73,15 @@ def mixed(trial: optuna.Trial, centre: float) -> float:
 PROBLEMS = {"continuous": continuous, "mixed": mixed}
 
 
-def prior_studies(problem: str, n_studies: int) -> list[optuna.Study]:
+def prior_studies(
+    problem: str, n_studies: int, n_trials: int = N_PRIOR_TRIALS
+) -> list[optuna.Study]:
     """Finished studies of related problems: random search, so that hundreds are made quickly."""
     studies = []
     for seed in range(n_studies):
         study = optuna.create_study(study_name=f"prior-{seed}", sampler=RandomSampler(seed=seed))
         centre = 0.2 + 0.05 * (seed % 5)
-        study.optimize(lambda t, c=centre: PROBLEMS[problem](t, c), n_trials=N_PRIOR_TRIALS)
+        study.optimize(lambda t, c=centre: PROBLEMS[problem](t, c), n_trials=n_trials)
         studies.append(study)
     return studies
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import click
 
-from benchmarks import calibration, figures, overhead, results
+from benchmarks import calibration, figures, overhead, results, scale
 from benchmarks.peers import PEERS
 from benchmarks.statistics import FLOOR, TIE
 from benchmarks.summary import HARM, LOSS, LOW_FLOOR, MAIN, MAIN_PEERS, REFERENCE, summarize
@@ -693,9 +693,12 @@ def benchmarks_readme(text: str) -> str:
     result = _overhead()
     if "grid" in result:
         text = with_block(text, "overhead-grid", overhead.grid_table(result))
-    measured = _calibration()
+    measured = _measured("calibration")
     if measured is not None:
         text = with_block(text, "calibration", calibration.table(measured))
+    measured = _measured("scale")
+    if measured is not None:
+        text = with_block(text, "scale", scale.table(measured))
     summary = _committed_summary()
     if summary is None:
         return text
@@ -707,14 +710,13 @@ def _overhead() -> Summary:
     return json.loads((RESULTS / "overhead.json").read_text(encoding="utf-8"))
 
 
-def _calibration() -> Summary | None:
-    path = RESULTS / "calibration.json"
+def _measured(name: str) -> Summary | None:
+    path = RESULTS / f"{name}.json"
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
 
 
 def _committed_summary() -> Summary | None:
-    path = RESULTS / "summary.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+    return _measured("summary")
 
 
 _READMES: dict[Path, Callable[[str], str]] = {
@@ -789,7 +791,7 @@ def main(runs: Path | None, out: Path | None, check: bool) -> None:
     if target.resolve() == RESULTS.resolve():
         if "grid" in _overhead():
             overhead.figure(_overhead(), RESULTS / "figures" / "overhead.png")
-        if (measured := _calibration()) is not None:
+        if (measured := _measured("calibration")) is not None:
             calibration.figure(measured, RESULTS / "figures" / "calibration.png")
         for path, render in _READMES.items():
             path.write_text(render(path.read_text(encoding="utf-8")), encoding="utf-8")

@@ -85,11 +85,11 @@ class PriorKnowledge:
         self, space: SearchSpace, weights: tuple[float, ...], without: frozenset[str]
     ) -> Prior:
         """The knowledge as a policy of ``space`` needs it."""
-        from optuna_metasampler.priors.align import Alignment, shared_names
+        from optuna_metasampler.priors.align import Alignment, fitted, shared_names
         from optuna_metasampler.task import to_tensor
 
         model = self.model(weights, without)
-        best = model.space.decode(model.best.numpy())
+        best = [fitted(c, space) for c in model.space.decode(model.best.numpy())]
         favourites = to_tensor(space.project(space.encode(best)))
         shared = shared_names(space, model.space)
         unknown = tuple(name for name in space.names if name not in shared)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 import itertools
+import logging
 import threading
 from typing import TYPE_CHECKING, Any
 import warnings
@@ -19,11 +20,13 @@ from optuna.samplers import BaseSampler, RandomSampler
 from optuna.trial import TrialState
 
 from optuna_metasampler._optuna import LazyRandomState, study_id, trial_id
-from optuna_metasampler.exceptions import PriorWarning
+from optuna_metasampler.exceptions import PriorError, PriorWarning
 from optuna_metasampler.isolation import isolated
 from optuna_metasampler.knowledge import PriorKnowledge
 from optuna_metasampler.methods import METHODS
+from optuna_metasampler.priors.filter import PriorFilter
 from optuna_metasampler.priors.records import Records, distributions_of, records_of
+from optuna_metasampler.priors.selection import select
 from optuna_metasampler.priors.sources import PriorLike, resolve
 from optuna_metasampler.priors.study import PriorStudy
 from optuna_metasampler.space import SearchSpace, choice_key
@@ -34,7 +37,11 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
     from optuna_metasampler.policies.base import Policy
+    from optuna_metasampler.priors.overlap import Overlaps
     from optuna_metasampler.surrogates.transfer import TransferPredictor
+
+
+_logger = logging.getLogger(__name__)
 
 
 @dataclass
@@ -72,11 +79,18 @@ class MetaSampler(BaseSampler):
     reproduced with ``n_jobs=1``; with more threads their order is the operating system's.
 
     Args:
-        prior: Prior studies: a storage URL, the path of an SQLite file or of a journal log, a
-            :class:`~optuna.study.Study`, the list of :class:`~optuna.trial.FrozenTrial` of a
-            study, or a list of any of these. Storages are only read.
-        prior_studies: Names or globs of the studies to use inside the storages of ``prior``; all
-            by default.
+        prior: Prior studies: a storage URL, the path of an SQLite file, of a journal log, of a CSV
+            file or of an archive, a :class:`~optuna.study.Study`, the list of
+            :class:`~optuna.trial.FrozenTrial` of a study, a DataFrame, a
+            :class:`~optuna_metasampler.Table` or a mapping of its arguments, an
+            :class:`~optuna_metasampler.Archive`, or a list of any of these. Storages are only
+            read; large ones once, see :mod:`optuna_metasampler.priors.cache`. The running study
+            itself and copies of it are recognised among them and left out.
+        prior_studies: Names or globs of the studies to use inside the storages and tables of
+            ``prior``; all by default.
+        prior_filter: Further conditions that prior studies must meet: a
+            :class:`~optuna_metasampler.PriorFilter`, or a mapping of its arguments such as
+            ``{"user_attrs": {"model": "resnet"}, "min_trials": 20, "newer_than": "90 days"}``.
         rename: Other names of parameters in the prior studies: ``{"name there": "name here"}``.
         method: ``"auto"``, or ``"gp"`` for the same Gaussian process without any use of the
             priors.
@@ -88,7 +102,7 @@ class MetaSampler(BaseSampler):
 
     Raises:
         TypeError: If ``prior`` or another argument is of a kind that cannot be used.
-        ValueError: If ``method`` or ``n_startup_trials`` is out of range.
+        ValueError: If ``method``, ``n_startup_trials`` or ``prior_filter`` is out of range.
         PriorNotFoundError: If a file or a study named in ``prior`` or ``prior_studies`` does not
             exist.
         PriorError: If a storage named in ``prior`` cannot be read.
@@ -107,6 +121,7 @@ class MetaSampler(BaseSampler):
         prior: PriorLike | Sequence[PriorLike] | None = None,
         *,
         prior_studies: str | Sequence[str] | None = None,
+        prior_filter: PriorFilter | Mapping[str, Any] | None = None,
         rename: Mapping[str, str] | None = None,
         method: str = "auto",
         n_startup_trials: int | None = None,
@@ -126,6 +141,7 @@ class MetaSampler(BaseSampler):
                 "`rename` must map names in the prior studies to names here, such as "
                 f"{{'eta': 'lr'}}, but got {rename!r}."
             )
+        self._prior_filter = PriorFilter.of(prior_filter)
         self._sources = resolve(prior, prior_studies)
         self._rename = dict(rename or {})
         self._method = method
@@ -245,6 +261,20 @@ class MetaSampler(BaseSampler):
         """
         with self._lock:
             return self._state(study).last_transfer
+
+    def inspect_priors(self, target: Mapping[str, BaseDistribution] | Study) -> Overlaps:
+        """Which of the prior studies are of use, how far, and why the others are not.
+
+        Args:
+            target: A search space (name to distribution), or the running study with at least one
+                finished trial.
+
+        Returns:
+            One entry a prior study; ``print`` shows a table.
+        """
+        from optuna_metasampler.priors.overlap import inspect
+
+        return inspect(self._read_priors(), target, self._prior_filter, self._rename)
 
     def _uninformed(
         self, study: Study, trial: FrozenTrial, name: str, distribution: BaseDistribution
@@ -372,9 +402,23 @@ class MetaSampler(BaseSampler):
             from optuna_metasampler.priors.align import pool
 
             if self._prior_studies is None:
-                self._prior_studies = [s for source in self._sources for s in source.read()]
-            others = [s for s in self._prior_studies if not _is_running_study(s, study)]
-            pooled = pool(others, study.directions, self._rename)
+                self._prior_studies = self._read_priors()
+            # Not `PriorStudy.of`: the bracket studies of Hyperband have no user attributes.
+            trials = tuple(study.get_trials(deepcopy=False))
+            running = PriorStudy(study.study_name, tuple(study.directions), trials)
+            selected = select(self._prior_studies, running, self._prior_filter, self._rename)
+            for one in selected:
+                if one.reason is not None:
+                    _logger.info("Prior study %r is left out: %s.", one.study.name, one.reason)
+            used = [one.study for one in selected if one.reason is None]
+            if selected and not used and self._prior_filter != PriorFilter():
+                warnings.warn(
+                    f"`prior_filter` leaves none of {len(selected)} prior studies. The first, "
+                    f"{selected[0].study.name!r}, is left out: {selected[0].reason}.",
+                    PriorWarning,
+                    stacklevel=2,
+                )
+            pooled = pool(used, study.directions, self._rename)
             for name, reason in pooled.skipped.items():
                 warnings.warn(
                     f"The prior study {name!r} is left out: {reason}. Take it out of `prior` or "
@@ -384,6 +428,18 @@ class MetaSampler(BaseSampler):
                 )
             cache.knowledge = PriorKnowledge(pooled, self._draw_seed())
         return cache.knowledge
+
+    def _read_priors(self) -> list[PriorStudy]:
+        """What all sources hold; one that has gone since the sampler was made is left out."""
+        studies: list[PriorStudy] = []
+        for source in self._sources:
+            try:
+                studies += source.read()
+            except PriorError as error:
+                warnings.warn(
+                    f"A source of prior studies is left out: {error}", PriorWarning, stacklevel=2
+                )
+        return studies
 
     def _weights(self, study: Study, trial: FrozenTrial) -> tuple[float, ...]:
         """Weights of the objectives at this trial: those of a small lattice, in turn."""
@@ -440,12 +496,14 @@ def fit_value(distribution: BaseDistribution, value: Any) -> Any:
     """The value of ``distribution`` nearest to ``value``, or a sentinel where they do not compare.
 
     Numbers are clipped to the range and rounded to the grid; a choice has to be there, type
-    included.
+    included, unless it is one among numbers.
     """
     if isinstance(distribution, CategoricalDistribution):
-        if choice_key(value) not in {choice_key(c) for c in distribution.choices}:
-            return _NOTHING
-    elif isinstance(value, bool) or not isinstance(value, (int, float)):
+        from optuna_metasampler.priors.align import NO_CHOICE, nearest_choice
+
+        choice = nearest_choice(distribution, value)
+        return _NOTHING if choice is NO_CHOICE else choice
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
         return _NOTHING
     space = SearchSpace.of({"value": distribution})
     return space.decode(space.encode([{"value": value}]))[0]["value"]
@@ -458,14 +516,6 @@ def _contradicts(plan: Mapping[str, Any], params: Mapping[str, Any], space: Sear
         for name, value in params.items()
         if name in space.distributions
     )
-
-
-def _is_running_study(prior: PriorStudy, study: Study) -> bool:
-    """Whether a prior study is the running one, or an earlier state of it, in whatever storage."""
-    if prior.name != study.study_name:
-        return False
-    starts = {t.datetime_start for t in study.get_trials(deepcopy=False) if t.datetime_start}
-    return not prior.trials or any(t.datetime_start in starts for t in prior.trials)
 
 
 def simplex_lattice(m: int) -> list[tuple[float, ...]]:

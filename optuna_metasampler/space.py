@@ -282,10 +282,10 @@ class SearchSpace:
         present = np.array([[name in c for name in names] for c in configurations], dtype=bool)
         present = present.reshape(len(configurations), len(names))
         labels = np.zeros(len(present), dtype=int) if groups is None else np.asarray(groups)
-        known = np.zeros_like(present)
-        for label in np.unique(labels):
-            rows = labels == label
-            known[rows] = present[rows].any(axis=0)
+        _, group = np.unique(labels, return_inverse=True)
+        # Whether any configuration of the group has the parameter.
+        counts = [np.bincount(group, weights=column)[group] for column in present.T]
+        known = np.array(counts).T.reshape(present.shape) > 0
         conditional = (known & ~present).any(axis=0)
 
         parameters: list[Parameter] = []

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
+
 from hypothesis import settings
 
 
 # No test asserts on wall time, and a failure on one machine has to be one on every machine.
 settings.register_profile("repeatable", deadline=None, derandomize=True)
 settings.load_profile("repeatable")
+
+# Nothing that a test reads is kept on the machine of the person who runs it.
+os.environ["METASAMPLER_CACHE"] = "off"

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 import re
+import shlex
 
+from click.testing import CliRunner
 import optuna
 import pytest
 
 from benchmarks.report import readme
+from optuna_metasampler import Archive
+from optuna_metasampler.cli import main
 
 
 README = Path(__file__).parents[1] / "README.md"
@@ -36,10 +40,31 @@ def test_the_code_runs_from_an_old_storage_to_a_report(
         n_trials=15,
     )
     blocks = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
-    assert len(blocks) == 2
+    (tmp_path / "runs.csv").write_text(
+        "data set,learning rate,layers,test accuracy\ncats,0.1,2,0.5\ncats,0.001,3,0.7\n"
+    )
+    assert len(blocks) == 3
     names: dict[str, object] = {"train_and_validate": train_and_validate}
     for block in blocks:
         exec(compile(block, str(README), "exec"), names)
-    assert "an earlier study" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "prior study       trials  shared  used" in shown
+    assert shown.count("an earlier study") == 2
     example = [line for line in blocks[0].splitlines() if line.strip()]
     assert len(example) <= 12
+
+
+def test_the_commands_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    for name in ("old", "new"):
+        study = optuna.create_study(study_name=name, storage="sqlite:///old.db")
+        study.optimize(lambda t: t.suggest_float("lr", 0, 1), n_trials=2)
+    Path("runs.csv").write_text("lr,layers,val_loss\n0.1,2,0.5\n0.001,3,0.4\n", encoding="utf-8")
+    text = README.read_text(encoding="utf-8").replace("\\\n", " ")
+    commands = re.findall(r"^optuna-metasampler (.*?)(?:#.*)?$", text, re.MULTILINE)
+    assert len(commands) >= 5
+    for command in commands:
+        result = CliRunner().invoke(main, shlex.split(command))
+        assert result.exit_code == 0, f"{command}: {result.output}"
+    assert {e.name for e in Archive("old.metaprior").entries()} == {"old", "new", "runs"}

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import optuna
+from optuna.distributions import BaseDistribution, FloatDistribution
 import pytest
 
 from optuna_metasampler import MetaSampler
-from optuna_metasampler.report import prior_relevance
+from optuna_metasampler.priors.study import PriorStudy
+from optuna_metasampler.report import inspect_priors, prior_relevance
 
 
 def objective(trial: optuna.Trial, sign: float = 1.0) -> float:
@@ -57,3 +60,35 @@ def test_without_priors_or_suggestions_there_is_nothing_to_report(
 ) -> None:
     for sampler in (MetaSampler(seed=0), MetaSampler(priors)):
         assert prior_relevance(sampler, optuna.create_study(sampler=sampler)) == []
+
+
+def test_priors_are_inspected_before_a_study_begins(priors: list[optuna.Study]) -> None:
+    space: dict[str, BaseDistribution] = {
+        "x": FloatDistribution(0, 2),
+        "z": FloatDistribution(0, 1),
+    }
+    got = inspect_priors([*priors[:2], priors[2].trials], space, rename={"y": "z"})
+    assert [row.name for row in got] == ["like-0", "like-1", "trials[2]"]
+    assert all(row.usable and row.shared == ("x", "z") for row in got)
+    assert "x: " in str(got)
+    assert "called y there" in str(got)
+
+
+def test_priors_are_inspected_beside_a_study(priors: list[optuna.Study]) -> None:
+    study = optuna.create_study(study_name="now")
+    study.optimize(objective, n_trials=1)
+    study.add_trials(priors[0].trials[:5])
+    settings: dict[str, Any] = {"prior_filter": {"min_trials": 5}}
+    got = inspect_priors([*priors, study], study, **settings)
+    assert got == MetaSampler([*priors, study], **settings).inspect_priors(study)
+    assert [(row.n_trials, row.n_own) for row in got] == [(35, 5), (40, 0), (40, 0), (6, 0)]
+    assert got.studies[3].reason == "it is the running study itself"
+    # Before its first trial nobody knows the space of a study.
+    assert inspect_priors(priors, optuna.create_study()).names is None
+
+
+def test_two_prior_studies_are_compared(priors: list[optuna.Study]) -> None:
+    one, other = (PriorStudy.of(study) for study in priors[1:])
+    (row,) = inspect_priors([one], other)
+    assert row.usable
+    assert row.shared == ("x", "y")

@@ -406,3 +406,20 @@ def test_priors_with_other_names_only_are_said_to_be_of_no_use(
         study.optimize(lambda t: t.suggest_float("x", 0, 1), n_trials=4)
     assert len([w for w in seen if w.category is PriorWarning]) == 1
     assert len(study.trials) == 4
+
+
+@pytest.mark.parametrize("numbers_before", [True, False])
+def test_a_choice_of_numbers_and_a_number_are_read_as_each_other(numbers_before: bool) -> None:
+    def as_choice(trial: optuna.Trial) -> float:
+        return float(abs(trial.suggest_categorical("size", [8, 16, 32, 64]) - 32))
+
+    def as_number(trial: optuna.Trial) -> float:
+        return abs(trial.suggest_int("size", 4, 100) - 32)
+
+    old = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    old.optimize(as_number if numbers_before else as_choice, n_trials=20)
+    study = optuna.create_study(sampler=MetaSampler(old, seed=0))
+    # With PriorWarning an error, the priors have to be of use.
+    study.optimize(as_choice if numbers_before else as_number, n_trials=4)
+    assert abs(study.trials[0].params["size"] - 32) <= 2
+    assert abs(study.best_params["size"] - 32) <= 2

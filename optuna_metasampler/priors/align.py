@@ -5,9 +5,10 @@ Axis letters: ``q`` points, ``d`` encoded columns of the running study, ``e`` of
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from optuna.distributions import (
     BaseDistribution,
@@ -19,6 +20,7 @@ from optuna.study import StudyDirection
 import torch
 from torch import Tensor
 
+from optuna_metasampler.isolation import uncollected
 from optuna_metasampler.priors.records import Records, distributions_of, records_of
 from optuna_metasampler.priors.study import PriorStudy
 from optuna_metasampler.space import Parameter, SearchSpace, choice_key
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
 # As in the encoding: a value outside the common range is kept up to half a range away.
 _LOW, _HIGH = -0.5, 1.5
+_LARGEST = 1e308
 
 
 @dataclass(frozen=True)
@@ -51,22 +54,32 @@ class Pool:
     skipped: dict[str, str]
 
     def tasks(self, weights: Sequence[float], without: frozenset[str] = frozenset()) -> list[Task]:
-        """The studies as tasks of one outcome.
+        """The studies as tasks of one outcome, but those that share none of the parameters left.
 
         Args:
             weights: Weights of the objectives, see :func:`~optuna_metasampler.task.scalarize`.
             without: Parameters to leave out of the common space.
         """
         space = self._space(without)
-        return [
-            Task.of(
-                space,
-                records.configurations,
-                scalarize(to_tensor(records.outcomes), torch.tensor(weights, dtype=torch.float64)),
-                name=name,
-            )
+        names = frozenset(space.names)
+        used = [
+            (name, records)
             for name, records in zip(self.studies, self.records, strict=True)
+            if any(names & c.keys() for c in records.configurations)
         ]
+        # All studies at once: encoding has a price for each call, not only for each trial.
+        configurations = [c for _, records in used for c in records.configurations]
+        together = Task.of(space, configurations, torch.zeros(len(configurations)))
+        scale = torch.tensor(weights, dtype=torch.float64)
+        tasks = []
+        end = 0
+        for name, records in used:
+            start, end = end, end + len(records.configurations)
+            y = scalarize(to_tensor(records.outcomes), scale)
+            # Copies: the last digit of a product depends on where in memory a part begins.
+            x, mask = together.x[start:end].clone(), together.mask[start:end].clone()
+            tasks.append(replace(together, name=name, x=x, y=y, mask=mask))
+        return tasks
 
     def _space(self, without: frozenset[str]) -> SearchSpace:
         if not without:
@@ -75,6 +88,7 @@ class Pool:
         return _common_space(kept, self.records)
 
 
+@uncollected()
 def pool(
     studies: Sequence[PriorStudy],
     directions: Sequence[StudyDirection],
@@ -83,9 +97,9 @@ def pool(
     """Bring prior studies into one common space.
 
     Parameters are matched by name. Their range is the hull of the studies' ranges, their choices
-    the union; where studies disagree on the kind (a number here, a choice there) or on the log
-    scale, the majority of trials decides. A value that does not fit is missing, and so is a
-    parameter that a study does not have.
+    the union. Where one study has a number and another a choice of numbers, it is a number; where
+    they disagree on the kind otherwise, or on the log scale, the majority of trials decides. A
+    value that does not fit is missing, and so is a parameter that a study does not have.
 
     Args:
         studies: Prior studies.
@@ -103,7 +117,7 @@ def pool(
         own = study.directions or tuple(directions)
         records = records_of(study.trials, own, rename)
         distributions = distributions_of(study.trials, rename)
-        reason = _unusable(own, directions, records, distributions)
+        reason = unusable(own, directions, records, distributions)
         if reason is not None:
             skipped[study.name] = reason
             continue
@@ -115,7 +129,7 @@ def pool(
     return Pool(space, tuple(names), tuple(kept), skipped)
 
 
-def _unusable(
+def unusable(
     own: Sequence[StudyDirection],
     directions: Sequence[StudyDirection],
     records: Records,
@@ -149,23 +163,79 @@ def merge(distributions: Sequence[BaseDistribution]) -> BaseDistribution:
     Args:
         distributions: At least one, listed as often as it was used.
     """
-    categorical = [d for d in distributions if isinstance(d, CategoricalDistribution)]
-    numeric = [d for d in distributions if isinstance(d, (FloatDistribution, IntDistribution))]
-    if len(categorical) > len(numeric):
+    # Each object once: the trials of a study may share one, and to compare them takes its time.
+    each = {id(d): d for d in distributions}
+    counts = Counter(map(id, distributions))
+    categorical = [d for d in each.values() if isinstance(d, CategoricalDistribution)]
+    numeric = [d for d in each.values() if isinstance(d, (FloatDistribution, IntDistribution))]
+    n_numeric = sum(counts[id(d)] for d in numeric)
+    numbers = all(map(of_numbers, categorical))
+    if not numeric or (len(distributions) > 2 * n_numeric and not numbers):
         choices = {choice_key(c): c for d in categorical for c in d.choices}
         return CategoricalDistribution(tuple(choices.values()))
-    if len(set(numeric)) == 1:
+    chosen = [c for d in categorical for c in d.choices] if numbers else []
+    if len(set(numeric)) == 1 and not chosen:
         return numeric[0]
-    low, high = min(d.low for d in numeric), max(d.high for d in numeric)
-    mostly_log = 2 * sum(d.log for d in numeric) > len(numeric)
-    if all(isinstance(d, IntDistribution) for d in numeric):
-        return IntDistribution(int(low), int(high), log=mostly_log and low >= 1)
-    return FloatDistribution(low, high, log=mostly_log and low > 0)
+    whole = all(isinstance(d, IntDistribution) for d in numeric) and all(
+        isinstance(c, int) for c in chosen
+    )
+    log = 2 * sum(counts[id(d)] for d in numeric if d.log) > n_numeric
+    edges: list[Any] = [*(e for d in numeric for e in (d.low, d.high)), *chosen]
+    if log:
+        # What a logarithm cannot take is outside: it must not cost the majority its scale.
+        edges = [e for e in edges if (e >= 1 if whole else e > 0)]
+    if whole:
+        return IntDistribution(int(min(edges)), int(max(edges)), log=log)
+    return FloatDistribution(float(min(edges)), float(max(edges)), log=log)
+
+
+def of_numbers(distribution: BaseDistribution) -> bool:
+    """Whether all values are numbers; those of ``[16, 32]`` are, truth values are none."""
+    if not isinstance(distribution, CategoricalDistribution):
+        return True
+    return all(
+        isinstance(c, (int, float)) and not isinstance(c, bool) and abs(c) <= _LARGEST
+        for c in distribution.choices
+    )
 
 
 def compatible(a: BaseDistribution, b: BaseDistribution) -> bool:
     """Whether values of ``a`` can be read as values of ``b``: both numbers, or both choices."""
-    return isinstance(a, CategoricalDistribution) == isinstance(b, CategoricalDistribution)
+    same_kind = isinstance(a, CategoricalDistribution) == isinstance(b, CategoricalDistribution)
+    return same_kind or (of_numbers(a) and of_numbers(b))
+
+
+def nearest_choice(distribution: CategoricalDistribution, value: object) -> Any:
+    """The choice that a value of another study comes to, type included.
+
+    Returns:
+        The value itself where it is a choice, the nearest one where all are numbers; else
+        :data:`NO_CHOICE`.
+    """
+    known = {choice_key(choice): choice for choice in distribution.choices}
+    if choice_key(value) in known:
+        return known[choice_key(value)]
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not number or not of_numbers(distribution):
+        return NO_CHOICE
+    return min(distribution.choices, key=lambda choice: abs(choice - value))  # type: ignore
+
+
+def fitted(configuration: Mapping[str, Any], space: SearchSpace) -> dict[str, Any]:
+    """A configuration of another space, with the nearest of ``space``'s choices of numbers."""
+    fit = dict(configuration)
+    for p in space.parameters:
+        if isinstance(p.distribution, CategoricalDistribution) and p.name in fit:
+            choice = nearest_choice(p.distribution, fit[p.name])
+            fit[p.name] = fit[p.name] if choice is NO_CHOICE else choice
+    return fit
+
+
+class _NoChoice:
+    """No choice fits; ``None`` may be one."""
+
+
+NO_CHOICE = _NoChoice()
 
 
 def shared_names(own: SearchSpace, common: SearchSpace) -> set[str]:
@@ -184,8 +254,9 @@ class Alignment:
 
     The map goes through the raw values: an affine one where both columns have the same scale,
     through the logarithm or the exponential where one is logarithmic and the other is not, choice
-    by choice for categories. What the running study does not have is missing. Differentiable in
-    numeric columns.
+    by choice for categories. A choice of numbers has the place of its number; a number between two
+    choices is a blend of both, and one beyond them the last. What the running study does not have
+    is missing. Differentiable in numeric columns.
 
     Attributes:
         matrix: Linear part, shape ``(d, e)``.
@@ -193,6 +264,8 @@ class Alignment:
         bent: For every column of another scale: source column, target column, and edges of both:
             ``(column, column, log, lower, upper, lower, upper)`` where ``log`` says whether the
             running study's side is the logarithmic one.
+        blended: For every number that is a choice in the common space: source column, the choices'
+            positions in it, ascending, and their target columns; shapes ``(k,)``.
         activity: For every column of ``e`` the column of ``d`` that says whether it is active; -1
             where it always is; shape ``(e,)``.
         neutral: The encoding of a missing configuration, shape ``(e,)``.
@@ -201,6 +274,7 @@ class Alignment:
     matrix: Tensor
     offset: Tensor
     bent: tuple[tuple[int, int, bool, float, float, float, float], ...]
+    blended: tuple[tuple[int, Tensor, Tensor], ...]
     activity: Tensor
     neutral: Tensor
 
@@ -213,6 +287,7 @@ class Alignment:
         offset = neutral.clone()
         activity = torch.full((e,), -1, dtype=torch.int64)
         bent: list[tuple[int, int, bool, float, float, float, float]] = []
+        blended: list[tuple[int, Tensor, Tensor]] = []
         theirs = {p.name: p for p in own.parameters}
         for p in common.parameters:
             source = theirs.get(p.name)
@@ -226,22 +301,30 @@ class Alignment:
                     offset[p.activity] = 1.0
                 else:
                     matrix[source.activity, p.activity] = 1.0
-            if p.categorical:
+            if p.categorical and source.categorical:
                 _match_choices(matrix, source, p)
+            elif p.categorical:
+                blended.append(_blend(source, p))
+            elif isinstance(source.distribution, CategoricalDistribution):
+                # From the neutral value, so that no choice at all is no information.
+                places = p.encode(source.distribution.choices)[:, 0]
+                offset[p.start] = neutral[p.start]
+                matrix[source.columns, p.start] = to_tensor(places) - neutral[p.start]
             elif source.log == p.log:
-                width = p.upper - p.lower
-                matrix[source.start, p.start] = (source.upper - source.lower) / width
-                offset[p.start] = (source.lower - p.lower) / width
+                # Halved, for a range such as [-1e308, 1e308] has no finite width.
+                width = p.upper / 2 - p.lower / 2
+                matrix[source.start, p.start] = (source.upper / 2 - source.lower / 2) / width
+                offset[p.start] = (source.lower / 2 - p.lower / 2) / width
             else:
                 edges = (source.lower, source.upper, p.lower, p.upper)
                 bent.append((source.start, p.start, source.log, *edges))
-        return cls(matrix, offset, tuple(bent), activity, neutral)
+        return cls(matrix, offset, tuple(bent), tuple(blended), activity, neutral)
 
     def __call__(self, x: Tensor) -> Tensor:
         """Map points ``(q, d)`` to points ``(q, e)``."""
         out = x @ self.matrix + self.offset
         for column, target, log, lower, upper, to_lower, to_upper in self.bent:
-            value = lower + x[:, column] * (upper - lower)
+            value = (1.0 - x[:, column]) * lower + x[:, column] * upper
             if log:
                 value = value.exp()
             else:
@@ -250,6 +333,8 @@ class Alignment:
                 value = torch.maximum(value, floor).log()
             position = (value - to_lower) / (to_upper - to_lower)
             out = out.index_copy(1, torch.tensor([target]), position[:, None])
+        for column, knots, targets in self.blended:
+            out = out.index_copy(1, targets, _hats(x[:, column], knots))
         out = out.clamp(_LOW, _HIGH)
         if bool((self.activity >= 0).any()):
             on = torch.where(self.activity >= 0, x[:, self.activity.clamp_min(0)], 1.0)
@@ -266,3 +351,26 @@ def _match_choices(matrix: Tensor, source: Parameter, target: Parameter) -> None
         column = columns.get(choice_key(choice))
         if column is not None:
             matrix[source.start + i, column] = 1.0
+
+
+def _blend(source: Parameter, target: Parameter) -> tuple[int, Tensor, Tensor]:
+    """Where the choices of ``target``, all of them numbers, lie in the column of ``source``."""
+    assert isinstance(target.distribution, CategoricalDistribution)
+    choices = target.distribution.choices
+    order = sorted(range(len(choices)), key=lambda i: choices[i])  # type: ignore
+    knots = to_tensor(source.encode([choices[i] for i in order])[:, 0])
+    return source.start, knots, torch.tensor(order) + target.start
+
+
+def _hats(x: Tensor, knots: Tensor) -> Tensor:
+    """Weights of the knots ``(k,)`` at points ``(q,)``: linear in between, shape ``(q, k)``."""
+    weights = x.new_zeros((len(x), len(knots)))
+    if len(knots) == 1:
+        return weights + 1.0
+    right = torch.searchsorted(knots, x.detach().contiguous()).clamp(1, len(knots) - 1)
+    left = right - 1
+    # Numbers far outside of the range share one position.
+    width = (knots[right] - knots[left]).clamp_min(1e-12)
+    share = ((x - knots[left]) / width).clamp(0.0, 1.0)
+    weights = weights.scatter(1, left[:, None], 1.0 - share[:, None])
+    return weights.scatter(1, right[:, None], share[:, None])

@@ -54,19 +54,22 @@ def records_of(
         (t for t in trials if t.state.is_finished()),
         key=lambda t: (t.datetime_complete or datetime.min, t.number),
     )
-    complete = [
-        signs * t.values for t in ended if t.state == TrialState.COMPLETE and _usable(t, signs)
-    ]
-    middle = np.median(_finite(np.array(complete)), axis=0) if complete else np.zeros(len(signs))
+    usable = [t.state == TrialState.COMPLETE and _usable(t, len(signs)) for t in ended]
+    values = [t.values for t, is_usable in zip(ended, usable, strict=True) if is_usable]
+    complete = signs * np.array(values, dtype=np.float64).reshape(len(values), len(signs))
+    middle = np.zeros(len(signs))
+    if len(complete) and any(t.state == TrialState.PRUNED for t in ended):
+        middle = np.median(_finite(complete), axis=0)
 
+    rows = iter(complete)
     configurations: list[dict[str, Any]] = []
     outcomes: list[NDArray[np.float64]] = []
     failed: list[dict[str, Any]] = []
-    for t in ended:
+    for t, is_usable in zip(ended, usable, strict=True):
         params = _renamed(t.params, rename)
-        if t.state == TrialState.COMPLETE and _usable(t, signs):
-            outcome = signs * t.values
-        elif t.state == TrialState.PRUNED and complete:
+        if is_usable:
+            outcome = next(rows)
+        elif t.state == TrialState.PRUNED and len(complete):
             last = t.intermediate_values.get(max(t.intermediate_values, default=0), math.nan)
             outcome = np.fmin(middle, signs * last)
         else:
@@ -86,20 +89,27 @@ def distributions_of(
     A distribution is listed once a trial; single-valued ones are left out, for they never vary.
     """
     shown: dict[str, list[BaseDistribution]] = {}
+    # What an earlier trial has shown, and where it goes: trials may share their distributions.
+    known: dict[int, tuple[object, list[tuple[list[BaseDistribution], BaseDistribution]]]] = {}
     for t in trials:
-        if t.state.is_finished():
-            for name, distribution in t.distributions.items():
-                if not distribution.single():
-                    new = (rename or {}).get(name, name)
-                    shown.setdefault(new, []).append(distribution)
+        if not t.state.is_finished():
+            continue
+        distributions = t.distributions
+        if id(distributions) not in known:
+            varying = [
+                (shown.setdefault((rename or {}).get(name, name), []), distribution)
+                for name, distribution in distributions.items()
+                if not distribution.single()
+            ]
+            known[id(distributions)] = distributions, varying
+        for many, distribution in known[id(distributions)][1]:
+            many.append(distribution)
     return shown
 
 
-def _usable(trial: FrozenTrial, signs: NDArray[np.float64]) -> bool:
+def _usable(trial: FrozenTrial, n_objectives: int) -> bool:
     values = trial.values
-    return (
-        values is not None and len(values) == len(signs) and not any(math.isnan(v) for v in values)
-    )
+    return values is not None and len(values) == n_objectives and not any(map(math.isnan, values))
 
 
 def _finite(outcomes: NDArray[np.float64]) -> NDArray[np.float64]:

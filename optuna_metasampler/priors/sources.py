@@ -1,44 +1,44 @@
-"""Where prior studies are kept: storages, files, studies and trials in memory.
-
-Storages are opened for reading only: nothing is created, migrated or locked.
-"""
+"""Where prior studies are kept: storages, files, tables, studies and trials in memory."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 import difflib
 from fnmatch import fnmatchcase
-from functools import partial
-import json
 from pathlib import Path
-import sqlite3
 from typing import TYPE_CHECKING, Any, TypeAlias
-from urllib.parse import quote
 
-import optuna
-from optuna.exceptions import StorageInternalError
-from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
 from optuna_metasampler.exceptions import PriorError, PriorNotFoundError
+from optuna_metasampler.priors.archive import SUFFIX, Archive, starts_as_archive
+from optuna_metasampler.priors.cache import read_studies, study_names
+from optuna_metasampler.priors.columns import is_frame
+from optuna_metasampler.priors.storages import shown
 from optuna_metasampler.priors.study import PriorStudy
+from optuna_metasampler.priors.table import Table
 
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from pandas import DataFrame
 
 
-PriorLike: TypeAlias = "str | Path | Study | Sequence[FrozenTrial]"
-"""One source of prior studies: a storage URL, a file, a study, or the trials of one study."""
+PriorLike: TypeAlias = (
+    "str | Path | Study | Sequence[FrozenTrial] | Table | DataFrame | Mapping[str, Any] | "
+    "Archive | PriorStudy"
+)
+"""One source of prior studies: a storage URL, a file, a study, the trials of one study, a table (a
+mapping of its arguments, or a DataFrame of ``trials_dataframe``'s form), an archive, or a study as
+read."""
 
 _ACCEPTED = (
-    "a storage URL such as 'sqlite:///old.db', the path of an SQLite file or of a journal log, "
-    "a Study, a list of FrozenTrial, or a list of these"
+    "a storage URL such as 'sqlite:///old.db', the path of an SQLite file, of a journal log, of a "
+    "CSV file or of an archive, a Study, a list of FrozenTrial, a DataFrame, a Table, an Archive, "
+    "or a list of these"
 )
-_SQLITE_MAGIC = b"SQLite format 3\x00"
+_TABLE_SUFFIXES = (".csv", ".tsv")
 _MAX_NAMES_SHOWN = 10
 
 
@@ -55,10 +55,19 @@ class StorageSource:
     names: tuple[str, ...]
 
     def read(self) -> list[PriorStudy]:
-        """Read the studies."""
-        with _opened(self.location) as storage:
-            studies = [optuna.load_study(study_name=n, storage=storage) for n in self.names]
-            return [PriorStudy.of(study) for study in studies]
+        """Read the studies, as far as possible from the cache.
+
+        Raises:
+            PriorNotFoundError: If a study has been deleted in the meantime.
+            PriorError: If the storage cannot be read any more.
+        """
+        try:
+            return read_studies(self.location, self.names)
+        except KeyError as error:
+            raise PriorNotFoundError(
+                f"`prior` names {shown(self.location)!r}, from which a study has been deleted "
+                f"since the sampler was made: {error.args[0]}"
+            ) from error
 
 
 @dataclass(frozen=True)
@@ -73,18 +82,51 @@ class StudySource:
 
 
 @dataclass(frozen=True)
-class TrialsSource:
-    """Bare trials; their direction is taken to be that of the running study."""
+class TableSource:
+    """Some of the studies of a table.
 
-    trials: tuple[FrozenTrial, ...]
-    name: str
+    Attributes:
+        table: The table.
+        names: The studies to read.
+    """
+
+    table: Table
+    names: tuple[str, ...]
 
     def read(self) -> list[PriorStudy]:
-        """Hand out the trials as one study."""
-        return [PriorStudy(self.name, None, self.trials)]
+        """Read the table."""
+        return [study for study in self.table.studies() if study.name in self.names]
 
 
-Source: TypeAlias = "StorageSource | StudySource | TrialsSource"
+@dataclass(frozen=True)
+class ArchiveSource:
+    """Some of the studies of an archive.
+
+    Attributes:
+        archive: The archive.
+        names: The studies to read.
+    """
+
+    archive: Archive
+    names: tuple[str, ...]
+
+    def read(self) -> list[PriorStudy]:
+        """Read the studies."""
+        return self.archive.read(self.names)
+
+
+@dataclass(frozen=True)
+class GivenSource:
+    """A study that has been read already, or bare trials."""
+
+    study: PriorStudy
+
+    def read(self) -> list[PriorStudy]:
+        """Hand out the study."""
+        return [self.study]
+
+
+Source: TypeAlias = "StorageSource | StudySource | TableSource | ArchiveSource | GivenSource"
 
 
 def resolve(
@@ -94,8 +136,8 @@ def resolve(
 
     Args:
         prior: One source or a sequence of sources.
-        prior_studies: Names or globs of studies inside the storages among them; ``None`` means
-            all.
+        prior_studies: Names or globs of studies inside the storages and tables among them;
+            ``None`` means all.
 
     Returns:
         The sources, in the order given.
@@ -103,41 +145,90 @@ def resolve(
     Raises:
         TypeError: If a source is of a kind that cannot be read.
         PriorNotFoundError: If a file, or a study of a given name, does not exist.
-        PriorError: If a file or a storage cannot be read as Optuna's.
+        PriorError: If a file or a storage cannot be read as Optuna's, or a table not as trials.
         ValueError: If ``prior_studies`` is given without a storage to look in.
     """
     patterns = _patterns(prior_studies)
     sources: list[Source] = []
-    storages: list[tuple[str, list[str]]] = []
+    places: list[tuple[str, list[str]]] = []
     for one in _as_sequence(prior):
+        table = _as_table(one, f"table[{len(sources)}]")
         if isinstance(one, Study):
             sources.append(StudySource(one))
+        elif isinstance(one, PriorStudy):
+            sources.append(GivenSource(one))
+        elif _is_trials(one):
+            sources.append(GivenSource(PriorStudy(f"trials[{len(sources)}]", None, tuple(one))))
+        elif table is not None:
+            names = table.study_names()
+            places.append((table.label, names))
+            if chosen := _chosen(names, patterns):
+                sources.append(TableSource(table, chosen))
+        elif (archive := _as_archive(one)) is not None:
+            names = [entry.name for entry in archive.entries()]
+            places.append((str(archive.path), names))
+            if chosen := _chosen(names, patterns):
+                sources.append(ArchiveSource(archive, chosen))
         elif isinstance(one, (str, Path)):
             location = str(one)
-            with _opened(location) as storage:
-                names = optuna.get_all_study_names(storage)
-            storages.append((location, names))
-            chosen = [n for n in names if patterns is None or _matches(n, patterns)]
-            if chosen:
-                sources.append(StorageSource(location, tuple(chosen)))
-        elif _is_trials(one):
-            sources.append(TrialsSource(tuple(one), f"trials[{len(sources)}]"))
+            names = study_names(location)
+            places.append((shown(location), names))
+            if chosen := _chosen(names, patterns):
+                sources.append(StorageSource(location, chosen))
         else:
             raise TypeError(f"`prior` must be {_ACCEPTED}, but got {_shown(one)}.")
     if patterns is not None:
-        _check_found(patterns, storages)
-    for location, names in storages:
+        _check_found(patterns, places)
+    for place, names in places:
         if not names:
             raise PriorError(
-                f"`prior` names {location}, which holds no study. Give one with finished studies."
+                f"`prior` names {place}, which holds no study. Give one with finished studies."
             )
     return tuple(sources)
+
+
+def _as_table(one: object, name: str) -> Table | None:
+    """The table that a source is, or the arguments of which it lists; else ``None``."""
+    if isinstance(one, Table):
+        return one
+    if isinstance(one, (str, Path)) and str(one).lower().endswith(_TABLE_SUFFIXES):
+        return None if "://" in str(one) else Table(one)
+    if is_frame(one):
+        return Table(one, name=name)
+    if isinstance(one, Mapping) and "data" in one:
+        known = {field.name for field in fields(Table)}
+        unknown = [key for key in one if key not in known]
+        if unknown:
+            raise ValueError(
+                f"`prior` has a table with the unknown entry {unknown[0]!r}. Known are "
+                f"{', '.join(sorted(known))}."
+            )
+        return Table(**one)
+    return None
+
+
+def _as_archive(one: object) -> Archive | None:
+    """The archive that a source is, or the path of which it is; else ``None``."""
+    if isinstance(one, Archive):
+        return one
+    if not isinstance(one, (str, Path)) or "://" in str(one):
+        return None
+    path = Path(one)
+    # By its name too: one that is cut off at the beginning is to be called damaged, not unknown.
+    if path.suffix == SUFFIX or starts_as_archive(path):
+        return Archive(path)
+    return None
+
+
+def _chosen(names: list[str], patterns: list[str] | None) -> tuple[str, ...]:
+    return tuple(n for n in names if patterns is None or _matches(n, patterns))
 
 
 def _as_sequence(prior: object) -> list[Any]:
     if prior is None:
         return []
-    if isinstance(prior, (str, Path, Study)) or _is_trials(prior):
+    one = isinstance(prior, (str, Path, Study, Table, Archive, PriorStudy, Mapping))
+    if one or is_frame(prior) or _is_trials(prior):
         return [prior]
     if isinstance(prior, Sequence):
         return list(prior)
@@ -178,13 +269,13 @@ def _matches(name: str, patterns: list[str]) -> bool:
     return any(name == pattern or fnmatchcase(name, pattern) for pattern in patterns)
 
 
-def _check_found(patterns: list[str], storages: list[tuple[str, list[str]]]) -> None:
-    if not storages:
+def _check_found(patterns: list[str], places: list[tuple[str, list[str]]]) -> None:
+    if not places:
         raise ValueError(
-            f"`prior_studies` selects studies of a storage, but got {patterns!r} and no storage "
-            "in `prior`. Give a storage URL or a path, or leave `prior_studies` out."
+            f"`prior_studies` selects studies of storages and tables, but got {patterns!r} and no "
+            "storage in `prior`. Give a URL or a path, or leave `prior_studies` out."
         )
-    known = sorted({name for _, names in storages for name in names})
+    known = sorted({name for _, names in places for name in names})
     for pattern in patterns:
         if not any(_matches(name, [pattern]) for name in known):
             near = difflib.get_close_matches(pattern, known, n=_MAX_NAMES_SHOWN) or known
@@ -192,100 +283,8 @@ def _check_found(patterns: list[str], storages: list[tuple[str, list[str]]]) -> 
             more = (
                 f" and {len(near) - _MAX_NAMES_SHOWN} more" if len(near) > _MAX_NAMES_SHOWN else ""
             )
-            places = ", ".join(location for location, _ in storages)
+            searched = ", ".join(place for place, _ in places)
             raise PriorNotFoundError(
-                f"`prior_studies` asks for {pattern!r}, but {places} has no such study. "
+                f"`prior_studies` asks for {pattern!r}, but {searched} has no such study. "
                 f"There is {shown}{more}."
             )
-
-
-@contextmanager
-def _opened(location: str) -> Iterator[BaseStorage]:
-    """Open a storage for reading only, and close it again."""
-    storage = _open(location)
-    try:
-        yield storage
-    finally:
-        if isinstance(storage, RDBStorage):
-            storage.remove_session()
-            storage.engine.dispose()
-
-
-def _open(location: str) -> BaseStorage:
-    if "://" not in location:
-        return _open_file(Path(location), location)
-    if not location.startswith("sqlite"):
-        return _open_rdb(location, location)
-    from sqlalchemy.engine import make_url
-    from sqlalchemy.exc import ArgumentError
-
-    try:
-        database = make_url(location).database
-    except ArgumentError as error:
-        raise PriorError(
-            f"`prior` must be a storage URL, but got {location!r}: {error}"
-        ) from error
-    if not database or database == ":memory:":
-        raise PriorError(
-            f"`prior` names {location!r}, a database in memory, which nobody else can read. "
-            "Pass the Study object instead."
-        )
-    return _open_file(Path(database), location)
-
-
-def _open_file(path: Path, location: str) -> BaseStorage:
-    from sqlalchemy.pool import NullPool
-
-    if not path.exists():
-        raise PriorNotFoundError(
-            f"`prior` names {location!r}, but there is no file {str(path.absolute())!r}. "
-            "Check the path; a relative one starts at the current directory."
-        )
-    if not path.is_file():
-        raise PriorError(
-            f"`prior` must name a file or a storage URL, but {location!r} is a directory."
-        )
-    with path.open("rb") as file:
-        head = file.read(4096)
-    if head.startswith(_SQLITE_MAGIC):
-        uri = f"file:{quote(str(path.absolute()))}?mode=ro"
-        # A connection of our own: SQLAlchemy's URLs have no reliable way to quote a file's name.
-        engine = {"creator": partial(sqlite3.connect, uri, uri=True), "poolclass": NullPool}
-        return _open_rdb("sqlite://", location, engine)
-    if _is_journal(head):
-        from optuna.storages.journal import JournalFileBackend
-
-        return JournalStorage(JournalFileBackend(str(path)))
-    raise PriorError(
-        f"`prior` names {location!r}, which is neither an SQLite database nor a journal log of "
-        f"Optuna. Accepted are {_ACCEPTED}."
-    )
-
-
-def _is_journal(head: bytes) -> bool:
-    first = head.split(b"\n", 1)[0]
-    try:
-        return "op_code" in json.loads(first)
-    except (ValueError, TypeError):
-        return False
-
-
-def _open_rdb(url: str, location: str, engine: dict[str, Any] | None = None) -> RDBStorage:
-    from sqlalchemy.exc import ArgumentError, SQLAlchemyError
-
-    try:
-        return RDBStorage(url, engine_kwargs=engine, skip_table_creation=True)
-    except RuntimeError as error:
-        # Optuna's own words for a schema of another version; the upgrade is the user's decision.
-        raise PriorError(
-            f"`prior` names {location!r}, which this version of Optuna cannot read. Make a copy "
-            f"of it and upgrade the copy. Optuna says: {error}"
-        ) from error
-    except ArgumentError as error:
-        raise PriorError(
-            f"`prior` must be a storage URL, but got {location!r}: {error}"
-        ) from error
-    except (SQLAlchemyError, StorageInternalError, ImportError, AssertionError) as error:
-        raise PriorError(
-            f"`prior` names {location!r}, which cannot be opened as a storage of Optuna: {error}"
-        ) from error

@@ -18,10 +18,18 @@ from optuna.study import StudyDirection
 import pytest
 import torch
 
-from optuna_metasampler.priors.align import Alignment, merge, pool
+from optuna_metasampler.priors.align import (
+    NO_CHOICE,
+    Alignment,
+    compatible,
+    fitted,
+    merge,
+    nearest_choice,
+    pool,
+)
 from optuna_metasampler.priors.study import PriorStudy
 from optuna_metasampler.space import SearchSpace
-from tests.strategies import configurations, distributions, spaces, values
+from tests.strategies import configurations, distributions, moved, spaces, values
 
 
 MINIMIZE, MAXIMIZE = StudyDirection.MINIMIZE, StudyDirection.MAXIMIZE
@@ -58,10 +66,26 @@ def test_the_majority_decides_on_scale_and_kind() -> None:
     log, linear = FloatDistribution(0.1, 1, log=True), FloatDistribution(0.1, 2)
     assert merge([log, log, linear]) == FloatDistribution(0.1, 2, log=True)
     assert merge([log, linear, linear]) == FloatDistribution(0.1, 2)
-    assert merge([log, log, FloatDistribution(0, 1)]) == FloatDistribution(0, 1)  # no log of zero
+    # Zero has no logarithm, and one study that starts there does not cost the others their scale.
+    assert merge([log, log, FloatDistribution(0, 2)]) == FloatDistribution(0.1, 2, log=True)
+    counts = IntDistribution(1, 8, log=True)
+    assert merge([counts, counts, IntDistribution(0, 9)]) == IntDistribution(1, 9, log=True)
     words = CategoricalDistribution(["a", "b"])
     assert merge([words, linear, linear]) == linear
     assert merge([words, words, linear]) == words
+
+
+def test_numbers_and_choices_of_numbers_are_one_number() -> None:
+    sizes = CategoricalDistribution([16, 32, 256])
+    assert merge([sizes, sizes, sizes, IntDistribution(8, 64)]) == IntDistribution(8, 256)
+    assert merge([sizes, FloatDistribution(8, 64, log=True)]) == FloatDistribution(
+        8, 256, log=True
+    )
+    assert merge([sizes, sizes]) == sizes
+    assert compatible(sizes, IntDistribution(8, 64))
+    assert not compatible(CategoricalDistribution([True, False]), IntDistribution(0, 1))
+    for odd in (None, "1", float("inf"), float("nan"), 10**400):
+        assert not compatible(CategoricalDistribution([odd, 1]), IntDistribution(0, 1))
 
 
 def test_common_choices_are_the_union_by_type_and_value() -> None:
@@ -122,12 +146,89 @@ def test_any_two_spaces_align(data: Any, own: Any, common: Any) -> None:
     assert bool(((out >= -0.5) & (out <= 1.5)).all())
 
 
+@given(st.data(), st.lists(spaces(3), min_size=1, max_size=3), spaces(3))
+def test_any_studies_are_pooled_and_any_space_aligns_with_them(
+    data: Any, theirs: list[Any], own: Any
+) -> None:
+    studies = []
+    for i, space in enumerate(theirs):
+        rows = data.draw(st.lists(configurations(space, complete=False), max_size=3))
+        studies.append(study(str(i), rows, space, [float(k) for k in range(len(rows))]))
+    pooled = pool(studies, [MINIMIZE])
+    rows = data.draw(st.lists(configurations(own, complete=False), min_size=1, max_size=3))
+    space = SearchSpace.of(own, rows)
+    points = Alignment.of(space, pooled.space)(torch.from_numpy(space.encode(rows)))
+    for task in pooled.tasks([1.0]):
+        assert bool(torch.isfinite(task.x).all())
+        assert points.shape[1] == task.x.shape[1]
+    assert bool(torch.isfinite(points).all())
+
+
+@given(st.data(), st.lists(moved(), min_size=1, max_size=3), st.booleans())
+def test_a_prior_that_is_the_own_problem_keeps_its_ranking(
+    data: Any, pairs: list[Any], maximize: bool
+) -> None:
+    """Also where ranges, scales, kinds and choices have been changed since."""
+    there = {f"p{i}": old for i, (old, _) in enumerate(pairs)}
+    here = {f"p{i}": new for i, (_, new) in enumerate(pairs)}
+    rows = data.draw(st.lists(configurations(there), min_size=3, max_size=6))
+    outcomes = data.draw(st.permutations([float(k) for k in range(len(rows))]))
+    direction = MAXIMIZE if maximize else MINIMIZE
+    prior = study("own", rows, there, outcomes, (direction,))
+    pooled = pool([prior], [MINIMIZE])
+    (task,) = pooled.tasks([1.0])
+    ranking = sorted(range(len(rows)), key=lambda i: outcomes[i], reverse=maximize)
+    assert torch.argsort(task.y, descending=True).tolist() == ranking
+    # Whatever is said of a trial's place in the common space is said of its place here.
+    for space in (SearchSpace.of(there), SearchSpace.of(here)):
+        points = Alignment.of(space, pooled.space)(torch.from_numpy(space.encode(rows)))
+        torch.testing.assert_close(points, task.x, atol=1e-6, rtol=0)
+
+
+def test_a_number_lies_between_the_choices_of_a_prior() -> None:
+    own = SearchSpace.of({"n": IntDistribution(8, 128)})
+    common = SearchSpace.of({"n": CategoricalDistribution([64, 16, 32])})
+    points = torch.from_numpy(own.encode([{"n": n} for n in (8, 16, 24, 64, 128)]))
+    expected = [[0, 1, 0], [0, 1, 0], [0, 0.5, 0.5], [1, 0, 0], [1, 0, 0]]
+    got = Alignment.of(own, common)(points)
+    torch.testing.assert_close(got, torch.tensor(expected, dtype=torch.float64))
+    between = torch.tensor([[0.13]], dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(Alignment.of(own, common), [between])
+
+
+def test_a_choice_of_numbers_has_the_place_of_its_number() -> None:
+    own = SearchSpace.of({"n": CategoricalDistribution([16, 32, 64])})
+    common = SearchSpace.of({"n": IntDistribution(8, 128, log=True)})
+    rows = [{"n": 16}, {"n": 32}, {"n": 64}]
+    got = Alignment.of(own, common)(torch.from_numpy(own.encode(rows)))
+    torch.testing.assert_close(got, torch.from_numpy(common.encode(rows)))
+
+
+def test_a_configuration_comes_to_the_nearest_choices() -> None:
+    sizes = CategoricalDistribution([16, 32, 64])
+    assert nearest_choice(sizes, 30.0) == 32
+    assert nearest_choice(sizes, True) is NO_CHOICE
+    assert nearest_choice(sizes, "32") is NO_CHOICE
+    words = CategoricalDistribution(["a", None])
+    assert nearest_choice(words, None) is None
+    assert nearest_choice(words, 3) is NO_CHOICE
+    space = SearchSpace.of({"n": sizes, "w": words})
+    assert fitted({"n": 99.0, "w": "c", "x": 1}, space) == {"n": 64, "w": "c", "x": 1}
+
+
+def test_studies_that_share_nothing_that_is_left_are_no_tasks() -> None:
+    both = {"x": FloatDistribution(0, 1), "y": FloatDistribution(0, 1)}
+    a = study("a", [{"x": 0.1}, {"x": 0.3}], both, [1, 2])
+    b = study("b", [{"y": 0.1}, {"y": 0.3}], both, [1, 2])
+    assert [task.name for task in pool([a, b], [MINIMIZE]).tasks([1.0], frozenset("y"))] == ["a"]
+
+
 @given(st.data(), distributions(), distributions())
 def test_mapping_a_point_is_encoding_its_value(data: Any, own: Any, common: Any) -> None:
     """In the middle of both ranges, where nothing is cut off, up to the rounding of a grid."""
     numeric = not isinstance(own, CategoricalDistribution)
     if numeric == isinstance(common, CategoricalDistribution):
-        return
+        return  # the other tests are about these
     if own.single() or common.single():
         return
     a, b = SearchSpace.of({"p": own}), SearchSpace.of({"p": common})
@@ -153,6 +254,16 @@ def test_a_scale_is_changed_through_the_raw_value(own_log: bool) -> None:
     values = [{"x": v} for v in (0.01, 0.05, 0.3, 1.0)]
     got = Alignment.of(own, common)(torch.from_numpy(own.encode(values)))
     np.testing.assert_allclose(got, common.encode(values), atol=1e-12)
+
+
+@pytest.mark.parametrize("log", [True, False])
+def test_ranges_as_wide_as_floats_go_map_to_finite_points(log: bool) -> None:
+    own = SearchSpace.of({"x": FloatDistribution(-1e308, 1e308)})
+    wide = FloatDistribution(1e-300, 1e308, log=True) if log else FloatDistribution(-1e308, 1e308)
+    points = torch.tensor([[0.0], [0.3], [1.0]], dtype=torch.float64)
+    got = Alignment.of(own, SearchSpace.of({"x": wide}))(points)
+    assert bool(torch.isfinite(got).all())
+    assert bool((got.diff(dim=0) >= 0).all())
 
 
 def test_the_map_has_the_gradient_of_the_raw_value() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 import sqlite3
 
@@ -12,8 +11,14 @@ from optuna.storages.journal import JournalFileBackend
 import pytest
 
 from optuna_metasampler import MetaSampler
-from optuna_metasampler.exceptions import MetaSamplerError, PriorError, PriorNotFoundError
+from optuna_metasampler.exceptions import (
+    MetaSamplerError,
+    PriorError,
+    PriorNotFoundError,
+    PriorWarning,
+)
 from optuna_metasampler.priors.sources import PriorStudy, resolve
+from tests.priors.files import fingerprint
 
 
 @pytest.fixture(autouse=True)
@@ -24,15 +29,6 @@ def quiet() -> None:
 def run(study: optuna.Study, n: int = 5) -> optuna.Study:
     study.optimize(lambda t: t.suggest_float("x", 0, 1), n_trials=n)
     return study
-
-
-def fingerprint(folder: Path) -> dict[str, tuple[str, int]]:
-    """Content and time of the last change of everything in a folder."""
-    return {
-        str(p): (hashlib.sha256(p.read_bytes()).hexdigest(), p.stat().st_mtime_ns)
-        for p in folder.rglob("*")
-        if p.is_file()
-    }
 
 
 @pytest.fixture
@@ -68,15 +64,6 @@ def test_a_file_is_read_and_left_as_it_was(database: Path, as_path: bool) -> Non
     assert fingerprint(database.parent) == before
 
 
-def test_a_file_in_a_folder_that_cannot_be_written_is_read(database: Path) -> None:
-    database.chmod(0o444)
-    database.parent.chmod(0o555)
-    try:
-        assert len(read(database)) == 3
-    finally:
-        database.parent.chmod(0o755)
-
-
 def test_an_sqlite_url_is_read(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'old.db'}"
     run(optuna.create_study(study_name="a", storage=url))
@@ -92,6 +79,29 @@ def test_a_journal_log_is_read_and_left_as_it_was(tmp_path: Path) -> None:
     (study,) = read(path)
     assert (study.name, len(study.trials)) == ("j", 5)
     assert fingerprint(tmp_path) == before
+
+
+def test_sources_of_every_kind_can_be_mixed(database: Path, tmp_path: Path) -> None:
+    study = run(optuna.create_study(study_name="live"))
+    frame = study.trials_dataframe()
+    frame.to_csv(tmp_path / "export.csv")
+    table = {"data": frame, "parameters": ["x"], "name": "told"}
+    studies = read(
+        [
+            study,
+            study.trials,
+            frame,
+            tmp_path / "export.csv",
+            table,
+            PriorStudy.of(study),
+            database,
+        ],
+    )
+    assert [s.name for s in studies] == [
+        *("live", "trials[1]", "table[2]", "export", "told", "live"),
+        *("resnet-a", "resnet-b", "svm[1]"),
+    ]
+    assert {len(s.trials) for s in studies} == {5}
 
 
 def test_studies_trials_and_storages_can_be_mixed(database: Path) -> None:
@@ -205,6 +215,14 @@ def test_choosing_studies_without_a_storage_is_an_error(database: Path) -> None:
         MetaSampler(database, prior_studies=[])
     with pytest.raises(TypeError, match="study name"):
         MetaSampler(database, prior_studies=[3])  # type: ignore[list-item]
+
+
+def test_a_study_that_goes_away_after_the_start_costs_a_warning(database: Path) -> None:
+    study = optuna.create_study(sampler=MetaSampler(database, seed=0))
+    database.unlink()
+    with pytest.warns(PriorWarning, match="A source of prior studies is left out: .*no file"):
+        run(study, 2)
+    assert len(study.trials) == 2
 
 
 def test_every_error_of_a_source_is_an_error_of_the_package(tmp_path: Path) -> None:

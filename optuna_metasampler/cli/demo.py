@@ -1,35 +1,17 @@
-"""The command line, ``optuna-metasampler`` or ``python -m optuna_metasampler``.
-
-What a command needs is imported when the command runs, so that ``--help`` answers at once.
-"""
+"""``optuna-metasampler demo``."""
 
 from __future__ import annotations
 
 from importlib.util import find_spec
 from pathlib import Path
 
-from optuna_metasampler import __version__
+import click
 
 
-_INSTALL_DEMO = "pip install 'optuna-metasampler[demo]'"
-
-try:
-    import click
-except ModuleNotFoundError as error:
-    if error.name != "click":
-        raise
-    raise SystemExit(
-        f"The command line needs the package click, which is missing. Run: {_INSTALL_DEMO}"
-    ) from None
+_INSTALL = "pip install 'optuna-metasampler[demo]'"
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="optuna-metasampler")
-def main() -> None:
-    """An Optuna sampler that starts where your earlier studies ended."""
-
-
-@main.command(context_settings={"show_default": True})
+@click.command(context_settings={"show_default": True})
 @click.option(
     "--out",
     type=click.Path(file_okay=False, path_type=Path),
@@ -67,7 +49,7 @@ def demo(out: Path, target: str | None, trials: int, seeds: int, jobs: int) -> N
     missing = [name for name in ("matplotlib", "tqdm") if find_spec(name) is None]
     if missing:
         raise click.ClickException(
-            f"The demo needs {' and '.join(missing)}, which is missing. Run: {_INSTALL_DEMO}"
+            f"The demo needs {' and '.join(missing)}, which is missing. Run: {_INSTALL}"
         )
     from optuna_metasampler.demo import DATA_SETS, run
 

@@ -1,0 +1,178 @@
+"""``optuna-metasampler archive``: files of prior studies."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from optuna_metasampler.cli.output import (
+    as_json,
+    echo_json,
+    failures,
+    force,
+    only,
+    printable,
+    table,
+)
+
+
+_files = click.argument("files", nargs=-1, type=click.Path(path_type=Path), metavar="[FILE]...")
+
+
+@click.group()
+def archive() -> None:
+    """Build, list and verify archives of prior studies.
+
+    An archive is one small file that MetaSampler reads much faster than a storage. It holds
+    finished trials only, and nothing in it can be executed.
+    """
+
+
+@archive.command()
+@click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
+@click.option(
+    "-o",
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    required=True,
+    help="The archive to write, such as old.metaprior.",
+)
+@only
+@force
+@as_json
+def build(
+    sources: tuple[str, ...], out: Path, only: tuple[str, ...], force: bool, json_: bool
+) -> None:
+    r"""Write the studies of each SOURCE into one archive.
+
+    SOURCE is a storage URL, an SQLite file, a journal log, a CSV file of study.trials_dataframe(),
+    or another archive.
+
+    \b
+    Example:
+      optuna-metasampler archive build old.db --only 'resnet-*' -o resnet.metaprior
+    """
+    if out.exists() and not force:
+        raise click.BadParameter(
+            f"{out} exists. Give another name, or --force to replace it.", param_hint="'--out'"
+        )
+    with failures():
+        from optuna_metasampler import Archive
+        from optuna_metasampler.priors.sources import resolve
+        from optuna_metasampler.priors.storages import shown
+
+        studies = [s for one in resolve(list(sources), only or None) for s in one.read()]
+        written = Archive.write(out, studies, origin=", ".join(map(shown, sources)))
+        n_trials = sum(entry.n_trials for entry in written.entries())
+        size = out.stat().st_size
+    if json_:
+        echo_json({"path": out, "studies": len(studies), "trials": n_trials, "bytes": size})
+        return
+    click.echo(
+        f"Wrote {len(studies):,} studies with {n_trials:,} finished trials into {out} "
+        f"({size:,} bytes)."
+    )
+
+
+@archive.command("list")
+@_files
+@as_json
+def list_(files: tuple[Path, ...], json_: bool) -> None:
+    """List the studies of each FILE; without one, the archives of the cache.
+
+    The cache keeps the studies of large storages, so that they need not be read again. The
+    environment variable METASAMPLER_CACHE names its folder, or "off".
+    """
+    from optuna_metasampler import Archive
+
+    if not files:
+        _list_cache(json_)
+        return
+    found = []
+    with failures():
+        for path in files:
+            contents = Archive(path).load()
+            studies = [
+                {
+                    "study": entry.name,
+                    "trials": entry.n_trials,
+                    "directions": ", ".join(d.name.lower() for d in entry.directions or ())
+                    or "unknown",
+                }
+                for entry in contents.entries
+            ]
+            found.append({"path": str(path), "origin": contents.origin, "studies": studies})
+            if not json_:
+                origin = f", from {contents.origin}" if contents.origin else ""
+                click.echo(printable(f"{path}{origin}"))
+                click.echo(table(studies, "study") if studies else "no study")
+    if json_:
+        echo_json(found)
+
+
+def _list_cache(json_: bool) -> None:
+    from optuna_metasampler import Archive
+    from optuna_metasampler.exceptions import PriorError
+    from optuna_metasampler.priors.archive import SUFFIX
+    from optuna_metasampler.priors.cache import cache_folder
+
+    folder = cache_folder()
+    rows = []
+    for path in sorted(folder.glob(f"*{SUFFIX}")) if folder is not None else []:
+        try:
+            contents = Archive(path).load()
+        except PriorError:
+            row = {"origin": "(damaged, will be made again)", "studies": 0, "trials": 0}
+        else:
+            n_trials = sum(entry.n_trials for entry in contents.entries)
+            row = {
+                "origin": contents.origin,
+                "studies": len(contents.entries),
+                "trials": n_trials,
+            }
+        rows.append(row | {"bytes": path.stat().st_size, "file": path.name})
+    if json_:
+        echo_json({"folder": folder, "archives": rows})
+        return
+    click.echo("The cache is switched off." if folder is None else f"Cache: {folder}")
+    if rows:
+        click.echo(table([{k: row[k] for k in row if k != "file"} for row in rows], "origin"))
+    elif folder is not None:
+        click.echo("It holds nothing.")
+
+
+@archive.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@as_json
+@click.pass_context
+def verify(context: click.Context, files: tuple[Path, ...], json_: bool) -> None:
+    """Check that each FILE is a whole archive: checksum, sizes and every reference in it.
+
+    Ends with 1 if one of them is not.
+    """
+    from optuna_metasampler import Archive
+    from optuna_metasampler.exceptions import PriorError
+
+    results = []
+    for path in files:
+        try:
+            entries = Archive(path).entries()
+        except PriorError as error:
+            results.append({"path": str(path), "ok": False, "error": str(error)})
+        else:
+            n_trials = sum(entry.n_trials for entry in entries)
+            results.append(
+                {"path": str(path), "ok": True, "studies": len(entries), "trials": n_trials}
+            )
+    if json_:
+        echo_json(results)
+    else:
+        for result in results:
+            if result["ok"]:
+                counts = f"{result['studies']:,} studies, {result['trials']:,} trials"
+                click.echo(printable(f"{result['path']}: ok, {counts}"))
+            else:
+                click.echo(printable(f"{result['error']}"), err=True)
+    if not all(result["ok"] for result in results):
+        context.exit(1)

@@ -1,0 +1,196 @@
+"""``optuna-metasampler inspect``: what is in a storage, and what of it is of use."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, replace
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from optuna_metasampler.cli.output import (
+    WIDTH,
+    as_json,
+    echo_json,
+    failures,
+    only,
+    printable,
+    rename,
+    renames,
+    shortened,
+    table,
+    wrapped,
+)
+
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
+
+    from optuna_metasampler.priors.study import PriorStudy
+
+_MAX_STUDIES_SHOWN = 40
+_MAX_SPACES_SHOWN = 8
+
+
+@click.command()
+@click.argument("location")
+@only
+@click.option(
+    "--study",
+    "target",
+    metavar="NAME",
+    help="Compare the others with this study of LOCATION: what of them is of use to it?",
+)
+@rename
+@click.option("--all", "everything", is_flag=True, help="Show every study, however many.")
+@as_json
+def inspect(
+    location: str,
+    only: tuple[str, ...],
+    target: str | None,
+    rename: tuple[str, ...],
+    everything: bool,
+    json_: bool,
+) -> None:
+    r"""Show the studies of LOCATION, their finished trials and their search spaces.
+
+    LOCATION is whatever MetaSampler(prior=...) reads: a storage URL, an SQLite file, a journal
+    log, a CSV file of study.trials_dataframe(), or an archive. It is only read.
+
+    \b
+    Examples:
+      optuna-metasampler inspect old.db
+      optuna-metasampler inspect sqlite:///old.db --only 'resnet-*' --json
+      optuna-metasampler inspect old.db --study new --rename eta=lr
+    """
+    names = renames(rename)
+    with failures():
+        from optuna_metasampler.priors.sources import resolve
+
+        studies = [s for source in resolve(location, only or None) for s in source.read()]
+        if target is not None:
+            _show_overlaps(location, studies, target, names, everything, json_)
+            return
+    if json_:
+        echo_json({"location": location, "studies": [_described(study) for study in studies]})
+        return
+    n_trials = sum(len(_finished(study)) for study in studies)
+    click.echo(
+        f"{printable(location)}: {len(studies):,} studies with {n_trials:,} finished trials\n"
+    )
+    _show_studies(studies if everything else studies[:_MAX_STUDIES_SHOWN], len(studies))
+    _show_spaces(studies, everything)
+
+
+def _show_overlaps(
+    location: str,
+    studies: Sequence[PriorStudy],
+    target: str,
+    rename: Mapping[str, str],
+    everything: bool,
+    json_: bool,
+) -> None:
+    from optuna_metasampler.priors.sources import resolve
+    from optuna_metasampler.report import inspect_priors
+
+    (own,) = [s for source in resolve(location, [target]) for s in source.read()][:1]
+    found = inspect_priors([s for s in studies if s.name != own.name], own, rename=rename)
+    if json_:
+        echo_json(
+            {
+                "location": location,
+                "target": own.name,
+                "parameters": found.names,
+                "studies": [asdict(s) | {"usable": s.usable} for s in found],
+            }
+        )
+        return
+    click.echo(f"Of use to the study {printable(own.name)}:\n")
+    shown = found if everything else replace(found, studies=found.studies[:_MAX_STUDIES_SHOWN])
+    for line in str(shown).split("\n"):
+        indent = line[: len(line) - len(line.lstrip())]
+        click.echo(wrapped(line.strip(), indent) if len(line) > WIDTH else printable(line))
+    _echo_more(len(found) - len(shown), "studies")
+
+
+def _finished(study: PriorStudy) -> list[Any]:
+    return [t for t in study.trials if t.state.is_finished()]
+
+
+def _states(study: PriorStudy) -> dict[str, int]:
+    """Numbers of finished trials by how they ended."""
+    states = [t.state.name for t in study.trials]
+    return {name.lower(): states.count(name) for name in ("COMPLETE", "PRUNED", "FAIL")}
+
+
+def _space(study: PriorStudy) -> dict[str, BaseDistribution]:
+    from optuna_metasampler.priors.align import merge
+
+    shown: dict[str, list[BaseDistribution]] = {}
+    for trial in _finished(study):
+        for name, distribution in trial.distributions.items():
+            shown.setdefault(name, []).append(distribution)
+    return {name: merge(many) for name, many in sorted(shown.items())}
+
+
+def _described(study: PriorStudy) -> dict[str, Any]:
+    from optuna.distributions import distribution_to_json
+
+    return {
+        "name": study.name,
+        "directions": study.directions and [d.name.lower() for d in study.directions],
+        "trials": _states(study),
+        "user_attrs": dict(study.user_attrs),
+        "parameters": {
+            name: json.loads(distribution_to_json(d)) for name, d in _space(study).items()
+        },
+    }
+
+
+def _show_studies(studies: Sequence[PriorStudy], total: int) -> None:
+    rows = []
+    for study in studies:
+        directions = [d.name.lower() for d in study.directions or ()]
+        rows.append(
+            {
+                "study": study.name,
+                **_states(study),
+                "parameters": len(_space(study)),
+                "directions": ", ".join(dict.fromkeys(directions)) or "unknown",
+            }
+        )
+    click.echo(table(rows, "study"))
+    _echo_more(total - len(studies), "studies")
+
+
+def _show_spaces(studies: Iterable[PriorStudy], everything: bool) -> None:
+    from optuna.distributions import CategoricalDistribution, IntDistribution
+
+    def said(distribution: Any) -> str:
+        if isinstance(distribution, CategoricalDistribution):
+            return "choice of " + ", ".join(map(repr, distribution.choices))
+        kind = "int" if isinstance(distribution, IntDistribution) else "float"
+        log = ", log" if distribution.log else ""
+        step = distribution.step
+        grid = f", step {step:g}" if step is not None and (kind, step) != ("int", 1) else ""
+        return f"{kind} {distribution.low:g} to {distribution.high:g}{log}{grid}"
+
+    spaces: dict[tuple[tuple[str, str], ...], list[str]] = {}
+    for study in studies:
+        space = tuple((name, said(d)) for name, d in _space(study).items())
+        spaces.setdefault(space, []).append(study.name)
+    shown = list(spaces.items()) if everything else list(spaces.items())[:_MAX_SPACES_SHOWN]
+    for space, names in shown:
+        more = f" and {len(names) - 1:,} more" if len(names) > 1 else ""
+        click.echo(f"\nSearch space of {shortened(names[0], 40)}{more}:")
+        for name, distribution in space:
+            click.echo(wrapped(f"{name}: {distribution}", "  "))
+        if not space:
+            click.echo("  no parameter")
+    _echo_more(len(spaces) - len(shown), "search spaces")
+
+
+def _echo_more(n: int, what: str) -> None:
+    if n > 0:
+        click.echo(f"... and {n:,} more {what}; --all shows them")

@@ -1,0 +1,125 @@
+"""What the commands have in common: tables of 80 columns, JSON, and errors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+import json
+from typing import Any
+
+import click
+
+
+WIDTH = 80
+
+as_json = click.option("--json", "json_", is_flag=True, help="Print one JSON document instead.")
+"""The option that every command has which shows something."""
+
+only = click.option(
+    "--only",
+    metavar="GLOB",
+    multiple=True,
+    help="Only studies of this name; may be given more than once.",
+)
+
+rename = click.option(
+    "--rename",
+    metavar="OLD=NEW",
+    multiple=True,
+    help="Another name of a parameter in the prior studies; may be given more than once.",
+)
+
+force = click.option("--force", is_flag=True, help="Replace the file if it exists.")
+
+
+@contextmanager
+def failures() -> Iterator[None]:
+    """End with a message and 1 where something cannot be read or written, not with a traceback."""
+    from optuna.exceptions import OptunaError
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from optuna_metasampler.exceptions import MetaSamplerError
+
+    try:
+        yield
+    except (MetaSamplerError, OptunaError, SQLAlchemyError, ImportError, OSError) as error:
+        raise click.ClickException(printable(str(error), lines=True)) from error
+
+
+@contextmanager
+def wrong_usage(hint: str) -> Iterator[None]:
+    """End with a message and 2 where an option has a value that cannot be."""
+    from optuna_metasampler.exceptions import MetaSamplerError
+
+    try:
+        yield
+    except MetaSamplerError:
+        raise
+    except (TypeError, ValueError) as error:
+        raise click.BadParameter(str(error), param_hint=hint) from error
+
+
+def echo_json(document: object) -> None:
+    """Print a JSON document."""
+    click.echo(json.dumps(document, indent=2, default=str))
+
+
+def printable(text: str, lines: bool = False) -> str:
+    """A stranger's text without what would steer the terminal.
+
+    Args:
+        text: Any text.
+        lines: Whether it may have several lines.
+    """
+    return "".join(
+        c if c.isprintable() or (lines and c == "\n") else c.encode("unicode_escape").decode()
+        for c in text
+    )
+
+
+def shortened(text: str, width: int) -> str:
+    """A printable text of at most ``width`` characters."""
+    text = printable(text)
+    return text if len(text) <= width else text[: width - 3] + "..."
+
+
+def table(rows: Sequence[Mapping[str, Any]], elastic: str) -> str:
+    """Rows below their headings; numbers to the right.
+
+    Args:
+        rows: At least one, with the same headings.
+        elastic: The column that gives way where the table is wider than the terminal.
+    """
+    cells = {heading: [printable(str(row[heading])) for row in rows] for heading in rows[0]}
+    width = {h: max(len(h), *map(len, column)) for h, column in cells.items()}
+    rest = sum(width.values()) - width[elastic] + 2 * (len(width) - 1)
+    width[elastic] = max(len(elastic), min(width[elastic], WIDTH - rest))
+    numeric = {h for h in cells if all(isinstance(row[h], int) for row in rows)}
+
+    def line(values: Sequence[str]) -> str:
+        return "  ".join(
+            f"{shortened(v, width[h]):{'>' if h in numeric else '<'}{width[h]}}"
+            for h, v in zip(width, values, strict=True)
+        ).rstrip()
+
+    return "\n".join(
+        [line(list(width)), *(line(list(row)) for row in zip(*cells.values(), strict=True))]
+    )
+
+
+def wrapped(text: str, indent: str) -> str:
+    """A text in lines of 80 columns at most."""
+    return click.wrap_text(printable(text), WIDTH, indent, indent + "  ")
+
+
+def renames(pairs: Sequence[str]) -> dict[str, str]:
+    """The mapping that ``--rename OLD=NEW`` asks for."""
+    found = {}
+    for pair in pairs:
+        old, separator, new = pair.partition("=")
+        if not (old and separator and new):
+            raise click.BadParameter(
+                f"must be OLD=NEW, such as eta=lr, but got {pair!r}.", param_hint="'--rename'"
+            )
+        found[old] = new
+    return found

@@ -1,0 +1,290 @@
+"""The cache: studies of large storages, kept as archives in a folder of the user.
+
+A storage takes most of a minute for 100,000 trials, an archive a second. Each storage has one
+archive. A study of a database counts for as long as its id, its number of finished trials, the
+last of them and the time of its end are those in the database, which one query tells of all
+studies; those of a journal log, for as long as the log is the same byte for byte. Trials that
+somebody has changed in a database by hand are not noticed: switch the cache off, or delete it.
+
+The environment variable ``METASAMPLER_CACHE`` names another folder, or ``off``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+import hashlib
+import logging
+import os
+from pathlib import Path
+import sys
+import time
+
+import optuna
+from optuna.storages import BaseStorage, RDBStorage
+
+from optuna_metasampler._optuna import finished_trials
+from optuna_metasampler.exceptions import PriorError, PriorNotFoundError
+from optuna_metasampler.priors.archive import SUFFIX, Archive
+from optuna_metasampler.priors.contents import Contents
+from optuna_metasampler.priors.progress import tracked
+from optuna_metasampler.priors.storages import is_journal, opened, read_file, shown
+from optuna_metasampler.priors.study import PriorStudy
+
+
+VARIABLE = "METASAMPLER_CACHE"
+
+_logger = logging.getLogger(__name__)
+_MIN_TRIALS = 2_000
+"""Reading fewer takes less than a second, which is not worth a file."""
+
+_MIN_LOG_BYTES = 2_000_000
+"""Reading a shorter log takes less than a second as well."""
+
+
+def cache_folder() -> Path | None:
+    """Where the cache is, or would be; ``None`` if it is switched off."""
+    chosen = os.environ.get(VARIABLE, "")
+    if chosen.lower() == "off":
+        return None
+    if chosen:
+        return Path(chosen).expanduser()
+    # The folders that each system has for this; a relative one is to be ignored (XDG).
+    if sys.platform == "win32":
+        base = os.environ.get("LOCALAPPDATA", "")
+        usual = "~/AppData/Local"
+    elif sys.platform == "darwin":
+        base, usual = "", "~/Library/Caches"
+    else:
+        base, usual = os.environ.get("XDG_CACHE_HOME", ""), "~/.cache"
+    try:
+        parent = Path(base) if os.path.isabs(base) else Path(usual).expanduser()
+    except RuntimeError:
+        # This user has no home.
+        return None
+    return parent / "optuna-metasampler"
+
+
+def study_names(location: str) -> list[str]:
+    """Names of the studies of a storage.
+
+    Args:
+        location: Its URL or path.
+
+    Raises:
+        PriorNotFoundError: If there is no such file.
+        PriorError: If it cannot be read as a storage of Optuna.
+    """
+    log = _Log.of(location)
+    contents = None if log is None else log.cached()
+    if contents is not None:
+        return [entry.name for entry in contents.entries]
+    with opened(location) as storage:
+        return optuna.get_all_study_names(storage)
+
+
+def read_studies(location: str, names: Sequence[str]) -> list[PriorStudy]:
+    """Read studies from a storage, as many as can be from the cache.
+
+    Args:
+        location: Its URL or path.
+        names: The studies.
+
+    Returns:
+        The studies in the order of ``names``. Those from the cache have their finished trials
+        only.
+
+    Raises:
+        KeyError: If there is no such study.
+        PriorNotFoundError: If there is no such file.
+        PriorError: If it cannot be read as a storage of Optuna.
+    """
+    log = _Log.of(location)
+    contents = None if log is None else log.cached()
+    if log is not None and contents is not None:
+        places = {entry.name: i for i, entry in enumerate(contents.entries)}
+        return _taken(log.archive, contents, [places[name] for name in names])
+    with opened(location) as storage:
+        if log is not None:
+            return _from_log(storage, log, location, names)
+        folder = cache_folder()
+        if folder is None or not isinstance(storage, RDBStorage):
+            return _read(storage, location, names)
+        return _from_database(storage, folder, location, names)
+
+
+@dataclass(frozen=True)
+class _Log:
+    """A large journal log: to know anything of its studies, Optuna has to read all of it.
+
+    Attributes:
+        archive: Where its studies are kept.
+        key: Identifies its content.
+    """
+
+    archive: Archive
+    key: str
+
+    @classmethod
+    def of(cls, location: str) -> _Log | None:
+        """What a location is, unless it is something else or not worth while."""
+        folder, path = cache_folder(), Path(location)
+        if folder is None or "://" in location:
+            return None
+        try:
+            if not path.is_file() or path.stat().st_size < _MIN_LOG_BYTES:
+                return None
+            if not is_journal(read_file(path, 4096)):
+                return None
+            digest = hashlib.sha256()
+            with path.open("rb") as file:
+                while block := file.read(2**20):
+                    digest.update(block)
+        except OSError:
+            # To be found again, and said, where the log is opened.
+            return None
+        return cls(_archive(folder, _place(location)), digest.hexdigest())
+
+    def cached(self) -> Contents | None:
+        """Its studies, if they are those of its content now."""
+        contents = _cached(self.archive)
+        if contents is None or any(entry.key != self.key for entry in contents.entries):
+            return None
+        return contents
+
+
+def _from_log(
+    storage: BaseStorage, log: _Log, location: str, names: Sequence[str]
+) -> list[PriorStudy]:
+    """Read a log, and keep all of it: that is what its key speaks of."""
+    every = optuna.get_all_study_names(storage)
+    studies = {study.name: study for study in _read(storage, location, every)}
+    if log == _Log.of(location):
+        _keep(log.archive, list(studies.values()), [log.key] * len(studies), _place(location))
+    return [studies[name] for name in names]
+
+
+def _from_database(
+    storage: RDBStorage, folder: Path, location: str, names: Sequence[str]
+) -> list[PriorStudy]:
+    """Read from a database what has changed since it was kept."""
+    finished = finished_trials(storage)
+    if sum(finished[name].count for name in names if name in finished) < _MIN_TRIALS:
+        return _read(storage, location, names)
+    archive = _archive(folder, _place(location))
+    contents = _cached(archive)
+    keys = {name: each.key for name, each in finished.items()}
+    places = {
+        entry.name: i
+        for i, entry in enumerate(contents.entries if contents else ())
+        if entry.key == keys.get(entry.name)
+    }
+    known = [name for name in names if name in places]
+    studies: dict[str, PriorStudy] = {}
+    if contents is not None and known:
+        kept = _taken(archive, contents, [places[name] for name in known])
+        studies = _with_attributes(storage, kept)
+    changed = [name for name in names if name not in studies]
+    studies |= {study.name: study for study in _read(storage, location, changed)}
+    if sum(finished[name].count for name in changed if name in finished) >= _MIN_TRIALS:
+        # What is still right and was not asked for now may be asked for the next time.
+        others = [i for name, i in places.items() if name not in studies]
+        kept = [*studies.values(), *(contents.studies(others) if contents else ())]
+        _keep(archive, kept, [keys.get(study.name) for study in kept], _place(location))
+    return [studies[name] for name in names]
+
+
+def _archive(folder: Path, place: str) -> Archive:
+    digest = hashlib.sha256(place.encode("utf-8")).hexdigest()
+    return Archive(folder / f"{digest[:32]}{SUFFIX}")
+
+
+def _place(location: str) -> str:
+    """Where a storage is: the same from every folder, and without a password."""
+    from sqlalchemy.engine import make_url
+
+    if "://" not in location:
+        return str(Path(location).resolve())
+    url = make_url(location)
+    if url.get_backend_name() == "sqlite":
+        return str(Path(url.database or "").resolve())
+    return url.set(password=None).render_as_string()
+
+
+def _read(storage: BaseStorage, location: str, names: Sequence[str]) -> list[PriorStudy]:
+    start = time.monotonic()
+    studies = [
+        PriorStudy.of(optuna.load_study(study_name=name, storage=storage))
+        for name in tracked(names, f"Reading {shown(location)}", "study")
+    ]
+    if studies:
+        n_trials = sum(len(study.trials) for study in studies)
+        _logger.info(
+            "Read %d prior studies with %d trials from %s in %.1f s.",
+            len(studies),
+            n_trials,
+            shown(location),
+            time.monotonic() - start,
+        )
+    return studies
+
+
+def _cached(archive: Archive) -> Contents | None:
+    try:
+        return archive.load()
+    except PriorNotFoundError:
+        return None
+    except PriorError as error:
+        _logger.warning("The cache of prior studies is made again: %s", error)
+        return None
+
+
+def _taken(archive: Archive, contents: Contents, places: Sequence[int]) -> list[PriorStudy]:
+    _logger.info("Took %d prior studies from the cache %s.", len(places), archive.path)
+    return contents.studies(places)
+
+
+def _with_attributes(storage: BaseStorage, studies: Sequence[PriorStudy]) -> dict[str, PriorStudy]:
+    """Studies by name with what their owner notes about them now, which is no part of the key."""
+    now = {study.study_name: study for study in storage.get_all_studies()}
+    return {
+        study.name: PriorStudy(
+            name=study.name,
+            directions=tuple(now[study.name].directions),
+            trials=study.trials,
+            user_attrs=now[study.name].user_attrs,
+        )
+        for study in studies
+        if study.name in now
+    }
+
+
+def _keep(
+    archive: Archive, studies: Sequence[PriorStudy], keys: Sequence[str | None], location: str
+) -> None:
+    """Write the cache; a suggestion does not fail because there is no room for it."""
+    folder = archive.path.parent
+    try:
+        # Results may be nobody else's business.
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _remove_leftovers(folder)
+        Archive.write(archive.path, studies, keys, origin=location)
+    except (OSError, PriorError) as error:
+        _logger.warning(
+            "The prior studies of %s could not be kept in the cache, and will be read again the "
+            "next time: %s. Set %s to a folder that can be written, or to 'off'.",
+            location,
+            error,
+            VARIABLE,
+        )
+    else:
+        _logger.info("Kept %d prior studies in the cache %s.", len(studies), archive.path)
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """Remove what writers have left that were killed a day ago or earlier."""
+    for path in folder.glob(f".*{SUFFIX}.*.tmp"):
+        with suppress(OSError):
+            if time.time() - path.stat().st_mtime > 24 * 60 * 60:
+                path.unlink()

@@ -1,0 +1,495 @@
+"""Tables of trials: what Optuna and other tools write, one trial a row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass
+from datetime import datetime
+import json
+import math
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+    json_to_distribution,
+)
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+
+from optuna_metasampler.exceptions import PriorError
+from optuna_metasampler.priors.columns import (
+    EMPTY,
+    Columns,
+    Text,
+    is_frame,
+    read_csv,
+    read_frame,
+)
+from optuna_metasampler.priors.study import PriorStudy
+from optuna_metasampler.space import choice_key
+
+
+Scale: TypeAlias = "str | BaseDistribution | Mapping[str, Any] | None"
+"""How a parameter was drawn, see :class:`Table`."""
+
+_SCALES = ("log", "linear", "categorical")
+# Of uniform numbers from zero up, a tenth lie below a tenth of the largest. Of logarithmic ones
+# over two decades, a tenth lie below a sixtieth.
+_LOG_RATIO = 30.0
+_MAX_EXACT_INT = 2**53
+_WORDS = {
+    **dict.fromkeys(("True", "true", "TRUE"), True),
+    **dict.fromkeys(("False", "false", "FALSE"), False),
+    "None": None,
+}
+_MAX_CHOICES = 1_000
+_MAX_NAMES_SHOWN = 12
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """Trials as the rows of a table: a configuration, and what came out of it.
+
+    A table of the form of :meth:`~optuna.study.Study.trials_dataframe` (``value`` or
+    ``values_*``, ``params_*``, ``state``, ...) needs nothing else. Of any other, say which columns
+    are the objective and the parameters. Strings, lists and dictionaries suffice, so that a
+    configuration file can say it.
+
+    How a parameter was drawn is seen from its whole column, over all studies, where it is not
+    given: whole numbers, numbers or choices (words, ``True``, ``False``, ``None``), in the range
+    of the values; on a log scale where the numbers are positive and the largest is more than 30
+    times what a tenth of them stay below. An empty cell means that the trial did not have the
+    parameter; a row without an objective is a failed trial.
+
+    Args:
+        data: A DataFrame (pandas, or one with its ways), or the path of a CSV file: UTF-8, comma,
+            semicolon or tab, names in the first row.
+        objective: Column of the objective, or a list of several. ``None`` in Optuna's form.
+        direction: ``"minimize"`` or ``"maximize"``, one an objective. In Optuna's form ``None``
+            means the direction of the running study.
+        parameters: Columns of the parameters, or a mapping from these to how each was drawn:
+            ``"log"``, ``"linear"``, ``"categorical"``, a distribution of Optuna, or its short form
+            ``{"type": "int", "low": 1, "high": 8, "log": False}`` or ``{"type": "categorical",
+            "choices": ["a", "b"]}``; ``None`` where the column says it. In Optuna's form names
+            stand without ``params_``, and ``None`` means all.
+        study: Column that tells studies apart; ``None`` if all rows are of one study.
+        name: Name of the study, or the beginning of the studies' names; the name of the file by
+            default.
+
+    Raises:
+        TypeError: If an argument is of a kind that cannot be used.
+        ValueError: If a direction or a scale is unknown, or ``objective`` comes without
+            ``direction`` and ``parameters``.
+
+    Example:
+        >>> table = Table(
+        ...     "runs.csv",
+        ...     objective="val_loss",
+        ...     direction="minimize",
+        ...     parameters={"lr": "log", "layers": None, "optimizer": None},
+        ...     study="data_set",
+        ... )
+        >>> sampler = MetaSampler(table)  # doctest: +SKIP
+    """
+
+    data: Any
+    _: KW_ONLY
+    objective: str | Sequence[str] | None = None
+    direction: str | Sequence[str] | None = None
+    parameters: Sequence[str] | Mapping[str, Scale] | None = None
+    study: str | None = None
+    name: str | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.data, (str, Path)) and not is_frame(self.data):
+            raise TypeError(
+                "`data` must be a DataFrame or the path of a CSV file, but got "
+                f"{type(self.data).__name__}."
+            )
+        if isinstance(self.parameters, str) or not isinstance(
+            self.parameters, (Sequence, Mapping, type(None))
+        ):
+            raise TypeError(
+                "`parameters` must be a list of columns, or a mapping from columns to how each "
+                f"was drawn, but got {self.parameters!r}."
+            )
+        for argument in ("study", "name"):
+            value = getattr(self, argument)
+            if not isinstance(value, (str, type(None))):
+                raise TypeError(f"`{argument}` must be a name, but got {value!r}.")
+        for direction in _listed(self.direction):
+            if direction not in ("minimize", "maximize"):
+                raise ValueError(
+                    f"`direction` must be 'minimize' or 'maximize', but got {direction!r}."
+                )
+        if self.objective is not None:
+            if len(_listed(self.direction)) != len(_listed(self.objective)):
+                raise ValueError(
+                    "`direction` must be 'minimize' or 'maximize', one an objective, but got "
+                    f"{self.direction!r} for the objective {self.objective!r}."
+                )
+            if self.parameters is None:
+                raise ValueError(
+                    f"`parameters` must name columns where `objective` is given "
+                    f"({self.objective!r}), but got None."
+                )
+        for name, scale in self._scales.items():
+            _given_distribution(name, scale)
+
+    @property
+    def label(self) -> str:
+        """What the studies are called, or their names begin with."""
+        if self.name is not None:
+            return self.name
+        return Path(self.data).stem if isinstance(self.data, (str, Path)) else "table"
+
+    def study_names(self) -> list[str]:
+        """Read the table, and list its studies.
+
+        Raises:
+            PriorNotFoundError: If there is no such file.
+            PriorError: If the table cannot be read, or lacks a column.
+        """
+        columns = self._read()
+        _Form.of(self, columns)
+        return list(self._rows(columns))
+
+    def studies(self) -> list[PriorStudy]:
+        """Read the table.
+
+        Trials have dates where a table of Optuna's form gives them, and none otherwise.
+
+        Returns:
+            The studies, in the order of their first rows.
+
+        Raises:
+            PriorNotFoundError: If there is no such file.
+            PriorError: If the table cannot be read, lacks a column, or holds a cell that does not
+                fit its column.
+        """
+        columns = self._read()
+        form = _Form.of(self, columns)
+        scales = self._scales
+        params = {
+            name: _parameter(column, columns[column], _given_distribution(name, scales.get(name)))
+            for name, column in form.parameters.items()
+        }
+        directions = (
+            tuple(StudyDirection[d.upper()] for d in _listed(self.direction))
+            if self.direction is not None
+            else None
+        )
+        return [
+            PriorStudy(
+                name,
+                directions,
+                tuple(form.trial(columns, params, i, n) for n, i in enumerate(rows)),
+            )
+            for name, rows in self._rows(columns).items()
+        ]
+
+    @property
+    def _scales(self) -> dict[str, Scale]:
+        if isinstance(self.parameters, Mapping):
+            return dict(self.parameters)
+        return dict.fromkeys(self.parameters or ())
+
+    def _read(self) -> Columns:
+        if isinstance(self.data, (str, Path)):
+            return read_csv(Path(self.data))
+        return read_frame(self.data)
+
+    def _rows(self, columns: Columns) -> dict[str, list[int]]:
+        """Row numbers of each study."""
+        if self.study is None:
+            return {self.label: list(range(len(next(iter(columns.values())))))}
+        rows: dict[str, list[int]] = {}
+        for i, cell in enumerate(columns[self.study]):
+            if cell is EMPTY:
+                raise _refused(self.study, i, "an empty cell", "a name of a study")
+            name = str(cell) if self.name is None else f"{self.name}/{cell}"
+            rows.setdefault(name, []).append(i)
+        return rows
+
+
+@dataclass(frozen=True)
+class _Form:
+    """Which column holds what.
+
+    Attributes:
+        objectives: Columns of the objectives.
+        parameters: Name of the parameter to its column.
+        user_attrs: Name of the attribute to its column.
+        state: Column of the trial's state.
+        start: Column of the time at which it started.
+        end: Column of the time at which it ended.
+    """
+
+    objectives: tuple[str, ...]
+    parameters: dict[str, str]
+    user_attrs: dict[str, str]
+    state: str | None = None
+    start: str | None = None
+    end: str | None = None
+
+    @classmethod
+    def of(cls, table: Table, columns: Columns) -> _Form:
+        """Find the columns that a table speaks of.
+
+        Raises:
+            PriorError: If one is not there.
+        """
+        if table.objective is not None:
+            form = cls(tuple(_listed(table.objective)), {name: name for name in table._scales}, {})
+        else:
+            form = cls._of_optuna(table, columns)
+        needed = [*form.objectives, *form.parameters.values()]
+        for column in needed if table.study is None else [*needed, table.study]:
+            if column not in columns:
+                raise PriorError(
+                    f"The table {table.label!r} has no column {column!r}. It has "
+                    f"{_shown(columns)}."
+                )
+        return form
+
+    @classmethod
+    def _of_optuna(cls, table: Table, columns: Columns) -> _Form:
+        objectives = [c for c in columns if c == "value" or c.startswith(("value_", "values_"))]
+        params = {c[7:]: c for c in columns if c.startswith("params_")}
+        if not objectives or not params:
+            raise PriorError(
+                f"The table {table.label!r} is not of the form of `study.trials_dataframe()`: it "
+                f"has the columns {_shown(columns)}. Say which are what: Table(data, "
+                "objective='loss', direction='minimize', parameters=['lr', 'depth'])."
+            )
+        if table.parameters is not None:
+            params = {name: f"params_{name}" for name in table._scales}
+        if table.direction is not None and len(_listed(table.direction)) != len(objectives):
+            raise PriorError(
+                f"`direction` must have one entry for each of the columns {_shown(objectives)}, "
+                f"but got {table.direction!r}."
+            )
+        state, start, end = (
+            column if column in columns else None
+            for column in ("state", "datetime_start", "datetime_complete")
+        )
+        attrs = {c[11:]: c for c in columns if c.startswith("user_attrs_")}
+        return cls(tuple(objectives), params, attrs, state, start, end)
+
+    def trial(
+        self,
+        columns: Columns,
+        params: Mapping[str, tuple[BaseDistribution | None, list[Any]]],
+        row: int,
+        number: int,
+    ) -> FrozenTrial:
+        """The trial that one row tells of."""
+        values = [_number(c, row, columns[c][row]) for c in self.objectives]
+        state = self._state_of(columns, row)
+        known = [v for v in values if v is not None]
+        if len(known) < len(values) and state == TrialState.COMPLETE:
+            state = TrialState.FAIL
+        pruned = state == TrialState.PRUNED and len(known) == 1
+        values_of: dict[str, Any] = {}
+        distributions: dict[str, BaseDistribution] = {}
+        for name, (distribution, cells) in params.items():
+            if distribution is not None and cells[row] is not EMPTY:
+                values_of[name], distributions[name] = cells[row], distribution
+        attrs = {name: columns[c][row] for name, c in self.user_attrs.items()}
+        return FrozenTrial(
+            number=number,
+            trial_id=number,
+            state=state,
+            value=None,
+            values=known if state == TrialState.COMPLETE or pruned else None,
+            # The table has a pruned trial's last value, but not its step.
+            intermediate_values={0: known[0]} if pruned else {},
+            datetime_start=_moment(self.start, columns, row),
+            datetime_complete=_moment(self.end, columns, row),
+            params=values_of,
+            distributions=distributions,
+            user_attrs={k: _meant(v) for k, v in attrs.items() if v is not EMPTY},
+            system_attrs={},
+        )
+
+    def _state_of(self, columns: Columns, row: int) -> TrialState:
+        if self.state is None:
+            return TrialState.COMPLETE
+        cell = columns[self.state][row]
+        try:
+            return TrialState[str(cell).removeprefix("TrialState.")]
+        except KeyError:
+            raise _refused(
+                self.state, row, repr(cell), f"one of {', '.join(s.name for s in TrialState)}"
+            ) from None
+
+
+def _given_distribution(name: str, scale: Scale) -> BaseDistribution | str | None:
+    """A distribution, one of the words, or nothing.
+
+    Raises:
+        ValueError: If ``scale`` is none of these.
+    """
+    if scale is None or isinstance(scale, BaseDistribution) or scale in _SCALES:
+        return scale
+    if isinstance(scale, Mapping):
+        try:
+            return json_to_distribution(json.dumps(dict(scale)))
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(
+                f"`parameters` must give {name!r} as a distribution such as {{'type': 'float', "
+                f"'low': 0, 'high': 1}}, but got {scale!r}: {error!r}"
+            ) from error
+    raise ValueError(
+        f"`parameters` must give {name!r} as one of {', '.join(map(repr, _SCALES))}, a "
+        f"distribution or None, but got {scale!r}."
+    )
+
+
+def _parameter(
+    column: str, cells: list[Any], given: BaseDistribution | str | None
+) -> tuple[BaseDistribution | None, list[Any]]:
+    """How a column's values were drawn, and the values; no distribution where it is empty."""
+    if isinstance(given, CategoricalDistribution):
+        return given, _choices(column, cells, given)
+    if isinstance(given, (FloatDistribution, IntDistribution)):
+        return given, _numbers_within(column, cells, given)
+    values: list[Any] = [cell if cell is EMPTY else _meant(cell) for cell in cells]
+    present = [v for v in values if v is not EMPTY]
+    if not present:
+        return None, values
+    if given != "categorical" and all(_is_number(v) for v in present):
+        return _numeric(column, values, given)
+    if given == "log" or given == "linear":
+        row = next(i for i, v in enumerate(values) if v is not EMPTY and not _is_number(v))
+        raise _refused(column, row, repr(cells[row]), f"a number ({given})")
+    choices = {choice_key(v): v for v in present}
+    if len(choices) > _MAX_CHOICES:
+        raise PriorError(
+            f"The column {column!r} has {len(choices):,} different entries, and "
+            f"{_MAX_CHOICES:,} choices are read at most. Is it a parameter?"
+        )
+    return CategoricalDistribution([*choices.values()]), values
+
+
+def _numeric(
+    column: str, values: list[Any], given: object
+) -> tuple[BaseDistribution | None, list[Any]]:
+    values = [v if v is EMPTY or math.isfinite(v) else EMPTY for v in values]
+    present = sorted(v for v in values if v is not EMPTY)
+    if not present:
+        return None, values
+    low, high = present[0], present[-1]
+    if given == "log" and low <= 0:
+        row = next(i for i, v in enumerate(values) if v is not EMPTY and v <= 0)
+        raise _refused(column, row, repr(values[row]), "a positive number (log)")
+    log = given == "log" or (
+        given is None
+        and low > 0
+        and high > _LOG_RATIO * present[min(len(present) // 10 + 1, len(present) - 1)]
+    )
+    if all(float(v).is_integer() and abs(v) <= _MAX_EXACT_INT for v in present):
+        whole = [v if v is EMPTY else int(v) for v in values]
+        return IntDistribution(int(low), int(high), log=log), whole
+    numbers = [v if v is EMPTY else float(v) for v in values]
+    return FloatDistribution(float(low), float(high), log=log), numbers
+
+
+def _choices(column: str, cells: list[Any], given: CategoricalDistribution) -> list[Any]:
+    """The choices that the cells mean; an empty one means ``None`` where that is a choice."""
+    by_text = {str(choice): choice for choice in reversed(given.choices)}
+    known = {choice_key(choice): choice for choice in given.choices}
+    values = []
+    for row, cell in enumerate(cells):
+        if cell is EMPTY:
+            values.append(None if None in given.choices else EMPTY)
+        elif isinstance(cell, Text) and str(cell) in by_text:
+            values.append(by_text[str(cell)])
+        elif choice_key(_meant(cell)) in known:
+            values.append(known[choice_key(_meant(cell))])
+        else:
+            raise _refused(column, row, repr(cell), f"one of {_shown(given.choices)}")
+    return values
+
+
+def _numbers_within(
+    column: str, cells: list[Any], given: FloatDistribution | IntDistribution
+) -> list[Any]:
+    kind = int if isinstance(given, IntDistribution) else float
+    values: list[Any] = []
+    for row, cell in enumerate(cells):
+        number = _number(column, row, cell)
+        if number is not None and not given.low <= number <= given.high:
+            raise _refused(
+                column, row, repr(cell), f"a number from {given.low!r} to {given.high!r}"
+            )
+        values.append(EMPTY if number is None else kind(number))
+    return values
+
+
+def _number(column: str, row: int, cell: Any) -> float | None:
+    """A number, ``None`` where the cell is empty."""
+    value = None if cell is EMPTY else _meant(cell)
+    if value is None:
+        return None
+    if not _is_number(value):
+        raise _refused(column, row, repr(cell), "a number")
+    return float(value)
+
+
+def _moment(column: str | None, columns: Columns, row: int) -> datetime | None:
+    """A time without a zone, as Optuna keeps it; ``None`` where there is none."""
+    if column is None or columns[column][row] is EMPTY:
+        return None
+    cell = columns[column][row]
+    try:
+        moment = cell if isinstance(cell, datetime) else datetime.fromisoformat(str(cell))
+        return moment.astimezone().replace(tzinfo=None) if moment.tzinfo else moment
+    except (ValueError, OverflowError):
+        raise _refused(column, row, repr(cell), "a time such as 2026-01-31 12:00:00") from None
+
+
+def _meant(cell: Any) -> Any:
+    """What a cell that is not empty means: a number, a truth value, ``None`` or a word."""
+    if not isinstance(cell, Text):
+        plain = isinstance(cell, (bool, float)) or (isinstance(cell, int) and abs(cell) < 2**63)
+        return cell if plain else str(cell)
+    text = str(cell)
+    if text in _WORDS:
+        return _WORDS[text]
+    # Python's underscores between digits are not what a table means.
+    if "_" in text:
+        return text
+    try:
+        number = float(text)
+    except ValueError:
+        return text
+    whole = text.lstrip("+-").isdecimal() and abs(number) <= _MAX_EXACT_INT
+    return int(text) if whole else number
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _listed(value: str | Sequence[str] | None) -> list[str]:
+    if value is None:
+        return []
+    return [value] if isinstance(value, str) else list(value)
+
+
+def _refused(column: str, row: int, got: str, wanted: str) -> PriorError:
+    return PriorError(
+        f"The column {column!r} of a table must hold {wanted}, but row {row + 1} below the names "
+        f"has {got if len(got) <= 60 else got[:57] + '...'}."
+    )
+
+
+def _shown(names: Any) -> str:
+    known = [repr(name) for name in names]
+    more = f" and {len(known) - _MAX_NAMES_SHOWN} more" if len(known) > _MAX_NAMES_SHOWN else ""
+    return ", ".join(known[:_MAX_NAMES_SHOWN]) + more

@@ -1,0 +1,135 @@
+"""`optuna-metasampler import`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from click.testing import CliRunner, Result
+import optuna
+import pytest
+
+from optuna_metasampler import Archive
+from optuna_metasampler.cli import main
+from tests.priors.studies import study
+
+
+@pytest.fixture
+def csv(tmp_path: Path) -> Path:
+    """What another tool writes."""
+    path = tmp_path / "runs.csv"
+    rows = ["iris,0.1,2,adam,0.9", "iris,0.001,4,sgd,0.7", "wine,0.00001,3,adam,0.8"]
+    path.write_text("data,lr,layers,opt,acc\n" + "\n".join(rows) + "\n", encoding="utf-8")
+    return path
+
+
+COLUMNS = [
+    "--objective",
+    "acc",
+    "--direction",
+    "maximize",
+    "--parameter",
+    "lr=log",
+    "--parameter",
+    "layers",
+    "--parameter",
+    "opt",
+    "--study-column",
+    "data",
+]
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(main, ["import", *map(str, arguments)])
+
+
+def studies_in(path: Path) -> dict[str, optuna.Study]:
+    url = f"sqlite:///{path}"
+    return {
+        name: optuna.load_study(study_name=name, storage=url)
+        for name in optuna.get_all_study_names(url)
+    }
+
+
+def test_a_table_of_another_tool_becomes_studies_of_optuna(csv: Path) -> None:
+    target = csv.with_name("old.db")
+    result = run(csv, "--to", target, *COLUMNS)
+    assert result.exit_code == 0, result.output
+    studies = studies_in(target)
+    assert {name: len(s.trials) for name, s in studies.items()} == {"iris": 2, "wine": 1}
+    assert studies["iris"].best_params == {"lr": 0.1, "layers": 2, "opt": "adam"}
+    assert studies["iris"].trials[0].distributions["lr"].log  # type: ignore[attr-defined]
+    assert studies["iris"].direction.name == "MAXIMIZE"
+    assert [line.split() for line in result.output.splitlines()[1:3]] == [
+        ["iris", "2"],
+        ["wine", "1"],
+    ]
+
+
+def test_a_table_becomes_an_archive(csv: Path) -> None:
+    target = csv.with_name("old.metaprior")
+    result = run(csv, "--to", target, *COLUMNS, "--name", "exp", "--json")
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.output) == {
+        "target": str(target),
+        "studies": [{"study": "exp/iris", "trials": 2}, {"study": "exp/wine", "trials": 1}],
+    }
+    assert [s.name for s in Archive(target).read()] == ["exp/iris", "exp/wine"]
+    assert run(csv, "--to", target, *COLUMNS).exit_code == 2
+    assert run(csv, "--to", target, *COLUMNS, "--force").exit_code == 0
+    assert [s.name for s in Archive(target).read()] == ["iris", "wine"]
+
+
+def test_an_archive_becomes_a_study_of_optuna_with_its_records(tmp_path: Path) -> None:
+    source = Archive.write(tmp_path / "a.metaprior", [study("a")])
+    assert run(source.path, "--to", tmp_path / "a.db").exit_code == 0
+    (found,) = studies_in(tmp_path / "a.db").values()
+    assert [t.params for t in found.trials] == [t.params for t in study("a").trials]
+    assert [t.datetime_start for t in found.trials] == [
+        t.datetime_start for t in study("a").trials
+    ]
+    assert found.user_attrs == {"data": "iris"}
+
+
+def test_a_study_that_is_there_already_is_left_alone(csv: Path) -> None:
+    target = csv.with_name("old.db")
+    assert run(csv, "--to", target, *COLUMNS, "--only", "wine").exit_code == 0
+    result = run(csv, "--to", target, *COLUMNS)
+    assert result.exit_code == 1
+    assert "'wine' already" in result.output
+    assert {name: len(s.trials) for name, s in studies_in(target).items()} == {"wine": 1}
+
+
+def test_a_study_without_directions_needs_them_in_a_storage_only(csv: Path) -> None:
+    csv.write_text("value,params_x\n1.0,2\n2.0,3\n", encoding="utf-8")
+    target = csv.with_name("old.db")
+    result = run(csv, "--to", target)
+    assert result.exit_code == 2
+    assert "--direction" in result.output
+    assert not target.exists()
+    assert run(csv, "--to", target.with_suffix(".metaprior")).exit_code == 0
+    assert run(csv, "--to", target, "--direction", "minimize").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["{}", "--to", "old.txt"], 2, "must be a storage URL"),
+        (["{}"], 2, "--to"),
+        (["{}", "--to", "x.db", "--objective", "acc"], 2, "must be 'minimize' or 'maximize'"),
+        (["{}", "--to", "x.db"], 1, "is not of the form"),
+        (["{}", "--to", "x.db", *COLUMNS[:-1], "nothing"], 1, "has no column 'nothing'"),
+        (["nowhere.csv", "--to", "x.db", *COLUMNS], 1, "nowhere.csv"),
+        (["old.db", "--to", "x.metaprior", "--objective", "a"], 2, "--objective is for CSV"),
+        (["{}", "--to", "nothing://x", *COLUMNS], 1, "nothing"),
+    ],
+)
+def test_what_cannot_be_is_refused_and_nothing_is_written(
+    csv: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], code: int, message: str
+) -> None:
+    monkeypatch.chdir(csv.parent)
+    result = run(*(a.format(csv) for a in arguments))
+    assert result.exit_code == code, result.output
+    assert message in result.output.replace("\n", " ")
+    assert "Traceback" not in result.output
+    assert [p.name for p in csv.parent.iterdir()] == ["runs.csv"]

@@ -1,0 +1,114 @@
+"""`optuna-metasampler inspect`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from click.testing import CliRunner, Result
+import optuna
+import pytest
+
+from optuna_metasampler import Archive
+from optuna_metasampler.cli import main
+from optuna_metasampler.priors.study import PriorStudy
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three studies, one of which has another search space."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    path = tmp_path_factory.mktemp("storage") / "old.db"
+    storage = optuna.storages.RDBStorage(f"sqlite:///{path}")
+    for name in ("resnet-a", "resnet-b", "svm"):
+        study = optuna.create_study(study_name=name, storage=storage, direction="maximize")
+
+        def objective(trial: optuna.Trial, name: str = name) -> float:
+            if name == "svm":
+                return trial.suggest_float("C", 1e-3, 1e3, log=True)
+            trial.suggest_categorical("act", ["relu", "tanh"])
+            if trial.number == 1:
+                raise optuna.TrialPruned
+            return trial.suggest_float("lr" if name[-1] == "a" else "eta", 0, 1)
+
+        study.optimize(objective, n_trials=4)
+    storage.remove_session()
+    storage.engine.dispose()
+    return path
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(main, ["inspect", *map(str, arguments)])
+
+
+def test_studies_are_listed_with_their_trials_and_spaces(database: Path) -> None:
+    result = run(database)
+    assert result.exit_code == 0, result.output
+    assert "3 studies with 12 finished trials" in result.output
+    row = next(line for line in result.output.splitlines() if line.startswith("resnet-a"))
+    assert row.split() == ["resnet-a", "3", "1", "0", "2", "maximize"]
+    assert "C: float 0.001 to 1000, log" in result.output
+    assert "act: choice of 'relu', 'tanh'" in result.output
+
+
+def test_the_document_says_the_same(database: Path) -> None:
+    result = run(f"sqlite:///{database}", "--only", "svm", "--json")
+    assert result.exit_code == 0, result.output
+    (study,) = json.loads(result.output)["studies"]
+    assert study["name"] == "svm"
+    assert study["directions"] == ["maximize"]
+    assert study["trials"] == {"complete": 4, "pruned": 0, "fail": 0}
+    assert study["parameters"]["C"]["attributes"]["high"] == 1000
+
+
+def test_what_is_of_use_to_a_study_is_shown(database: Path) -> None:
+    result = run(database, "--study", "resnet-a")
+    assert result.exit_code == 0, result.output
+    lines = {line.split()[0]: line for line in result.output.splitlines() if line.strip()}
+    assert "1 of 2" in lines["resnet-b"]
+    assert "no: none of its parameters" in result.output
+    assert "resnet-a" not in lines
+    renamed = run(database, "--study", "resnet-a", "--rename", "eta=lr", "--json")
+    studies = {s["name"]: s for s in json.loads(renamed.output)["studies"]}
+    assert [p["name"] for p in studies["resnet-b"]["parameters"] if p["shared"]] == ["act", "lr"]
+    assert [studies[name]["usable"] for name in ("resnet-b", "svm")] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["nowhere.db"], 1, "there is no file"),
+        (["{}", "--only", "vgg"], 1, "no such study"),
+        (["{}", "--study", "vgg"], 1, "no such study"),
+        (["{}", "--rename", "eta"], 2, "must be OLD=NEW"),
+        (["{}", "--what"], 2, "No such option"),
+        ([], 2, "Missing argument"),
+    ],
+)
+def test_what_cannot_be_is_refused(
+    database: Path, arguments: list[str], code: int, message: str
+) -> None:
+    result = run(*(a.format(database) for a in arguments))
+    assert result.exit_code == code, result.output
+    assert message in result.output
+    assert "Traceback" not in result.output
+
+
+def test_many_long_and_hostile_names_stay_readable(tmp_path: Path) -> None:
+    trial = optuna.trial.create_trial(
+        value=1.0,
+        params={"x": 0.5},
+        distributions={"x": optuna.distributions.FloatDistribution(0, 1)},
+    )
+    names = ["\x1b[2J evil\nname", *(f"{'long ' * 30}{i}" for i in range(99))]
+    path = tmp_path / "many.metaprior"
+    Archive.write(path, [PriorStudy(name, None, (trial,)) for name in names])
+    for arguments in ([path], [path, "--study", "long*0"]):
+        result = run(*arguments)
+        assert result.exit_code == 0, result.output
+        assert "\x1b" not in result.output
+        assert "more studies; --all shows them" in result.output
+    listed = run(path).output.splitlines()
+    assert max(map(len, listed[1:])) <= 80
+    assert "\\x1b[2J evil\\nname" in listed[3]
+    assert len(run(path, "--all").output.splitlines()) > 100

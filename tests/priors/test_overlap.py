@@ -1,0 +1,135 @@
+"""What is said of prior studies beside a search space."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+import optuna
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from optuna.study import StudyDirection
+import pytest
+
+from optuna_metasampler.priors.overlap import overlaps
+from optuna_metasampler.priors.selection import Selected
+from optuna_metasampler.priors.study import PriorStudy
+from tests.strategies import configurations, distributions, spaces
+
+
+MINIMIZE = StudyDirection.MINIMIZE
+
+
+def prior(name: str, space: dict[str, BaseDistribution], rows: list[dict[str, Any]]) -> PriorStudy:
+    trials = [
+        optuna.create_trial(params=row, distributions={k: space[k] for k in row}, value=float(i))
+        for i, row in enumerate(rows)
+    ]
+    return PriorStudy(name, (MINIMIZE,), tuple(trials))
+
+
+def notes(there: BaseDistribution, here: BaseDistribution, value: Any) -> tuple[str, ...]:
+    study = prior("old", {"p": there}, [{"p": value}] * 2)
+    (row,) = overlaps([Selected(study, None)], {"p": here})
+    (parameter,) = row.parameters
+    return parameter.notes
+
+
+@pytest.mark.parametrize(
+    ("there", "here", "expected"),
+    [
+        (FloatDistribution(1, 2), FloatDistribution(1, 2), ()),
+        (FloatDistribution(1, 2), FloatDistribution(1, 8), ("1 to 2 there, 1 to 8 here",)),
+        (
+            FloatDistribution(1, 2, log=True),
+            FloatDistribution(1, 2),
+            ("log scale there, linear here",),
+        ),
+        (IntDistribution(1, 3, step=2), IntDistribution(1, 3), ("step 2 there, step 1 here",)),
+        (
+            FloatDistribution(1, 3, step=2),
+            FloatDistribution(1, 3),
+            ("step 2 there, no step here",),
+        ),
+        (IntDistribution(1, 3), FloatDistribution(1, 3), ("int there, float here",)),
+        (CategoricalDistribution([1, 2]), IntDistribution(1, 2), ("choices there, int here",)),
+        (
+            CategoricalDistribution([1, True]),
+            CategoricalDistribution([1, "a"]),
+            ("True only there", "'a' only here"),
+        ),
+    ],
+)
+def test_differences_of_a_shared_parameter_are_told(
+    there: BaseDistribution, here: BaseDistribution, expected: tuple[str, ...]
+) -> None:
+    assert notes(there, here, 1) == expected
+
+
+def test_words_and_numbers_are_not_shared() -> None:
+    words = CategoricalDistribution(["a", "b"])
+    study = prior("old", {"p": words, "q": FloatDistribution(0, 1)}, [{"p": "a", "q": 0.5}] * 2)
+    (row,) = overlaps([Selected(study, None)], {"p": IntDistribution(1, 2)})
+    assert row.shared == ()
+    assert row.reason == "none of its parameters (p, q) is one of this space"
+
+
+def test_a_table_is_printed() -> None:
+    space = {
+        "eta": FloatDistribution(1e-5, 0.1, log=True),
+        "act": CategoricalDistribution(["relu", "tanh"]),
+        "seed": IntDistribution(1, 1),
+        "gone": FloatDistribution(0, 1),
+    }
+    rows = [{"eta": 0.01, "act": "relu", "seed": 1, "gone": 0.5}] * 3
+    alike = Selected(prior("alike", space, rows), None, n_own=2)
+    empty = Selected(prior("empty", space, []), None)
+    copy = Selected(prior("a copy", space, rows), "it is the running study itself")
+    target = {
+        "lr": FloatDistribution(1e-4, 1.0, log=True),
+        "act": CategoricalDistribution(["relu", "gelu"]),
+        "seed": IntDistribution(1, 9),
+        "new": FloatDistribution(0, 1),
+    }
+    got = overlaps([alike, empty, copy], target, [MINIMIZE], {"eta": "lr"})
+    assert str(got).splitlines() == [
+        "prior study  trials  shared  used",
+        "alike             3  2 of 4  yes",
+        "    2 more trials are trials of the running study",
+        "    act: 'tanh' only there; 'gelu' only here",
+        "    lr: called eta there; 1e-05 to 0.1 there, 0.0001 to 1 here",
+        "    seed: fixed there",
+        "    only here: new",
+        "    only there: gone",
+        "empty             0  0 of 4  no: it has no finished trial with a value",
+        "a copy            3  0 of 4  no: it is the running study itself",
+    ]
+    assert [row.usable for row in got] == [True, False, False]
+    assert got.studies[0].shared == ("act", "lr")
+
+
+def test_names_of_strangers_do_nothing_to_a_terminal() -> None:
+    study = prior("a\x1b[31m\nb", {"x\r": FloatDistribution(0, 1)}, [{"x\r": 0.1}, {"x\r": 0.2}])
+    shown = str(overlaps([Selected(study, None)], {"x\r": FloatDistribution(0, 2)}))
+    assert shown.splitlines()[1].startswith(r"a\x1b[31m\nb ")
+    assert r"x\r: 0 to 1 there" in shown
+
+
+def test_nothing_to_compare_is_said() -> None:
+    assert str(overlaps([], None)) == "No prior study."
+    study = prior("old", {"x": FloatDistribution(0, 1)}, [{"x": 0.1}, {"x": 0.2}])
+    got = overlaps([Selected(study, None)], None)
+    assert str(got).splitlines()[1] == "old               2  0 of ?  yes"
+
+
+@given(st.data(), spaces(3), st.dictionaries(st.sampled_from(["p0", "p1", "q"]), distributions()))
+def test_any_study_is_compared_with_any_space(data: Any, there: Any, here: Any) -> None:
+    rows = data.draw(st.lists(configurations(there, complete=False), max_size=3))
+    got = overlaps([Selected(prior("old", there, rows), None)], here)
+    assert set(got.studies[0].shared) <= there.keys() & here.keys()
+    assert "old" in str(got)
