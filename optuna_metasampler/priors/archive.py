@@ -136,18 +136,6 @@ class Archive:
             return Contents.of(_arrays(_content(self.path)))
 
 
-def starts_as_archive(path: Path) -> bool:
-    """Whether a file exists and begins as an archive does."""
-    try:
-        if not path.is_file():
-            return False
-        with path.open("rb") as file:
-            return file.read(len(MAGIC)) == MAGIC
-    except (OSError, ValueError):
-        # To be said where it is opened as what it is.
-        return False
-
-
 # --------------------------------------------------------------------------------------------
 # Writing
 
