@@ -36,6 +36,7 @@ from optuna_metasampler.priors.contents import (
     require,
     said,
 )
+from optuna_metasampler.priors.storages import read_file
 from optuna_metasampler.priors.study import PriorStudy
 
 
@@ -134,6 +135,15 @@ class Archive:
         """
         with _refusing(self.path):
             return Contents.of(_arrays(_content(self.path)))
+
+
+def starts_as_archive(path: Path) -> bool:
+    """Whether a file exists and begins as an archive does."""
+    try:
+        return path.is_file() and read_file(path, len(MAGIC)) == MAGIC
+    except (OSError, ValueError):
+        # To be said where it is opened as what it is.
+        return False
 
 
 # --------------------------------------------------------------------------------------------

@@ -29,7 +29,7 @@ from optuna_metasampler.exceptions import PriorError, PriorNotFoundError
 from optuna_metasampler.priors.archive import SUFFIX, Archive
 from optuna_metasampler.priors.contents import Contents
 from optuna_metasampler.priors.progress import tracked
-from optuna_metasampler.priors.storages import content, is_journal, opened, shown
+from optuna_metasampler.priors.storages import is_journal, opened, read_file, shown
 from optuna_metasampler.priors.study import PriorStudy
 
 
@@ -135,7 +135,7 @@ class _Log:
         try:
             if not path.is_file() or path.stat().st_size < _MIN_LOG_BYTES:
                 return None
-            if not is_journal(content(path, 4096)):
+            if not is_journal(read_file(path, 4096)):
                 return None
             digest = hashlib.sha256()
             with path.open("rb") as file:

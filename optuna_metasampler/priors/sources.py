@@ -13,10 +13,10 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial
 
 from optuna_metasampler.exceptions import PriorError, PriorNotFoundError
-from optuna_metasampler.priors.archive import MAGIC, SUFFIX, Archive
+from optuna_metasampler.priors.archive import SUFFIX, Archive, starts_as_archive
 from optuna_metasampler.priors.cache import read_studies, study_names
 from optuna_metasampler.priors.columns import is_frame
-from optuna_metasampler.priors.storages import content, shown
+from optuna_metasampler.priors.storages import shown
 from optuna_metasampler.priors.study import PriorStudy
 from optuna_metasampler.priors.table import Table
 
@@ -215,14 +215,9 @@ def _as_archive(one: object) -> Archive | None:
         return None
     path = Path(one)
     # By its name too: one that is cut off at the beginning is to be called damaged, not unknown.
-    if path.suffix == SUFFIX:
+    if path.suffix == SUFFIX or starts_as_archive(path):
         return Archive(path)
-    try:
-        is_archive = path.is_file() and content(path, 4096).startswith(MAGIC)
-    except OSError:
-        # To be said where it is opened as a storage.
-        return None
-    return Archive(path) if is_archive else None
+    return None
 
 
 def _chosen(names: list[str], patterns: list[str] | None) -> tuple[str, ...]:

@@ -116,7 +116,7 @@ def _open_file(path: Path, location: str, stack: ExitStack) -> BaseStorage:
             f"`prior` must name a file or a storage URL, but {location!r} is a directory."
         )
     try:
-        head = content(path, 4096)
+        head = read_file(path, 4096)
     except OSError as error:
         raise PriorError(f"`prior` names {location!r}, which cannot be opened: {error}") from error
     if head.startswith(_SQLITE_MAGIC):
@@ -129,7 +129,7 @@ def _open_file(path: Path, location: str, stack: ExitStack) -> BaseStorage:
     )
 
 
-def content(path: Path, size: int | None = None) -> bytes:
+def read_file(path: Path, size: int | None = None) -> bytes:
     """What a file holds, whatever it is; look into no file that may be SQLite's but through this.
 
     Args:
@@ -149,14 +149,14 @@ def content(path: Path, size: int | None = None) -> bytes:
         try:
             with open(descriptor, "rb", closefd=False) as file:
                 file.seek(0)
-                held = file.read() if size is None else file.read(size)
+                held = file.read() if size is None else file.read(max(size, len(_SQLITE_MAGIC)))
             stays_open = held.startswith(_SQLITE_MAGIC) and os.name == "posix"
         finally:
             if stays_open:
                 _descriptors[key] = descriptor
             else:
                 os.close(descriptor)
-    return held
+    return held[:size]
 
 
 def _open_sqlite(path: Path, head: bytes, location: str, stack: ExitStack) -> RDBStorage:
@@ -219,7 +219,7 @@ def _copied(path: Path, folder: Path, location: str) -> Path:
                 copy = folder / part.name
                 copy.unlink(missing_ok=True)
                 if part.exists():
-                    copy.write_bytes(content(part))
+                    copy.write_bytes(read_file(part))
         except FileNotFoundError:  # a writer has just removed its journal
             continue
         if state() == before:

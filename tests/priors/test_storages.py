@@ -16,6 +16,7 @@ from optuna.storages.journal import JournalFileBackend
 import pytest
 
 from optuna_metasampler.exceptions import PriorError
+from optuna_metasampler.priors import cache
 from optuna_metasampler.priors.sources import resolve
 from optuna_metasampler.priors.storages import opened, shown
 from optuna_metasampler.priors.study import PriorStudy
@@ -171,8 +172,12 @@ def test_a_writer_goes_on_while_a_prior_is_open(database: Path) -> None:
 
 
 @pytest.mark.parametrize("log", [False, True])
-def test_a_read_leaves_this_process_the_locks_that_it_has(database: Path, log: bool) -> None:
+def test_a_read_leaves_this_process_the_locks_that_it_has(
+    database: Path, log: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The user's own storage may be in the same file, in the middle of a transaction."""
+    monkeypatch.setenv("METASAMPLER_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(cache, "_MIN_LOG_BYTES", 0)
     if log:
         make_write_ahead_log(database)
     program = (
