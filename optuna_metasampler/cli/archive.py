@@ -8,6 +8,7 @@ import click
 
 from optuna_metasampler.cli.output import (
     as_json,
+    counted,
     echo_json,
     failures,
     force,
@@ -29,7 +30,12 @@ def archive() -> None:
     """
 
 
-@archive.command()
+_EXAMPLE = (
+    "\b\nExample:\n  optuna-metasampler archive build old.db --only 'resnet-*' -o resnet.metaprior"
+)
+
+
+@archive.command(epilog=_EXAMPLE)
 @click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
 @click.option(
     "-o",
@@ -44,14 +50,10 @@ def archive() -> None:
 def build(
     sources: tuple[str, ...], out: Path, only: tuple[str, ...], force: bool, json_: bool
 ) -> None:
-    r"""Write the studies of each SOURCE into one archive.
+    """Write the studies of each SOURCE into one archive.
 
     SOURCE is a storage URL, an SQLite file, a journal log, a CSV file of study.trials_dataframe(),
     or another archive.
-
-    \b
-    Example:
-      optuna-metasampler archive build old.db --only 'resnet-*' -o resnet.metaprior
     """
     if out.exists() and not force:
         raise click.BadParameter(
@@ -70,7 +72,8 @@ def build(
         echo_json({"path": out, "studies": len(studies), "trials": n_trials, "bytes": size})
         return
     click.echo(
-        f"Wrote {len(studies):,} studies with {n_trials:,} finished trials into {out} "
+        f"Wrote {counted(len(studies), 'study', 'studies')} with "
+        f"{counted(n_trials, 'finished trial', 'finished trials')} into {out} "
         f"({size:,} bytes)."
     )
 

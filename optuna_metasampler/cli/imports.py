@@ -29,8 +29,21 @@ if TYPE_CHECKING:
 _DATABASES = (".db", ".sqlite", ".sqlite3")
 _SCALES = ("log", "linear", "categorical")
 
+# What the library's own messages say in Python.
+_HOW = (
+    "\nOn the command line: --objective COLUMN --direction minimize --parameter COLUMN "
+    "--parameter COLUMN=log"
+)
+_EXAMPLES = (
+    "\b\nExamples:\n"
+    "  optuna-metasampler import runs.csv --to old.db --objective val_loss\n"
+    "      --direction minimize --parameter lr=log --parameter layers\n"
+    "      --study-column data_set\n"
+    "  optuna-metasampler import trials.csv --to old.metaprior"
+)
 
-@click.command("import")
+
+@click.command("import", epilog=_EXAMPLES)
 @click.argument("source")
 @click.option(
     "--to",
@@ -76,17 +89,10 @@ def import_studies(
     force: bool,
     json_: bool,
 ) -> None:
-    r"""Write the studies of SOURCE into an Optuna storage or an archive.
+    """Write the studies of SOURCE into an Optuna storage or an archive.
 
     SOURCE is a CSV file (with names in its first row), or whatever MetaSampler(prior=...) reads.
     Studies that the storage has already are never changed.
-
-    \b
-    Examples:
-      optuna-metasampler import runs.csv --to old.db --objective val_loss
-          --direction minimize --parameter lr=log --parameter layers
-          --study-column data_set
-      optuna-metasampler import trials.csv --to old.metaprior
     """
     prior = _prior(source, objective, direction, parameter, study_column, name)
     path = None if "://" in target else Path(target)
@@ -101,7 +107,7 @@ def import_studies(
         raise click.BadParameter(
             f"{path} exists. Give another name, or --force to replace it.", param_hint="'--to'"
         )
-    with failures():
+    with failures(_HOW if _is_table(source) and not objective else ""):
         from optuna_metasampler import Archive
         from optuna_metasampler.priors.sources import resolve
 
@@ -120,6 +126,10 @@ def import_studies(
     click.echo(f"\nWritten to {target}.")
 
 
+def _is_table(source: str) -> bool:
+    return source.lower().endswith((".csv", ".tsv")) and "://" not in source
+
+
 def _prior(
     source: str,
     objective: Sequence[str],
@@ -129,8 +139,7 @@ def _prior(
     name: str | None,
 ) -> Any:
     """What ``MetaSampler(prior=...)`` would be given."""
-    is_table = source.lower().endswith((".csv", ".tsv")) and "://" not in source
-    if not is_table:
+    if not _is_table(source):
         for option, value in (
             ("--objective", objective),
             ("--parameter", parameter),
@@ -140,6 +149,10 @@ def _prior(
             if value:
                 raise click.UsageError(f"{option} is for CSV files (.csv), but got {source!r}.")
         return source
+    if objective and not parameter:
+        raise click.UsageError(
+            "Which columns are parameters? Name each: --parameter lr=log --parameter layers"
+        )
     scales: dict[str, str | None] = {}
     for each in parameter:
         # A column's name may have an equals sign itself.

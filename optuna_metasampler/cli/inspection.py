@@ -12,6 +12,7 @@ import click
 from optuna_metasampler.cli.output import (
     WIDTH,
     as_json,
+    counted,
     echo_json,
     failures,
     only,
@@ -33,7 +34,15 @@ _MAX_STUDIES_SHOWN = 40
 _MAX_SPACES_SHOWN = 8
 
 
-@click.command()
+_EXAMPLES = (
+    "\b\nExamples:\n"
+    "  optuna-metasampler inspect old.db\n"
+    "  optuna-metasampler inspect sqlite:///old.db --only 'resnet-*' --json\n"
+    "  optuna-metasampler inspect old.db --study new --rename eta=lr"
+)
+
+
+@click.command(epilog=_EXAMPLES)
 @click.argument("location")
 @only
 @click.option(
@@ -53,16 +62,10 @@ def inspect(
     everything: bool,
     json_: bool,
 ) -> None:
-    r"""Show the studies of LOCATION, their finished trials and their search spaces.
+    """Show the studies of LOCATION, their finished trials and their search spaces.
 
     LOCATION is whatever MetaSampler(prior=...) reads: a storage URL, an SQLite file, a journal
     log, a CSV file of study.trials_dataframe(), or an archive. It is only read.
-
-    \b
-    Examples:
-      optuna-metasampler inspect old.db
-      optuna-metasampler inspect sqlite:///old.db --only 'resnet-*' --json
-      optuna-metasampler inspect old.db --study new --rename eta=lr
     """
     names = renames(rename)
     with failures():
@@ -77,7 +80,8 @@ def inspect(
         return
     n_trials = sum(len(_finished(study)) for study in studies)
     click.echo(
-        f"{printable(location)}: {len(studies):,} studies with {n_trials:,} finished trials\n"
+        f"{printable(location)}: {counted(len(studies), 'study', 'studies')} with "
+        f"{counted(n_trials, 'finished trial', 'finished trials')}\n"
     )
     _show_studies(studies if everything else studies[:_MAX_STUDIES_SHOWN], len(studies))
     _show_spaces(studies, everything)

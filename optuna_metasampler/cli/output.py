@@ -33,8 +33,12 @@ force = click.option("--force", is_flag=True, help="Replace the file if it exist
 
 
 @contextmanager
-def failures() -> Iterator[None]:
-    """End with a message and 1 where something cannot be read or written, not with a traceback."""
+def failures(hint: str = "") -> Iterator[None]:
+    """End with a message and 1 where something cannot be read or written, not with a traceback.
+
+    Args:
+        hint: What to say after the message.
+    """
     from optuna.exceptions import OptunaError
     from sqlalchemy.exc import SQLAlchemyError
 
@@ -43,7 +47,7 @@ def failures() -> Iterator[None]:
     try:
         yield
     except (MetaSamplerError, OptunaError, SQLAlchemyError, ImportError, OSError) as error:
-        raise click.ClickException(printable(str(error), lines=True)) from error
+        raise click.ClickException(printable(str(error) + hint, lines=True)) from error
 
 
 @contextmanager
@@ -62,6 +66,11 @@ def wrong_usage(hint: str) -> Iterator[None]:
 def echo_json(document: object) -> None:
     """Print a JSON document."""
     click.echo(json.dumps(document, indent=2, default=str))
+
+
+def counted(n: int, one: str, many: str) -> str:
+    """A number and what there is of it."""
+    return f"{n:,} {one if n == 1 else many}"
 
 
 def printable(text: str, lines: bool = False) -> str:

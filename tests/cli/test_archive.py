@@ -28,7 +28,7 @@ def test_an_archive_is_built_listed_and_verified(written: Path) -> None:
     out = written.with_name("new.metaprior")
     result = run("build", written, "--only", "b", "-o", out)
     assert result.exit_code == 0, result.output
-    assert "1 studies with 4 finished trials" in result.output
+    assert "1 study with 4 finished trials" in result.output
     assert [e.name for e in Archive(out).entries()] == ["b"]
     listed = run("list", written, out)
     assert listed.exit_code == 0

@@ -116,7 +116,11 @@ def test_a_study_without_directions_needs_them_in_a_storage_only(csv: Path) -> N
     [
         (["{}", "--to", "old.txt"], 2, "must be a storage URL"),
         (["{}"], 2, "--to"),
-        (["{}", "--to", "x.db", "--objective", "acc"], 2, "must be 'minimize' or 'maximize'"),
+        (
+            ["{}", "--to", "x.db", *COLUMNS[:2], *COLUMNS[4:]],
+            2,
+            "must be 'minimize' or 'maximize'",
+        ),
         (["{}", "--to", "x.db"], 1, "is not of the form"),
         (["{}", "--to", "x.db", *COLUMNS[:-1], "nothing"], 1, "has no column 'nothing'"),
         (["nowhere.csv", "--to", "x.db", *COLUMNS], 1, "nowhere.csv"),
@@ -133,3 +137,22 @@ def test_what_cannot_be_is_refused_and_nothing_is_written(
     assert message in result.output.replace("\n", " ")
     assert "Traceback" not in result.output
     assert [p.name for p in csv.parent.iterdir()] == ["runs.csv"]
+
+
+def test_who_gives_too_little_is_told_which_options_there_are(csv: Path) -> None:
+    target = csv.with_name("old.metaprior")
+    plain = run(csv, "--to", target)
+    assert plain.exit_code == 1
+    assert "--objective COLUMN --direction minimize --parameter COLUMN" in plain.output
+    half = run(csv, "--to", target, "--objective", "acc", "--direction", "maximize")
+    assert half.exit_code == 2
+    assert "Name each: --parameter lr=log" in half.output
+    assert not target.exists()
+
+
+def test_examples_stand_in_lines_of_their_own() -> None:
+    for arguments in (["import"], ["inspect"], ["archive", "build"]):
+        lines = CliRunner().invoke(main, [*arguments, "--help"]).output.split("\n")
+        examples = [line for line in lines if line.startswith("    optuna-metasampler")]
+        assert examples, arguments
+        assert not any("\\b" in line for line in lines), arguments
