@@ -38,6 +38,7 @@ def select(
     A trial of the running study must not count twice, once as its own and once as a prior's. A
     prior study loses the trials that the running study has too: a copy of it has none left, and of
     an old study that some trials were taken over from (``study.add_trials``) the others remain.
+    Of several equal prior studies, as a storage and an archive of it hold them, the first counts.
 
     Args:
         priors: Prior studies.
@@ -49,7 +50,19 @@ def select(
         One entry a prior study, in the order given.
     """
     own = _OwnTrials(running) if running is not None else None
-    return [_select(study, own, prior_filter, rename or {}) for study in priors]
+    used: dict[object, list[PriorStudy]] = {}
+    selected = []
+    for study in priors:
+        one = _select(study, own, prior_filter, rename or {})
+        if one.reason is None:
+            alike = used.setdefault(_values(study), [])
+            first = next((other for other in alike if _same_trials(study, other)), None)
+            if first is None:
+                alike.append(study)
+            else:
+                one = replace(one, reason=f"it has the same trials as {first.name!r}")
+        selected.append(one)
+    return selected
 
 
 def _select(
@@ -99,6 +112,17 @@ class _OwnTrials:
             _params(trial, rename) == own.params or _same_times(trial, own)
             for own in self._known.get(tuple(trial.values), ())
         )
+
+
+def _values(study: PriorStudy) -> tuple[object, ...]:
+    """What equal studies have in common, and hardly any others do."""
+    return study.directions, tuple(tuple(t.values) for t in study.trials if t.values)
+
+
+def _same_trials(a: PriorStudy, b: PriorStudy) -> bool:
+    """Whether two studies of equal values have the same parameters too, and any at all."""
+    params = [[t.params for t in study.trials if t.values] for study in (a, b)]
+    return bool(params[0]) and params[0] == params[1]
 
 
 def _params(trial: FrozenTrial, rename: Mapping[str, str]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import optuna
+from optuna.study import StudyDirection
 import pytest
 
 from optuna_metasampler import MetaSampler, PriorFilter
@@ -113,6 +114,22 @@ def test_the_same_configuration_with_another_value_is_another_trial() -> None:
         ),
     )
     assert one(other, running).n_own == 0
+
+
+def test_of_equal_prior_studies_the_first_counts() -> None:
+    first, again, other = run("first"), run("again"), run("other", seed=1)
+    up = replace(PriorStudy.of(first), name="up", directions=(StudyDirection.MAXIMIZE,))
+    empty = optuna.create_study(study_name="empty")
+    studies = [PriorStudy.of(s) for s in (first, again, other, empty, empty)]
+    reasons = [one.reason for one in select([*studies, up], PriorStudy.of(run("running", seed=9)))]
+    assert reasons == [None, "it has the same trials as 'first'", None, None, None, None]
+
+
+def test_a_study_that_a_filter_leaves_out_does_not_stand_for_its_copy() -> None:
+    studies = [PriorStudy.of(run("first")), PriorStudy.of(run("again"))]
+    studies[1] = replace(studies[1], user_attrs={"kept": True})
+    selected = select(studies, None, PriorFilter(user_attrs={"kept": True}))
+    assert [one.reason is None for one in selected] == [False, True]
 
 
 def test_a_filter_speaks_first() -> None:
