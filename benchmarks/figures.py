@@ -38,6 +38,7 @@ _OTHER = {"color": "#555555", "linestyle": ":"}
 _MARKERS = dict(zip(_STYLES, "osvD^Pd<>*Xh", strict=True))
 
 _SCENARIOS = {
+    "none": "no priors,\nanother seed",
     "tpe-5": "related,\n5 TPE studies",
     "random-5": "related,\n5 random logs",
     "short": "related,\n10 trials each",

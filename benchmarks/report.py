@@ -381,6 +381,9 @@ def repeats_section(summary: Summary) -> str:
     )
 
 
+CHANCE = "another seed"
+
+
 def harm_section(summary: Summary) -> str:
     """What priors of every kind did to each peer."""
     trials = list(dict.fromkeys(n for row in summary["harm"] for n in row["worse_at"]))
@@ -388,8 +391,8 @@ def harm_section(summary: Summary) -> str:
         _text(
             f"""Each sampler with these priors minus itself without: above 0, the priors did harm.
             *Worst decile* is the 90% quantile over tasks. *Worse* is the share of tasks with a
-            regret more than {HARM} above the one without priors, as it also comes about by
-            chance."""
+            regret more than {HARM} above the one without priors. How much of both comes about by
+            chance says the row `{CHANCE}`: no priors on either side, only another seed."""
         )
         + "\n\n"
         + table(
@@ -403,7 +406,7 @@ def harm_section(summary: Summary) -> str:
             ],
             [
                 [
-                    row["scenario"],
+                    CHANCE if row["scenario"] == "none" else row["scenario"],
                     _peer(row["peer"]),
                     str(row["n_tasks"]),
                     _interval(row["difference"]),

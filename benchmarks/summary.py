@@ -48,6 +48,7 @@ CHECKPOINTS = (1, 3, 5, 10, 20, 30, 50, 100)
 RANKED_AT = (10, 25, 50)
 
 _N_FIRST = 10
+_FIRST_AND_OTHERS = (slice(0, 1), slice(1, None))
 
 REFERENCE = "MetaSampler"
 WITHHELD = "MetaSampler, priors withheld"
@@ -146,6 +147,13 @@ class Data:
         warm = self.regrets.get((peer, scenario), {})
         cold = self.regrets.get((self.cold[peer], "none"), {})
         return Paired.of({t: e for t, e in warm.items() if t[0] in suites}, cold, self.horizon)
+
+    def with_another_seed(self, peer: str, suites: Collection[str]) -> Paired:
+        """A peer without priors beside itself, its first seed against the others: mere chance."""
+        cold = self.regrets.get((self.cold[peer], "none"), {})
+        seeds = {t: e for t, e in cold.items() if t[0] in suites and len(e) > 1}
+        first, others = ({t: e[part] for t, e in seeds.items()} for part in _FIRST_AND_OTHERS)
+        return Paired.of(first, others, self.horizon)
 
 
 @dataclass(frozen=True)
@@ -271,8 +279,9 @@ def summarize(
         "match": match_table(data, entries),
         "harm": [
             row
-            for scenario in HARMS
-            for peer in _in_order(cold)
+            for scenario in ("none", *HARMS)
+            for peer in (_in_order(cold) if scenario != "none" else (REFERENCE,))
+            if peer in cold
             if (row := harm(data, peer, scenario, pooled))
         ],
         "n_priors": n_priors_table(data, pooled),
@@ -550,8 +559,15 @@ def match_table(data: Data, entries: Mapping[str, Entry]) -> list[dict[str, Any]
 
 
 def harm(data: Data, peer: str, scenario: str, suites: Collection[str]) -> dict[str, Any] | None:
-    """What priors did for a peer: itself in a scenario minus itself without priors."""
-    paired = data.with_and_without(peer, scenario, suites)
+    """What priors did for a peer: itself in a scenario minus itself without priors.
+
+    For the scenario ``none``: what another seed does.
+    """
+    paired = (
+        data.with_another_seed(peer, suites)
+        if scenario == "none"
+        else data.with_and_without(peer, scenario, suites)
+    )
     if not paired.tasks:
         return None
     differences = paired.differences()

@@ -140,6 +140,16 @@ def test_harm_is_counted_against_the_same_peer_without_priors() -> None:
     assert found["worst_decile"] == pytest.approx(1.0)
 
 
+def test_what_chance_does_is_measured_between_seeds() -> None:
+    runs = [make(REFERENCE, 0.1, task=f"t{i}") for i in range(5)]
+    assert not [r for r in numbers(runs)["harm"] if r["scenario"] == "none"]
+    # The second seed is worse on one task of five, so the first one better.
+    runs += [make(REFERENCE, 1.0 if i == 0 else 0.05, task=f"t{i}", seed=1) for i in range(5)]
+    found = row(numbers(runs)["harm"], scenario="none")
+    assert found["worse_at"] == {"10": 0.8}
+    assert found["n_tasks"] == 5
+
+
 def test_a_naive_warm_start_is_measured_against_its_plain_sampler() -> None:
     runs = [make("TPE", 0.1), make("TPE + best priors", 1.0, "flipped")]
     found = row(numbers(runs)["harm"], peer="TPE + best priors")
