@@ -30,7 +30,7 @@ class Ablation:
     Attributes:
         transfer: Parts of the transfer Gaussian process.
         acquisition: Score and search.
-        n_opening_trials: Trials of the opening: the best guess, the contrast, the priors' best.
+        n_opening_trials: Trials that are chosen among the priors' best.
         model: From what was learned from the priors to what is used of it.
     """
 

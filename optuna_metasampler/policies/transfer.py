@@ -1,4 +1,4 @@
-"""The policy where prior studies are at hand: open with what they recommend, then build on it."""
+"""The policy where prior studies are at hand: open with what was best there, then build on it."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ _N_COMPLETIONS = 8
 
 
 class TransferPolicy:
-    """Opens with what the prior studies recommend, then maximises the acquisition function.
+    """Opens with the prior studies' best configurations, then maximises the acquisition function.
 
-    The first trial is the best guess of what was learned. The second is space-filling: whether the
-    prior studies are right shows only beside a point that they do not recommend, and a surrogate
-    that has seen good points alone knows little of the rest. The next ones are configurations that
-    were best in a prior study: such bests are spread over what may be good, and safer than the
-    maximum of a model that knows little of the running study yet (Wistuba, Schilling &
-    Schmidt-Thieme 2015, "Sequential model-free hyperparameter tuning", ICDM). Which of them comes
-    next is the acquisition function's choice, so each teaches something about the others. The
-    opening ends as soon as the study's own trials speak against the prior studies.
+    What was best in an earlier study is a safer first guess than the maximum of anything learned
+    from its trials, and the best of several studies are spread over what may be good (Wistuba,
+    Schilling & Schmidt-Thieme 2015, "Sequential model-free hyperparameter tuning", ICDM). Which of
+    them comes next is the acquisition function's choice, so each teaches something about the
+    others. The second trial is space-filling: whether the prior studies are right shows only
+    beside a point that they do not recommend, and a surrogate that has seen good points alone
+    knows little of the rest. The opening ends as soon as the study's own trials speak against
+    the prior studies.
 
     Args:
         surrogate: The transfer Gaussian process.
@@ -74,11 +74,10 @@ class TransferPolicy:
         if n_before < 0:
             return self._acquisition.propose(history, generator)
         predictor = self._acquisition.condition(history)
-        opening = 0 < n_before < self._n_opening_trials
-        if opening and n_before == _CONTRAST:
+        if n_before == _CONTRAST and n_before < self._n_opening_trials:
             return space_filling(history.space, seen(history), generator)
         believed = predictor.log_odds > 0.0 and predictor.agreement > 0.0
-        if opening and believed:
+        if believed and n_before < self._n_opening_trials:
             points = self._openers(history.space, generator)
             with torch.no_grad():
                 values = self._acquisition.score(history, predictor)(points)

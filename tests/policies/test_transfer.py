@@ -43,17 +43,15 @@ def contains(points: torch.Tensor, x: torch.Tensor) -> bool:
     return bool((points - x).abs().sum(dim=1).min() < 1e-9)
 
 
-def test_a_study_opens_with_the_best_guess_a_contrast_and_what_was_best_before() -> None:
+def test_a_study_opens_with_what_was_best_before_and_one_point_for_contrast() -> None:
     prior = surrogate(7)
     policy = TransferPolicy(prior, prior.model.best)
     x = nothing()
     for seed in range(N_OPENING_TRIALS):
         new = policy.propose(history(x), torch.Generator().manual_seed(seed))
-        assert contains(prior.model.best, new) is (seed > 1)
+        assert contains(prior.model.best, new) is (seed != 1)
         assert not len(x) or not contains(x, new)
         x = torch.cat([x, new[None]])
-    promised = prior.model(torch.cat([x[:1], prior.model.best]))[:, 0]
-    assert float(promised[0]) >= float(promised[1:].max())
     assert float((x[1] - x[0]).norm()) > 0.3
     new = policy.propose(history(x), torch.Generator().manual_seed(9))
     assert not contains(prior.model.best, new)
@@ -66,14 +64,11 @@ def test_with_fewer_priors_than_opening_trials_the_search_begins_earlier() -> No
     assert not contains(prior.model.best, new)
 
 
-def test_without_an_opening_none_of_the_best_before_is_repeated() -> None:
+def test_without_an_opening_the_first_point_is_not_one_of_the_best_before() -> None:
     prior = surrogate(7)
     policy = TransferPolicy(prior, prior.model.best, n_opening_trials=0)
-    x = nothing()
-    for seed in range(3):
-        new = policy.propose(history(x), torch.Generator().manual_seed(seed))
-        assert not contains(prior.model.best, new)
-        x = torch.cat([x, new[None]])
+    new = policy.propose(history(nothing()), torch.Generator().manual_seed(0))
+    assert not contains(prior.model.best, new)
 
 
 def test_the_opening_ends_once_trials_speak_against_the_priors() -> None:
@@ -93,7 +88,7 @@ def test_startup_trials_that_were_asked_for_come_first_and_the_opening_after() -
     policy = TransferPolicy(prior, prior.model.best, n_startup_trials=2)
     generator = torch.Generator().manual_seed(0)
     x = nothing()
-    for expected in (False, False, False, False, True):
+    for expected in (False, False, True, False, True):
         new = policy.propose(history(x), generator)
         assert contains(prior.model.best, new) is expected
         x = torch.cat([x, new[None]])
@@ -116,15 +111,15 @@ def test_what_no_prior_had_is_varied_in_the_opening() -> None:
     policy = TransferPolicy(seen_from, favourites, unknown=("z", "kind"))
     found: list[dict[str, object]] = []
     y = torch.zeros(0, dtype=torch.float64)
-    for seed in range(5):
+    for seed in range(4):
         task = Task.of(space, found, y)
         new = policy.propose(task, torch.Generator().manual_seed(seed))
         found += space.decode(new.numpy()[None])
-        assert seed < 2 or any(
+        assert seed == 1 or any(
             found[-1]["x"] == c["x"] and found[-1]["y"] == c["y"] for c in configurations
         )
         y = torch.cat([y, value(new[None][:, shared])])
-    assert len({c["z"] for c in found[2:]}) > 1
+    assert len({c["z"] for c in found}) > 1
 
 
 def test_a_pending_favourite_is_not_proposed_again() -> None:
@@ -134,6 +129,6 @@ def test_a_pending_favourite_is_not_proposed_again() -> None:
     for seed in range(N_OPENING_TRIALS):
         task = replace(history(nothing()), pending=waiting)
         new = policy.propose(task, torch.Generator().manual_seed(seed))
-        assert contains(prior.model.best, new) is (seed > 1)
+        assert contains(prior.model.best, new) is (seed != 1)
         assert not len(waiting) or not contains(waiting, new)
         waiting = torch.cat([waiting, new[None]])
