@@ -32,6 +32,7 @@ from benchmarks.run import setting_of
 from benchmarks.scenarios import prior_logs
 from optuna_metasampler.isolation import isolated
 from optuna_metasampler.knowledge import PriorKnowledge
+from optuna_metasampler.methods.auto import Auto
 from optuna_metasampler.priors.align import pool
 from optuna_metasampler.priors.sources import resolve
 from optuna_metasampler.space import SearchSpace
@@ -130,12 +131,12 @@ def _with_priors(
 ) -> TransferGaussianProcess:
     setting = setting_of(suite, prior_logs(SCENARIO, suite, target, 0), 0)
     studies = [study for source in resolve(list(setting.priors), None) for study in source.read()]
-    knowledge = PriorKnowledge(pool(studies, setting.priors[0].directions), seed=0)
+    knowledge = PriorKnowledge(pool(studies, setting.priors[0].directions), Auto(), seed=0)
     shown = {name for c in configurations for name in c}
     without = knowledge.lacking(space, shown)
     assert without is not None
     prior = knowledge.seen_from(space, (1.0,), without)
-    return TransferGaussianProcess(prior.model, prior.to_prior)
+    return TransferGaussianProcess(prior.learned, prior.to_prior)
 
 
 def pooled(result: Mapping[str, object]) -> dict[tuple[str, int], np.ndarray]:

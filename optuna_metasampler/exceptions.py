@@ -15,5 +15,13 @@ class PriorNotFoundError(PriorError):
     """A file, a storage or a study name given as a prior does not exist."""
 
 
+class MethodError(MetaSamplerError, ValueError):
+    """A method cannot work with what it was given; the message says what it needs."""
+
+
+class CheckpointError(MetaSamplerError, ValueError):
+    """A checkpoint cannot be read, or is of another kind; the message says what to do."""
+
+
 class PriorWarning(UserWarning):
     """A prior study is left out; the running study goes on without it."""

@@ -2,37 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 import logging
 from typing import TYPE_CHECKING, Any
 import warnings
 
-from optuna_metasampler.exceptions import PriorWarning
-from optuna_metasampler.methods import Prior
+from optuna_metasampler.exceptions import MethodError, PriorWarning
 
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
+    from optuna_metasampler.checkpoint import Checkpoint
+    from optuna_metasampler.methods.base import Method, Prior
     from optuna_metasampler.priors.align import Pool
     from optuna_metasampler.space import SearchSpace
-    from optuna_metasampler.surrogates.prior_mean import PriorModel
 
 _logger = logging.getLogger(__name__)
 _MAX_NAMES_SHOWN = 8
 
 
-class PriorKnowledge:
-    """Learns from a pool of prior studies when it is first asked, and remembers.
+@dataclass(frozen=True)
+class Lessons:
+    """What a method learned from prior studies.
 
-    Args:
-        pool: The prior studies in their common space.
-        seed: Seed of what is random in learning.
+    Attributes:
+        space: Their common space.
+        best: Their best configurations, shape ``(k, e)``.
+        learned: What the method keeps of them.
     """
 
-    def __init__(self, pool: Pool, seed: int) -> None:
-        self.pool = pool
-        self._seed = seed
-        self._models: dict[tuple[tuple[float, ...], frozenset[str]], PriorModel] = {}
+    space: SearchSpace
+    best: Tensor
+    learned: Any
+
+
+class Knowledge(ABC):
+    """What is known before the running study began, as its policies need it."""
+
+    def __init__(self, method: Method[Any], space: SearchSpace) -> None:
+        self.method = method
+        self.space = space
         self._warned = False
+
+    @abstractmethod
+    def lessons(self, weights: tuple[float, ...], without: frozenset[str]) -> Lessons:
+        """What was learned, with the objectives weighed, without some parameters of the priors."""
 
     def lacking(self, space: SearchSpace, shown: Iterable[str]) -> frozenset[str] | None:
         """Parameters that the running study lacks; ``None`` if it shares none.
@@ -43,12 +60,15 @@ class PriorKnowledge:
         Args:
             space: The space of the running study.
             shown: Names of the parameters that its trials have had.
+
+        Raises:
+            MethodError: If it shares none, and the method needs all.
         """
         from optuna_metasampler.priors.align import shared_names
 
         own, seen = space.distributions, set(shown)
-        theirs = self.pool.space.parameters
-        shared = shared_names(space, self.pool.space)
+        theirs = self.space.parameters
+        shared = shared_names(space, self.space)
         if shared:
             return frozenset(
                 p.name
@@ -56,6 +76,8 @@ class PriorKnowledge:
                 if p.name not in shared
                 and (p.name in own or (p.activity is None and p.name not in seen))
             )
+        if theirs and self.method.same_parameters:
+            raise self._other_parameters(space)
         if theirs and not self._warned:
             self._warned = True
             warnings.warn(
@@ -67,38 +89,127 @@ class PriorKnowledge:
             )
         return None
 
-    def model(self, weights: tuple[float, ...], without: frozenset[str]) -> PriorModel:
-        """What is learned for these weights of the objectives, without some of the parameters."""
-        import torch
-
-        from optuna_metasampler.surrogates.prior_mean import PriorModel
-
-        key = (weights, without)
-        if key not in self._models:
-            tasks = self.pool.tasks(weights, without)
-            generator = torch.Generator(device="cpu").manual_seed(self._seed)
-            self._models[key] = PriorModel.fit(tasks, generator)
-            _logger.info("Learned from %d prior studies.", len(tasks))
-        return self._models[key]
-
     def seen_from(
         self, space: SearchSpace, weights: tuple[float, ...], without: frozenset[str]
-    ) -> Prior:
-        """The knowledge as a policy of ``space`` needs it."""
-        from optuna_metasampler.priors.align import Alignment, fitted, shared_names
-        from optuna_metasampler.task import to_tensor
+    ) -> Prior[Any]:
+        """The knowledge as a policy of ``space`` needs it.
 
-        model = self.model(weights, without)
-        best = [fitted(c, space) for c in model.space.decode(model.best.numpy())]
-        favourites = to_tensor(space.project(space.encode(best)))
-        shared = shared_names(space, model.space)
+        Raises:
+            MethodError: If the method cannot work in this space.
+        """
+        from optuna_metasampler.methods.base import Prior
+        from optuna_metasampler.priors.align import Alignment, shared_names
+
+        lessons = self.lessons(weights, without)
+        shared = shared_names(space, lessons.space)
         unknown = tuple(name for name in space.names if name not in shared)
-        return Prior(model, Alignment.of(space, model.space), favourites, unknown)
+        if self.method.same_parameters and (unknown or without):
+            raise self._other_parameters(space)
+        back = _back_to(space, lessons.space)
+        return Prior(
+            space=lessons.space,
+            learned=lessons.learned,
+            to_prior=Alignment.of(space, lessons.space),
+            from_prior=back,
+            favourites=back(lessons.best),
+            unknown=unknown,
+        )
 
-    def seen_from_itself(self, weights: tuple[float, ...]) -> Prior:
+    def seen_from_itself(self, weights: tuple[float, ...]) -> Prior[Any]:
         """The knowledge as a policy of the common space needs it."""
-        model = self.model(weights, frozenset())
-        return Prior(model, _same, model.best)
+        from optuna_metasampler.methods.base import Prior
+
+        lessons = self.lessons(weights, frozenset())
+        return Prior(lessons.space, lessons.learned, _same, _same, lessons.best)
+
+    def _other_parameters(self, space: SearchSpace) -> MethodError:
+        return MethodError(
+            f"The method {self.method.name!r} works for the parameters that it was trained on and "
+            f"no others, which are {_listed(self.space.names)}; this study has "
+            f"{_listed(space.names)}. Use another method, such as 'auto', or prior studies with "
+            "these parameters."
+        )
+
+
+class PriorKnowledge(Knowledge):
+    """Learns from a pool of prior studies when it is first asked, and remembers.
+
+    Args:
+        pool: The prior studies in their common space.
+        method: How to learn from them.
+        seed: Seed of what is random in learning.
+    """
+
+    def __init__(self, pool: Pool, method: Method[Any], seed: int) -> None:
+        super().__init__(method, pool.space)
+        self.pool = pool
+        self._seed = seed
+        self._lessons: dict[tuple[tuple[float, ...], frozenset[str]], Lessons] = {}
+
+    def lessons(self, weights: tuple[float, ...], without: frozenset[str]) -> Lessons:
+        """See :meth:`Knowledge.lessons`.
+
+        Raises:
+            MethodError: If the method needs more prior studies.
+        """
+        import torch
+
+        from optuna_metasampler.meta_train.loop import Trainer, shown_by
+        from optuna_metasampler.progress import counted
+        from optuna_metasampler.surrogates.prior_mean import best_configurations
+
+        key = (weights, without)
+        if key not in self._lessons:
+            tasks = self.pool.tasks(weights, without)
+            if len(tasks) < self.method.min_studies:
+                raise MethodError(
+                    f"The method {self.method.name!r} learns from {self.method.min_studies} or "
+                    f"more prior studies that can be used here, but there are {len(tasks)}. Give "
+                    "more of them as `prior`, or use another method, such as 'auto'."
+                )
+            generator = torch.Generator(device="cpu").manual_seed(self._seed)
+            with counted(f"Learning ({self.method.name})", "step") as show:
+                learned = self.method.learn(tasks, generator, Trainer(watch=shown_by(show)))
+            self._lessons[key] = Lessons(tasks[0].space, best_configurations(tasks), learned)
+            _logger.info("Learned from %d prior studies.", len(tasks))
+        return self._lessons[key]
+
+
+class CheckpointKnowledge(Knowledge):
+    """What was learned before and read from a file.
+
+    Args:
+        checkpoint: The file's contents.
+    """
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        super().__init__(checkpoint.method, checkpoint.space)
+        self._checkpoint = checkpoint
+
+    def lessons(self, weights: tuple[float, ...], without: frozenset[str]) -> Lessons:
+        """See :meth:`Knowledge.lessons`; it is too late to leave a parameter out.
+
+        Raises:
+            MethodError: If there are several objectives.
+        """
+        if len(weights) > 1:
+            raise MethodError(
+                f"A checkpoint knows one objective, but this study has {len(weights)}. Give the "
+                "prior studies themselves as `prior`."
+            )
+        return Lessons(self.space, self._checkpoint.best, self._checkpoint.learned)
+
+
+def _back_to(space: SearchSpace, common: SearchSpace) -> Callable[[Tensor], Tensor]:
+    """The map of points of the common space to feasible points of a study's own."""
+    from optuna_metasampler.priors.align import fitted
+    from optuna_metasampler.task import to_tensor
+
+    def back(x: Tensor) -> Tensor:
+        configurations = [fitted(c, space) for c in common.decode(x.numpy())]
+        return to_tensor(space.project(space.encode(configurations)))
+
+    return back
 
 
 def _same(x: Any) -> Any:

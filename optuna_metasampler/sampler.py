@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 import itertools
 import logging
+from pathlib import Path
 import threading
 from typing import TYPE_CHECKING, Any
 import warnings
@@ -20,10 +21,15 @@ from optuna.samplers import BaseSampler, RandomSampler
 from optuna.trial import TrialState
 
 from optuna_metasampler._optuna import LazyRandomState, study_id, trial_id
-from optuna_metasampler.exceptions import PriorError, PriorWarning
+from optuna_metasampler.exceptions import (
+    CheckpointError,
+    MethodError,
+    PriorError,
+    PriorWarning,
+)
 from optuna_metasampler.isolation import isolated
-from optuna_metasampler.knowledge import PriorKnowledge
-from optuna_metasampler.methods import METHODS
+from optuna_metasampler.knowledge import CheckpointKnowledge, Knowledge, PriorKnowledge
+from optuna_metasampler.methods import method_of
 from optuna_metasampler.priors.filter import PriorFilter
 from optuna_metasampler.priors.records import Records, distributions_of, records_of
 from optuna_metasampler.priors.selection import select
@@ -36,6 +42,8 @@ if TYPE_CHECKING:
     from optuna import Study
     from optuna.trial import FrozenTrial
 
+    from optuna_metasampler.checkpoint import Checkpoint
+    from optuna_metasampler.methods.base import Method
     from optuna_metasampler.policies.base import Policy
     from optuna_metasampler.priors.overlap import Overlaps
     from optuna_metasampler.surrogates.transfer import TransferPredictor
@@ -58,7 +66,7 @@ class _StudyState:
         last_transfer: The transfer model as it was at the last suggestion.
     """
 
-    knowledge: PriorKnowledge | None = None
+    knowledge: Knowledge | None = None
     policies: dict[tuple[float, ...], tuple[object, Policy]] = field(default_factory=dict)
     plan_policies: dict[tuple[float, ...], Policy] = field(default_factory=dict)
     plans: dict[int, dict[str, Any]] = field(default_factory=dict)
@@ -92,8 +100,12 @@ class MetaSampler(BaseSampler):
             :class:`~optuna_metasampler.PriorFilter`, or a mapping of its arguments such as
             ``{"user_attrs": {"model": "resnet"}, "min_trials": 20, "newer_than": "90 days"}``.
         rename: Other names of parameters in the prior studies: ``{"name there": "name here"}``.
-        method: ``"auto"``, or ``"gp"`` for the same Gaussian process without any use of the
-            priors.
+        method: How to learn and to choose: the name of a row of the table in the documentation, or
+            a :class:`~optuna_metasampler.methods.base.Method` itself. ``"auto"`` is the best that
+            we know; ``"gp"`` is its Gaussian process without any use of the priors.
+        method_options: Options of the method by name, such as ``{"exploration": 0.0}``.
+        checkpoint: A file that ``optuna-metasampler fit`` wrote: what was learned from prior
+            studies, in place of ``prior``. It says which method it is for.
         n_startup_trials: Space-filling trials before the model. By default none with prior
             studies, and 4 to 6 without, by the number of parameters.
         independent_sampler: Draws parameters that nothing is known about;
@@ -102,7 +114,11 @@ class MetaSampler(BaseSampler):
 
     Raises:
         TypeError: If ``prior`` or another argument is of a kind that cannot be used.
-        ValueError: If ``method``, ``n_startup_trials`` or ``prior_filter`` is out of range.
+        ValueError: If ``method``, ``method_options``, ``n_startup_trials`` or ``prior_filter`` is
+            out of range.
+        MethodError: If the method needs prior studies and there are none; also at a suggestion, if
+            the method cannot work with those that there are.
+        CheckpointError: If ``checkpoint`` cannot be read, or comes with ``prior`` or ``method``.
         PriorNotFoundError: If a file or a study named in ``prior`` or ``prior_studies`` does not
             exist.
         PriorError: If a storage named in ``prior`` cannot be read.
@@ -123,14 +139,13 @@ class MetaSampler(BaseSampler):
         prior_studies: str | Sequence[str] | None = None,
         prior_filter: PriorFilter | Mapping[str, Any] | None = None,
         rename: Mapping[str, str] | None = None,
-        method: str = "auto",
+        method: str | Method[Any] = "auto",
+        method_options: Mapping[str, Any] | None = None,
+        checkpoint: str | Path | None = None,
         n_startup_trials: int | None = None,
         independent_sampler: BaseSampler | None = None,
         seed: int | None = None,
     ) -> None:
-        if method not in METHODS:
-            known = ", ".join(repr(name) for name in METHODS)
-            raise ValueError(f"`method` must be one of {known}, but got {method!r}.")
         if n_startup_trials is not None and n_startup_trials < 0:
             raise ValueError(
                 f"`n_startup_trials` must be at least 0, but got {n_startup_trials}. Leave it out "
@@ -144,7 +159,9 @@ class MetaSampler(BaseSampler):
         self._prior_filter = PriorFilter.of(prior_filter)
         self._sources = resolve(prior, prior_studies)
         self._rename = dict(rename or {})
-        self._method = method
+        self._checkpoint, self._method = _method_or_checkpoint(
+            method, method_options, checkpoint, bool(self._sources)
+        )
         self._n_startup_trials = n_startup_trials
         self._rng = LazyRandomState(seed)
         self._centre_first = independent_sampler is None
@@ -298,10 +315,10 @@ class MetaSampler(BaseSampler):
             return _NOTHING
         with isolated():
             knowledge = self._knowledge(study, cache)
-            if knowledge is None or name not in knowledge.pool.space.distributions:
+            if knowledge is None or name not in knowledge.space.distributions:
                 return _NOTHING
             plan = cache.plans.get(trial_id(trial))
-            if plan is None or _contradicts(plan, trial.params, knowledge.pool.space):
+            if plan is None or _contradicts(plan, trial.params, knowledge.space):
                 plan = self._make_plan(study, trial, cache, knowledge)
             if name not in plan:
                 return _NOTHING
@@ -312,19 +329,19 @@ class MetaSampler(BaseSampler):
             return value
 
     def _make_plan(
-        self, study: Study, trial: FrozenTrial, cache: _StudyState, knowledge: PriorKnowledge
+        self, study: Study, trial: FrozenTrial, cache: _StudyState, knowledge: Knowledge
     ) -> dict[str, Any]:
         """A configuration of the prior studies' common space, given what the trial already has."""
         weights = self._weights(study, trial)
         prior = knowledge.seen_from_itself(weights)
         policy = cache.plan_policies.get(weights)
         if policy is None:
-            policy = METHODS[self._method](prior.model.space, prior, self._n_startup_trials)
+            policy = self._method.policy(prior.space, prior, self._n_startup_trials)
             cache.plan_policies[weights] = policy
         trials = study.get_trials(deepcopy=False)
         records = records_of(trials, study.directions)
         pending = _pending(trials, trial, cache)
-        space = prior.model.space.pin(trial.params)
+        space = prior.space.pin(trial.params)
         plan = self._propose(policy, space, weights, records, pending)
         self._remember_transfer(cache, policy)
         return {**plan, **trial.params}
@@ -386,18 +403,24 @@ class MetaSampler(BaseSampler):
             prior = None
             if knowledge is not None and without is not None:
                 prior = knowledge.seen_from(space, weights, without)
-            policy = METHODS[self._method](space, prior, self._n_startup_trials)
+            if prior is None and self._method.min_studies:
+                # Nothing that this method could work with: the study is served all the same.
+                policy = method_of("gp").policy(space, None, self._n_startup_trials)
+            else:
+                policy = self._method.policy(space, prior, self._n_startup_trials)
             cache.policies[weights] = (layout, without), policy
         return policy
 
     @property
     def _uses_priors(self) -> bool:
-        return bool(self._sources) and self._method != "gp"
+        return bool(self._sources or self._checkpoint) and self._method.name != "gp"
 
-    def _knowledge(self, study: Study, cache: _StudyState) -> PriorKnowledge | None:
+    def _knowledge(self, study: Study, cache: _StudyState) -> Knowledge | None:
         """What the prior studies say about ``study``; they are read at the first use."""
         if not self._uses_priors:
             return None
+        if cache.knowledge is None and self._checkpoint is not None:
+            cache.knowledge = CheckpointKnowledge(self._checkpoint)
         if cache.knowledge is None:
             from optuna_metasampler.priors.align import pool
 
@@ -426,7 +449,7 @@ class MetaSampler(BaseSampler):
                     PriorWarning,
                     stacklevel=2,
                 )
-            cache.knowledge = PriorKnowledge(pooled, self._draw_seed())
+            cache.knowledge = PriorKnowledge(pooled, self._method, self._draw_seed())
         return cache.knowledge
 
     def _read_priors(self) -> list[PriorStudy]:
@@ -457,6 +480,37 @@ class MetaSampler(BaseSampler):
 
     def _draw_seed(self) -> int:
         return int(self._rng.rng.randint(2**31 - 1))
+
+
+def _method_or_checkpoint(
+    method: str | Method[Any],
+    options: Mapping[str, Any] | None,
+    checkpoint: str | Path | None,
+    has_sources: bool,
+) -> tuple[Checkpoint | None, Method[Any]]:
+    """The checkpoint if there is one, and the method."""
+    if checkpoint is None:
+        chosen = method_of(method, options)
+        if chosen.min_studies and not has_sources:
+            raise MethodError(
+                f"The method {chosen.name!r} learns from prior studies, {chosen.min_studies} or "
+                "more. Give them as `prior`, or a file that `optuna-metasampler fit` wrote as "
+                "`checkpoint`."
+            )
+        return None, chosen
+    from optuna_metasampler.checkpoint import Checkpoint
+
+    if has_sources:
+        raise CheckpointError(
+            "`checkpoint` stands for prior studies that were learned from before. Give it or "
+            "`prior`, not both."
+        )
+    if method != "auto" or options:
+        raise CheckpointError(
+            "`checkpoint` says which method it is for. Leave out `method` and `method_options`."
+        )
+    read = Checkpoint.read(checkpoint)
+    return read, read.method
 
 
 class _Nothing:

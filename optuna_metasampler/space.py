@@ -16,10 +16,11 @@ Axis letters: ``n`` points, ``d`` encoded columns, ``p`` parameters.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import cached_property
+import json
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,8 @@ from optuna.distributions import (
     CategoricalDistribution,
     FloatDistribution,
     IntDistribution,
+    distribution_to_json,
+    json_to_distribution,
 )
 
 
@@ -288,16 +291,34 @@ class SearchSpace:
         known = np.array(counts).T.reshape(present.shape) > 0
         conditional = (known & ~present).any(axis=0)
 
-        parameters: list[Parameter] = []
-        start = 0
-        for name, is_conditional in zip(names, conditional, strict=True):
-            parameter = _layout(name, distributions[name], start, bool(is_conditional))
-            parameters.append(parameter)
-            start += parameter.width + int(is_conditional)
-        space = cls(tuple(parameters))
+        space = cls.laid_out(
+            distributions, [n for n, c in zip(names, conditional, strict=True) if c]
+        )
         if not conditional.any():
             return space
         return replace(space, rules=_learn_activity(space, configurations, present, known))
+
+    @classmethod
+    def laid_out(
+        cls, distributions: Mapping[str, BaseDistribution], conditional: Collection[str] = ()
+    ) -> SearchSpace:
+        """A space whose conditional parameters are known, but not what they depend on.
+
+        Args:
+            distributions: Name to distribution.
+            conditional: Names of the conditional parameters; every point has them active.
+
+        Raises:
+            TypeError: If a distribution is of a kind that Optuna's samplers do not draw from.
+        """
+        parameters: list[Parameter] = []
+        start = 0
+        for name in sorted(distributions):
+            parameter = _layout(name, distributions[name], start, name in conditional)
+            parameters.append(parameter)
+            start += parameter.width + int(name in conditional)
+        rules = [ActivityRule(p, (), None) for p in parameters if p.activity is not None]
+        return cls(tuple(parameters), tuple(rules))
 
     @cached_property
     def n_columns(self) -> int:
@@ -522,3 +543,50 @@ def _learn_activity(
             tree.fit(x[rows][:, features], present[rows, j])
         rules.append(ActivityRule(child, tuple(features), tree))
     return tuple(rules)
+
+
+def space_to_json(space: SearchSpace) -> list[dict[str, Any]]:
+    """A space as a JSON document, without what its conditional parameters depend on.
+
+    Raises:
+        ValueError: If a parameter has choices that JSON does not know.
+    """
+    document = []
+    for p in space.parameters:
+        if isinstance(p.distribution, CategoricalDistribution):
+            odd = [c for c in p.distribution.choices if not _plain(c)]
+            if odd:
+                raise ValueError(
+                    f"The choices of `{p.name}` must be None, truth values, finite numbers or "
+                    f"strings to be written to a file, but one is {odd[0]!r}."
+                )
+        document.append(
+            {
+                "name": p.name,
+                "distribution": json.loads(distribution_to_json(p.distribution)),
+                "conditional": p.activity is not None,
+            }
+        )
+    return document
+
+
+def space_from_json(document: Sequence[Mapping[str, Any]]) -> SearchSpace:
+    """The inverse of :func:`space_to_json`; conditional parameters are always active.
+
+    Raises:
+        KeyError, TypeError, ValueError: If the document is not one of a space.
+    """
+    distributions = {
+        str(row["name"]): json_to_distribution(json.dumps(row["distribution"])) for row in document
+    }
+    if len(distributions) != len(document):
+        raise ValueError("a parameter occurs twice")
+    return SearchSpace.laid_out(
+        distributions, [str(row["name"]) for row in document if row["conditional"]]
+    )
+
+
+def _plain(choice: object) -> bool:
+    if isinstance(choice, float):
+        return math.isfinite(choice)
+    return choice is None or isinstance(choice, (bool, int, str))

@@ -23,13 +23,15 @@ PACKAGE = "optuna_metasampler"
 # What stands in a row may import what stands in the rows above it. Modules and packages of one
 # row know nothing of each other; the modules inside of one package may.
 ORDER: tuple[frozenset[str], ...] = (
-    frozenset({"exceptions", "isolation"}),
+    frozenset({"exceptions", "files", "isolation", "networks", "packing", "progress"}),
     frozenset({"_optuna"}),
     frozenset({"space"}),
     frozenset({"task"}),
     frozenset({"priors", "surrogates", "acquisition", "maximize", "plateaus"}),
     frozenset({"policies"}),
+    frozenset({"meta_train"}),
     frozenset({"methods"}),
+    frozenset({"checkpoint"}),
     frozenset({"knowledge"}),
     frozenset({"sampler"}),
     frozenset({"report"}),

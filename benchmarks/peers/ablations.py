@@ -12,7 +12,9 @@ from torch import Tensor
 from benchmarks.peers.base import Setting
 from optuna_metasampler import MetaSampler
 from optuna_metasampler.maximize import MaximizeConfig
-from optuna_metasampler.methods import METHODS, Builder, Prior
+from optuna_metasampler.methods.auto import Auto
+from optuna_metasampler.methods.base import Prior
+from optuna_metasampler.methods.gp import n_cold_startup_trials
 from optuna_metasampler.policies.acquisition import AcquisitionConfig, AcquisitionPolicy
 from optuna_metasampler.policies.base import Policy
 from optuna_metasampler.policies.transfer import N_OPENING_TRIALS, TransferPolicy
@@ -39,21 +41,30 @@ class Ablation:
     n_opening_trials: int = N_OPENING_TRIALS
     model: Callable[[PriorModel], PriorModel] = lambda model: model
 
-    def build(self, space: SearchSpace, prior: Prior | None, n_startup: int | None) -> Policy:
-        """The policy, as a row of the table of methods."""
+
+@dataclass(frozen=True)
+class AblatedAuto(Auto):
+    """The default method with an ablation."""
+
+    ablation: Ablation = Ablation()
+
+    def policy(
+        self, space: SearchSpace, prior: Prior[PriorModel] | None, n_startup_trials: int | None
+    ) -> Policy:
+        """The policy, with the ablation."""
+        its = self.ablation
         if prior is None:
-            default = METHODS["gp"](space, None, n_startup)
-            assert isinstance(default, AcquisitionPolicy)
-            process = GaussianProcess(self.transfer.process)
-            return AcquisitionPolicy(process, default.n_startup_trials, config=self.acquisition)
-        surrogate = TransferGaussianProcess(self.model(prior.model), prior.to_prior, self.transfer)
+            process = GaussianProcess(its.transfer.process)
+            n = n_cold_startup_trials(space) if n_startup_trials is None else n_startup_trials
+            return AcquisitionPolicy(process, n, config=its.acquisition)
+        surrogate = TransferGaussianProcess(its.model(prior.learned), prior.to_prior, its.transfer)
         return TransferPolicy(
             surrogate,
             prior.favourites,
             prior.unknown,
-            n_startup or 0,
-            self.n_opening_trials,
-            self.acquisition,
+            n_startup_trials or 0,
+            its.n_opening_trials,
+            its.acquisition,
         )
 
 
@@ -112,11 +123,10 @@ ABLATIONS = WITH_PRIORS | ALWAYS
 
 def with_ablation(name: str) -> Callable[[Setting], optuna.Study]:
     """`MetaSampler` with one part told otherwise."""
-    builder: Builder = ABLATIONS[name].build
+    method = AblatedAuto(ABLATIONS[name])
 
     def build(setting: Setting) -> optuna.Study:
-        METHODS.setdefault(name, builder)
-        sampler = MetaSampler(list(setting.priors) or None, method=name, seed=setting.seed)
+        sampler = MetaSampler(list(setting.priors) or None, method=method, seed=setting.seed)
         return optuna.create_study(direction=setting.direction, sampler=sampler)
 
     return build

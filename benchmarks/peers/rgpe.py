@@ -26,7 +26,7 @@ from benchmarks.peers.known_space import KnownSpaceSampler
 from benchmarks.peers.sources import Source, space_of, usable_sources
 from benchmarks.problems.base import Params
 from optuna_metasampler.isolation import isolated
-from optuna_metasampler.methods import METHODS
+from optuna_metasampler.methods.gp import cold_policy
 from optuna_metasampler.policies.acquisition import AcquisitionPolicy
 from optuna_metasampler.policies.base import Policy
 from optuna_metasampler.priors.records import records_of
@@ -256,7 +256,7 @@ class RgpeSampler(KnownSpaceSampler):
 def policy_of(space: SearchSpace, sources: Sequence[Source], seed: int) -> Policy:
     """Expected improvement under the ensemble, or the cold Gaussian process."""
     if not sources:
-        return METHODS["gp"](space, None, None)
+        return cold_policy(space, None)
     tasks = [Task.of(space, s.configurations, torch.tensor(s.outcomes)) for s in sources]
     best = np.stack([task.x[int(task.y.argmax())].numpy() for task in tasks])
     # Places to start the search of the acquisition from, no more.

@@ -9,13 +9,11 @@ checksum, sizes or indexes are not as they should be is refused before a study i
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 import hashlib
 import io
-import os
 from pathlib import Path
-import secrets
 import struct
 from typing import Any
 import zipfile
@@ -25,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optuna_metasampler.exceptions import PriorError, PriorNotFoundError
+from optuna_metasampler.files import replace_file
 from optuna_metasampler.priors.contents import (
     DTYPES,
     NONSENSE,
@@ -95,7 +94,7 @@ class Archive:
         """
         archive = cls(path)
         arrays = columns_of(studies, keys or [None] * len(studies), origin)
-        _replace(archive.path, _packed(arrays))
+        replace_file(archive.path, _packed(arrays))
         return archive
 
     def entries(self) -> tuple[Entry, ...]:
@@ -171,27 +170,6 @@ def _packed(arrays: Arrays) -> bytes:
             f"({_MAX_FILE_BYTES:,} B). Write fewer into one file."
         )
     return _HEAD.pack(MAGIC, _VERSION, len(content), hashlib.sha256(content).digest()) + content
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Write a file so that it is there whole or not at all, also after a loss of power."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
-    try:
-        with temporary.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    # The name is in the folder, which has to reach the disk too. Windows cannot open a folder.
-    with suppress(OSError):
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
 
 
 # --------------------------------------------------------------------------------------------

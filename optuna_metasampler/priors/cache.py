@@ -28,9 +28,9 @@ from optuna_metasampler._optuna import finished_trials
 from optuna_metasampler.exceptions import PriorError, PriorNotFoundError
 from optuna_metasampler.priors.archive import SUFFIX, Archive
 from optuna_metasampler.priors.contents import Contents
-from optuna_metasampler.priors.progress import tracked
 from optuna_metasampler.priors.storages import is_journal, opened, read_file, shown
 from optuna_metasampler.priors.study import PriorStudy
+from optuna_metasampler.progress import tracked
 
 
 VARIABLE = "METASAMPLER_CACHE"

@@ -9,6 +9,7 @@ columns, ``m`` members of the ensemble.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 import math
 
@@ -16,6 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad, silu, softplus
 
+from optuna_metasampler.packing import checked
 from optuna_metasampler.space import SearchSpace
 from optuna_metasampler.surrogates.gaussian_process import (
     HyperPrior,
@@ -248,7 +250,6 @@ class PriorModel:
         share: Weight of each process in their average, shape ``(k,)``, sum 1.
         agreement: Mean rank correlation of the other studies' average with each study, in ``[0,
             1]``; 0.5 for a single study, where it is unknown.
-        best: Best configurations of the studies, encoded, shape ``(k, d)``.
     """
 
     space: SearchSpace
@@ -258,7 +259,6 @@ class PriorModel:
     network: PriorNetwork | None
     share: Tensor
     agreement: float
-    best: Tensor
 
     @classmethod
     def fit(cls, tasks: list[Task], generator: torch.Generator) -> PriorModel:
@@ -290,8 +290,57 @@ class PriorModel:
             network=PriorNetwork.fit(tasks, generator) if len(tasks) > 1 else None,
             share=share / share.sum(),
             agreement=agreement,
-            best=torch.stack([task.x[int(task.y.argmax())] for task in chosen]),
         )
+
+    @classmethod
+    def unpack(cls, space: SearchSpace, tensors: Mapping[str, Tensor]) -> PriorModel:
+        """The inverse of :meth:`pack`; studies have numbers for names.
+
+        Raises:
+            KeyError: If a tensor is missing.
+            ValueError: If a tensor has another shape than it should.
+        """
+        d = space.n_columns
+        k, n, _ = tensors["sources.x"].shape
+        network = None
+        if "network.weight.0" in tensors:
+            m, _, w = tensors["network.weight.0"].shape
+            shapes = [(d, w), (w, w), (w, 2)]
+            network = PriorNetwork(
+                tuple(
+                    checked(tensors, f"network.weight.{i}", m, a, b)
+                    for i, (a, b) in enumerate(shapes)
+                ),
+                tuple(
+                    checked(tensors, f"network.bias.{i}", m, 1, b)
+                    for i, (_, b) in enumerate(shapes)
+                ),
+            )
+        return cls(
+            space=space,
+            names=tuple(f"prior study {i}" for i in range(1, k + 1)),
+            n_trials=tuple(checked(tensors, "n_trials", k).long().tolist()),
+            sources=SourceProcesses(
+                x=checked(tensors, "sources.x", k, n, d),
+                scale=checked(tensors, "sources.scale", k, 1, d),
+                alpha=checked(tensors, "sources.alpha", k, n, 1),
+                offset=checked(tensors, "sources.offset", k),
+            ),
+            network=network,
+            share=checked(tensors, "share", k),
+            agreement=float(checked(tensors, "agreement")),
+        )
+
+    def pack(self) -> dict[str, Tensor]:
+        """All of it but the studies' names, as named tensors."""
+        tensors = {f"sources.{name}": tensor for name, tensor in vars(self.sources).items()}
+        if self.network is not None:
+            tensors |= {f"network.weight.{i}": w for i, w in enumerate(self.network.weights)}
+            tensors |= {f"network.bias.{i}": b for i, b in enumerate(self.network.biases)}
+        tensors["n_trials"] = torch.tensor(self.n_trials)
+        tensors["share"] = self.share
+        tensors["agreement"] = torch.tensor(self.agreement, dtype=torch.float64)
+        return tensors
 
     def __call__(self, x: Tensor) -> Tensor:
         """Features at points ``(q, d)`` of the common space, shape ``(q, 1 + k)``.
@@ -308,7 +357,12 @@ class PriorModel:
         return torch.cat([mean[:, None], each], dim=1)
 
 
-def _most_telling(tasks: list[Task]) -> list[Task]:
+def best_configurations(tasks: Sequence[Task]) -> Tensor:
+    """The best configuration of each of the most telling studies, shape ``(k, d)``."""
+    return torch.stack([task.x[int(task.y.argmax())] for task in _most_telling(tasks)])
+
+
+def _most_telling(tasks: Sequence[Task]) -> list[Task]:
     """The studies that get a process of their own, in the order given.
 
     First those with most of the parameters, then those with most trials: a storage also holds

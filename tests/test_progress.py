@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from optuna_metasampler.priors import progress
-from optuna_metasampler.priors.progress import tracked
+from optuna_metasampler import progress
+from optuna_metasampler.progress import tracked
 
 
 @pytest.mark.parametrize("somebody_looks", [True, False])

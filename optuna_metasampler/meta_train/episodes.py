@@ -1,0 +1,91 @@
+"""Episodes: what a study knew at some time, and what it found out later.
+
+Axis letters: ``k`` studies, ``n`` trials of the longest study, ``d`` encoded columns, ``g``
+episodes of a batch, ``c`` context trials, ``t`` target trials.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from optuna_metasampler.task import Task, rank_gaussianize
+
+
+# The spread of a context's outcomes is taken for at least this much: two trials that are nearly
+# equal say little about how far apart others are.
+_MIN_SPREAD = 0.3
+
+
+@dataclass(frozen=True)
+class Episodes:
+    """Few-shot problems: predict the targets from the context.
+
+    Outcomes are in units of the context's own mean and spread, for that is all that a running
+    study knows of its scale.
+
+    Attributes:
+        context_x: Shape ``(g, c, d)``.
+        context_z: Shape ``(g, c)``, mean 0.
+        target_x: Shape ``(g, t, d)``.
+        target_z: Shape ``(g, t)``, in the context's units.
+    """
+
+    context_x: Tensor
+    context_z: Tensor
+    target_x: Tensor
+    target_z: Tensor
+
+
+@dataclass(frozen=True)
+class StudyRecords:
+    """The trials of all prior studies, side by side.
+
+    Attributes:
+        x: Encoded configurations, zero-padded, shape ``(k, n, d)``, float32.
+        z: Normal quantiles of the outcomes' ranks, shape ``(k, n)``, float32.
+        sizes: Number of trials of each study, shape ``(k,)``, int64.
+    """
+
+    x: Tensor
+    z: Tensor
+    sizes: Tensor
+
+    @classmethod
+    def of(cls, tasks: Sequence[Task], device: str = "cpu") -> StudyRecords:
+        """Stack tasks of one space, each with at least one trial."""
+        longest = max(len(task) for task in tasks)
+        x = [pad(task.x.float(), (0, 0, 0, longest - len(task))) for task in tasks]
+        z = [pad(rank_gaussianize(task.y).float(), (0, longest - len(task))) for task in tasks]
+        sizes = torch.tensor([len(task) for task in tasks])
+        return cls(torch.stack(x).to(device), torch.stack(z).to(device), sizes)
+
+    def episodes(
+        self, studies: Tensor, n_context: int, n_target: int, generator: torch.Generator
+    ) -> Episodes:
+        """Draw one episode from each study, its trials in random order.
+
+        Args:
+            studies: Numbers of the studies, shape ``(g,)``; one may occur several times.
+            n_context: Context trials, at least 1.
+            n_target: Target trials. They are none of the context's, unless the study has fewer
+                trials than are asked for: then some trials occur again.
+            generator: Source of all randomness, on the CPU.
+        """
+        sizes = self.sizes[studies]
+        draw = torch.rand((len(studies), self.x.shape[1]), generator=generator)
+        draw[torch.arange(self.x.shape[1]) >= sizes[:, None]] = 2.0  # padding comes last
+        order = draw.argsort(dim=1)
+        slot = torch.arange(n_context + n_target) % sizes[:, None]
+        rows = torch.gather(order, 1, slot).to(self.x.device)
+        study = studies[:, None].to(self.x.device)
+        x, z = self.x[study, rows], self.z[study, rows]
+        context = z[:, :n_context]
+        mean = context.mean(dim=1, keepdim=True)
+        spread = (context - mean).square().mean(dim=1, keepdim=True).sqrt()
+        z = (z - mean) / spread.clamp_min(_MIN_SPREAD)
+        return Episodes(x[:, :n_context], z[:, :n_context], x[:, n_context:], z[:, n_context:])
