@@ -159,9 +159,14 @@ class MetaSampler(BaseSampler):
         self._prior_filter = PriorFilter.of(prior_filter)
         self._sources = resolve(prior, prior_studies)
         self._rename = dict(rename or {})
-        self._checkpoint, self._method = _method_or_checkpoint(
-            method, method_options, checkpoint, bool(self._sources)
-        )
+        self._checkpoint = _checkpoint(checkpoint, method, method_options, bool(self._sources))
+        self._chosen: str | Method[Any] = "auto"
+        if self._checkpoint is not None:
+            self._chosen = self._checkpoint.method
+        elif method not in _WITHOUT_NEEDS or method_options:
+            self._chosen = _method(method, method_options, bool(self._sources))
+        else:
+            self._chosen = method
         self._n_startup_trials = n_startup_trials
         self._rng = LazyRandomState(seed)
         self._centre_first = independent_sampler is None
@@ -413,7 +418,12 @@ class MetaSampler(BaseSampler):
 
     @property
     def _uses_priors(self) -> bool:
-        return bool(self._sources or self._checkpoint) and self._method.name != "gp"
+        return bool(self._sources or self._checkpoint) and self._chosen != "gp"
+
+    @property
+    def _method(self) -> Method[Any]:
+        """The method; a name becomes one where it is needed, for that takes a second of imports."""
+        return method_of(self._chosen)
 
     def _knowledge(self, study: Study, cache: _StudyState) -> Knowledge | None:
         """What the prior studies say about ``study``; they are read at the first use."""
@@ -482,24 +492,32 @@ class MetaSampler(BaseSampler):
         return int(self._rng.rng.randint(2**31 - 1))
 
 
-def _method_or_checkpoint(
+# Methods that need no prior study, and so no look at their class before the first suggestion.
+_WITHOUT_NEEDS = ("auto", "gp")
+
+
+def _method(
+    method: str | Method[Any], options: Mapping[str, Any] | None, has_sources: bool
+) -> Method[Any]:
+    """The method, if it has what it needs."""
+    chosen = method_of(method, options)
+    if chosen.min_studies and not has_sources:
+        raise MethodError(
+            f"The method {chosen.name!r} learns from prior studies, {chosen.min_studies} or more. "
+            "Give them as `prior`, or a file that `optuna-metasampler fit` wrote as `checkpoint`."
+        )
+    return chosen
+
+
+def _checkpoint(
+    path: str | Path | None,
     method: str | Method[Any],
     options: Mapping[str, Any] | None,
-    checkpoint: str | Path | None,
     has_sources: bool,
-) -> tuple[Checkpoint | None, Method[Any]]:
-    """The checkpoint if there is one, and the method."""
-    if checkpoint is None:
-        chosen = method_of(method, options)
-        if chosen.min_studies and not has_sources:
-            raise MethodError(
-                f"The method {chosen.name!r} learns from prior studies, {chosen.min_studies} or "
-                "more. Give them as `prior`, or a file that `optuna-metasampler fit` wrote as "
-                "`checkpoint`."
-            )
-        return None, chosen
-    from optuna_metasampler.checkpoint import Checkpoint
-
+) -> Checkpoint | None:
+    """The checkpoint, if there is one and nothing that contradicts it."""
+    if path is None:
+        return None
     if has_sources:
         raise CheckpointError(
             "`checkpoint` stands for prior studies that were learned from before. Give it or "
@@ -509,8 +527,9 @@ def _method_or_checkpoint(
         raise CheckpointError(
             "`checkpoint` says which method it is for. Leave out `method` and `method_options`."
         )
-    read = Checkpoint.read(checkpoint)
-    return read, read.method
+    from optuna_metasampler.checkpoint import Checkpoint
+
+    return Checkpoint.read(path)
 
 
 class _Nothing:
