@@ -11,6 +11,7 @@ from benchmarks.peers.ablations import ALWAYS, WITH_PRIORS
 from benchmarks.problems.base import Suite, seed_of
 from benchmarks.problems.synthetic import RELATEDNESS
 from benchmarks.scenarios import SCENARIOS, applies
+from optuna_metasampler.methods import METHODS
 
 
 @dataclass(frozen=True, order=True)
@@ -134,6 +135,7 @@ _BAD = ("flipped", "shuffled", "foreign", "mixed")
 _OTHER = ("random-5", "short", "long", "one-sided", "scaled")
 _OVERLAP = tuple(name for name in SCENARIOS if name.startswith("overlap-"))
 _SPACES = TABLES + PACKAGED
+_METHODS = tuple("MetaSampler" if name == "auto" else f"MetaSampler ({name})" for name in METHODS)
 _ALWAYS = tuple(f"MetaSampler {name}" for name in ALWAYS)
 _WITH_PRIORS = tuple(f"MetaSampler {name}" for name in WITH_PRIORS)
 
@@ -144,6 +146,7 @@ _DEVELOPMENT = (
     "yahpo_rbv2_rpart",
     "yahpo_rbv2_xgboost",
 )
+_METHOD_SPACES = ("openml_random_forest", "xgboost_libsvm", "yahpo_lcbench", "yahpo_rbv2_rpart")
 _DEVELOPMENT_FUNCTIONS = ("synthetic_0.9", "synthetic_0.5", "stepped_0.9", "stepped_0.5")
 _DEVELOPMENT_SCENARIOS = ("none", "tpe-1", "tpe-5", "flipped", "mixed")
 
@@ -162,6 +165,14 @@ PLANS: dict[str, Plan] = {
         Block(_DEVELOPMENT, _DEVELOPMENT_SCENARIOS, ("MetaSampler",), 1, 50, 9, 4),
         Block(("fcnet_hpolib", "hpolib"), _DEVELOPMENT_SCENARIOS, ("MetaSampler",), 1, 50, 4),
         Block(_DEVELOPMENT_FUNCTIONS, _DEVELOPMENT_SCENARIOS, ("MetaSampler",), 1, 50, 8),
+    ),
+    # The table of all methods: every one with eight related priors, on tasks of which none is in a
+    # pooled figure.
+    "methods": (
+        Block(("synthetic_0.9",), ("tpe-8",), _METHODS, 1, 30, 8),
+        Block(("synthetic_0.9",), ("none",), ("Random", "TPE"), 3, 30, 8),
+        Block(_METHOD_SPACES, ("tpe-8",), _METHODS, 1, 30, 8, 4),
+        Block(_METHOD_SPACES, ("none",), ("Random", "TPE"), 3, 30, 8, 4),
     ),
     # Everything that benchmarks/README.md shows.
     "full": (

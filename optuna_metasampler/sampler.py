@@ -422,7 +422,7 @@ class MetaSampler(BaseSampler):
 
     @property
     def _method(self) -> Method[Any]:
-        """The method; a name becomes one where it is needed, for that takes a second of imports."""
+        """The method; a name becomes one where it is needed, for the imports take a second."""
         return method_of(self._chosen)
 
     def _knowledge(self, study: Study, cache: _StudyState) -> Knowledge | None:
