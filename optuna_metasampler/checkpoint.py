@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 import hashlib
 import json
+import math
 from pathlib import Path
 import platform
 from typing import TYPE_CHECKING, Any
@@ -100,19 +101,26 @@ class Checkpoint:
             packed = self.method.pack(self.learned)
             tensors |= {f"learned.{name}": tensor for name, tensor in packed.items()}
         tensors |= {f"training.{name}": tensor for name, tensor in self.training.items()}
-        header = asdict(self.header)
+        header = asdict(self.header) | {"curve": [_without_nan(p) for p in self.header.curve]}
         document = {
             "version": VERSION,
             "method": self.method.name,
             "options": asdict(self.method),
-            "space": space_to_json(self.space),
+            "space": self._space_document(),
             "tensors": _digest(tensors),
             **header,
         }
-        metadata = {"format": FORMAT, "header": json.dumps(document, sort_keys=True)}
+        # A single entry: several would be written in an order of chance.
+        metadata = {FORMAT: json.dumps(document, sort_keys=True)}
         safetensors = _safetensors()
         contiguous = {n: t.detach().cpu().contiguous().clone() for n, t in tensors.items()}
         replace_file(Path(path), safetensors.save(contiguous, metadata=metadata))
+
+    def _space_document(self) -> list[dict[str, Any]]:
+        try:
+            return space_to_json(self.space)
+        except ValueError as error:
+            raise CheckpointError(str(error)) from error
 
     @classmethod
     def read(cls, path: str | Path) -> Checkpoint:
@@ -136,13 +144,13 @@ class Checkpoint:
         """Read and check a file whose training may go on; see :meth:`read`."""
         path = Path(path)
         metadata, tensors = _contents(path)
-        if metadata.get("format") != FORMAT:
+        if FORMAT not in metadata:
             raise CheckpointError(
                 f"{path} holds tensors, but not those of this package. Give a file that "
                 "`optuna-metasampler fit` wrote."
             )
         with _refusing(path):
-            document = json.loads(metadata["header"])
+            document = json.loads(metadata[FORMAT])
             version = document["version"]
             if version != VERSION:
                 raise CheckpointError(
@@ -159,7 +167,7 @@ class Checkpoint:
                 n_studies=int(document["n_studies"]),
                 n_trials=int(document["n_trials"]),
                 versions={str(k): str(v) for k, v in document["versions"].items()},
-                curve=tuple(Point(**point) for point in document["curve"]),
+                curve=tuple(_with_nan(point) for point in document["curve"]),
                 finished=bool(document["finished"]),
             )
             best = checked(tensors, "best", None, space.n_columns)
@@ -198,6 +206,17 @@ def _digest(tensors: Mapping[str, Tensor]) -> str:
         digest.update(f"{name}|{array.dtype.str}|{array.shape}|".encode())
         digest.update(array.tobytes())
     return digest.hexdigest()
+
+
+def _without_nan(point: Point) -> dict[str, Any]:
+    """A point of the curve for JSON, which has no NaN."""
+    return {k: None if v != v else v for k, v in asdict(point).items()}  # noqa: PLR0124
+
+
+def _with_nan(row: Mapping[str, Any]) -> Point:
+    """The inverse of :func:`_without_nan`."""
+    number = {k: math.nan if row[k] is None else float(row[k]) for k in ("loss", "validation")}
+    return Point(int(row["step"]), int(row["n_steps"]), **number, best=bool(row["best"]))
 
 
 def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

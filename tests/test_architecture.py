@@ -32,6 +32,7 @@ ORDER: tuple[frozenset[str], ...] = (
     frozenset({"meta_train"}),
     frozenset({"methods"}),
     frozenset({"checkpoint"}),
+    frozenset({"fitting"}),
     frozenset({"knowledge"}),
     frozenset({"sampler"}),
     frozenset({"report"}),
@@ -40,7 +41,9 @@ ORDER: tuple[frozenset[str], ...] = (
 # The last row uses the package from outside: through its public names, and each other.
 OUTSIDE = ORDER[-1]
 
-MAY_IMPORT_OPTUNA = frozenset({"_optuna", "space", "priors", "sampler", "report", "demo", "cli"})
+MAY_IMPORT_OPTUNA = frozenset(
+    {"_optuna", "space", "priors", "fitting", "sampler", "report", "demo", "cli"}
+)
 MAY_USE_PRIVATE_OPTUNA = frozenset({"_optuna"})
 
 # Private attributes of Optuna's objects, whatever the variable is called that holds the object.

@@ -22,6 +22,7 @@ except ModuleNotFoundError as error:
 
 from optuna_metasampler.cli.archive import archive
 from optuna_metasampler.cli.demo import demo
+from optuna_metasampler.cli.fit import fit
 from optuna_metasampler.cli.imports import import_studies
 from optuna_metasampler.cli.inspection import inspect
 
@@ -32,5 +33,5 @@ def main() -> None:
     """An Optuna sampler that starts where your earlier studies ended."""
 
 
-for command in (archive, demo, import_studies, inspect):
+for command in (archive, demo, fit, import_studies, inspect):
     main.add_command(command)

@@ -69,7 +69,7 @@ class Trainer:
     Args:
         watch: Told about every step: steps made, steps to be made at most, and the newest point of
             the curve, ``None`` before the first.
-        save: Given the state of the training at every point of the curve; see :meth:`run`.
+        save: Given the state of the training at every point of the curve.
         resume: Such a state, to go on where it was saved.
         device: Where learners keep their tensors, such as ``"cuda"``.
     """
@@ -85,7 +85,9 @@ class Trainer:
         self.curve: list[Point] = []
         self._watch = watch
         self._save = save
-        self._resume = resume
+        self._resume = dict(resume or {})
+        # What a method with several learners has trained so far: their states, one after another.
+        self._done: list[dict[str, Tensor]] = []
 
     def run(self, learner: Learner, config: TrainConfig, generator: torch.Generator) -> None:
         """Train; afterwards the learner is in its best state on the held-out studies.
@@ -95,8 +97,15 @@ class Trainer:
         Args:
             learner: What to train, in place.
             config: How long and how fast.
-            generator: Source of all randomness, on the CPU.
+            generator: Source of all randomness, on the CPU; of the same seed where a training is
+                resumed, for it also says which studies are held out.
         """
+        done = _below(f"done.{len(self._done)}.", self._resume)
+        if done:
+            self._done.append(done)
+            learner.load(_below("learner.", done))
+            generator.set_state(done["generator"])
+            return
         order = torch.randperm(learner.n_studies, generator=generator)
         n_held_out = _n_held_out(learner.n_studies, config.validation_share)
         held_out, used = order[:n_held_out], order[n_held_out:]
@@ -105,8 +114,9 @@ class Trainer:
         optimizer = torch.optim.Adam(parameters, lr=config.learning_rate)
         best: dict[str, Tensor] | None = None
         lowest, n_stale, n_lost, first = math.inf, 0, 0, 0
-        if self._resume is not None:
+        if self._resume:
             first, lowest, n_stale, best = self._restore(learner, optimizer, generator)
+            self._resume = {}
         every = max(1, config.n_steps // max(config.n_validations, 1))
         losses: list[float] = []
         for step in range(first, config.n_steps):
@@ -152,6 +162,8 @@ class Trainer:
                 self._watch(step + 1, config.n_steps, self.curve[-1] if self.curve else None)
         if best is not None:
             learner.load(best)
+        after = {f"learner.{name}": tensor for name, tensor in learner.state().items()}
+        self._done.append(after | {"generator": generator.get_state()})
 
     def _state(
         self,
@@ -168,6 +180,8 @@ class Trainer:
         for i, group in enumerate(optimizer.param_groups[0]["params"]):
             for name, tensor in optimizer.state[group].items():
                 state[f"optimizer.{i}.{name}"] = tensor.clone()
+        for i, done in enumerate(self._done):
+            state |= {f"done.{i}.{name}": tensor for name, tensor in done.items()}
         state["generator"] = generator.get_state()
         state["progress"] = torch.tensor([lowest, n_stale], dtype=torch.float64)
         rows = [(p.step, p.n_steps, p.loss, p.validation, p.best) for p in self.curve]
@@ -179,7 +193,6 @@ class Trainer:
     ) -> tuple[int, float, int, dict[str, Tensor] | None]:
         """Go back to the state that was passed in."""
         state = self._resume
-        assert state is not None
         learner.load(_below("learner.", state))
         for i, parameter in enumerate(optimizer.param_groups[0]["params"]):
             saved = _below(f"optimizer.{i}.", state)
