@@ -18,7 +18,7 @@ from typing import Any
 
 import click
 
-from benchmarks import calibration, figures, overhead, results, scale
+from benchmarks import calibration, figures, methods, overhead, results, scale
 from benchmarks.peers import PEERS
 from benchmarks.statistics import FLOOR, TIE
 from benchmarks.summary import HARM, LOSS, LOW_FLOOR, MAIN, MAIN_PEERS, REFERENCE, summarize
@@ -709,6 +709,12 @@ def benchmarks_readme(text: str) -> str:
     return with_block(text, "results", sections(summary, drawn, level=3))
 
 
+def methods_page(text: str) -> str:
+    """The page of methods with the current tables."""
+    measured = _measured("methods/summary")
+    return text if measured is None else with_block(text, "methods", methods.table(measured))
+
+
 def _overhead() -> Summary:
     return json.loads((RESULTS / "overhead.json").read_text(encoding="utf-8"))
 
@@ -725,6 +731,7 @@ def _committed_summary() -> Summary | None:
 _READMES: dict[Path, Callable[[str], str]] = {
     ROOT / "README.md": readme,
     ROOT / "benchmarks" / "README.md": benchmarks_readme,
+    ROOT / "docs" / "methods.md": methods_page,
 }
 
 
@@ -796,9 +803,11 @@ def main(runs: Path | None, out: Path | None, check: bool) -> None:
             overhead.figure(_overhead(), RESULTS / "figures" / "overhead.png")
         if (measured := _measured("calibration")) is not None:
             calibration.figure(measured, RESULTS / "figures" / "calibration.png")
+        methods.write()
         for path, render in _READMES.items():
             path.write_text(render(path.read_text(encoding="utf-8")), encoding="utf-8")
-        click.echo("README.md and benchmarks/README.md have the figures of benchmarks/results.")
+        names = ", ".join(str(path.relative_to(ROOT)) for path in _READMES)
+        click.echo(f"These have the figures of benchmarks/results: {names}.")
 
 
 if __name__ == "__main__":

@@ -230,16 +230,14 @@ def summarize(
             among ``scales``.
     """
     latest = {run.key: run for run in runs}
-    problems = {key: problem for key, run in latest.items() if (problem := _problem(run))}
-    usable = [run for key, run in sorted(latest.items()) if key not in problems]
-    _refuse_strangers(usable)
+    usable, problems = usable_runs(latest.values())
     found, unscaled = task_scales(usable, scales)
     judged = [run for run in usable if (run.suite, run.task) in found]
     horizon = min(HORIZON, max((run.n_trials for run in judged), default=HORIZON))
     ablated = [run for run in judged if run.peer in ABLATED]
     judged = [run for run in judged if run.peer not in ABLATED]
     n_priors = {(run.scenario, (run.suite, run.task)): run.n_priors for run in judged}
-    data = Data(_regrets(judged, found), n_priors, cold, horizon, n_draws)
+    data = Data(regrets_by_peer(judged, found), n_priors, cold, horizon, n_draws)
 
     suites = sorted({run.suite for run in judged})
     real = [suite for suite in suites if not suite.startswith(SYNTHETIC)]
@@ -287,13 +285,26 @@ def summarize(
         "n_priors": n_priors_table(data, pooled),
         "overlap": overlap_table(data, pooled),
         "relatedness": relatedness_table(data, suites),
-        "ablation": ablation_table(data, _regrets(ablated, found), pooled),
+        "ablation": ablation_table(data, regrets_by_peer(ablated, found), pooled),
         "aims": aims_table(data, pooled),
         "losses": losses(data, data.entries(main, real)),
         "repeats": repeats_table(judged, pooled, main, horizon),
         "problems": _problem_table(problems, set(expected) - latest.keys()),
         "unscaled": [{"suite": s, "task": t, "reason": r} for (s, t), r in unscaled.items()],
     }
+
+
+def usable_runs(runs: Iterable[Run]) -> tuple[list[Run], dict[Key, str]]:
+    """The last run of each key if it came to its end, and what is wrong with the others.
+
+    Raises:
+        ValueError: If two of them have other objectives or prior trials where they should not.
+    """
+    latest = {run.key: run for run in runs}
+    problems = {key: problem for key, run in latest.items() if (problem := _problem(run))}
+    usable = [run for key, run in sorted(latest.items()) if key not in problems]
+    _refuse_strangers(usable)
+    return usable, problems
 
 
 def _on_common_tasks(entries: Mapping[str, Entry]) -> dict[str, Entry]:
@@ -376,7 +387,7 @@ def task_scales(
     return found, missing
 
 
-def _regrets(
+def regrets_by_peer(
     runs: Iterable[Run], scales: Mapping[Task, Scale]
 ) -> dict[tuple[str, str], dict[Task, np.ndarray]]:
     """Regrets of the best so far; seeds of different budgets are cut to the shortest."""
