@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import warnings
 
 from optuna_metasampler.exceptions import MethodError, PriorWarning
+from optuna_metasampler.text import listed
 
 
 if TYPE_CHECKING:
@@ -80,10 +81,12 @@ class Knowledge(ABC):
             raise self._other_parameters(space)
         if theirs and not self._warned:
             self._warned = True
+            here = listed(sorted(own), _MAX_NAMES_SHOWN)
+            there = listed(sorted(p.name for p in theirs), _MAX_NAMES_SHOWN)
             warnings.warn(
-                "The prior studies are of no use here: none of their parameters "
-                f"({_listed(p.name for p in theirs)}) is one of this study ({_listed(own)}). "
-                "Where only the names differ, pass `rename={'name there': 'name here'}`.",
+                f"The prior studies are of no use here: none of their parameters ({there}) is one "
+                f"of this study ({here}). Where only the names differ, pass `rename={{'name "
+                "there': 'name here'}`.",
                 PriorWarning,
                 stacklevel=2,
             )
@@ -123,11 +126,12 @@ class Knowledge(ABC):
         return Prior(lessons.space, lessons.learned, _same, _same, lessons.best)
 
     def _other_parameters(self, space: SearchSpace) -> MethodError:
+        here = listed(space.names, _MAX_NAMES_SHOWN)
+        there = listed(self.space.names, _MAX_NAMES_SHOWN)
         return MethodError(
             f"The method {self.method.name!r} works for the parameters that it was trained on and "
-            f"no others, which are {_listed(self.space.names)}; this study has "
-            f"{_listed(space.names)}. Use another method, such as 'auto', or prior studies with "
-            "these parameters."
+            f"no others, which are {there}; this study has {here}. Use another method, such as "
+            "'auto', or prior studies with these parameters."
         )
 
 
@@ -215,9 +219,3 @@ def _back_to(space: SearchSpace, common: SearchSpace) -> Callable[[Tensor], Tens
 def _same(x: Any) -> Any:
     """The map of the common space to itself."""
     return x
-
-
-def _listed(names: Iterable[str]) -> str:
-    known = sorted(names)
-    more = f" and {len(known) - _MAX_NAMES_SHOWN} more" if len(known) > _MAX_NAMES_SHOWN else ""
-    return ", ".join(known[:_MAX_NAMES_SHOWN]) + more

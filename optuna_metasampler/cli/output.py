@@ -9,6 +9,8 @@ from typing import Any
 
 import click
 
+from optuna_metasampler.text import printable as printable
+
 
 WIDTH = 80
 
@@ -71,19 +73,6 @@ def echo_json(document: object) -> None:
 def counted(n: int, one: str, many: str) -> str:
     """A number and what there is of it."""
     return f"{n:,} {one if n == 1 else many}"
-
-
-def printable(text: str, lines: bool = False) -> str:
-    """A stranger's text without what would steer the terminal.
-
-    Args:
-        text: Any text.
-        lines: Whether it may have several lines.
-    """
-    return "".join(
-        c if c.isprintable() or (lines and c == "\n") else c.encode("unicode_escape").decode()
-        for c in text
-    )
 
 
 def shortened(text: str, width: int) -> str:

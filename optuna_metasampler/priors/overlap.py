@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from optuna.distributions import (
@@ -19,6 +19,7 @@ from optuna_metasampler.priors.records import distributions_of, records_of
 from optuna_metasampler.priors.selection import Selected, select
 from optuna_metasampler.priors.study import PriorStudy
 from optuna_metasampler.space import choice_key
+from optuna_metasampler.text import listed, printable
 
 
 _MAX_SHOWN = 6
@@ -92,12 +93,12 @@ class Overlaps:
         if not self.studies:
             return "No prior study."
         total = "?" if self.names is None else str(len(self.names))
-        width = max(len("prior study"), *(len(_printable(s.name)) for s in self.studies))
+        width = max(len("prior study"), *(len(printable(s.name)) for s in self.studies))
         lines = [f"{'prior study':{width}}  trials  shared  used"]
         for s in self.studies:
             shared = f"{len(s.shared)} of {total}"
             used = "yes" if s.reason is None else f"no: {s.reason}"
-            lines.append(f"{_printable(s.name):{width}}  {s.n_trials:6}  {shared:6}  {used}")
+            lines.append(f"{printable(s.name):{width}}  {s.n_trials:6}  {shared:6}  {used}")
             if s.usable:
                 lines += [f"    {line}" for line in _details(s)]
         return "\n".join(lines)
@@ -112,15 +113,10 @@ def _details(study: StudyOverlap) -> Iterator[str]:
     }
     for p in study.parameters:
         if p.notes and p.notes[0] not in alone:
-            yield _printable(f"{p.name}: {'; '.join(p.notes)}")
+            yield printable(f"{p.name}: {'; '.join(p.notes)}")
     for note, names in alone.items():
         if names:
-            yield _printable(f"{note}: {_listed(names)}")
-
-
-def _printable(text: str) -> str:
-    """A line of text; what a stranger's names might do to a terminal is written out."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+            yield printable(f"{note}: {listed(names, _MAX_SHOWN)}")
 
 
 def inspect(
@@ -189,7 +185,8 @@ def _study_overlap(
         for name in sorted({*there, *fixed, *(target or ())})
     )
     if reason is None and target is not None and not any(p.shared for p in parameters):
-        reason = f"none of its parameters ({_listed(sorted(there))}) is one of this space"
+        names = listed(sorted(there), _MAX_SHOWN)
+        reason = f"none of its parameters ({names}) is one of this space"
     return StudyOverlap(study.name, n_trials, selected.n_own, reason, parameters)
 
 
@@ -227,7 +224,7 @@ def _differences(there: BaseDistribution, here: BaseDistribution) -> list[str]:
             (_ONLY_HERE, [c for k, c in new.items() if k not in old]),
         ):
             if choices:
-                notes.append(f"{_listed(map(repr, choices))} {where}")
+                notes.append(f"{listed(map(repr, choices), _MAX_SHOWN)} {where}")
         return notes
     if isinstance(there, CategoricalDistribution) or isinstance(here, CategoricalDistribution):
         return notes
@@ -258,9 +255,3 @@ def _scale(distribution: FloatDistribution | IntDistribution) -> str:
 
 def _step(distribution: FloatDistribution | IntDistribution) -> str:
     return "no step" if distribution.step is None else f"step {distribution.step:g}"
-
-
-def _listed(names: Iterable[str]) -> str:
-    known = list(names)
-    more = f" and {len(known) - _MAX_SHOWN} more" if len(known) > _MAX_SHOWN else ""
-    return ", ".join(known[:_MAX_SHOWN]) + more

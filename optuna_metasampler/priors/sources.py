@@ -19,6 +19,7 @@ from optuna_metasampler.priors.columns import is_frame
 from optuna_metasampler.priors.storages import shown
 from optuna_metasampler.priors.study import PriorStudy
 from optuna_metasampler.priors.table import Table
+from optuna_metasampler.text import listed
 
 
 if TYPE_CHECKING:
@@ -279,12 +280,9 @@ def _check_found(patterns: list[str], places: list[tuple[str, list[str]]]) -> No
     for pattern in patterns:
         if not any(_matches(name, [pattern]) for name in known):
             near = difflib.get_close_matches(pattern, known, n=_MAX_NAMES_SHOWN) or known
-            shown = ", ".join(repr(name) for name in near[:_MAX_NAMES_SHOWN]) or "none at all"
-            more = (
-                f" and {len(near) - _MAX_NAMES_SHOWN} more" if len(near) > _MAX_NAMES_SHOWN else ""
-            )
+            shown = listed(map(repr, near), _MAX_NAMES_SHOWN) or "none at all"
             searched = ", ".join(place for place, _ in places)
             raise PriorNotFoundError(
                 f"`prior_studies` asks for {pattern!r}, but {searched} has no such study. "
-                f"There is {shown}{more}."
+                f"There is {shown}."
             )

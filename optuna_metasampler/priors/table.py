@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from datetime import datetime
 import json
@@ -31,6 +31,7 @@ from optuna_metasampler.priors.columns import (
 )
 from optuna_metasampler.priors.study import PriorStudy
 from optuna_metasampler.space import choice_key
+from optuna_metasampler.text import listed
 
 
 Scale: TypeAlias = "str | BaseDistribution | Mapping[str, Any] | None"
@@ -489,7 +490,5 @@ def _refused(column: str, row: int, got: str, wanted: str) -> PriorError:
     )
 
 
-def _shown(names: Any) -> str:
-    known = [repr(name) for name in names]
-    more = f" and {len(known) - _MAX_NAMES_SHOWN} more" if len(known) > _MAX_NAMES_SHOWN else ""
-    return ", ".join(known[:_MAX_NAMES_SHOWN]) + more
+def _shown(names: Iterable[object]) -> str:
+    return listed(map(repr, names), _MAX_NAMES_SHOWN)
