@@ -1,0 +1,188 @@
+"""The table of methods, and what every method in it keeps to."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, fields
+import json
+import re
+
+import optuna
+import pytest
+import torch
+
+from benchmarks.problems.base import suggest
+from benchmarks.problems.synthetic import SyntheticSuite
+from benchmarks.run import setting_of
+from benchmarks.scenarios import prior_logs
+from optuna_metasampler import MetaSampler
+from optuna_metasampler.exceptions import MethodError
+from optuna_metasampler.methods import METHODS, method_of
+from optuna_metasampler.methods.auto import Auto
+from optuna_metasampler.methods.base import Method
+
+
+SUITE = SyntheticSuite(0.9)
+each_method = pytest.mark.parametrize("name", METHODS)
+
+
+@pytest.fixture(autouse=True)
+def _quiet() -> None:
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+
+def priors(n: int) -> list[object]:
+    return list(setting_of(SUITE, prior_logs("random-5", SUITE, "0", 0), 0).priors)[:n]
+
+
+def flat(trial: optuna.Trial) -> float:
+    return trial.suggest_float("x", 0, 1) + trial.suggest_int("n", 0, 9)
+
+
+def flat_studies(n: int) -> list[optuna.Study]:
+    studies = []
+    for seed in range(n):
+        study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed))
+        study.optimize(flat, n_trials=6)
+        studies.append(study)
+    return studies
+
+
+@each_method
+def test_a_method_says_what_it_is_and_where_it_comes_from(name: str) -> None:
+    method = method_of(name)
+    assert method.name == name
+    assert type(method).__doc__
+    text = f"{type(method).__doc__} {__import__(type(method).__module__, fromlist=['x']).__doc__}"
+    if name not in ("auto", "gp"):
+        assert re.search(r"arXiv:\d{4}\.\d{4,5}|\b(19|20)\d\d\b", text), f"{name} names no source"
+
+
+@each_method
+def test_options_can_be_written_to_a_file_and_back(name: str) -> None:
+    method = method_of(name)
+    options = json.loads(json.dumps(asdict(method)))
+    assert method_of(name, options) == method
+
+
+@each_method
+def test_an_unknown_option_is_an_error_that_lists_the_known_ones(name: str) -> None:
+    with pytest.raises(ValueError, match="unheard") as error:
+        MetaSampler(flat_studies(1), method=name, method_options={"unheard": 1})
+    for field in fields(type(method_of(name))):
+        assert repr(field.name) in str(error.value)
+
+
+@each_method
+def test_a_method_that_needs_priors_says_so_at_once(name: str) -> None:
+    needed = method_of(name).min_studies
+    if needed == 0:
+        MetaSampler(method=name)
+        return
+    with pytest.raises(MethodError, match=rf"{re.escape(repr(name))} learns from prior.*{needed}"):
+        MetaSampler(method=name)
+
+
+@each_method
+def test_too_few_priors_are_an_error_that_counts_them(name: str) -> None:
+    needed = method_of(name).min_studies
+    if needed < 2:
+        return
+    study = optuna.create_study(sampler=MetaSampler(flat_studies(needed - 1), method=name))
+    with pytest.raises(MethodError, match=rf"there are {needed - 1}"):
+        study.optimize(flat, n_trials=1)
+
+
+@each_method
+def test_what_was_learned_comes_back_from_its_tensors_and_suggests_the_same(name: str) -> None:
+    from optuna_metasampler.knowledge import PriorKnowledge
+    from optuna_metasampler.priors.align import pool
+    from optuna_metasampler.priors.sources import resolve
+    from optuna_metasampler.task import Task
+
+    method = method_of(name)
+    studies = [s for source in resolve(flat_studies(4), None) for s in source.read()]
+    knowledge = PriorKnowledge(pool(studies, studies[0].directions or ()), method, seed=0)
+    prior = knowledge.seen_from_itself((1.0,))
+    packed = method.pack(prior.learned)
+    before = {key: tensor.clone() for key, tensor in packed.items()}
+    again = type(prior)(
+        prior.space,
+        method.unpack(prior.space, packed),
+        prior.to_prior,
+        prior.from_prior,
+        prior.favourites,
+    )
+    configurations = [{"x": 0.1, "n": 3}, {"x": 0.9, "n": 8}, {"x": 0.4, "n": 0}]
+    proposed = []
+    for known in (prior, again):
+        policy = method.policy(prior.space, known, None)
+        for n in (0, 1, 3):
+            y = torch.tensor([1.0, 2.0, 5.0], dtype=torch.float64)[:n]
+            history = Task.of(prior.space, configurations[:n], y)
+            x = policy.propose(history, torch.Generator().manual_seed(n))
+            assert torch.equal(x, torch.tensor(prior.space.project(x.numpy()[None]))[0])
+            proposed.append(x)
+    assert torch.equal(torch.stack(proposed[:3]), torch.stack(proposed[3:]))
+    # Nothing of one study is left in what was learned for the next.
+    for key, tensor in method.pack(prior.learned).items():
+        assert torch.equal(tensor, before[key])
+
+
+@each_method
+def test_tensors_of_another_shape_are_refused(name: str) -> None:
+    from optuna_metasampler.space import SearchSpace
+
+    method = method_of(name)
+    if name == "gp":
+        return
+    space = SearchSpace.laid_out({"x": optuna.distributions.FloatDistribution(0, 1)})
+    with pytest.raises((KeyError, ValueError)):
+        method.unpack(space, {})
+    with pytest.raises((KeyError, ValueError)):
+        method.unpack(space, {"best": torch.zeros(2, 7), "x": torch.zeros(3)})
+
+
+@each_method
+def test_a_live_study_of_a_mixed_and_conditional_space_is_served(name: str) -> None:
+    sampler = MetaSampler(priors(4), method=name, seed=0)
+    study = optuna.create_study(direction=SUITE.direction, sampler=sampler)
+    objective = SUITE.objective("0")
+    study.optimize(lambda t: objective(suggest(t, SUITE.parameters)), n_trials=6)
+    assert len({json.dumps(t.params, sort_keys=True) for t in study.trials}) == 6
+
+
+@each_method
+def test_a_finite_space_is_searched_without_repetition(name: str) -> None:
+    def grid(trial: optuna.Trial) -> float:
+        n = trial.suggest_int("n", 0, 3)
+        return n + {"a": 0.5, "b": 0.0}[trial.suggest_categorical("kind", ["a", "b"])]
+
+    old = []
+    for seed in range(3):
+        study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed))
+        study.optimize(grid, n_trials=6)
+        old.append(study)
+    study = optuna.create_study(sampler=MetaSampler(old, method=name, seed=1))
+    study.optimize(grid, n_trials=8)
+    assert len({tuple(sorted(t.params.items())) for t in study.trials}) == 8
+
+
+def test_a_method_itself_may_be_given() -> None:
+    study = optuna.create_study(sampler=MetaSampler(flat_studies(2), method=Auto(), seed=0))
+    study.optimize(flat, n_trials=3)
+    assert len(study.trials) == 3
+    with pytest.raises(TypeError, match="method_options"):
+        MetaSampler(method=Auto(), method_options={"a": 1})
+
+
+def test_other_things_are_no_method() -> None:
+    for wrong in (3, None, Auto, "AUTO"):
+        with pytest.raises(ValueError, match="`method` must be one of 'auto', 'gp'"):
+            MetaSampler(method=wrong)  # type: ignore[arg-type]
+
+
+def test_every_method_is_a_class_of_its_own_in_its_own_file() -> None:
+    kinds = [type(method_of(name)) for name in METHODS]
+    assert len(set(kinds)) == len(kinds)
+    assert len({kind.__module__ for kind in kinds}) == len(kinds)
+    assert all(issubclass(kind, Method) for kind in kinds)
