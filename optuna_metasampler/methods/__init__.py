@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 METHODS: dict[str, str] = {
     "auto": "auto:Auto",
     "gp": "gp:ColdGaussianProcess",
+    "mlp": "mlp:Mlp",
 }
 """Name to module and class below this package."""
 
