@@ -19,6 +19,7 @@ METHODS: dict[str, str] = {
     "auto": "auto:Auto",
     "gp": "gp:ColdGaussianProcess",
     "mlp": "mlp:Mlp",
+    "portfolio": "portfolio:Portfolio",
 }
 """Name to module and class below this package."""
 
