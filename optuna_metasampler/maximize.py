@@ -46,7 +46,8 @@ class MaximizeConfig:
         n_perturbed: Candidates near the points that are known to be good.
         n_starts: Candidates that are improved.
         n_rounds: Times that gradient steps and moves alternate.
-        n_gradient_steps: Iterations of L-BFGS a round.
+        n_gradient_steps: Gradient steps a round; with 0 the score needs no gradient.
+        step_size: Of plain gradient ascent; ``None`` for L-BFGS, which finds its own.
     """
 
     n_candidates: int = 320
@@ -54,6 +55,7 @@ class MaximizeConfig:
     n_starts: int = 4
     n_rounds: int = 2
     n_gradient_steps: int = 8
+    step_size: float | None = None
 
 
 def maximize(
@@ -90,7 +92,7 @@ def maximize(
     starts, start_values = x[top], values[top]
     visited, visited_values = [x], [values]
     for _ in range(config.n_rounds):
-        climbed = climb(score, space, starts, config.n_gradient_steps)
+        climbed = _climbed(score, space, starts, config)
         with torch.no_grad():
             climbed_values = score(climbed)
         visited.append(climbed)
@@ -190,6 +192,44 @@ def candidates(
     return torch.cat([to_tensor(space.project(good.numpy())), perturbed, spread])
 
 
+def _climbed(score: Score, space: SearchSpace, starts: Tensor, config: MaximizeConfig) -> Tensor:
+    """The starts, improved as the configuration says."""
+    if config.n_gradient_steps == 0:
+        return starts
+    if config.step_size is None:
+        return climb(score, space, starts, config.n_gradient_steps)
+    return ascend(score, space, starts, config.n_gradient_steps, config.step_size)
+
+
+def ascend(
+    score: Score, space: SearchSpace, starts: Tensor, n_steps: int, step_size: float
+) -> Tensor:
+    """Plain projected gradient ascent on the numeric hyperparameters: ``u <- P(u + eta grad)``.
+
+    Args:
+        score: What to maximise.
+        space: The space; coarse grids and choices are held.
+        starts: Feasible points, shape ``(s, d)``.
+        n_steps: Steps.
+        step_size: ``eta``, in ranges of a parameter per unit of slope.
+
+    Returns:
+        Feasible points, shape ``(s, d)``, each after its last step.
+    """
+    base = starts.detach()
+    columns, active = _smooth_columns(space, base)
+    if not len(columns):
+        return starts
+    u = base[:, columns]
+    for _ in range(n_steps):
+        leaf = u.clone().requires_grad_()
+        with torch.enable_grad():
+            value = score(base.index_copy(1, columns, leaf)).sum()
+            (gradient,) = torch.autograd.grad(value, leaf)
+        u = (u + step_size * torch.nan_to_num(gradient) * active).clamp(0.0, 1.0)
+    return to_tensor(space.project(base.index_copy(1, columns, u).numpy()))
+
+
 def climb(score: Score, space: SearchSpace, starts: Tensor, n_steps: int) -> Tensor:
     """Follow the gradient of the score with respect to the numeric hyperparameters.
 
@@ -206,16 +246,11 @@ def climb(score: Score, space: SearchSpace, starts: Tensor, n_steps: int) -> Ten
     """
     from scipy.optimize import minimize
 
-    smooth = [p for p in space.free if _is_smooth(p)]
-    if not smooth:
-        return starts
     base = starts.detach()
-    columns = torch.tensor([p.start for p in smooth])
-    shape = (len(base), len(columns))
-    active = np.ones(shape, dtype=bool)
-    for j, p in enumerate(smooth):
-        if p.activity is not None:
-            active[:, j] = base[:, p.activity].numpy() > 0.5
+    columns, active = _smooth_columns(space, base)
+    if not len(columns):
+        return starts
+    shape = active.shape
 
     def objective(flat: FloatArray) -> tuple[float, FloatArray]:
         z = to_tensor(flat.reshape(shape)).requires_grad_()
@@ -223,7 +258,7 @@ def climb(score: Score, space: SearchSpace, starts: Tensor, n_steps: int) -> Ten
             x = base.index_copy(1, columns, z)
             value = score(x).sum()
             (gradient,) = torch.autograd.grad(value, z)
-        slope = np.nan_to_num(gradient.numpy()) * active
+        slope = np.nan_to_num(gradient.numpy()) * active.numpy()
         return -float(value.detach()), -slope.ravel()
 
     begin = base[:, columns].numpy().ravel()
@@ -239,6 +274,20 @@ def climb(score: Score, space: SearchSpace, starts: Tensor, n_steps: int) -> Ten
     x = base.clone()
     x[:, columns] = to_tensor(result.x.reshape(shape))
     return to_tensor(space.project(x.numpy()))
+
+
+def _smooth_columns(space: SearchSpace, x: Tensor) -> tuple[Tensor, Tensor]:
+    """Columns that gradients may change, and where they are active at points ``(s, d)``.
+
+    Returns:
+        Column numbers ``(c,)`` and flags ``(s, c)``, bool.
+    """
+    smooth = [p for p in space.free if _is_smooth(p)]
+    active = torch.ones((len(x), len(smooth)), dtype=torch.bool)
+    for j, p in enumerate(smooth):
+        if p.activity is not None:
+            active[:, j] = x[:, p.activity] > 0.5
+    return torch.tensor([p.start for p in smooth], dtype=torch.int64), active
 
 
 def _is_smooth(p: Parameter) -> bool:

@@ -14,7 +14,7 @@ from optuna.distributions import (
 import pytest
 import torch
 
-from optuna_metasampler.maximize import climb, maximize, quasi_random, space_filling
+from optuna_metasampler.maximize import ascend, climb, maximize, quasi_random, space_filling
 from optuna_metasampler.space import SearchSpace
 from tests.strategies import spaces
 
@@ -64,6 +64,27 @@ def test_climbing_follows_the_gradient_to_the_top() -> None:
 
     top = climb(score, space, quasi_random(space, 3, generator()), 20)
     torch.testing.assert_close(top, target.clamp(0, 1).expand(3, 4), atol=1e-4, rtol=0)
+
+
+def test_gradient_ascent_on_hyperparameters_finds_the_known_optimum_of_a_quadratic() -> None:
+    space = SearchSpace.of(
+        {
+            **{f"x{i}": FloatDistribution(0, 1) for i in range(4)},
+            "z": CategoricalDistribution([0, 1]),
+        }
+    )
+    target = torch.tensor([0.1, 0.9, 0.5, 1.2], dtype=torch.float64)
+    starts = quasi_random(space, 8, generator())
+    top = ascend(lambda x: -((x[:, :4] - target) ** 2).sum(dim=1), space, starts, 100, 0.1)
+    torch.testing.assert_close(top[:, :4], target.clamp(0, 1).expand(8, 4), atol=1e-6, rtol=0)
+    assert torch.equal(top[:, 4:], starts[:, 4:])
+
+
+def test_one_gradient_step_is_the_step_size_times_the_slope() -> None:
+    space = SearchSpace.of({"x": FloatDistribution(0, 1), "y": FloatDistribution(0, 1)})
+    start = torch.tensor([[0.5, 0.5]], dtype=torch.float64)
+    stepped = ascend(lambda x: 3.0 * x[:, 0] - x[:, 1], space, start, 1, 0.02)
+    torch.testing.assert_close(stepped, torch.tensor([[0.56, 0.48]], dtype=torch.float64))
 
 
 def test_the_choice_is_made_together_with_the_number_that_depends_on_it() -> None:

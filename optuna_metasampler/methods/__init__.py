@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 METHODS: dict[str, str] = {
     "auto": "auto:Auto",
     "gp": "gp:ColdGaussianProcess",
+    "mlp": "mlp:Mlp",
+    "portfolio": "portfolio:Portfolio",
 }
 """Name to module and class below this package."""
 
