@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 METHODS: dict[str, str] = {
     "auto": "auto:Auto",
     "gp": "gp:ColdGaussianProcess",
+    "lstm": "lstm:Lstm",
+    "q-learning": "q_learning:QLearning",
 }
 """Name to module and class below this package."""
 

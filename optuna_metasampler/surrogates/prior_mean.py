@@ -273,7 +273,7 @@ class PriorModel:
         """
         if not tasks:
             raise ValueError("`tasks` must hold at least one prior study, but got none.")
-        chosen = _most_telling(tasks)
+        chosen = most_telling(tasks)
         sources = SourceProcesses.fit(chosen)
         correlation = _agreement(sources, chosen)
         if len(chosen) < 3:
@@ -359,10 +359,10 @@ class PriorModel:
 
 def best_configurations(tasks: Sequence[Task]) -> Tensor:
     """The best configuration of each of the most telling studies, shape ``(k, d)``."""
-    return torch.stack([task.x[int(task.y.argmax())] for task in _most_telling(tasks)])
+    return torch.stack([task.x[int(task.y.argmax())] for task in most_telling(tasks)])
 
 
-def _most_telling(tasks: Sequence[Task]) -> list[Task]:
+def most_telling(tasks: Sequence[Task]) -> list[Task]:
     """The studies that get a process of their own, in the order given.
 
     First those with most of the parameters, then those with most trials: a storage also holds
