@@ -53,7 +53,7 @@ class Lstm(Method[RecurrentNetwork]):
     training: Training = "policy-gradient"
     width: int = 48
     horizon: int = 20
-    n_steps: int = 150
+    n_steps: int = 100
     learning_rate: float = 1e-2
     n_objectives: int = 8
     n_rollouts: int = 32

@@ -34,6 +34,8 @@ def signals(y: Tensor, among: Tensor, known: Tensor | None = None) -> Tensor:
     Returns:
         Signals, shape ``(..., q, 2)``.
     """
+    if not among.shape[-1]:
+        return y.new_zeros((*y.shape, N_SIGNALS))
     value, others = y.unsqueeze(-1), among.unsqueeze(-2)
     counts = torch.ones_like(among) if known is None else known.to(among)
     below = (others < value).to(among) + 0.5 * (others == value).to(among)
