@@ -58,7 +58,7 @@ class Lstm(Method[RecurrentNetwork]):
     n_objectives: int = 8
     n_rollouts: int = 32
     variation: float = 0.5
-    entropy: float = 0.0
+    entropy: float = 0.1
     temperature: float = 1.0
 
     def __post_init__(self) -> None:
