@@ -33,8 +33,8 @@ def double_q_target(
     """What the value of an action should be: the reward, and the value of the best next one.
 
     Which action is best next is the online network's choice, its value the target network's word:
-    ``r + discount * Q_target(s', argmax_a Q_online(s', a))`` (van Hasselt et al. 2016, Eq. 4). With
-    one network for both it is the target of plain Q-learning.
+    ``r + discount * Q_target(s', argmax_a Q_online(s', a))`` (van Hasselt et al. 2016, Eq. 4).
+    With one network for both it is the target of plain Q-learning.
 
     Args:
         rewards: Shape ``(b,)``.
@@ -241,14 +241,12 @@ class QLearner:
         search = MaximizeConfig(
             n_candidates=config.n_shared - config.n_shared // 2, n_perturbed=b * config.n_near
         )
-        points = candidates(self._online.space, generator, centre, search).to(self._configured)
+        points = candidates(self._online.space, generator, centre, search).to(
+            self._target.log_scale
+        )
         near = points[b : b + b * config.n_near].reshape(config.n_near, b, -1).transpose(0, 1)
         shared = torch.cat([prior[b:].to(points), points[b + b * config.n_near :]])
         return torch.cat([shared.expand(b, -1, -1), near], dim=1)
-
-    @property
-    def _configured(self) -> Tensor:
-        return self._target.log_scale
 
 
 def improvement(y: Tensor, step: Tensor) -> Tensor:

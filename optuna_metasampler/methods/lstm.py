@@ -101,14 +101,15 @@ class Lstm(Method[RecurrentNetwork]):
             self.entropy,
             trainer.device,
         )
-        config = TrainConfig(
-            self.n_steps, self.n_objectives, self.learning_rate, n_validations=10
-        )
+        config = TrainConfig(self.n_steps, self.n_objectives, self.learning_rate, n_validations=10)
         trainer.run(learner, config, generator)
         return learner.network
 
     def policy(
-        self, space: SearchSpace, prior: Prior[RecurrentNetwork] | None, n_startup_trials: int | None
+        self,
+        space: SearchSpace,
+        prior: Prior[RecurrentNetwork] | None,
+        n_startup_trials: int | None,
     ) -> Policy:
         """See :meth:`Method.policy`."""
         assert prior is not None
@@ -126,7 +127,7 @@ class Lstm(Method[RecurrentNetwork]):
 
     def unpack(self, space: SearchSpace, tensors: Mapping[str, Tensor]) -> RecurrentNetwork:
         """See :meth:`Method.unpack`."""
-        width = len(tensors["weight.3"])
+        (width,) = checked(tensors, "weight.3", None).shape
         shapes = RecurrentNetwork.shapes(space, width)
         weights = [checked(tensors, f"weight.{i}", *shape) for i, shape in enumerate(shapes)]
         return RecurrentNetwork(space, tuple(weights))

@@ -132,7 +132,7 @@ class QLearning(Method[QNetwork]):
 
     def unpack(self, space: SearchSpace, tensors: Mapping[str, Tensor]) -> QNetwork:
         """See :meth:`Method.unpack`."""
-        width = tensors["weight.0"].shape[-1]
+        _, width = checked(tensors, "weight.0", None, None).shape
         # Only the shapes of it count.
         like = QNetwork.initial(space, width, self.horizon, torch.Generator(device="cpu"))
         return like.with_weights(

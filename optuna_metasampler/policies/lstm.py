@@ -146,7 +146,7 @@ class Actions:
     def _each_choice(self, columns: Tensor) -> list[tuple[Parameter, Tensor]]:
         """The categorical parameters, each with its own of the columns ``(..., c)``."""
         parameters = _choices(self.space)
-        parts = columns.split([p.width for p in parameters], dim=-1) if parameters else ()
+        parts = torch.split(columns, [p.width for p in parameters], dim=-1) if parameters else ()
         return list(zip(parameters, parts, strict=True))
 
 
@@ -276,9 +276,7 @@ class LstmPolicy:
             return space_filling(space, known, generator)
         with torch.no_grad():
             actions = self.actions(history)
-            wide = Actions(
-                actions.space, *(t.expand(_N_DRAWS, -1) for t in _parts(actions))
-            )
+            wide = Actions(actions.space, *(t.expand(_N_DRAWS, -1) for t in _parts(actions)))
             x = self._feasible(space, wide.draw(generator, self._temperature))
             found = best_unseen(x, torch.zeros(len(x)), known)
             if found is not None:

@@ -87,7 +87,9 @@ def test_once_nothing_drawn_is_new_the_likeliest_new_point_is_taken() -> None:
 def test_log_probabilities_are_those_of_normals_on_the_logit_scale_and_of_the_choices() -> None:
     outputs = torch.tensor([0.3, -0.5, 0.2, 0.1, 1.0, 0.0, -1.0], dtype=torch.float64)
     actions = Actions.of(MIXED, outputs)
-    x = torch.from_numpy(MIXED.encode([{"a": 0.7, "b": 0.4, "kind": "x"}, {"a": 0.7, "kind": "y"}]))
+    x = torch.from_numpy(
+        MIXED.encode([{"a": 0.7, "b": 0.4, "kind": "x"}, {"a": 0.7, "kind": "y"}])
+    )
     a, b = torch.distributions.Normal(actions.mean, actions.std).log_prob(
         torch.logit(torch.tensor([0.7, 0.4], dtype=torch.float64))
     )
