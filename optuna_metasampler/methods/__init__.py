@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 METHODS: dict[str, str] = {
     "auto": "auto:Auto",
+    "deep-kernel": "deep_kernel:DeepKernelMethod",
     "gp": "gp:ColdGaussianProcess",
 }
 """Name to module and class below this package."""
