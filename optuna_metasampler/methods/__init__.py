@@ -19,6 +19,7 @@ METHODS: dict[str, str] = {
     "auto": "auto:Auto",
     "deep-kernel": "deep_kernel:DeepKernelMethod",
     "gp": "gp:ColdGaussianProcess",
+    "hyperband": "hyperband:Hyperband",
 }
 """Name to module and class below this package."""
 
