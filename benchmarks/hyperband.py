@@ -7,7 +7,7 @@ Optuna's ``HyperbandPruner`` stops most trials early. Prior studies are such run
 The regret at a number of epochs is that of the best completed trial so far, in units of what the
 median random configuration leaves to gain; 1 before the first completed trial, and at most.
 
-Usage: ``python -m benchmarks.hyperband [--seeds N] [--out FILE]``
+Usage: ``python -m benchmarks.hyperband [--seeds N] [--peer NAME] [--out FILE]``
 """
 
 from __future__ import annotations
@@ -155,8 +155,8 @@ def summary(
         key: np.clip((np.array(c) - lowest[key[1]]) / (unit[key[1]] - lowest[key[1]]), 0.0, 1.0)
         for key, c in curves.items()
     }
-    peers: dict[str, Any] = {}
-    for peer in PEERS:
+    entries: dict[str, Any] = {}
+    for peer in dict.fromkeys(peer for peer, _, _ in curves):
         mine = {key[1:]: r for key, r in regret.items() if key[0] == peer}
         entry: dict[str, Any] = {
             "regret": np.mean(list(mine.values()), axis=0).round(4).tolist(),
@@ -174,14 +174,22 @@ def summary(
                 "95 % interval": [float(gaps.mean() - half), float(gaps.mean() + half)],
                 "better in": f"{int((gaps < 0).sum())} of {len(gaps)}",
             }
-        peers[peer] = entry
-    return {"epochs": GRID.tolist(), "peers": peers}
+        entries[peer] = entry
+    return {"epochs": GRID.tolist(), "peers": entries}
 
 
 @click.command()
 @click.option("--seeds", default=4, show_default=True, help="Repetitions a data set.")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), default=RESULTS)
-def main(seeds: int, out: Path) -> None:
+@click.option(
+    "--peer",
+    "peers",
+    multiple=True,
+    type=click.Choice(list(PEERS)),
+    default=list(PEERS),
+    help="Which samplers, TPE among them; all by default.",
+)
+def main(seeds: int, out: Path, peers: tuple[str, ...]) -> None:
     """Run all, print the table and write it as JSON."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     unit = {}
@@ -191,19 +199,21 @@ def main(seeds: int, out: Path) -> None:
         )
         unit[name] = float(np.median([t.values[0] for t in study.trials]))
     curves = {}
-    jobs = [(seed, name) for seed in range(seeds) for name in TARGETS]
-    for seed, name in tqdm(jobs):
+    for seed, name in tqdm([(seed, name) for seed in range(seeds) for name in TARGETS]):
         priors = [
             run(other, TPESampler(seed=100 + seed), hyperband(), BUDGET * 9, N_PRIOR_TRIALS)[0]
             for other in (*TARGETS, *MADE_UP)
             if other != name
         ]
-        for peer, build in PEERS.items():
+        for peer in peers:
+            build = PEERS[peer]
             study, spent = run(name, build(priors, seed), hyperband(), BUDGET)
             curves[peer, name, seed] = best_by_epochs(study, spent)
-    result = {"seeds": seeds, **summary(curves, unit)}
-    out.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    click.echo(json.dumps(result["peers"], indent=2))
+        if name == TARGETS[-1]:
+            # After every seed: a run that is broken off has not been in vain.
+            result = {"seeds": seed + 1, **summary(curves, unit)}
+            out.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    click.echo(out.read_text(encoding="utf-8"))
 
 
 if __name__ == "__main__":
