@@ -39,11 +39,11 @@ def train(trial: optuna.Trial, x: np.ndarray, y: np.ndarray) -> float:
 def tune(
     data: tuple[np.ndarray, np.ndarray], sampler: optuna.samplers.BaseSampler
 ) -> optuna.Study:
-    """A study of 30 trials, most of which Hyperband stops after a few epochs."""
+    """A study of 20 trials, most of which Hyperband stops after a few epochs."""
     x, y = scale(data[0]), data[1]
     pruner = optuna.pruners.HyperbandPruner(max_resource=N_EPOCHS, reduction_factor=3)
     study = optuna.create_study(direction="maximize", sampler=sampler, pruner=pruner)
-    study.optimize(lambda trial: train(trial, x, y), n_trials=30)
+    study.optimize(lambda trial: train(trial, x, y), n_trials=20)
     return study
 
 
@@ -54,7 +54,7 @@ def main() -> None:
     new = tune(load_digits(return_X_y=True), MetaSampler(old, method="hyperband", seed=0))
     for name, study in (("Wine", old), ("Digits", new)):
         epochs = sum(len(t.intermediate_values) for t in study.trials)
-        print(f"{name}: best of 30 {study.best_value:.3f}, {epochs} of {30 * N_EPOCHS} epochs")
+        print(f"{name}: best of 20 {study.best_value:.3f}, {epochs} of {20 * N_EPOCHS} epochs")
 
 
 if __name__ == "__main__":
