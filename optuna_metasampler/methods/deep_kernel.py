@@ -137,7 +137,7 @@ def warm_start(parameters: Sequence[Tensor], tasks: Sequence[Task], n: int) -> T
     """Configurations that together leave little to gain in any prior study, greedily.
 
     What a study did not try itself is predicted by the deep kernel on its trials. After the warm
-    start of FSBO, section 4.3, with the best trials of the studies as candidates in place of an
+    start of FSBO, with the best trials of the studies as candidates in place of an
     evolutionary search.
 
     Args:
