@@ -33,6 +33,11 @@ def trial_id(trial: FrozenTrial) -> int:
     return trial._trial_id
 
 
+def trials_of_all_brackets(study: Study) -> list[FrozenTrial]:
+    """The trials of ``study``; of all brackets, where it is one of Hyperband's bracket studies."""
+    return storage_of(study).get_all_trials(study_id(study), deepcopy=False)
+
+
 def constraint_attributes(trial: FrozenTrial) -> dict[str, Any]:
     """The system attributes of ``trial`` that hold its constraints, in the old or new form."""
     return {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 import itertools
 import logging
 from pathlib import Path
@@ -20,7 +20,12 @@ from optuna.distributions import (
 from optuna.samplers import BaseSampler, RandomSampler
 from optuna.trial import TrialState
 
-from optuna_metasampler._optuna import LazyRandomState, study_id, trial_id
+from optuna_metasampler._optuna import (
+    LazyRandomState,
+    study_id,
+    trial_id,
+    trials_of_all_brackets,
+)
 from optuna_metasampler.exceptions import (
     CheckpointError,
     MethodError,
@@ -31,7 +36,13 @@ from optuna_metasampler.isolation import isolated
 from optuna_metasampler.knowledge import CheckpointKnowledge, Knowledge, PriorKnowledge
 from optuna_metasampler.methods import method_of
 from optuna_metasampler.priors.filter import PriorFilter
-from optuna_metasampler.priors.records import Records, distributions_of, records_of
+from optuna_metasampler.priors.records import (
+    CurveRecords,
+    Records,
+    curves_of,
+    distributions_of,
+    records_of,
+)
 from optuna_metasampler.priors.selection import select
 from optuna_metasampler.priors.sources import PriorLike, resolve
 from optuna_metasampler.priors.study import PriorStudy
@@ -167,6 +178,9 @@ class MetaSampler(BaseSampler):
             self._chosen = _method(method, method_options, bool(self._sources))
         else:
             self._chosen = method
+        self._learns_from_curves = (
+            not isinstance(self._chosen, str) and self._chosen.learns_from_curves
+        )
         self._n_startup_trials = n_startup_trials
         self._rng = LazyRandomState(seed)
         self._centre_first = independent_sampler is None
@@ -221,7 +235,7 @@ class MetaSampler(BaseSampler):
         than the one the objective then asks for.
         """
         space: dict[str, BaseDistribution] = {}
-        for name, shown in sorted(distributions_of(study.get_trials(deepcopy=False)).items()):
+        for name, shown in sorted(distributions_of(self._trials(study)).items()):
             if all(_same_kind(d, shown[-1]) for d in shown):
                 space[name] = shown[-1]
         return space
@@ -239,7 +253,7 @@ class MetaSampler(BaseSampler):
             return {}
         with self._lock, isolated():
             cache = self._state(study)
-            trials = study.get_trials(deepcopy=False)
+            trials = self._trials(study)
             records = records_of(trials, study.directions)
             space = SearchSpace.of(
                 varying, [c for c in records.configurations if varying.keys() & c.keys()]
@@ -247,7 +261,8 @@ class MetaSampler(BaseSampler):
             weights = self._weights(study, trial)
             policy = self._relative_policy(study, cache, weights, space, records)
             pending = _pending(trials, trial, cache)
-            params = self._propose(policy, space, weights, records, pending)
+            curves = self._curves(study, trials)
+            params = self._propose(policy, space, weights, records, pending, curves)
             self._remember_transfer(cache, policy)
             cache.asked[trial_id(trial)] = dict(params)
         return params
@@ -343,11 +358,12 @@ class MetaSampler(BaseSampler):
         if policy is None:
             policy = self._method.policy(prior.space, prior, self._n_startup_trials)
             cache.plan_policies[weights] = policy
-        trials = study.get_trials(deepcopy=False)
+        trials = self._trials(study)
         records = records_of(trials, study.directions)
         pending = _pending(trials, trial, cache)
         space = prior.space.pin(trial.params)
-        plan = self._propose(policy, space, weights, records, pending)
+        curves = self._curves(study, trials)
+        plan = self._propose(policy, space, weights, records, pending, curves)
         self._remember_transfer(cache, policy)
         return {**plan, **trial.params}
 
@@ -358,11 +374,12 @@ class MetaSampler(BaseSampler):
         weights: tuple[float, ...],
         records: Records,
         pending: list[dict[str, Any]],
+        curves: CurveRecords | None,
     ) -> dict[str, Any]:
         """Ask a policy for a configuration of ``space``."""
         import torch
 
-        from optuna_metasampler.task import Task, scalarize, to_tensor
+        from optuna_metasampler.task import Curves, Task, scalarize, to_tensor
 
         names = space.distributions.keys()
         always = {p.name for p in space.parameters if p.activity is None}
@@ -377,9 +394,30 @@ class MetaSampler(BaseSampler):
             pending=[c for c in pending if names & c.keys()],
             tried=[c for c in records.failed if always <= c.keys()],
         )
+        if curves is not None:
+            rows = [i for i, c in enumerate(curves.configurations) if names & c.keys()]
+            shown = Curves(
+                x=to_tensor(space.encode([curves.configurations[i] for i in rows])),
+                trial=to_tensor(curves.trials[rows]),
+                step=to_tensor(curves.steps[rows]),
+                y=to_tensor(curves.values[rows]),
+            )
+            history = replace(history, curves=shown)
         generator = torch.Generator(device="cpu").manual_seed(self._draw_seed())
         x = policy.propose(history, generator)
         return space.decode(x.numpy()[None])[0]
+
+    def _trials(self, study: Study) -> list[FrozenTrial]:
+        """The trials that the method looks at."""
+        if self._learns_from_curves:
+            return trials_of_all_brackets(study)
+        return study.get_trials(deepcopy=False)
+
+    def _curves(self, study: Study, trials: Sequence[FrozenTrial]) -> CurveRecords | None:
+        """What the trials showed on their way, for a method that looks at it."""
+        if not self._learns_from_curves or len(study.directions) > 1:
+            return None
+        return curves_of(trials, study.directions[0])
 
     def _remember_transfer(self, cache: _StudyState, policy: Policy) -> None:
         """Keep what the transfer model knew, for reports."""

@@ -510,6 +510,12 @@ class SearchSpace:
         return x
 
 
+def with_unit_column(space: SearchSpace, name: str) -> SearchSpace:
+    """The space with one more number from 0 to 1, whose column is the last."""
+    one = _layout(name, FloatDistribution(0.0, 1.0), space.n_columns, conditional=False)
+    return replace(space, parameters=(*space.parameters, one))
+
+
 def _learn_activity(
     space: SearchSpace,
     configurations: Sequence[Mapping[str, Any]],

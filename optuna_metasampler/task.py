@@ -2,7 +2,8 @@
 
 A prior study and the study now running are the same thing, a :class:`Task`.
 
-Axis letters: ``n`` trials, ``d`` encoded columns, ``p`` parameters, ``m`` objectives.
+Axis letters: ``n`` trials, ``d`` encoded columns, ``p`` parameters, ``m`` objectives,
+``o`` observations.
 """
 
 from __future__ import annotations
@@ -29,6 +30,26 @@ def to_tensor(array: NDArray[Any]) -> Tensor:
 
 
 @dataclass(frozen=True)
+class Curves:
+    """What trials showed on their way, one row an observation.
+
+    The observations of one trial stand together, in the order of their steps.
+
+    Attributes:
+        x: Encoded configurations of the observations' trials, shape ``(o, d)``, float64.
+        trial: Numbers that tell the trials apart, shape ``(o,)``, int64.
+        step: Steps, 0 or more, shape ``(o,)``, float64; infinite for the final value of a trial
+            that was completed.
+        y: Values, shape ``(o,)``, float64; larger is better, never NaN.
+    """
+
+    x: Tensor
+    trial: Tensor
+    step: Tensor
+    y: Tensor
+
+
+@dataclass(frozen=True)
 class Task:
     """The trials of one study.
 
@@ -41,6 +62,8 @@ class Task:
         tried: Configurations without an outcome (failed trials) that are not worth another try,
             shape ``(f, d)``.
         name: Name of the study.
+        curves: What the trials showed on their way, those still running included; ``None`` where
+            nobody asked for it.
     """
 
     space: SearchSpace
@@ -50,6 +73,7 @@ class Task:
     pending: Tensor
     tried: Tensor
     name: str = ""
+    curves: Curves | None = None
 
     @classmethod
     def of(

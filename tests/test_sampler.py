@@ -271,7 +271,7 @@ def test_a_study_without_any_usable_prior_goes_on_without() -> None:
 
 @pytest.mark.parametrize("method", ["Auto", "tpe", "", None])
 def test_a_wrong_method_is_an_error_that_lists_the_right_ones(method: Any) -> None:
-    with pytest.raises(ValueError, match="`method` must be one of 'auto', 'gp'"):
+    with pytest.raises(ValueError, match="`method` must be one of 'auto', "):
         MetaSampler(method=method)
 
 

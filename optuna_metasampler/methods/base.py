@@ -56,11 +56,14 @@ class Method(ABC, Generic[L]):
         min_studies: The fewest prior studies that it can learn from; 0 if it works without.
         same_parameters: Whether the running study has to have exactly the parameters of the
             prior studies.
+        learns_from_curves: Whether it looks at intermediate values: its tasks have
+            :attr:`Task.curves`, and it sees the trials of all of Hyperband's brackets.
     """
 
     name: ClassVar[str]
     min_studies: ClassVar[int] = 1
     same_parameters: ClassVar[bool] = False
+    learns_from_curves: ClassVar[bool] = False
 
     @abstractmethod
     def learn(self, tasks: Sequence[Task], generator: torch.Generator, trainer: Trainer) -> L:

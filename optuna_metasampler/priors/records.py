@@ -81,6 +81,47 @@ def records_of(
     return Records(configurations, stacked, failed)
 
 
+@dataclass(frozen=True)
+class CurveRecords:
+    """What trials showed on their way, one entry an observation.
+
+    Attributes:
+        configurations: Parameters of ``o`` observations' trials.
+        trials: Their numbers, shape ``(o,)``.
+        steps: Shape ``(o,)``; infinite for the final value of a completed trial.
+        values: Shape ``(o,)``; **larger is better**; may be infinite, never NaN.
+    """
+
+    configurations: list[dict[str, Any]]
+    trials: NDArray[np.int64]
+    steps: NDArray[np.float64]
+    values: NDArray[np.float64]
+
+
+def curves_of(trials: Sequence[FrozenTrial], direction: StudyDirection) -> CurveRecords:
+    """The intermediate values of trials with one objective, and the values they ended with.
+
+    Args:
+        trials: Trials of one study; those that failed are left out.
+        direction: The study's direction.
+    """
+    sign = 1.0 if direction == StudyDirection.MAXIMIZE else -1.0
+    configurations: list[dict[str, Any]] = []
+    rows: list[tuple[int, float, float]] = []
+    for t in trials:
+        if t.state == TrialState.FAIL:
+            continue
+        seen = [(float(step), value) for step, value in sorted(t.intermediate_values.items())]
+        if t.state == TrialState.COMPLETE and _usable(t, 1):
+            seen.append((math.inf, t.values[0]))
+        for step, value in seen:
+            if not math.isnan(value):
+                configurations.append(t.params)
+                rows.append((t.number, step, sign * value))
+    numbers, steps, values = np.array(rows, dtype=np.float64).reshape(len(rows), 3).T
+    return CurveRecords(configurations, numbers.astype(np.int64), steps, values)
+
+
 def distributions_of(
     trials: Sequence[FrozenTrial], rename: Mapping[str, str] | None = None
 ) -> dict[str, list[BaseDistribution]]:

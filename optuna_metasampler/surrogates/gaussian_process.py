@@ -151,20 +151,24 @@ class _Matern52(torch.autograd.Function):
         return r2.mul_(5.0 / 3.0).add_(s).mul_(decay)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        """Gradient with respect to the first points; the second ones are data."""
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Gradients with respect to both points; the second ones are data more often than not."""
         a, b, slope = ctx.saved_tensors
         # With k' = d k / d r^2 = -5/6 (1 + s) exp(-s): d k / d a = 2 k' (a - b).
         w = gradients[0] * slope * (-5.0 / 3.0)
-        return w.sum(-1, keepdim=True) * a - w @ b, None
+        of_a = w.sum(-1, keepdim=True) * a - w @ b
+        if not ctx.needs_input_grad[1]:
+            return of_a, None
+        return of_a, w.sum(-2).unsqueeze(-1) * b - w.transpose(-1, -2) @ a
 
 
 def matern52(a: Tensor, b: Tensor) -> Tensor:
-    """Matern kernel of smoothness 5/2, differentiable in ``a``.
+    """Matern kernel of smoothness 5/2, differentiable in both points.
 
     Args:
         a: Points, divided by the lengthscales, shape ``(..., q, d)``.
-        b: Points likewise, shape ``(..., n, d)``.
+        b: Points likewise, shape ``(..., n, d)``; with the leading axes of ``a`` where a gradient
+            is needed.
 
     Returns:
         ``(1 + s + s^2 / 3) exp(-s)`` with ``s = sqrt(5) |a - b|``, shape ``(..., q, n)``.

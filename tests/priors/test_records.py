@@ -12,7 +12,7 @@ from optuna.distributions import FloatDistribution, IntDistribution
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from optuna_metasampler.priors.records import distributions_of, records_of
+from optuna_metasampler.priors.records import curves_of, distributions_of, records_of
 
 
 MINIMIZE, MAXIMIZE = StudyDirection.MINIMIZE, StudyDirection.MAXIMIZE
@@ -109,3 +109,18 @@ def test_single_valued_distributions_are_not_shown() -> None:
         params={"n": 3}, distributions={"n": IntDistribution(3, 3)}, value=1.0
     )
     assert distributions_of([single, trial(0.1, 1.0)]).keys() == {"x"}
+
+
+def test_curves_hold_reports_and_final_values_of_all_but_failed_trials() -> None:
+    trials = [
+        trial(0.1, 3.0, intermediate_values={4: 5.0, 1: 9.0, 2: math.nan}),
+        pruned(0.2, {0: 7.0}),
+        trial(0.3, None, TrialState.FAIL, intermediate_values={1: 1.0}),
+        trial(0.4, 2.0),
+    ]
+    curves = curves_of(trials, MINIMIZE)
+    assert [c["x"] for c in curves.configurations] == [0.1, 0.1, 0.1, 0.2, 0.4]
+    assert curves.steps.tolist() == [1.0, 4.0, math.inf, 0.0, math.inf]
+    assert curves.values.tolist() == [-9.0, -5.0, -3.0, -7.0, -2.0]
+    assert curves_of(trials, MAXIMIZE).values.tolist() == [9.0, 5.0, 3.0, 7.0, 2.0]
+    assert len(curves_of([], MAXIMIZE).values) == 0

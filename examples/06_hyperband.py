@@ -1,0 +1,61 @@
+"""Tune a training loop that is stopped early, with a study of another data set behind you.
+
+Run: ``python examples/06_hyperband.py``. Takes a few seconds.
+"""
+
+import numpy as np
+import optuna
+from sklearn.datasets import load_digits, load_wine
+from sklearn.linear_model import SGDClassifier
+from sklearn.model_selection import train_test_split
+from sklearn.preprocessing import scale
+
+from optuna_metasampler import MetaSampler
+
+
+N_EPOCHS = 27
+
+
+def train(trial: optuna.Trial, x: np.ndarray, y: np.ndarray) -> float:
+    """Trains a linear classifier epoch by epoch, and reports its accuracy after each."""
+    x, x_valid, y, y_valid = train_test_split(x, y, test_size=0.4, random_state=0)
+    model = SGDClassifier(
+        loss=trial.suggest_categorical("loss", ["hinge", "log_loss", "modified_huber"]),
+        alpha=trial.suggest_float("alpha", 1e-6, 1e1, log=True),
+        learning_rate="invscaling",
+        eta0=trial.suggest_float("rate", 1e-4, 1e2, log=True),
+        power_t=trial.suggest_float("decay", 0.0, 1.0),
+        random_state=0,
+    )
+    for epoch in range(1, N_EPOCHS + 1):
+        model.partial_fit(x, y, classes=np.unique(y))
+        accuracy = float(model.score(x_valid, y_valid))
+        trial.report(accuracy, epoch)
+        if trial.should_prune():
+            raise optuna.TrialPruned
+    return accuracy
+
+
+def tune(
+    data: tuple[np.ndarray, np.ndarray], sampler: optuna.samplers.BaseSampler
+) -> optuna.Study:
+    """A study of 20 trials, most of which Hyperband stops after a few epochs."""
+    x, y = scale(data[0]), data[1]
+    pruner = optuna.pruners.HyperbandPruner(max_resource=N_EPOCHS, reduction_factor=3)
+    study = optuna.create_study(direction="maximize", sampler=sampler, pruner=pruner)
+    study.optimize(lambda trial: train(trial, x, y), n_trials=20)
+    return study
+
+
+def main() -> None:
+    """Tunes on one data set, then on another with what was learned."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    old = tune(load_wine(return_X_y=True), optuna.samplers.TPESampler(seed=0))
+    new = tune(load_digits(return_X_y=True), MetaSampler(old, method="hyperband", seed=0))
+    for name, study in (("Wine", old), ("Digits", new)):
+        epochs = sum(len(t.intermediate_values) for t in study.trials)
+        print(f"{name}: best of 20 {study.best_value:.3f}, {epochs} of {20 * N_EPOCHS} epochs")
+
+
+if __name__ == "__main__":
+    main()
