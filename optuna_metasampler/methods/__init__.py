@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 METHODS: dict[str, str] = {
     "auto": "auto:Auto",
     "gp": "gp:ColdGaussianProcess",
+    "fine-tune": "fine_tune:FineTune",
+    "maml": "maml:MamlMethod",
+    "reptile": "reptile:ReptileMethod",
+    "meta-sgd": "meta_sgd:MetaSgd",
+    "imaml": "imaml:ImplicitMamlMethod",
 }
 """Name to module and class below this package."""
 
