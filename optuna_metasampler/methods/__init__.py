@@ -23,6 +23,7 @@ METHODS: dict[str, str] = {
     "reptile": "reptile:ReptileMethod",
     "meta-sgd": "meta_sgd:MetaSgd",
     "imaml": "imaml:ImplicitMamlMethod",
+    "meta-random-search": "meta_random_search:MetaRandomSearch",
 }
 """Name to module and class below this package."""
 

@@ -16,8 +16,9 @@ from optuna_metasampler.meta_train.rules import Rule
 from optuna_metasampler.methods.base import Method, Prior
 from optuna_metasampler.networks import initial
 from optuna_metasampler.packing import checked
-from optuna_metasampler.policies.acquisition import AcquisitionConfig, AcquisitionPolicy
+from optuna_metasampler.policies.acquisition import AcquisitionConfig
 from optuna_metasampler.policies.base import Policy
+from optuna_metasampler.policies.warm_start import WarmStartPolicy
 from optuna_metasampler.space import SearchSpace
 from optuna_metasampler.surrogates.few_shot import FewShotNetworks, FewShotSurrogate
 from optuna_metasampler.task import Task
@@ -48,7 +49,9 @@ class FewShot(Method[FewShotNetworks]):
         assert prior is not None
         surrogate = FewShotSurrogate(prior.learned, prior.to_prior)
         config = AcquisitionConfig(plateaus=False)
-        return AcquisitionPolicy(surrogate, n_startup_trials or 0, prior.favourites, config)
+        return WarmStartPolicy(
+            surrogate, prior.favourites, prior.unknown, n_startup_trials or 0, config=config
+        )
 
     def pack(self, learned: FewShotNetworks) -> dict[str, Tensor]:
         """See :meth:`Method.pack`."""
