@@ -90,7 +90,7 @@ def test_the_first_order_meta_gradient_is_the_gradient_at_the_adapted_weights(
     adapted = adapt(weights, rates, episodes.context_x, episodes.context_z, 3)
     leaves = [a.detach().requires_grad_() for a in adapted]
     assert torch.equal(first, exact(target_loss(leaves, episodes), leaves))
-    assert not close(first, exact(Maml(3)(weights, rates, episodes), weights), 1e-2)
+    assert not close(first, exact(Maml(3)(weights, rates, episodes), weights), 1e-4)
 
 
 def test_first_and_second_order_agree_where_there_is_no_inner_step(
