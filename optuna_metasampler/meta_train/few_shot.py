@@ -179,9 +179,5 @@ def _lifted(rate: Tensor) -> Tensor:
 
 def _unflatten(episodes: Episodes, m: int, g: int) -> Episodes:
     """Episodes with leading axes ``(m, g)`` for ``m * g`` of them."""
-    return Episodes(
-        episodes.context_x.unflatten(0, (m, g)),
-        episodes.context_z.unflatten(0, (m, g)),
-        episodes.target_x.unflatten(0, (m, g)),
-        episodes.target_z.unflatten(0, (m, g)),
-    )
+    parts = episodes.context_x, episodes.context_z, episodes.target_x, episodes.target_z
+    return Episodes(*(part.reshape(m, g, *part.shape[1:]) for part in parts))

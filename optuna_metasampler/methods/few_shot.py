@@ -43,7 +43,10 @@ class FewShot(Method[FewShotNetworks]):
         at_least("n_members", self.n_members, 1)
 
     def policy(
-        self, space: SearchSpace, prior: Prior[FewShotNetworks] | None, n_startup_trials: int | None
+        self,
+        space: SearchSpace,
+        prior: Prior[FewShotNetworks] | None,
+        n_startup_trials: int | None,
     ) -> Policy:
         """See :meth:`Method.policy`."""
         assert prior is not None

@@ -1,4 +1,4 @@
-"""``fine-tune``: a network trained on the records of all prior studies, then fitted to this one."""
+"""``fine-tune``: networks trained on the records of all prior studies, and fitted to this one."""
 
 from __future__ import annotations
 

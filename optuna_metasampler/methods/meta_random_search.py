@@ -69,7 +69,9 @@ class MetaRandomSearch(FewShot):
         held_out, used = order[:n_held_out], order[n_held_out:]
         seed = int(torch.randint(2**31 - 1, (1,), generator=generator))
 
-        def best(networks: list[FewShotNetworks], studies: Tensor, n: int) -> list[FewShotNetworks]:
+        def best(
+            networks: list[FewShotNetworks], studies: Tensor, n: int
+        ) -> list[FewShotNetworks]:
             def loss(one: FewShotNetworks) -> float:
                 # The same episodes for all.
                 same = torch.Generator(device="cpu").manual_seed(seed)

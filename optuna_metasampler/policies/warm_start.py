@@ -24,8 +24,8 @@ class WarmStartPolicy(AcquisitionPolicy[P]):
 
     The maximum of a network over a whole space lies where few or no trials are, and the network
     knows least; what was best in an earlier study is a safer first guess (Feurer, Springenberg &
-    Hutter 2015, "Initializing Bayesian hyperparameter optimization via meta-learning", AAAI). Which
-    of them comes next is the surrogate's choice.
+    Hutter 2015, "Initializing Bayesian hyperparameter optimization via meta-learning", AAAI).
+    Which of them comes next is the surrogate's choice.
 
     Args:
         surrogate: What to condition on the history.

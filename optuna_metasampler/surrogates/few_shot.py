@@ -29,9 +29,9 @@ _MIN_SPREAD = 0.3
 # The standard deviation of what no member can tell, in units of the outcomes' spread.
 _MIN_RESIDUAL = 0.1
 # Up to this many trials a study gets the inner steps that meta-training made. A longer one gets
-# more, with the square of its trials, for what is left to be found out becomes finer: with steps in
-# proportion to the trials the search came to a halt (on synthetic functions the mean log10 regret
-# of `maml` at trial 30 was -1.09, with the square it was -1.27).
+# more, with the square of its trials, for what is left to be found out becomes finer: with steps
+# in proportion to the trials the search came to a halt (on synthetic functions the mean log10
+# regret of `maml` at trial 30 was -1.09, with the square it was -1.27).
 _N_TRIALS_OF_INNER_STEPS = 3
 _MAX_INNER_STEPS = 300
 # The newest, the best and a spread of the others stand for all beyond this.

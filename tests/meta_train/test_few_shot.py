@@ -52,10 +52,8 @@ def learner(rule: Rule, learn_rates: bool = False) -> FewShotLearner:
 
 def held_out_loss(networks: FewShotNetworks) -> float:
     new = learner(Joint()).records.of(studies(8)[5:])
-    config = EpisodeConfig(n_repeats=4)
-    return few_shot_loss(
-        networks, new, torch.arange(3), config, torch.Generator().manual_seed(1)
-    )
+    config = EpisodeConfig((12, 20), n_repeats=4)
+    return few_shot_loss(networks, new, torch.arange(3), config, torch.Generator().manual_seed(1))
 
 
 @pytest.mark.parametrize("rule", RULES)

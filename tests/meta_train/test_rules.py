@@ -164,7 +164,7 @@ def test_the_implicit_gradient_is_that_of_the_exact_proximal_solution(
 def test_implicit_gradients_of_a_network_are_those_of_its_solved_proximal_problem(
     weights: list[Tensor], rates: list[Tensor], episodes: Episodes
 ) -> None:
-    rule = ImplicitMaml(n_steps=400, pull=2.0, n_conjugate=20)
+    rule = ImplicitMaml(n_steps=100, pull=2.0, n_conjugate=20)
     expected = numeric(lambda: rule(weights, rates, episodes), weights)
     assert close(exact(rule(weights, rates, episodes), weights), expected, 1e-5)
 

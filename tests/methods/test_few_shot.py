@@ -68,9 +68,7 @@ def bits(name: str, learned: FewShotNetworks) -> dict[str, bytes]:
 def test_a_live_study_on_a_conditional_space_works_and_repeats(name: str) -> None:
     def run() -> list[dict[str, Any]]:
         logs = prior_logs("random-5", SUITE, SUITE.targets[0], 0)
-        sampler = MetaSampler(
-            list(setting_of(SUITE, logs, 0).priors), method=method(name), seed=0
-        )
+        sampler = MetaSampler(list(setting_of(SUITE, logs, 0).priors), method=method(name), seed=0)
         study = optuna.create_study(direction=SUITE.direction, sampler=sampler)
         objective = SUITE.objective(SUITE.targets[0])
         study.optimize(lambda t: objective(suggest(t, SUITE.parameters)), n_trials=6)
@@ -107,8 +105,8 @@ def test_a_running_study_changes_nothing_of_what_was_learned(name: str) -> None:
             history.x[:0],
         )
         state = torch.get_rng_state()
-        point = method(name).policy(SPACE, prior, None).propose(
-            part, torch.Generator().manual_seed(2)
+        point = (
+            method(name).policy(SPACE, prior, None).propose(part, torch.Generator().manual_seed(2))
         )
         assert point.shape == (SPACE.n_columns,)
         assert torch.equal(torch.get_rng_state(), state)

@@ -25,7 +25,7 @@ def propose(policy: WarmStartPolicy, task: Task) -> torch.Tensor:
 
 
 def is_favourite(point: torch.Tensor) -> bool:
-    return bool((FAVOURITES == point).all(dim=1).any())
+    return bool((point == FAVOURITES).all(dim=1).any())
 
 
 def test_the_first_trials_are_favourites_and_later_ones_are_not() -> None:

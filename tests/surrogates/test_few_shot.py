@@ -21,9 +21,7 @@ from optuna_metasampler.surrogates.few_shot import (
 from optuna_metasampler.task import Task
 
 
-SPACE = SearchSpace.of(
-    {"a": FloatDistribution(0, 1), "b": FloatDistribution(0, 1)}
-)
+SPACE = SearchSpace.of({"a": FloatDistribution(0, 1), "b": FloatDistribution(0, 1)})
 
 
 def networks(n_steps: int = 5, pull: float = 0.0) -> FewShotNetworks:
