@@ -50,8 +50,8 @@ class MetaRandomSearch(FewShot):
 
     name: ClassVar[str] = "meta-random-search"
 
-    n_candidates: int = 48
-    n_finalists: int = 8
+    n_candidates: int = 24
+    n_finalists: int = 6
 
     def __post_init__(self) -> None:
         """See :meth:`FewShot.__post_init__`."""
