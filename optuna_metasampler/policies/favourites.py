@@ -1,0 +1,74 @@
+"""The policy of a meta-learned surrogate: a few of the priors' best, then its own choice."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from optuna_metasampler.maximize import best_unseen, quasi_random
+from optuna_metasampler.policies.acquisition import (
+    AcquisitionConfig,
+    AcquisitionPolicy,
+    n_asked,
+    seen,
+)
+from optuna_metasampler.space import SearchSpace
+from optuna_metasampler.surrogates.base import P, Surrogate
+from optuna_metasampler.task import Task, to_tensor
+
+
+class FavouritesPolicy(AcquisitionPolicy[P]):
+    """Maximises the acquisition function, at first over the priors' best configurations alone.
+
+    The maximum of a network over a whole space lies where few or no trials are, and the network
+    knows least; what was best in an earlier study is a safer first guess (Feurer, Springenberg &
+    Hutter 2015, "Initializing Bayesian hyperparameter optimization via meta-learning", AAAI).
+    Which of them comes next is the surrogate's choice.
+
+    Args:
+        surrogate: What to condition on the history.
+        favourites: The best configuration of every prior study, shape ``(k, d)``.
+        unknown: Names of the parameters that no prior study had; favourites get quasi-random
+            values of these.
+        n_startup_trials: Space-filling points before everything else.
+        n_opening_trials: Trials among the favourites after that.
+        config: How points are scored and searched for.
+    """
+
+    def __init__(
+        self,
+        surrogate: Surrogate[P],
+        favourites: Tensor,
+        unknown: Sequence[str] = (),
+        n_startup_trials: int = 0,
+        n_opening_trials: int = 3,
+        config: AcquisitionConfig | None = None,
+    ) -> None:
+        super().__init__(surrogate, n_startup_trials, favourites, config)
+        self._openers = favourites
+        self._unknown = frozenset(unknown)
+        self._n_opening_trials = n_opening_trials
+
+    def propose(self, history: Task, generator: torch.Generator) -> Tensor:
+        """The next point; see :meth:`Policy.propose`."""
+        n_before = n_asked(history) - self.n_startup_trials
+        if not 0 <= n_before < self._n_opening_trials:
+            return super().propose(history, generator)
+        predictor = self.condition(history)
+        points = self._completed(history.space, generator)
+        with torch.no_grad():
+            values = self.score(history, predictor)(points)
+        opener = best_unseen(points, values, seen(history))
+        return self.exploit(history, predictor, generator) if opener is None else opener
+
+    def _completed(self, space: SearchSpace, generator: torch.Generator) -> Tensor:
+        """The favourites as feasible points, with values of what the prior studies lacked."""
+        points = self._openers.clone()
+        unknown = [p.columns for p in space.parameters if p.name in self._unknown]
+        if unknown:
+            values = quasi_random(space, len(points), generator)
+            for columns in unknown:
+                points[:, columns] = values[:, columns]
+        return to_tensor(space.project(points.numpy()))
