@@ -45,7 +45,7 @@ from optuna_metasampler.priors.records import (
 )
 from optuna_metasampler.priors.selection import select
 from optuna_metasampler.priors.sources import PriorLike, resolve
-from optuna_metasampler.priors.study import PriorStudy
+from optuna_metasampler.priors.study import PriorStudy, meta_features
 from optuna_metasampler.space import SearchSpace, choice_key
 
 
@@ -178,9 +178,10 @@ class MetaSampler(BaseSampler):
             self._chosen = _method(method, method_options, bool(self._sources))
         else:
             self._chosen = method
-        self._learns_from_curves = (
-            not isinstance(self._chosen, str) and self._chosen.learns_from_curves
-        )
+        # The methods that are still names learn from neither.
+        known = None if isinstance(self._chosen, str) else self._chosen
+        self._learns_from_curves = known is not None and known.learns_from_curves
+        self._learns_from_features = known is not None and known.learns_from_features
         self._n_startup_trials = n_startup_trials
         self._rng = LazyRandomState(seed)
         self._centre_first = independent_sampler is None
@@ -262,7 +263,9 @@ class MetaSampler(BaseSampler):
             policy = self._relative_policy(study, cache, weights, space, records)
             pending = _pending(trials, trial, cache)
             curves = self._curves(study, trials)
-            params = self._propose(policy, space, weights, records, pending, curves)
+            params = self._propose(
+                policy, space, weights, records, pending, curves, self._features(study)
+            )
             self._remember_transfer(cache, policy)
             cache.asked[trial_id(trial)] = dict(params)
         return params
@@ -363,7 +366,9 @@ class MetaSampler(BaseSampler):
         pending = _pending(trials, trial, cache)
         space = prior.space.pin(trial.params)
         curves = self._curves(study, trials)
-        plan = self._propose(policy, space, weights, records, pending, curves)
+        plan = self._propose(
+            policy, space, weights, records, pending, curves, self._features(study)
+        )
         self._remember_transfer(cache, policy)
         return {**plan, **trial.params}
 
@@ -375,6 +380,7 @@ class MetaSampler(BaseSampler):
         records: Records,
         pending: list[dict[str, Any]],
         curves: CurveRecords | None,
+        features: Mapping[str, float],
     ) -> dict[str, Any]:
         """Ask a policy for a configuration of ``space``."""
         import torch
@@ -403,6 +409,7 @@ class MetaSampler(BaseSampler):
                 y=to_tensor(curves.values[rows]),
             )
             history = replace(history, curves=shown)
+        history = replace(history, features=features)
         generator = torch.Generator(device="cpu").manual_seed(self._draw_seed())
         x = policy.propose(history, generator)
         return space.decode(x.numpy()[None])[0]
@@ -418,6 +425,13 @@ class MetaSampler(BaseSampler):
         if not self._learns_from_curves or len(study.directions) > 1:
             return None
         return curves_of(trials, study.directions[0])
+
+    def _features(self, study: Study) -> Mapping[str, float]:
+        """Meta-features of the study, for a method that looks at them."""
+        # The bracket studies of Hyperband have no user attributes.
+        return (
+            meta_features(getattr(study, "user_attrs", {})) if self._learns_from_features else {}
+        )
 
     def _remember_transfer(self, cache: _StudyState, policy: Policy) -> None:
         """Keep what the transfer model knew, for reports."""

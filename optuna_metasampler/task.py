@@ -8,7 +8,8 @@ Axis letters: ``n`` trials, ``d`` encoded columns, ``p`` parameters, ``m`` objec
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 import math
 from typing import Any
 
@@ -64,6 +65,8 @@ class Task:
         name: Name of the study.
         curves: What the trials showed on their way, those still running included; ``None`` where
             nobody asked for it.
+        features: Meta-features of what was tuned, by name, such as the number of rows of a data
+            set; none where nobody asked for them.
     """
 
     space: SearchSpace
@@ -74,6 +77,7 @@ class Task:
     tried: Tensor
     name: str = ""
     curves: Curves | None = None
+    features: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
     def of(

@@ -28,6 +28,7 @@ METHODS: dict[str, str] = {
     "lstm": "lstm:Lstm",
     "q-learning": "q_learning:QLearning",
     "deep-kernel": "deep_kernel:DeepKernelMethod",
+    "cluster": "cluster:Cluster",
     "portfolio": "portfolio:Portfolio",
     "hyperband": "hyperband:Hyperband",
 }

@@ -58,12 +58,15 @@ class Method(ABC, Generic[L]):
             prior studies.
         learns_from_curves: Whether it looks at intermediate values: its tasks have
             :attr:`Task.curves`, and it sees the trials of all of Hyperband's brackets.
+        learns_from_features: Whether it looks at :attr:`Task.features` of the running study, the
+            numbers among its user attributes.
     """
 
     name: ClassVar[str]
     min_studies: ClassVar[int] = 1
     same_parameters: ClassVar[bool] = False
     learns_from_curves: ClassVar[bool] = False
+    learns_from_features: ClassVar[bool] = False
 
     @abstractmethod
     def learn(self, tasks: Sequence[Task], generator: torch.Generator, trainer: Trainer) -> L:

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from optuna_metasampler.isolation import uncollected
 from optuna_metasampler.priors.records import Records, distributions_of, records_of
-from optuna_metasampler.priors.study import PriorStudy
+from optuna_metasampler.priors.study import PriorStudy, meta_features
 from optuna_metasampler.space import Parameter, SearchSpace, choice_key
 from optuna_metasampler.task import Task, scalarize, to_tensor
 
@@ -46,12 +46,14 @@ class Pool:
         studies: Names of the studies that are used.
         records: Their records.
         skipped: Names of the studies that are not, with the reason.
+        features: Meta-features of the studies.
     """
 
     space: SearchSpace
     studies: tuple[str, ...]
     records: tuple[Records, ...]
     skipped: dict[str, str]
+    features: tuple[Mapping[str, float], ...]
 
     def tasks(self, weights: Sequence[float], without: frozenset[str] = frozenset()) -> list[Task]:
         """The studies as tasks of one outcome, but those that share none of the parameters left.
@@ -63,22 +65,25 @@ class Pool:
         space = self._space(without)
         names = frozenset(space.names)
         used = [
-            (name, records)
-            for name, records in zip(self.studies, self.records, strict=True)
+            (name, records, features)
+            for name, records, features in zip(
+                self.studies, self.records, self.features, strict=True
+            )
             if any(names & c.keys() for c in records.configurations)
         ]
         # All studies at once: encoding has a price for each call, not only for each trial.
-        configurations = [c for _, records in used for c in records.configurations]
+        configurations = [c for _, records, _ in used for c in records.configurations]
         together = Task.of(space, configurations, torch.zeros(len(configurations)))
         scale = torch.tensor(weights, dtype=torch.float64)
         tasks = []
         end = 0
-        for name, records in used:
+        for name, records, features in used:
             start, end = end, end + len(records.configurations)
             y = scalarize(to_tensor(records.outcomes), scale)
             # Copies: the last digit of a product depends on where in memory a part begins.
             x, mask = together.x[start:end].clone(), together.mask[start:end].clone()
-            tasks.append(replace(together, name=name, x=x, y=y, mask=mask))
+            task = replace(together, name=name, x=x, y=y, mask=mask, features=features)
+            tasks.append(task)
         return tasks
 
     def _space(self, without: frozenset[str]) -> SearchSpace:
@@ -111,6 +116,7 @@ def pool(
     """
     names: list[str] = []
     kept: list[Records] = []
+    features: list[dict[str, float]] = []
     shown: dict[str, list[BaseDistribution]] = {}
     skipped: dict[str, str] = {}
     for study in studies:
@@ -123,10 +129,11 @@ def pool(
             continue
         names.append(study.name)
         kept.append(records)
+        features.append(meta_features(study.user_attrs))
         for name, many in distributions.items():
             shown.setdefault(name, []).extend(many)
     space = _common_space({name: merge(many) for name, many in shown.items()}, kept)
-    return Pool(space, tuple(names), tuple(kept), skipped)
+    return Pool(space, tuple(names), tuple(kept), skipped, tuple(features))
 
 
 def unusable(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+import math
 from typing import Any
 
 from optuna.study import Study, StudyDirection
@@ -35,3 +36,19 @@ class PriorStudy:
             trials=tuple(study.get_trials(deepcopy=False)),
             user_attrs=study.user_attrs,
         )
+
+
+def meta_features(user_attrs: Mapping[str, Any]) -> dict[str, float]:
+    """The user attributes of a study that are finite numbers, such as its number of rows."""
+    return {
+        name: float(value)
+        for name, value in user_attrs.items()
+        if isinstance(value, (int, float))
+        and not isinstance(value, bool)
+        and math.isfinite(value)
+        and abs(value) < _LARGEST
+    }
+
+
+# A larger whole number is none that a float can be.
+_LARGEST = 1e300

@@ -65,6 +65,28 @@ class SourceProcesses:
             offset=torch.stack([offset for _, _, _, offset in parts]),
         )
 
+    @classmethod
+    def unpack(cls, space: SearchSpace, tensors: Mapping[str, Tensor]) -> SourceProcesses:
+        """The inverse of :meth:`pack`.
+
+        Raises:
+            KeyError: If a tensor is missing.
+            ValueError: If a tensor has another shape than it should.
+        """
+        offset = checked(tensors, "sources.offset", None)
+        k, d = len(offset), space.n_columns
+        x = checked(tensors, "sources.x", k, None, d)
+        return cls(
+            x=x,
+            scale=checked(tensors, "sources.scale", k, 1, d),
+            alpha=checked(tensors, "sources.alpha", k, x.shape[1], 1),
+            offset=offset,
+        )
+
+    def pack(self) -> dict[str, Tensor]:
+        """All of it as named tensors."""
+        return {f"sources.{name}": tensor for name, tensor in vars(self).items()}
+
     def __call__(self, x: Tensor) -> Tensor:
         """Predicted quantiles at points ``(q, d)`` of the common space: shape ``(q, k)``."""
         k = matern52(x * self.scale, self.x)
@@ -301,7 +323,8 @@ class PriorModel:
             ValueError: If a tensor has another shape than it should.
         """
         d = space.n_columns
-        k, n, _ = tensors["sources.x"].shape
+        sources = SourceProcesses.unpack(space, tensors)
+        k = len(sources.offset)
         network = None
         if "network.weight.0" in tensors:
             m, _, w = tensors["network.weight.0"].shape
@@ -320,12 +343,7 @@ class PriorModel:
             space=space,
             names=tuple(f"prior study {i}" for i in range(1, k + 1)),
             n_trials=tuple(checked(tensors, "n_trials", k).long().tolist()),
-            sources=SourceProcesses(
-                x=checked(tensors, "sources.x", k, n, d),
-                scale=checked(tensors, "sources.scale", k, 1, d),
-                alpha=checked(tensors, "sources.alpha", k, n, 1),
-                offset=checked(tensors, "sources.offset", k),
-            ),
+            sources=sources,
             network=network,
             share=checked(tensors, "share", k),
             agreement=float(checked(tensors, "agreement")),
@@ -333,7 +351,7 @@ class PriorModel:
 
     def pack(self) -> dict[str, Tensor]:
         """All of it but the studies' names, as named tensors."""
-        tensors = {f"sources.{name}": tensor for name, tensor in vars(self.sources).items()}
+        tensors = self.sources.pack()
         if self.network is not None:
             tensors |= {f"network.weight.{i}": w for i, w in enumerate(self.network.weights)}
             tensors |= {f"network.bias.{i}": b for i, b in enumerate(self.network.biases)}
