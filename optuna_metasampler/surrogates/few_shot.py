@@ -28,6 +28,8 @@ from optuna_metasampler.task import Task, half_rank_warp
 _MIN_SPREAD = 0.3
 # The standard deviation of what no member can tell, in units of the outcomes' spread.
 _MIN_RESIDUAL = 0.1
+# How far a trial tells of the outcomes around it, in units of a parameter's range.
+_REACH = 0.3
 # Up to this many trials a study gets the inner steps that meta-training made. A longer one gets
 # more, with the square of its trials, for what is left to be found out becomes finer: with steps
 # in proportion to the trials the search came to a halt (on synthetic functions the mean log10
@@ -127,7 +129,7 @@ class FewShotNetworks:
         weights: ``(w (m, i, o), b (m, 1, o), ...)``, one pair a layer, float32.
         rates: Inner step size of each of them, of a shape that broadcasts to it.
         n_steps: Inner steps for a short study.
-        pull: Of the inner steps towards the weights; see :func:`adapt`.
+        pull: Of the inner steps towards the weights, for a short study; see :func:`adapt`.
     """
 
     weights: tuple[Tensor, ...]
@@ -141,10 +143,15 @@ class FewShotNetworks:
         return replace(self, weights=weights, rates=rates)
 
     def adapt(self, x: Tensor, z: Tensor) -> list[Tensor]:
-        """Weights for trials ``(c, e)`` and ``(c,)``, with more steps for more trials."""
+        """Weights for trials ``(c, e)`` and ``(c,)``, with more steps for more trials.
+
+        The loss is a mean over trials, so a pull that stayed as it is would be worth more trials
+        the more there are; it is worth as many as ever if it falls with their number.
+        """
+        pull = self.pull * min(1.0, _N_TRIALS_OF_INNER_STEPS / max(len(x), 1))
         growth = max(1.0, (len(x) / _N_TRIALS_OF_INNER_STEPS) ** 2)
         n_steps = min(math.ceil(self.n_steps * growth), max(self.n_steps, _MAX_INNER_STEPS))
-        weights = adapt(self.weights, self.rates, x, z, n_steps, self.pull)
+        weights = adapt(self.weights, self.rates, x, z, n_steps, pull)
         return [w.detach() for w in weights]
 
 
@@ -157,7 +164,7 @@ class FewShotPredictor:
         context_x: The trials in the common space, shape ``(c, e)``, float32.
         to_prior: Maps points ``(q, d)`` to the common space.
         incumbent: The best outcome; ``None`` before the first.
-        residual: Variance of what no member can tell.
+        residual: Variance of what no member can tell, far away from all trials.
     """
 
     weights: list[Tensor]
@@ -177,8 +184,14 @@ class FewShotPredictor:
 
     def __call__(self, x: Tensor) -> Normal:
         """The outcome at points ``(q, d)``: the members' mean, and how far they are apart."""
-        members = self.members(self.to_prior(x))
-        variance = members.var(dim=0, correction=0) + self.residual
+        points = self.to_prior(x)
+        members = self.members(points)
+        # Members that agree on a place say nothing of how well it is known. What they leave
+        # unexplained is found out by trying, so it is as large as the nearest trial is far (after
+        # the distance-aware uncertainty of Liu et al. 2020, arXiv:2006.10108); else the same
+        # best place would be tried over and over.
+        unknown = self.residual * _novelty(points, self.context_x)
+        variance = members.var(dim=0, correction=0) + unknown
         return Normal(members.mean(dim=0), variance.sqrt(), validate_args=False)
 
 
@@ -220,9 +233,20 @@ class FewShotSurrogate(Surrogate[FewShotPredictor]):
         fitted = FewShotPredictor(
             self.networks.adapt(x, z.float()), x, self._to_prior, None, _MIN_RESIDUAL**2
         )
+        explained = fitted.members(x).mean(dim=0)
+        residual = max(float((z - explained).square().mean()), _MIN_RESIDUAL**2)
+        fitted = replace(fitted, residual=residual)
         # A few steps do not reach every outcome: what is to be improved on is what the networks
         # say of the best trial, not its outcome, which may be out of reach of all predictions.
-        return replace(fitted, incumbent=float(fitted.members(x).mean(dim=0).max()))
+        return replace(fitted, incumbent=float(explained.max()))
+
+
+def _novelty(x: Tensor, trials: Tensor) -> Tensor:
+    """From 0 at a trial to 1 far from all of them, shape ``(q,)``, for points ``(q, e)``."""
+    if not len(trials):
+        return torch.ones(len(x), dtype=x.dtype)
+    squared = (x[:, None] - trials.to(x.dtype)).square().sum(-1).min(dim=1).values
+    return 1.0 - torch.exp(-squared / (2.0 * _REACH**2)) + 1e-6
 
 
 def standardized(z: Tensor) -> Tensor:
