@@ -16,6 +16,7 @@ import numpy as np
 from scipy import stats
 
 from benchmarks import results
+from benchmarks.peers.metasampler import VARIANTS
 from benchmarks.results import Run
 from benchmarks.statistics import TIE, bootstrap, holm, log_regret, pooled_mean
 from benchmarks.summary import regrets_by_peer, task_scales, usable_runs
@@ -26,7 +27,10 @@ FOLDER = Path(__file__).parent / "results" / "methods"
 QUICK = "synthetic_0.9"
 """The suite that needs no data: what a method has to beat random search on."""
 
-PEER_OF = {name: "MetaSampler" if name == "auto" else f"MetaSampler ({name})" for name in METHODS}
+PEER_OF = {
+    name: "MetaSampler" if name == "auto" else f"MetaSampler ({name})"
+    for name in (*METHODS, *VARIANTS)
+}
 _SHOWN = (1, 5, 10, 20, 30)
 _LEVEL = 0.05
 
@@ -87,7 +91,7 @@ def summarize(runs: Iterable[Run], scales: Mapping[str, Any]) -> dict[str, Any]:
                 },
             }
         )
-    tested = [row for row in rows if row["method"] in METHODS]
+    tested = [row for row in rows if row["method"] in PEER_OF]
     for row, p in zip(tested, holm([row["p"] for row in tested]), strict=True):
         row["p"] = float(f"{p:.2g}")
     return {
@@ -145,7 +149,7 @@ def table(result: Mapping[str, Any]) -> str:
     weak = [
         f"`{row['method']}`"
         for row in rows
-        if row["method"] in METHODS and row["method"] != "gp" and row["p_quick"] > _LEVEL
+        if row["method"] in PEER_OF and row["method"] != "gp" and row["p_quick"] > _LEVEL
     ]
     default = result["default_seconds"]
     text = (
@@ -178,13 +182,13 @@ def _rule(n: int) -> str:
 
 
 def _name(method: str) -> str:
-    if method not in METHODS:
+    if method not in PEER_OF:
         return method
     return f"**`{method}`**" if method == "auto" else f"`{method}`"
 
 
 def _shown_p(p: float, method: str) -> str:
-    if method not in METHODS:
+    if method not in PEER_OF:
         return "–"
     return "<0.001" if p < 0.001 else f"{p:.3f}"
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from benchmarks.peers.ablations import ALWAYS, WITH_PRIORS
+from benchmarks.peers.metasampler import VARIANTS
 from benchmarks.problems.base import Suite, seed_of
 from benchmarks.problems.synthetic import RELATEDNESS
 from benchmarks.scenarios import SCENARIOS, applies
@@ -135,7 +136,9 @@ _BAD = ("flipped", "shuffled", "foreign", "mixed")
 _OTHER = ("random-5", "short", "long", "one-sided", "scaled")
 _OVERLAP = tuple(name for name in SCENARIOS if name.startswith("overlap-"))
 _SPACES = TABLES + PACKAGED
-_METHODS = tuple("MetaSampler" if name == "auto" else f"MetaSampler ({name})" for name in METHODS)
+_METHODS = tuple(
+    "MetaSampler" if name == "auto" else f"MetaSampler ({name})" for name in (*METHODS, *VARIANTS)
+)
 _ALWAYS = tuple(f"MetaSampler {name}" for name in ALWAYS)
 _WITH_PRIORS = tuple(f"MetaSampler {name}" for name in WITH_PRIORS)
 

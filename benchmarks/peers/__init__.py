@@ -14,7 +14,7 @@ from benchmarks.peers import (
     rgpe,
 )
 from benchmarks.peers.base import Peer
-from benchmarks.peers.metasampler import with_method
+from benchmarks.peers.metasampler import VARIANTS, with_method
 from benchmarks.peers.optuna_samplers import with_best_priors
 from optuna_metasampler.methods import METHODS
 
@@ -69,6 +69,16 @@ _ALL = (
             cold="MetaSampler",
         )
         for method in METHODS
+    ),
+    *(
+        Peer(
+            f"MetaSampler ({name})",
+            with_method(method, options),
+            uses_priors=True,
+            packages=("torch", "scipy"),
+            cold="MetaSampler",
+        )
+        for name, (method, options) in VARIANTS.items()
     ),
     *(
         Peer(

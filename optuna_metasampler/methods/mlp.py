@@ -1,4 +1,8 @@
-"""``mlp``, the plain form: a network ``f(h) -> performance``, and gradient ascent on ``h``."""
+"""``mlp``, the plain form: a network ``f(h) -> performance``, and gradient ascent on ``h``.
+
+Networks as surrogates: Snoek et al. 2015, arXiv:1502.05700. Their disagreement as uncertainty:
+Lakshminarayanan, Pritzel & Blundell 2017, arXiv:1612.01474.
+"""
 
 from __future__ import annotations
 

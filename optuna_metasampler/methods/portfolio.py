@@ -1,4 +1,8 @@
-"""``portfolio``: a zero-shot list of configurations that complement each other."""
+"""``portfolio``: a zero-shot list of configurations that complement each other.
+
+Wistuba, Schilling & Schmidt-Thieme 2015, "Sequential model-free hyperparameter tuning", ICDM;
+Winkelmolen et al. 2020, arXiv:2007.13382.
+"""
 
 from __future__ import annotations
 

@@ -74,4 +74,4 @@ def test_the_page_has_the_committed_figures() -> None:
 def test_the_page_has_a_section_for_every_method() -> None:
     text = PAGE.read_text(encoding="utf-8")
     assert [name for name in METHODS if f"\n### `{name}`" not in text] == []
-    assert methods.PEER_OF.keys() == METHODS.keys()
+    assert methods.PEER_OF.keys() >= METHODS.keys()
