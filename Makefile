@@ -21,7 +21,7 @@ OLDEST_INSTALLED := $(OLDEST)/.installed-$(OLDEST_OPTUNA)
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help demo test lint types unit contract-oldest bench bench-quick bench-audit \
-	bench-calibration bench-methods bench-overhead bench-scale clean
+	bench-calibration bench-hyperband bench-methods bench-overhead bench-scale clean
 # One step after the other, so that what a step says is read beside what it did.
 .NOTPARALLEL:
 
@@ -71,6 +71,11 @@ bench-calibration: $(BENCH_INSTALLED) ## Measure predictive intervals: make benc
 	@test -n "$(DATA)" || { echo "Say where the tables are: make bench-calibration DATA=FOLDER" >&2; exit 2; }
 	@echo "==> Measuring the coverage of predictive intervals"
 	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.calibration --data "$(DATA)"
+	@$(BIN)/python -m benchmarks.report
+
+bench-hyperband: $(INSTALLED) ## Compare samplers under Optuna's HyperbandPruner (20 minutes)
+	@echo "==> Training networks under HyperbandPruner"
+	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.hyperband
 	@$(BIN)/python -m benchmarks.report
 
 bench-methods: $(INSTALLED) ## Compare all methods: make bench-methods DATA=folder-of-tables (an hour)

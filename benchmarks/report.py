@@ -18,7 +18,7 @@ from typing import Any
 
 import click
 
-from benchmarks import calibration, figures, methods, overhead, results, scale
+from benchmarks import calibration, figures, hyperband, methods, overhead, results, scale
 from benchmarks.peers import PEERS
 from benchmarks.statistics import FLOOR, TIE
 from benchmarks.summary import HARM, LOSS, LOW_FLOOR, MAIN, MAIN_PEERS, REFERENCE, summarize
@@ -712,7 +712,10 @@ def benchmarks_readme(text: str) -> str:
 def methods_page(text: str) -> str:
     """The page of methods with the current tables."""
     measured = _measured("methods/summary")
-    return text if measured is None else with_block(text, "methods", methods.table(measured))
+    if measured is not None:
+        text = with_block(text, "methods", methods.table(measured))
+    measured = _measured("hyperband")
+    return text if measured is None else with_block(text, "hyperband", hyperband.table(measured))
 
 
 def _overhead() -> Summary:
