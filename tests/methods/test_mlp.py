@@ -118,6 +118,7 @@ def test_nonsense_is_not_unpacked() -> None:
         QUICK.unpack(SPACE, {**packed, "records.study": packed["records.study"] + 5})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("surrogate", KINDS)
 def test_a_live_study_on_a_mixed_and_conditional_space_gets_new_points_each_time(
     surrogate: str,
