@@ -34,6 +34,7 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.preprocessing import StandardScaler
 from tqdm import tqdm
 
+from benchmarks import markdown
 from optuna_metasampler import MetaSampler
 
 
@@ -183,12 +184,7 @@ def summary(
 def table(result: Mapping[str, Any]) -> str:
     """Regret at a few numbers of epochs as a Markdown table, and the difference to TPE."""
     at = [i for i, n in enumerate(result["epochs"]) if n in SHOWN]
-    lines = [
-        "| sampler, under `HyperbandPruner` | "
-        + " | ".join(f"{result['epochs'][i]} epochs" for i in at)
-        + " | mean | minus TPE | better |",
-        "|---" * (len(at) + 4) + "|",
-    ]
+    rows = []
     for peer, entry in result["peers"].items():
         gap, better = "–", "–"
         if "minus TPE" in entry:
@@ -196,9 +192,9 @@ def table(result: Mapping[str, Any]) -> str:
             gap = f"{entry['minus TPE']['mean']:+.2f} ({low:+.2f} to {high:+.2f})"
             better = entry["minus TPE"]["better in"]
         cells = [f"{entry['regret'][i]:.2f}" for i in at]
-        lines.append(
-            f"| {peer} | {' | '.join(cells)} | {entry['mean regret']:.2f} | {gap} | {better} |"
-        )
+        rows.append([peer, *cells, f"{entry['mean regret']:.2f}", gap, better])
+    shown = [f"{result['epochs'][i]} epochs" for i in at]
+    header = ["sampler, under `HyperbandPruner`", *shown, "mean", "minus TPE", "better"]
     text = (
         f"Networks of scikit-learn on {len(TARGETS)} data sets, {result['seeds']} seeds each, "
         f"prior studies on other data sets ({N_PRIOR_TRIALS} trials of TPE each). Regret of the "
@@ -207,7 +203,7 @@ def table(result: Mapping[str, Any]) -> str:
         "interval counts seeds of one data set as independent, which makes it too narrow if "
         "anything."
     )
-    return "\n".join([*lines, "", textwrap.fill(text, 100)])
+    return f"{markdown.table(header, rows)}\n\n{textwrap.fill(text, 100)}"
 
 
 @click.command()

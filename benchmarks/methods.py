@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from benchmarks import results
+from benchmarks import markdown, results
 from benchmarks.peers.metasampler import VARIANTS
 from benchmarks.results import Run
 from benchmarks.statistics import TIE, bootstrap, holm, log_regret, pooled_mean
@@ -128,7 +128,8 @@ def table(result: Mapping[str, Any]) -> str:
     rows, suites = result["rows"], list(result["suites"])
     shown = [str(n) for n in _SHOWN if n <= result["horizon"]]
     head = ["method", "mean", "minus random search", "wins, losses", "p, quick", "p, all"]
-    quality = [_line([*head, *(f"@{n}" for n in shown)]), _rule(len(head) + len(shown))]
+    header = [*head, *(f"@{n}" for n in shown)]
+    quality = []
     for row in rows:
         gap, low, high = row["difference"]
         cells = [
@@ -139,13 +140,13 @@ def table(result: Mapping[str, Any]) -> str:
             *(_shown_p(row[key], row["method"]) for key in ("p_quick", "p")),
             *(f"{row['by_trial'][n]:.2f}" for n in shown),
         ]
-        quality.append(_line(cells))
-    head = ["method", *(f"`{s}`" for s in suites), "first suggestion", "later ones"]
-    spaces = [_line(head), _rule(len(head))]
+        quality.append(cells)
+    by_space = ["method", *(f"`{s}`" for s in suites), "first suggestion", "later ones"]
+    spaces = []
     for row in rows:
         cells = [f"{row['by_suite'][s]:.2f}" if s in row["by_suite"] else "–" for s in suites]
         times = [f"{row['seconds'][key]:.2g} x" for key in ("first", "later")]
-        spaces.append(_line([_name(row["method"]), *cells, *times]))
+        spaces.append([_name(row["method"]), *cells, *times])
     weak = [
         f"`{row['method']}`"
         for row in rows
@@ -170,15 +171,9 @@ def table(result: Mapping[str, Any]) -> str:
     if result["problems"]:
         verdict += f" {len(result['problems'])} runs failed; `summary.json` names them."
     wrapped = [textwrap.fill(t, 100, break_long_words=False) for t in (text, verdict)]
-    return "\n".join([*quality, "", *spaces, "", wrapped[0], "", wrapped[1]])
-
-
-def _line(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(cells)} |"
-
-
-def _rule(n: int) -> str:
-    return "|---" * n + "|"
+    return "\n\n".join(
+        [markdown.table(header, quality), markdown.table(by_space, spaces), *wrapped]
+    )
 
 
 def _name(method: str) -> str:

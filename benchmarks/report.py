@@ -10,7 +10,7 @@ READMEs are up to date.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 import json
 from pathlib import Path
 import textwrap
@@ -19,6 +19,7 @@ from typing import Any
 import click
 
 from benchmarks import calibration, figures, hyperband, methods, overhead, results, scale
+from benchmarks.markdown import table
 from benchmarks.peers import PEERS
 from benchmarks.statistics import FLOOR, TIE
 from benchmarks.summary import HARM, LOSS, LOW_FLOOR, MAIN, MAIN_PEERS, REFERENCE, summarize
@@ -31,18 +32,6 @@ Summary = Mapping[str, Any]
 
 _NONE = "–"
 _README_TRIALS = ("1", "5", "10", "20", "50")
-
-
-def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table; a bar inside a cell does not end it."""
-    rows = list(rows)
-    if not rows:
-        return "None."
-    head, *body = (
-        "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in line) + " |"
-        for line in (header, *rows)
-    )
-    return "\n".join([head, "|---" * len(header) + "|", *body])
 
 
 def _text(text: str) -> str:

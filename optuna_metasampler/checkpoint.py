@@ -26,7 +26,7 @@ from optuna_metasampler.files import replace_file
 from optuna_metasampler.meta_train.loop import Point
 from optuna_metasampler.methods import METHODS, method_of
 from optuna_metasampler.methods.base import Method
-from optuna_metasampler.packing import checked
+from optuna_metasampler.packing import below, checked
 from optuna_metasampler.space import SearchSpace, space_from_json, space_to_json
 from optuna_metasampler.task import Task
 
@@ -173,8 +173,8 @@ class Checkpoint:
             best = checked(tensors, "best", None, space.n_columns)
             learned = None
             if header.finished:
-                learned = method.unpack(space, _below("learned.", tensors))
-            return cls(method, space, best, learned, header, _below("training.", tensors))
+                learned = method.unpack(space, below("learned.", tensors))
+            return cls(method, space, best, learned, header, below("training.", tensors))
 
 
 def digest_of(tasks: Sequence[Task]) -> str:
@@ -217,10 +217,6 @@ def _with_nan(row: Mapping[str, Any]) -> Point:
     """The inverse of :func:`_without_nan`."""
     number = {k: math.nan if row[k] is None else float(row[k]) for k in ("loss", "validation")}
     return Point(int(row["step"]), int(row["n_steps"]), **number, best=bool(row["best"]))
-
-
-def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {k.removeprefix(prefix): t for k, t in tensors.items() if k.startswith(prefix)}
 
 
 def _safetensors() -> ModuleType:

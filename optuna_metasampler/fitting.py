@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-import warnings
 
 from optuna.study import StudyDirection
 
@@ -15,11 +13,10 @@ from optuna_metasampler.exceptions import (
     CheckpointError,
     MethodError,
     PriorError,
-    PriorWarning,
 )
 from optuna_metasampler.methods import method_of
 from optuna_metasampler.priors.filter import PriorFilter
-from optuna_metasampler.priors.selection import select
+from optuna_metasampler.priors.selection import kept, select
 from optuna_metasampler.priors.sources import PriorLike, resolve
 from optuna_metasampler.priors.study import PriorStudy
 
@@ -31,8 +28,6 @@ if TYPE_CHECKING:
     from optuna_metasampler.meta_train.loop import Point
     from optuna_metasampler.methods.base import Method
     from optuna_metasampler.task import Task
-
-_logger = logging.getLogger(__name__)
 
 
 def fit(
@@ -137,17 +132,9 @@ def _tasks(
     from optuna_metasampler.priors.align import pool
 
     studies = [study for source in resolve(prior, prior_studies) for study in source.read()]
-    used = []
-    for one in select(studies, None, prior_filter, rename):
-        if one.reason is None:
-            used.append(one.study)
-        else:
-            _logger.info("Prior study %r is left out: %s.", one.study.name, one.reason)
+    used = kept(select(studies, None, prior_filter, rename))
     pooled = pool(used, _directions(used, direction), rename)
-    for name, reason in pooled.skipped.items():
-        warnings.warn(
-            f"The prior study {name!r} is left out: {reason}.", PriorWarning, stacklevel=3
-        )
+    pooled.warn_of_skipped(stacklevel=4)
     if not pooled.studies:
         raise PriorError(
             f"None of {len(studies)} prior studies can be learned from. "

@@ -103,11 +103,13 @@ class Knowledge(ABC):
         from optuna_metasampler.methods.base import Prior
         from optuna_metasampler.priors.align import Alignment, shared_names
 
-        lessons = self.lessons(weights, without)
-        shared = shared_names(space, lessons.space)
+        # Before anything is learned, which takes its time. What is left out of the common space
+        # is none of the running study's parameters, or is of another kind there.
+        shared = shared_names(space, self.space) - without
         unknown = tuple(name for name in space.names if name not in shared)
         if self.method.same_parameters and (unknown or without):
             raise self._other_parameters(space)
+        lessons = self.lessons(weights, without)
         back = _back_to(space, lessons.space)
         return Prior(
             space=lessons.space,

@@ -8,6 +8,11 @@ import torch
 from torch import Tensor
 
 
+def below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors whose names begin with a prefix, without it."""
+    return {k.removeprefix(prefix): t for k, t in tensors.items() if k.startswith(prefix)}
+
+
 def checked(tensors: Mapping[str, Tensor], name: str, *shape: int | None) -> Tensor:
     """A tensor of a checkpoint, if it has the shape that it should.
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 import itertools
-import logging
 from pathlib import Path
 import threading
 from typing import TYPE_CHECKING, Any
@@ -43,7 +42,7 @@ from optuna_metasampler.priors.records import (
     distributions_of,
     records_of,
 )
-from optuna_metasampler.priors.selection import select
+from optuna_metasampler.priors.selection import kept, select
 from optuna_metasampler.priors.sources import PriorLike, resolve
 from optuna_metasampler.priors.study import PriorStudy, meta_features
 from optuna_metasampler.space import SearchSpace, choice_key
@@ -58,9 +57,6 @@ if TYPE_CHECKING:
     from optuna_metasampler.policies.base import Policy
     from optuna_metasampler.priors.overlap import Overlaps
     from optuna_metasampler.surrogates.transfer import TransferPredictor
-
-
-_logger = logging.getLogger(__name__)
 
 
 @dataclass
@@ -492,10 +488,7 @@ class MetaSampler(BaseSampler):
             trials = tuple(study.get_trials(deepcopy=False))
             running = PriorStudy(study.study_name, tuple(study.directions), trials)
             selected = select(self._prior_studies, running, self._prior_filter, self._rename)
-            for one in selected:
-                if one.reason is not None:
-                    _logger.info("Prior study %r is left out: %s.", one.study.name, one.reason)
-            used = [one.study for one in selected if one.reason is None]
+            used = kept(selected)
             if selected and not used and self._prior_filter != PriorFilter():
                 warnings.warn(
                     f"`prior_filter` leaves none of {len(selected)} prior studies. The first, "
@@ -504,13 +497,7 @@ class MetaSampler(BaseSampler):
                     stacklevel=2,
                 )
             pooled = pool(used, study.directions, self._rename)
-            for name, reason in pooled.skipped.items():
-                warnings.warn(
-                    f"The prior study {name!r} is left out: {reason}. Take it out of `prior` or "
-                    "`prior_studies` to silence this warning.",
-                    PriorWarning,
-                    stacklevel=2,
-                )
+            pooled.warn_of_skipped(stacklevel=3)
             cache.knowledge = PriorKnowledge(pooled, self._method, self._draw_seed())
         return cache.knowledge
 

@@ -21,6 +21,9 @@ from torch import Tensor
 from optuna_metasampler.space import SearchSpace
 
 
+_MIN_SPREAD = 0.3
+
+
 def to_tensor(array: NDArray[Any]) -> Tensor:
     """Copy an array to a tensor of the same type.
 
@@ -143,6 +146,23 @@ def rank_gaussianize(y: Tensor) -> Tensor:
         return y
     quantiles: Tensor = torch.special.ndtri((_ranks(y) - 0.5) / len(y))
     return quantiles
+
+
+def mean_and_spread(z: Tensor) -> tuple[Tensor, Tensor]:
+    """The units of a context's outcomes: all that a running study knows of its scale.
+
+    Meta-training and use have to agree on them.
+
+    Args:
+        z: Outcomes, shape ``(..., c)``, at least one.
+
+    Returns:
+        Mean and spread, shapes ``(..., 1)``. Two trials that are nearly equal say little about how
+        far apart others are, so the spread is at least 0.3.
+    """
+    mean = z.mean(dim=-1, keepdim=True)
+    spread = (z - mean).square().mean(dim=-1, keepdim=True).sqrt()
+    return mean, spread.clamp_min(_MIN_SPREAD)
 
 
 def half_rank_warp(y: Tensor) -> Tensor:

@@ -13,12 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from optuna_metasampler.task import Task, rank_gaussianize
-
-
-# The spread of a context's outcomes is taken for at least this much: two trials that are nearly
-# equal say little about how far apart others are.
-_MIN_SPREAD = 0.3
+from optuna_metasampler.task import Task, mean_and_spread, rank_gaussianize
 
 
 @dataclass(frozen=True)
@@ -84,8 +79,6 @@ class StudyRecords:
         rows = torch.gather(order, 1, slot).to(self.x.device)
         study = studies[:, None].to(self.x.device)
         x, z = self.x[study, rows], self.z[study, rows]
-        context = z[:, :n_context]
-        mean = context.mean(dim=1, keepdim=True)
-        spread = (context - mean).square().mean(dim=1, keepdim=True).sqrt()
-        z = (z - mean) / spread.clamp_min(_MIN_SPREAD)
+        mean, spread = mean_and_spread(z[:, :n_context])
+        z = (z - mean) / spread
         return Episodes(x[:, :n_context], z[:, :n_context], x[:, n_context:], z[:, n_context:])

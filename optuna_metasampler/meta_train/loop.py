@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from optuna_metasampler.meta_train.learner import Learner
+from optuna_metasampler.packing import below
 
 
 _logger = logging.getLogger(__name__)
@@ -100,10 +101,10 @@ class Trainer:
             generator: Source of all randomness, on the CPU; of the same seed where a training is
                 resumed, for it also says which studies are held out.
         """
-        done = _below(f"done.{len(self._done)}.", self._resume)
+        done = below(f"done.{len(self._done)}.", self._resume)
         if done:
             self._done.append(done)
-            learner.load(_below("learner.", done))
+            learner.load(below("learner.", done))
             generator.set_state(done["generator"])
             return
         order = torch.randperm(learner.n_studies, generator=generator)
@@ -193,9 +194,9 @@ class Trainer:
     ) -> tuple[int, float, int, dict[str, Tensor] | None]:
         """Go back to the state that was passed in."""
         state = self._resume
-        learner.load(_below("learner.", state))
+        learner.load(below("learner.", state))
         for i, parameter in enumerate(optimizer.param_groups[0]["params"]):
-            saved = _below(f"optimizer.{i}.", state)
+            saved = below(f"optimizer.{i}.", state)
             if saved:
                 optimizer.state[parameter] = {k: t.clone() for k, t in saved.items()}
         generator.set_state(state["generator"])
@@ -204,7 +205,7 @@ class Trainer:
             Point(int(step), int(n), loss, validation, bool(best))
             for step, n, loss, validation, best in state["curve"].tolist()
         ]
-        return self.curve[-1].step, lowest, int(n_stale), _below("best.", state) or None
+        return self.curve[-1].step, lowest, int(n_stale), below("best.", state) or None
 
 
 def shown_by(show: Callable[[int, int, str], None]) -> Callable[[int, int, Point | None], None]:
@@ -223,10 +224,6 @@ def _n_held_out(n_studies: int, share: float) -> int:
     if n_studies < _MIN_STUDIES_TO_VALIDATE or share <= 0.0:
         return 0
     return max(1, round(share * n_studies))
-
-
-def _below(prefix: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {k.removeprefix(prefix): t for k, t in state.items() if k.startswith(prefix)}
 
 
 def _apply(

@@ -24,9 +24,10 @@ from optuna_metasampler.meta_train.clustering import (
     standardized,
 )
 from optuna_metasampler.meta_train.loop import Trainer
-from optuna_metasampler.methods import METHODS, method_of
+from optuna_metasampler.methods import method_of
 from optuna_metasampler.methods.base import Method, Prior
-from optuna_metasampler.packing import checked
+from optuna_metasampler.methods.options import one_of, whole
+from optuna_metasampler.packing import below, checked
 from optuna_metasampler.policies.base import Policy
 from optuna_metasampler.policies.nearest_group import NearestGroupPolicy
 from optuna_metasampler.space import SearchSpace
@@ -107,19 +108,13 @@ class Cluster(Method[Groups]):
         Raises:
             ValueError: If one is.
         """
-        if self.base not in _BASES or self.base not in METHODS:
-            known = ", ".join(map(repr, _BASES))
-            raise ValueError(f"`base` must be one of {known}, but got {self.base!r}.")
+        one_of("base", self.base, _BASES)
         if not isinstance(self.base_options, Mapping):
             raise ValueError(
                 "`base_options` must be a mapping of options of the base method, but got "
                 f"{self.base_options!r}."
             )
-        whole = isinstance(self.max_groups, int) and not isinstance(self.max_groups, bool)
-        if not whole or self.max_groups < 1:
-            raise ValueError(
-                f"`max_groups` must be a whole number, at least 1, but got {self.max_groups!r}."
-            )
+        whole("max_groups", self.max_groups, 1)
         method_of(self.base, self.base_options)
 
     def learn(self, tasks: Sequence[Task], generator: torch.Generator, trainer: Trainer) -> Groups:
@@ -194,9 +189,7 @@ class Cluster(Method[Groups]):
                 raise ValueError(f"'{prefix}members' names studies that there are not")
             members.append(tuple(of_group))
             best.append(checked(tensors, f"{prefix}best", None, e))
-            below = f"{prefix}learned."
-            own = {k.removeprefix(below): t for k, t in tensors.items() if k.startswith(below)}
-            learned.append(base.unpack(space, own))
+            learned.append(base.unpack(space, below(f"{prefix}learned.", tensors)))
         if not members:
             raise KeyError("group.0.members")
         return Groups(

@@ -12,6 +12,7 @@ from torch import Tensor
 from optuna_metasampler.meta_train.deep_kernel import DeepKernelLearner
 from optuna_metasampler.meta_train.loop import TrainConfig, Trainer
 from optuna_metasampler.methods.base import Method, Prior
+from optuna_metasampler.methods.options import positive, whole
 from optuna_metasampler.packing import checked
 from optuna_metasampler.policies.acquisition import AcquisitionConfig, AcquisitionPolicy
 from optuna_metasampler.policies.base import Policy
@@ -74,20 +75,19 @@ class DeepKernelMethod(Method[FewShot]):
         Raises:
             ValueError: If one is out of range.
         """
-        for name, low in (
+        for option, least in (
             ("n_steps", 0),
             ("batch_size", 2),
             ("width", 1),
             ("n_adaptation_steps", 0),
             ("n_warm_start", 1),
         ):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < low:
-                raise ValueError(f"`{name}` must be an int of {low} or more, but got {value!r}.")
-        for name in ("learning_rate", "adaptation_rate"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < 1:
-                raise ValueError(f"`{name}` must be a number in (0, 1), but got {value!r}.")
+            whole(option, getattr(self, option), least)
+        for option in ("learning_rate", "adaptation_rate"):
+            value = getattr(self, option)
+            positive(option, value)
+            if value >= 1:
+                raise ValueError(f"`{option}` must be below 1, but got {value!r}.")
 
     def learn(
         self, tasks: Sequence[Task], generator: torch.Generator, trainer: Trainer

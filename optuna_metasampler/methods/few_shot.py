@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-import math
 
 import torch
 from torch import Tensor
@@ -14,6 +13,7 @@ from optuna_metasampler.meta_train.few_shot import FewShotLearner
 from optuna_metasampler.meta_train.loop import TrainConfig, Trainer
 from optuna_metasampler.meta_train.rules import Rule
 from optuna_metasampler.methods.base import Method, Prior
+from optuna_metasampler.methods.options import positive, whole
 from optuna_metasampler.networks import initial
 from optuna_metasampler.packing import checked
 from optuna_metasampler.policies.acquisition import AcquisitionConfig
@@ -40,7 +40,7 @@ class FewShot(Method[FewShotNetworks]):
         Raises:
             ValueError: If one is.
         """
-        at_least("n_members", self.n_members, 1)
+        whole("n_members", self.n_members, 1)
 
     def policy(
         self,
@@ -112,11 +112,11 @@ class GradientFewShot(FewShot):
     def __post_init__(self) -> None:
         """See :meth:`FewShot.__post_init__`."""
         super().__post_init__()
-        at_least("width", self.width, 1)
-        at_least("n_layers", self.n_layers, 1)
-        at_least("n_inner_steps", self.n_inner_steps, 1)
+        whole("width", self.width, 1)
+        whole("n_layers", self.n_layers, 1)
+        whole("n_inner_steps", self.n_inner_steps, 1)
         positive("inner_learning_rate", self.inner_learning_rate)
-        at_least("n_meta_steps", self.n_meta_steps, 1)
+        whole("n_meta_steps", self.n_meta_steps, 1)
         positive("meta_learning_rate", self.meta_learning_rate)
 
     @abstractmethod
@@ -146,36 +146,3 @@ class GradientFewShot(FewShot):
         config = TrainConfig(n_steps=self.n_meta_steps, learning_rate=self.meta_learning_rate)
         trainer.run(learner, config, generator)
         return learner.networks().cpu()
-
-
-def at_least(option: str, value: object, least: int) -> None:
-    """Refuse an option that should be a whole number of at least ``least``.
-
-    Raises:
-        ValueError: If it is none.
-    """
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise ValueError(
-            f"`{option}` must be a whole number, at least {least}, but got {value!r}."
-        )
-
-
-def positive(option: str, value: object) -> None:
-    """Refuse an option that should be a positive number.
-
-    Raises:
-        ValueError: If it is none.
-    """
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not number or not 0.0 < float(value) < math.inf:  # type: ignore[arg-type]
-        raise ValueError(f"`{option}` must be a finite number above 0, but got {value!r}.")
-
-
-def flag(option: str, value: object) -> None:
-    """Refuse an option that should be true or false.
-
-    Raises:
-        ValueError: If it is neither.
-    """
-    if not isinstance(value, bool):
-        raise ValueError(f"`{option}` must be True or False, but got {value!r}.")

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from torch import Tensor
 
-from optuna_metasampler.meta_train.loop import Trainer
-from optuna_metasampler.methods.base import Method, Prior
+from optuna_metasampler.methods.base import Prior
 from optuna_metasampler.methods.gp import n_cold_startup_trials
+from optuna_metasampler.methods.options import whole
+from optuna_metasampler.methods.prior_model import PriorModelMethod
 from optuna_metasampler.policies.acquisition import AcquisitionPolicy
 from optuna_metasampler.policies.base import Policy
 from optuna_metasampler.policies.warm_start import WarmStartPolicy
@@ -20,11 +19,10 @@ from optuna_metasampler.surrogates.gaussian_process import GaussianProcess
 from optuna_metasampler.surrogates.multi_fidelity import MultiFidelity, without_length
 from optuna_metasampler.surrogates.prior_mean import PriorModel
 from optuna_metasampler.surrogates.transfer import TransferGaussianProcess
-from optuna_metasampler.task import Task
 
 
 @dataclass(frozen=True)
-class Hyperband(Method[PriorModel]):
+class Hyperband(PriorModelMethod):
     """Model-based Hyperband, with prior studies.
 
     BOHB's idea (Falkner, Klein & Hutter 2018, arXiv:1807.01774), with one Gaussian process over
@@ -43,7 +41,6 @@ class Hyperband(Method[PriorModel]):
     """
 
     name: ClassVar[str] = "hyperband"
-    min_studies: ClassVar[int] = 0
     learns_from_curves: ClassVar[bool] = True
 
     n_warm_start: int = 5
@@ -54,15 +51,7 @@ class Hyperband(Method[PriorModel]):
         Raises:
             ValueError: If one is out of range.
         """
-        n = self.n_warm_start
-        if isinstance(n, bool) or not isinstance(n, int) or n < 0:
-            raise ValueError(f"`n_warm_start` must be an int of 0 or more, but got {n!r}.")
-
-    def learn(
-        self, tasks: Sequence[Task], generator: torch.Generator, trainer: Trainer
-    ) -> PriorModel:
-        """See :meth:`Method.learn`; what the prior studies say of final outcomes, as in `auto`."""
-        return PriorModel.fit(list(tasks), generator)
+        whole("n_warm_start", self.n_warm_start, 0)
 
     def policy(
         self, space: SearchSpace, prior: Prior[PriorModel] | None, n_startup_trials: int | None
@@ -78,11 +67,3 @@ class Hyperband(Method[PriorModel]):
         first = favourites[torch.argsort(promise, descending=True, stable=True)]
         then = AcquisitionPolicy(MultiFidelity(process), n_startup_trials or 0, favourites)
         return WarmStartPolicy(first[: self.n_warm_start], then)
-
-    def pack(self, learned: PriorModel) -> dict[str, Tensor]:
-        """See :meth:`Method.pack`."""
-        return learned.pack()
-
-    def unpack(self, space: SearchSpace, tensors: Mapping[str, Tensor]) -> PriorModel:
-        """See :meth:`Method.unpack`."""
-        return PriorModel.unpack(space, tensors)

@@ -8,7 +8,8 @@ from typing import ClassVar
 import torch
 
 from optuna_metasampler.meta_train.rules import ImplicitMaml, Rule
-from optuna_metasampler.methods.few_shot import GradientFewShot, at_least, flag, positive
+from optuna_metasampler.methods.few_shot import GradientFewShot
+from optuna_metasampler.methods.options import flag, positive, whole
 from optuna_metasampler.space import SearchSpace
 from optuna_metasampler.surrogates.few_shot import FewShotNetworks
 
@@ -38,7 +39,7 @@ class ImplicitMamlMethod(GradientFewShot):
         """See :meth:`FewShot.__post_init__`."""
         super().__post_init__()
         positive("pull", self.pull)
-        at_least("n_conjugate_steps", self.n_conjugate_steps, 1)
+        whole("n_conjugate_steps", self.n_conjugate_steps, 1)
         flag("first_order", self.first_order)
 
     def start(self, space: SearchSpace, generator: torch.Generator) -> FewShotNetworks:

@@ -13,6 +13,7 @@ from optuna_metasampler.meta_train.loop import TrainConfig, Trainer
 from optuna_metasampler.meta_train.lstm import LstmLearner
 from optuna_metasampler.meta_train.simulators import Simulators
 from optuna_metasampler.methods.base import Method, Prior
+from optuna_metasampler.methods.options import non_negative, one_of, positive, whole
 from optuna_metasampler.packing import checked
 from optuna_metasampler.policies.base import Policy
 from optuna_metasampler.policies.lstm import LstmPolicy, RecurrentNetwork
@@ -63,29 +64,14 @@ class Lstm(Method[RecurrentNetwork]):
 
     def __post_init__(self) -> None:
         """Check the options."""
-        if self.training not in get_args(Training):
-            listed = ", ".join(map(repr, get_args(Training)))
-            raise ValueError(f"`training` must be one of {listed}, but got {self.training!r}.")
+        one_of("training", self.training, get_args(Training))
         for option in ("width", "horizon", "n_steps", "n_objectives"):
-            if getattr(self, option) < 1:
-                raise ValueError(
-                    f"`{option}` must be 1 or more, but got {getattr(self, option)!r}."
-                )
-        if self.n_rollouts < 2:
-            raise ValueError(
-                "`n_rollouts` must be 2 or more, for each is compared with the others, but got "
-                f"{self.n_rollouts!r}."
-            )
-        for option in ("learning_rate", "temperature"):
-            if not getattr(self, option) > 0:
-                raise ValueError(
-                    f"`{option}` must be greater than 0, but got {getattr(self, option)!r}."
-                )
-        for option in ("variation", "entropy"):
-            if not getattr(self, option) >= 0:
-                raise ValueError(
-                    f"`{option}` must be 0 or more, but got {getattr(self, option)!r}."
-                )
+            whole(option, getattr(self, option), 1)
+        whole("n_rollouts", self.n_rollouts, 2, " Each is compared with the others.")
+        positive("learning_rate", self.learning_rate)
+        positive("temperature", self.temperature)
+        non_negative("variation", self.variation)
+        non_negative("entropy", self.entropy)
 
     def learn(
         self, tasks: Sequence[Task], generator: torch.Generator, trainer: Trainer

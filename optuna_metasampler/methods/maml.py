@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from optuna_metasampler.meta_train.rules import Maml, Rule
-from optuna_metasampler.methods.few_shot import GradientFewShot, flag
+from optuna_metasampler.methods.few_shot import GradientFewShot
+from optuna_metasampler.methods.options import flag
 
 
 @dataclass(frozen=True)

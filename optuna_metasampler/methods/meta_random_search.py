@@ -13,7 +13,8 @@ from torch import Tensor
 from optuna_metasampler.meta_train.episodes import StudyRecords
 from optuna_metasampler.meta_train.few_shot import EpisodeConfig, few_shot_loss
 from optuna_metasampler.meta_train.loop import Trainer
-from optuna_metasampler.methods.few_shot import FewShot, at_least
+from optuna_metasampler.methods.few_shot import FewShot
+from optuna_metasampler.methods.options import whole
 from optuna_metasampler.networks import initial
 from optuna_metasampler.space import SearchSpace
 from optuna_metasampler.surrogates.few_shot import FewShotNetworks
@@ -56,8 +57,8 @@ class MetaRandomSearch(FewShot):
     def __post_init__(self) -> None:
         """See :meth:`FewShot.__post_init__`."""
         super().__post_init__()
-        at_least("n_candidates", self.n_candidates, 1)
-        at_least("n_finalists", self.n_finalists, 1)
+        whole("n_candidates", self.n_candidates, 1)
+        whole("n_finalists", self.n_finalists, 1)
 
     def learn(
         self, tasks: Sequence[Task], generator: torch.Generator, trainer: Trainer

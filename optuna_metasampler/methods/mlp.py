@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-import math
 from typing import ClassVar
 
 import torch
@@ -20,6 +19,7 @@ from optuna_metasampler.meta_train.loop import TrainConfig, Trainer
 from optuna_metasampler.meta_train.regression import RegressionLearner
 from optuna_metasampler.methods.base import Method, Prior
 from optuna_metasampler.methods.gp import n_cold_startup_trials
+from optuna_metasampler.methods.options import non_negative, one_of, positive, whole
 from optuna_metasampler.packing import checked
 from optuna_metasampler.policies.acquisition import AcquisitionConfig
 from optuna_metasampler.policies.base import Policy
@@ -91,29 +91,18 @@ class Mlp(Method[LearnedMlp]):
         Raises:
             ValueError: If one is out of range.
         """
-        kinds = ("mlp", *KINDS)
-        if self.surrogate not in kinds:
-            listed = ", ".join(map(repr, kinds))
-            raise ValueError(f"`surrogate` must be one of {listed}, but got {self.surrogate!r}.")
+        one_of("surrogate", self.surrogate, ("mlp", *KINDS))
         for option in ("n_members", "width", "n_starts"):
-            if getattr(self, option) < 1:
-                raise ValueError(
-                    f"`{option}` must be at least 1, but got {getattr(self, option)}."
-                )
+            whole(option, getattr(self, option), 1)
         for option in ("n_steps", "n_meta_steps", "n_gradient_steps"):
-            if getattr(self, option) < 0:
-                raise ValueError(
-                    f"`{option}` must be at least 0, but got {getattr(self, option)}."
-                )
-        for option in ("exploration", "prior_weight"):
-            value = getattr(self, option)
-            if not (math.isfinite(value) and value >= 0.0):
-                raise ValueError(f"`{option}` must be a number of at least 0, but got {value}.")
-        if not (math.isfinite(self.step_size) and self.step_size > 0.0):
-            raise ValueError(
-                f"`step_size` must be a positive number, but got {self.step_size}. To make no "
-                "gradient steps at all, set `n_gradient_steps` to 0."
-            )
+            whole(option, getattr(self, option), 0)
+        non_negative("exploration", self.exploration)
+        non_negative("prior_weight", self.prior_weight)
+        positive(
+            "step_size",
+            self.step_size,
+            " To make no gradient steps at all, set `n_gradient_steps` to 0.",
+        )
 
     def learn(
         self, tasks: Sequence[Task], generator: torch.Generator, trainer: Trainer

@@ -16,6 +16,7 @@ from torch import Tensor
 from optuna_metasampler.meta_train.loop import Trainer
 from optuna_metasampler.methods.base import Method, Prior
 from optuna_metasampler.methods.gp import cold_policy
+from optuna_metasampler.methods.options import whole
 from optuna_metasampler.packing import checked
 from optuna_metasampler.policies.base import Policy
 from optuna_metasampler.policies.portfolio import PortfolioPolicy, greedy
@@ -48,11 +49,7 @@ class Portfolio(Method[Tensor]):
         Raises:
             ValueError: If one is out of range.
         """
-        if self.size < 1:
-            raise ValueError(
-                f"`size` must be at least 1, but got {self.size}. Without a list this is the "
-                "method 'gp'."
-            )
+        whole("size", self.size, 1, " Without a list this is the method 'gp'.")
 
     def learn(self, tasks: Sequence[Task], generator: torch.Generator, trainer: Trainer) -> Tensor:
         """See :meth:`Method.learn`; the list, shape ``(l, e)``."""

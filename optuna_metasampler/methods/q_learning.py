@@ -13,6 +13,7 @@ from optuna_metasampler.meta_train.loop import TrainConfig, Trainer
 from optuna_metasampler.meta_train.q_learning import QConfig, QLearner
 from optuna_metasampler.meta_train.simulators import Simulators
 from optuna_metasampler.methods.base import Method, Prior
+from optuna_metasampler.methods.options import non_negative, positive, probability, whole
 from optuna_metasampler.packing import checked
 from optuna_metasampler.policies.base import Policy
 from optuna_metasampler.policies.q_learning import QNetwork, QPolicy
@@ -70,21 +71,11 @@ class QLearning(Method[QNetwork]):
         """Check the options."""
         counts = ("width", "horizon", "n_steps", "n_parallel", "n_replayed", "target_every")
         for option in counts:
-            if getattr(self, option) < 1:
-                raise ValueError(
-                    f"`{option}` must be 1 or more, but got {getattr(self, option)!r}."
-                )
-        if not self.learning_rate > 0:
-            raise ValueError(
-                f"`learning_rate` must be greater than 0, but got {self.learning_rate!r}."
-            )
-        if not self.variation >= 0:
-            raise ValueError(f"`variation` must be 0 or more, but got {self.variation!r}.")
-        for option in ("discount", "epsilon"):
-            if not 0 <= getattr(self, option) <= 1:
-                raise ValueError(
-                    f"`{option}` must be between 0 and 1, but got {getattr(self, option)!r}."
-                )
+            whole(option, getattr(self, option), 1)
+        positive("learning_rate", self.learning_rate)
+        non_negative("variation", self.variation)
+        probability("discount", self.discount)
+        probability("epsilon", self.epsilon)
 
     def learn(
         self, tasks: Sequence[Task], generator: torch.Generator, trainer: Trainer

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from optuna_metasampler.maximize import best_unseen, quasi_random
+from optuna_metasampler.maximize import best_unseen
 from optuna_metasampler.policies.acquisition import (
     AcquisitionConfig,
     AcquisitionPolicy,
     n_asked,
     seen,
 )
-from optuna_metasampler.space import SearchSpace
+from optuna_metasampler.policies.completion import completed
 from optuna_metasampler.surrogates.base import P, Surrogate
 from optuna_metasampler.task import Task, to_tensor
 
@@ -57,18 +57,10 @@ class FavouritesPolicy(AcquisitionPolicy[P]):
         if not 0 <= n_before < self._n_opening_trials:
             return super().propose(history, generator)
         predictor = self.condition(history)
-        points = self._completed(history.space, generator)
+        space = history.space
+        points = completed(self._openers, self._unknown, space, generator)
+        points = to_tensor(space.project(points.numpy()))
         with torch.no_grad():
             values = self.score(history, predictor)(points)
         opener = best_unseen(points, values, seen(history))
         return self.exploit(history, predictor, generator) if opener is None else opener
-
-    def _completed(self, space: SearchSpace, generator: torch.Generator) -> Tensor:
-        """The favourites as feasible points, with values of what the prior studies lacked."""
-        points = self._openers.clone()
-        unknown = [p.columns for p in space.parameters if p.name in self._unknown]
-        if unknown:
-            values = quasi_random(space, len(points), generator)
-            for columns in unknown:
-                points[:, columns] = values[:, columns]
-        return to_tensor(space.project(points.numpy()))

@@ -7,13 +7,14 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from optuna_metasampler.maximize import best_unseen, quasi_random, space_filling
+from optuna_metasampler.maximize import best_unseen, space_filling
 from optuna_metasampler.policies.acquisition import (
     AcquisitionConfig,
     AcquisitionPolicy,
     n_asked,
     seen,
 )
+from optuna_metasampler.policies.completion import completed
 from optuna_metasampler.space import SearchSpace
 from optuna_metasampler.surrogates.base import Predictor
 from optuna_metasampler.surrogates.transfer import TransferGaussianProcess
@@ -88,13 +89,9 @@ class TransferPolicy:
 
     def _openers(self, space: SearchSpace, generator: torch.Generator) -> Tensor:
         """The favourites as points of ``space``, each with several values of what is unknown."""
-        unknown = [p.columns for p in space.parameters if p.name in self._unknown]
-        if not unknown:
-            return to_tensor(space.project(self._favourites.numpy()))
-        filled = self._favourites.repeat(_N_COMPLETIONS, 1)
-        # The first time as they are, with the middle of the range.
-        rest = filled[len(self._favourites) :]
-        values = quasi_random(space, len(rest), generator)
-        for columns in unknown:
-            rest[:, columns] = values[:, columns]
-        return to_tensor(space.project(filled.numpy()))
+        points = self._favourites
+        if not self._unknown.isdisjoint(space.names):
+            more = points.repeat(_N_COMPLETIONS - 1, 1)
+            # The first time as they are, with the middle of the range.
+            points = torch.cat([points, completed(more, self._unknown, space, generator)])
+        return to_tensor(space.project(points.numpy()))

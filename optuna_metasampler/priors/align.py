@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
+import warnings
 
 from optuna.distributions import (
     BaseDistribution,
@@ -20,6 +21,7 @@ from optuna.study import StudyDirection
 import torch
 from torch import Tensor
 
+from optuna_metasampler.exceptions import PriorWarning
 from optuna_metasampler.isolation import uncollected
 from optuna_metasampler.priors.records import Records, distributions_of, records_of
 from optuna_metasampler.priors.study import PriorStudy, meta_features
@@ -85,6 +87,16 @@ class Pool:
             task = replace(together, name=name, x=x, y=y, mask=mask, features=features)
             tasks.append(task)
         return tasks
+
+    def warn_of_skipped(self, stacklevel: int) -> None:
+        """Warn of each study that is not used, as ``warnings.warn`` seen from here."""
+        for name, reason in self.skipped.items():
+            warnings.warn(
+                f"The prior study {name!r} is left out: {reason}. Take it out of `prior` or "
+                "`prior_studies` to silence this warning.",
+                PriorWarning,
+                stacklevel=stacklevel,
+            )
 
     def _space(self, without: frozenset[str]) -> SearchSpace:
         if not without:

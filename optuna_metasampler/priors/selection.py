@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+import logging
 from typing import Any
 
 from optuna.trial import FrozenTrial
 
 from optuna_metasampler.priors.filter import PriorFilter
 from optuna_metasampler.priors.study import PriorStudy
+
+
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -81,6 +85,14 @@ def _select(
     if n_own and not any(t.values for t in others):
         reason = f"all of its {n_own} trials with a value are trials of the running study"
     return Selected(replace(study, trials=others) if n_own else study, reason, n_own)
+
+
+def kept(selected: Sequence[Selected]) -> list[PriorStudy]:
+    """The studies that are used; why the others are not goes to the log."""
+    for one in selected:
+        if one.reason is not None:
+            _logger.info("Prior study %r is left out: %s.", one.study.name, one.reason)
+    return [one.study for one in selected if one.reason is None]
 
 
 class _OwnTrials:

@@ -21,11 +21,9 @@ from torch.distributions import Normal
 from optuna_metasampler.networks import forward
 from optuna_metasampler.surrogates.base import Predictor, Surrogate
 from optuna_metasampler.surrogates.gaussian_process import representative_rows
-from optuna_metasampler.task import Task, half_rank_warp
+from optuna_metasampler.task import Task, half_rank_warp, mean_and_spread
 
 
-# Two outcomes that are nearly equal say little about how far apart others are.
-_MIN_SPREAD = 0.3
 # The standard deviation of what no member can tell, in units of the outcomes' spread.
 _MIN_RESIDUAL = 0.1
 # How far a trial tells of the outcomes around it, in units of a parameter's range.
@@ -252,5 +250,5 @@ def standardized(z: Tensor) -> Tensor:
     """Outcomes ``(c,)`` in units of their own mean and spread, as in meta-training's episodes."""
     if not len(z):
         return z
-    z = z - z.mean()
-    return z / z.square().mean().sqrt().clamp_min(_MIN_SPREAD)
+    mean, spread = mean_and_spread(z)
+    return (z - mean) / spread
