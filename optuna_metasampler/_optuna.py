@@ -47,6 +47,20 @@ def constraint_attributes(trial: FrozenTrial) -> dict[str, Any]:
     }
 
 
+def constraints_of(trial: FrozenTrial) -> dict[str, float]:
+    """The constraint values of ``trial`` by name; by position in the form of Optuna 4.
+
+    ``FrozenTrial.constraints`` says the same, from Optuna 5 on.
+    """
+    constraints: dict[str, float] = {}
+    for key, value in constraint_attributes(trial).items():
+        if key == "constraints":
+            constraints.update({str(i): float(v) for i, v in enumerate(value or ())})
+        else:
+            constraints[key.removeprefix("constraints:")] = float(value)
+    return constraints
+
+
 @dataclass(frozen=True)
 class Finished:
     """The finished trials of a study, without reading them.

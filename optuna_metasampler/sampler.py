@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 import itertools
 from pathlib import Path
 import threading
@@ -31,13 +31,13 @@ from optuna_metasampler.exceptions import (
     PriorError,
     PriorWarning,
 )
+from optuna_metasampler.history import History
 from optuna_metasampler.isolation import isolated
 from optuna_metasampler.knowledge import CheckpointKnowledge, Knowledge, PriorKnowledge
 from optuna_metasampler.methods import method_of
 from optuna_metasampler.priors.filter import PriorFilter
 from optuna_metasampler.priors.records import (
     CurveRecords,
-    Records,
     curves_of,
     distributions_of,
     records_of,
@@ -250,18 +250,14 @@ class MetaSampler(BaseSampler):
             return {}
         with self._lock, isolated():
             cache = self._state(study)
-            trials = self._trials(study)
-            records = records_of(trials, study.directions)
+            history = self._history(study, trial, cache)
+            configurations = history.records.configurations
             space = SearchSpace.of(
-                varying, [c for c in records.configurations if varying.keys() & c.keys()]
+                varying, [c for c in configurations if varying.keys() & c.keys()]
             )
             weights = self._weights(study, trial)
-            policy = self._relative_policy(study, cache, weights, space, records)
-            pending = _pending(trials, trial, cache)
-            curves = self._curves(study, trials)
-            params = self._propose(
-                policy, space, weights, records, pending, curves, self._features(study)
-            )
+            policy = self._relative_policy(study, cache, weights, space, history)
+            params = self._propose(policy, space, weights, history)
             self._remember_transfer(cache, policy)
             cache.asked[trial_id(trial)] = dict(params)
         return params
@@ -357,58 +353,30 @@ class MetaSampler(BaseSampler):
         if policy is None:
             policy = self._method.policy(prior.space, prior, self._n_startup_trials)
             cache.plan_policies[weights] = policy
-        trials = self._trials(study)
-        records = records_of(trials, study.directions)
-        pending = _pending(trials, trial, cache)
-        space = prior.space.pin(trial.params)
-        curves = self._curves(study, trials)
-        plan = self._propose(
-            policy, space, weights, records, pending, curves, self._features(study)
-        )
+        history = self._history(study, trial, cache)
+        plan = self._propose(policy, prior.space.pin(trial.params), weights, history)
         self._remember_transfer(cache, policy)
         return {**plan, **trial.params}
 
     def _propose(
-        self,
-        policy: Policy,
-        space: SearchSpace,
-        weights: tuple[float, ...],
-        records: Records,
-        pending: list[dict[str, Any]],
-        curves: CurveRecords | None,
-        features: Mapping[str, float],
+        self, policy: Policy, space: SearchSpace, weights: tuple[float, ...], history: History
     ) -> dict[str, Any]:
         """Ask a policy for a configuration of ``space``."""
         import torch
 
-        from optuna_metasampler.task import Curves, Task, scalarize, to_tensor
-
-        names = space.distributions.keys()
-        always = {p.name for p in space.parameters if p.activity is None}
-        known = [i for i, c in enumerate(records.configurations) if names & c.keys()]
-        history = Task.of(
-            space,
-            [records.configurations[i] for i in known],
-            scalarize(
-                to_tensor(records.outcomes[known]),
-                torch.tensor(weights, dtype=torch.float64),
-            ),
-            pending=[c for c in pending if names & c.keys()],
-            tried=[c for c in records.failed if always <= c.keys()],
-        )
-        if curves is not None:
-            rows = [i for i, c in enumerate(curves.configurations) if names & c.keys()]
-            shown = Curves(
-                x=to_tensor(space.encode([curves.configurations[i] for i in rows])),
-                trial=to_tensor(curves.trials[rows]),
-                step=to_tensor(curves.steps[rows]),
-                y=to_tensor(curves.values[rows]),
-            )
-            history = replace(history, curves=shown)
-        history = replace(history, features=features)
         generator = torch.Generator(device="cpu").manual_seed(self._draw_seed())
-        x = policy.propose(history, generator)
+        x = policy.propose(history.task(space, weights), generator)
         return space.decode(x.numpy()[None])[0]
+
+    def _history(self, study: Study, trial: FrozenTrial, cache: _StudyState) -> History:
+        """What the trials of the study say, but the one that is asked for."""
+        trials = self._trials(study)
+        return History(
+            records_of(trials, study.directions),
+            _pending(trials, trial, cache),
+            self._curves(study, trials),
+            self._features(study),
+        )
 
     def _trials(self, study: Study) -> list[FrozenTrial]:
         """The trials that the method looks at."""
@@ -443,14 +411,15 @@ class MetaSampler(BaseSampler):
         cache: _StudyState,
         weights: tuple[float, ...],
         space: SearchSpace,
-        records: Records,
+        history: History,
     ) -> Policy:
         """The policy for the study's own space; the last one, unless the space has changed."""
         layout = tuple((p.name, repr(p.distribution), p.activity) for p in space.parameters)
         knowledge = self._knowledge(study, cache)
         without = None
         if knowledge is not None:
-            without = knowledge.lacking(space, {n for c in records.configurations for n in c})
+            shown = {n for c in history.records.configurations for n in c}
+            without = knowledge.lacking(space, shown)
         known, policy = cache.policies.get(weights, (None, None))
         if policy is None or known != (layout, without):
             prior = None

@@ -66,6 +66,10 @@ class Task:
         tried: Configurations without an outcome (failed trials) that are not worth another try,
             shape ``(f, d)``.
         name: Name of the study.
+        outcomes: Raw outcomes of every objective, of which ``y`` is one view, shape ``(n, m)``;
+            larger is better; ``None`` where nobody asked for them.
+        constraints: Constraint values, shape ``(n, c)``; those above 0 are violated, NaN is not
+            known; ``None`` where there is no constraint.
         curves: What the trials showed on their way, those still running included; ``None`` where
             nobody asked for it.
         features: Meta-features of what was tuned, by name, such as the number of rows of a data
@@ -79,6 +83,8 @@ class Task:
     pending: Tensor
     tried: Tensor
     name: str = ""
+    outcomes: Tensor | None = None
+    constraints: Tensor | None = None
     curves: Curves | None = None
     features: Mapping[str, float] = field(default_factory=dict)
 
@@ -91,6 +97,10 @@ class Task:
         pending: list[dict[str, object]] | None = None,
         tried: list[dict[str, object]] | None = None,
         name: str = "",
+        outcomes: Tensor | None = None,
+        constraints: Tensor | None = None,
+        curves: Curves | None = None,
+        features: Mapping[str, float] | None = None,
     ) -> Task:
         """Encode configurations, one a trial, into a task.
 
@@ -116,7 +126,18 @@ class Task:
             pending=to_tensor(space.encode(pending or [])),
             tried=to_tensor(space.encode(tried or [])),
             name=name,
+            outcomes=outcomes,
+            constraints=constraints if constraints is not None and constraints.numel() else None,
+            curves=curves,
+            features=features or {},
         )
+
+    @property
+    def feasible(self) -> Tensor:
+        """Which trials violated no constraint that is known, shape ``(n,)``, bool."""
+        if self.constraints is None:
+            return torch.ones(len(self), dtype=torch.bool)
+        return ~(self.constraints > 0).any(dim=1)
 
     def __len__(self) -> int:
         return len(self.x)

@@ -28,7 +28,7 @@ ORDER: tuple[frozenset[str], ...] = (
     frozenset({"space"}),
     frozenset({"task"}),
     frozenset({"priors", "surrogates", "acquisition", "maximize", "plateaus"}),
-    frozenset({"policies"}),
+    frozenset({"history", "policies"}),
     frozenset({"meta_train"}),
     frozenset({"methods"}),
     frozenset({"checkpoint"}),

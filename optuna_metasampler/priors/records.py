@@ -14,6 +14,8 @@ from optuna.distributions import BaseDistribution
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
+from optuna_metasampler._optuna import constraints_of
+
 
 @dataclass(frozen=True)
 class Records:
@@ -25,11 +27,14 @@ class Records:
         outcomes: Their outcomes, shape ``(n, m)``, one column an objective; **larger is better**;
             may be infinite, never NaN.
         failed: Parameters of the trials that ended without an outcome.
+        constraints: Constraint values of the trials that have an outcome, by name; those above 0
+            are violated; empty where a trial has none.
     """
 
     configurations: list[dict[str, Any]]
     outcomes: NDArray[np.float64]
     failed: list[dict[str, Any]]
+    constraints: list[dict[str, float]]
 
 
 def records_of(
@@ -65,6 +70,7 @@ def records_of(
     configurations: list[dict[str, Any]] = []
     outcomes: list[NDArray[np.float64]] = []
     failed: list[dict[str, Any]] = []
+    constraints: list[dict[str, float]] = []
     for t, is_usable in zip(ended, usable, strict=True):
         params = _renamed(t.params, rename)
         if is_usable:
@@ -77,8 +83,9 @@ def records_of(
             continue
         configurations.append(params)
         outcomes.append(outcome)
+        constraints.append(constraints_of(t))
     stacked = np.array(outcomes, dtype=np.float64).reshape(len(outcomes), len(signs))
-    return Records(configurations, stacked, failed)
+    return Records(configurations, stacked, failed, constraints)
 
 
 @dataclass(frozen=True)

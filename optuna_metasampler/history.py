@@ -1,0 +1,81 @@
+"""What the trials of a running study say, and the tasks that are made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from optuna_metasampler.priors.records import CurveRecords, Records
+
+
+if TYPE_CHECKING:
+    from optuna_metasampler.space import SearchSpace
+    from optuna_metasampler.task import Curves, Task
+
+
+@dataclass(frozen=True)
+class History:
+    """What the trials of a running study say.
+
+    Attributes:
+        records: Of the trials that have ended.
+        pending: Parameters of the other trials that are running, as far as they are known.
+        curves: What the trials showed on their way; ``None`` where nobody asked for it.
+        features: Meta-features of the study, by name.
+    """
+
+    records: Records
+    pending: Sequence[Mapping[str, Any]] = ()
+    curves: CurveRecords | None = None
+    features: Mapping[str, float] = field(default_factory=dict)
+
+    def task(self, space: SearchSpace, weights: Sequence[float]) -> Task:
+        """The history as a task of ``space``; trials with none of its parameters are left out.
+
+        Args:
+            space: The space of the points.
+            weights: Weights of the objectives, see :func:`~optuna_metasampler.task.scalarize`.
+        """
+        import torch
+
+        from optuna_metasampler.task import Task, scalarize, to_tensor
+
+        names = space.distributions.keys()
+        always = {p.name for p in space.parameters if p.activity is None}
+        known = [i for i, c in enumerate(self.records.configurations) if names & c.keys()]
+        outcomes = to_tensor(self.records.outcomes[known])
+        return Task.of(
+            space,
+            [self.records.configurations[i] for i in known],
+            scalarize(outcomes, torch.tensor(weights, dtype=torch.float64)),
+            pending=[dict(c) for c in self.pending if names & c.keys()],
+            tried=[c for c in self.records.failed if always <= c.keys()],
+            outcomes=outcomes,
+            constraints=to_tensor(_table([self.records.constraints[i] for i in known])),
+            curves=None if self.curves is None else _curves(space, self.curves),
+            features=self.features,
+        )
+
+
+def _table(constraints: Sequence[Mapping[str, float]]) -> NDArray[np.float64]:
+    """Constraint values, one row a trial and one column a name, sorted; NaN where unknown."""
+    names = sorted({name for row in constraints for name in row})
+    table = [[row.get(name, np.nan) for name in names] for row in constraints]
+    return np.array(table, dtype=np.float64).reshape(len(constraints), len(names))
+
+
+def _curves(space: SearchSpace, records: CurveRecords) -> Curves:
+    from optuna_metasampler.task import Curves, to_tensor
+
+    names = space.distributions.keys()
+    rows = [i for i, c in enumerate(records.configurations) if names & c.keys()]
+    return Curves(
+        x=to_tensor(space.encode([records.configurations[i] for i in rows])),
+        trial=to_tensor(records.trials[rows]),
+        step=to_tensor(records.steps[rows]),
+        y=to_tensor(records.values[rows]),
+    )
