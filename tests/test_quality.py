@@ -75,6 +75,7 @@ def test_thirty_trials_without_priors_are_better_than_random_ones() -> None:
     assert wins >= 3
 
 
+@pytest.mark.slow
 def test_priors_that_say_the_opposite_do_not_make_it_worse_than_random_search() -> None:
     wins = n_wins(
         OPPOSITE,
