@@ -38,6 +38,11 @@ def trials_of_all_brackets(study: Study) -> list[FrozenTrial]:
     return storage_of(study).get_all_trials(study_id(study), deepcopy=False)
 
 
+def fixed_params(trial: FrozenTrial) -> dict[str, Any]:
+    """The values that an enqueued ``trial`` is going to have, whatever a sampler says."""
+    return dict(trial.system_attrs.get("fixed_params", {}))
+
+
 def constraint_attributes(trial: FrozenTrial) -> dict[str, Any]:
     """The system attributes of ``trial`` that hold its constraints, in the old or new form."""
     return {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,24 +17,60 @@ if TYPE_CHECKING:
     from optuna_metasampler.task import Curves, Task
 
 
+# Each costs about as much as a suggestion.
+_MAX_UNDECIDED = 16
+
+
+@dataclass(frozen=True)
+class Running:
+    """A trial that is running beside the one that is asked for.
+
+    Attributes:
+        number: Its number in the study.
+        params: Its parameters, as far as they are known.
+        elsewhere: Whether another sampler serves it, in another process as a rule. Such trials
+            come in the order of their numbers, for they may be asked for at the same moment; those
+            of one sampler in the order in which it served them.
+        undecided: Whether the rest of its parameters may be being chosen at this moment.
+    """
+
+    number: int
+    params: Mapping[str, Any]
+    elsewhere: bool = False
+    undecided: bool = False
+
+
 @dataclass(frozen=True)
 class History:
     """What the trials of a running study say.
 
     Attributes:
         records: Of the trials that have ended.
-        pending: Parameters of the other trials that are running, as far as they are known.
+        number: Of the trial that is asked for.
+        running: The other trials that are running, by number.
         curves: What the trials showed on their way; ``None`` where nobody asked for it.
         features: Meta-features of the study, by name.
     """
 
     records: Records
-    pending: Sequence[Mapping[str, Any]] = ()
+    number: int
+    running: Sequence[Running] = ()
     curves: CurveRecords | None = None
     features: Mapping[str, float] = field(default_factory=dict)
 
+    def undecided(self, space: SearchSpace) -> list[Running]:
+        """The trials that lack a parameter of ``space`` which every trial has, oldest first.
+
+        What cannot be told from these is only whether a conditional parameter is still to come.
+        """
+        always = {p.name for p in space.parameters if p.activity is None}
+        lacking = [r for r in self.running if r.undecided and not always <= r.params.keys()]
+        return lacking[-_MAX_UNDECIDED:]
+
     def task(self, space: SearchSpace, weights: Sequence[float]) -> Task:
         """The history as a task of ``space``; trials with none of its parameters are left out.
+
+        So are undecided ones, which the caller adds as it believes them to be.
 
         Args:
             space: The space of the points.
@@ -48,17 +84,32 @@ class History:
         always = {p.name for p in space.parameters if p.activity is None}
         known = [i for i, c in enumerate(self.records.configurations) if names & c.keys()]
         outcomes = to_tensor(self.records.outcomes[known])
+        pending = self._pending(space)
         return Task.of(
             space,
             [self.records.configurations[i] for i in known],
             scalarize(outcomes, torch.tensor(weights, dtype=torch.float64)),
-            pending=[dict(c) for c in self.pending if names & c.keys()],
+            pending=[dict(r.params) for r in pending],
+            n_later=_n_later(pending, self.number),
             tried=[c for c in self.records.failed if always <= c.keys()],
             outcomes=outcomes,
             constraints=to_tensor(_table([self.records.constraints[i] for i in known])),
             curves=None if self.curves is None else _curves(space, self.curves),
             features=self.features,
         )
+
+    def before(self, task: Task, trial: Running) -> Task:
+        """The task as an undecided trial finds it: its own values held, others in its place."""
+        space = task.space.pin(trial.params)
+        return replace(task, space=space, n_later=_n_later(self._pending(space), trial.number))
+
+    def _pending(self, space: SearchSpace) -> list[Running]:
+        names, undecided = space.distributions.keys(), self.undecided(space)
+        return [r for r in self.running if names & r.params.keys() and r not in undecided]
+
+
+def _n_later(pending: Sequence[Running], number: int) -> int:
+    return sum(r.elsewhere and r.number > number for r in pending)
 
 
 def _table(constraints: Sequence[Mapping[str, float]]) -> NDArray[np.float64]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 import itertools
 from pathlib import Path
 import threading
@@ -21,6 +22,7 @@ from optuna.trial import TrialState
 
 from optuna_metasampler._optuna import (
     LazyRandomState,
+    fixed_params,
     study_id,
     trial_id,
     trials_of_all_brackets,
@@ -31,7 +33,7 @@ from optuna_metasampler.exceptions import (
     PriorError,
     PriorWarning,
 )
-from optuna_metasampler.history import History
+from optuna_metasampler.history import History, Running
 from optuna_metasampler.isolation import isolated
 from optuna_metasampler.knowledge import CheckpointKnowledge, Knowledge, PriorKnowledge
 from optuna_metasampler.methods import method_of
@@ -69,7 +71,7 @@ class _StudyState:
             space that it was built for.
         plan_policies: By objective weights: the policy for the prior studies' common space.
         plans: Whole configurations drawn for trials whose space is not known, by trial id.
-        asked: Values handed out to trials that are still running, by trial id.
+        asked: Values handed out to the trials served here that are still running, by trial id.
         last_transfer: The transfer model as it was at the last suggestion.
     """
 
@@ -91,7 +93,7 @@ class MetaSampler(BaseSampler):
 
     Parameters are matched by name; ranges, scales and choices may differ from study to study.
     Several objectives are optimised by random scalarisations (ParEGO). Seeded results can be
-    reproduced with ``n_jobs=1``; with more threads their order is the operating system's.
+    reproduced with one worker; with more of them their order is the operating system's.
 
     Args:
         prior: Prior studies: a storage URL, the path of an SQLite file, of a journal log, of a CSV
@@ -180,6 +182,7 @@ class MetaSampler(BaseSampler):
         self._learns_from_features = known is not None and known.learns_from_features
         self._n_startup_trials = n_startup_trials
         self._rng = LazyRandomState(seed)
+        self._may_have_twins = seed is not None
         self._centre_first = independent_sampler is None
         self._independent_sampler = independent_sampler or RandomSampler(seed=seed)
         self._prior_studies: list[PriorStudy] | None = None
@@ -198,6 +201,7 @@ class MetaSampler(BaseSampler):
         """Restore a pickled or copied sampler."""
         self.__dict__.update(state)
         self._lock = threading.RLock()
+        self._may_have_twins = True
 
     def reseed_rng(self) -> None:
         """Draw a new seed, as Optuna asks for before each trial of a multi-threaded study."""
@@ -206,7 +210,14 @@ class MetaSampler(BaseSampler):
             self._independent_sampler.reseed_rng()
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
-        """Tell the independent sampler."""
+        """Note that the trial is served here, and tell the independent sampler."""
+        with self._lock:
+            cache = self._state(study)
+            cache.asked[trial_id(trial)] = {}
+            if self._may_have_twins:
+                running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+                if any(other.elsewhere for other in _running(running, trial, cache)):
+                    self._part_from_twins(trial)
         self._independent_sampler.before_trial(study, trial)
 
     def after_trial(
@@ -308,6 +319,14 @@ class MetaSampler(BaseSampler):
 
         return inspect(self._read_priors(), target, self._prior_filter, self._rename)
 
+    def _part_from_twins(self, trial: FrozenTrial) -> None:
+        """Draw other numbers than workers of the same seed, and copies of this sampler, do."""
+        self._rng.rng.seed([self._draw_seed(), trial.number])
+        if self._centre_first:
+            self._independent_sampler = RandomSampler(seed=self._draw_seed())
+        else:
+            self._independent_sampler.reseed_rng()
+
     def _uninformed(
         self, study: Study, trial: FrozenTrial, name: str, distribution: BaseDistribution
     ) -> Any:
@@ -365,7 +384,12 @@ class MetaSampler(BaseSampler):
         import torch
 
         generator = torch.Generator(device="cpu").manual_seed(self._draw_seed())
-        x = policy.propose(history.task(space, weights), generator)
+        task = history.task(space, weights)
+        for other in history.undecided(space):
+            # Its worker is at this moment where we are: it will take what we would in its place.
+            believed = policy.propose(history.before(task, other), generator)
+            task = replace(task, pending=torch.cat([task.pending, believed[None]]))
+        x = policy.propose(task, generator)
         return space.decode(x.numpy()[None])[0]
 
     def _history(self, study: Study, trial: FrozenTrial, cache: _StudyState) -> History:
@@ -373,7 +397,8 @@ class MetaSampler(BaseSampler):
         trials = self._trials(study)
         return History(
             records_of(trials, study.directions),
-            _pending(trials, trial, cache),
+            trial.number,
+            _running(trials, trial, cache),
             self._curves(study, trials),
             self._features(study),
         )
@@ -546,22 +571,44 @@ class _Nothing:
 
 _NOTHING = _Nothing()
 _LATTICE_STRIDE = 7
+# Within it a trial is expected to have its parameters, imports and learning included.
+_SUGGESTION_TIME = timedelta(minutes=5)
 # A sampler that serves one study after the other keeps what it worked out for the last ones only.
 _MAX_STUDIES = 16
 
 
-def _pending(
+def _running(
     trials: Sequence[FrozenTrial], trial: FrozenTrial, cache: _StudyState
-) -> list[dict[str, Any]]:
-    """Configurations of the other running trials, as far as they are known.
+) -> list[Running]:
+    """The other running trials, and their configurations as far as they are known.
 
     A trial's parameters reach the storage one by one; what this sampler handed out is complete.
     """
-    return [
-        {**cache.asked.get(trial_id(other), {}), **other.params}
-        for other in trials
-        if other.state == TrialState.RUNNING and trial_id(other) != trial_id(trial)
-    ]
+    found = []
+    for other in trials:
+        if other.state != TrialState.RUNNING or trial_id(other) == trial_id(trial):
+            continue
+        here = trial_id(other) in cache.asked
+        params = {
+            **cache.plans.get(trial_id(other), {}),
+            **cache.asked.get(trial_id(other), {}),
+            **fixed_params(other),
+            **other.params,
+        }
+        undecided = not here and other.number < trial.number and _together(other, trial)
+        found.append(Running(other.number, params, not here, undecided))
+    return found
+
+
+def _together(other: FrozenTrial, trial: FrozenTrial) -> bool:
+    """Whether ``other`` began so shortly before ``trial`` that it may be in the same phase.
+
+    What has no parameters for longer has lost its worker, and is running for ever.
+    """
+    if other.datetime_start is None or trial.datetime_start is None:
+        return False
+    # Not by the clock of this machine: the times of both trials may come from another.
+    return trial.datetime_start - other.datetime_start < _SUGGESTION_TIME
 
 
 def _same_kind(a: BaseDistribution, b: BaseDistribution) -> bool:

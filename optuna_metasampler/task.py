@@ -63,6 +63,8 @@ class Task:
         y: Raw outcomes, shape ``(n,)``, float64; **larger is better**; may be infinite, never NaN.
         mask: Which parameters each trial had, shape ``(n, p)``, bool.
         pending: Configurations that are being evaluated now, shape ``(q, d)``.
+        n_later: How many of these are to count as asked for after the next one: several workers
+            ask at the same moment, and each has its place in the order.
         tried: Configurations without an outcome (failed trials) that are not worth another try,
             shape ``(f, d)``.
         name: Name of the study.
@@ -87,6 +89,7 @@ class Task:
     constraints: Tensor | None = None
     curves: Curves | None = None
     features: Mapping[str, float] = field(default_factory=dict)
+    n_later: int = 0
 
     @classmethod
     def of(
@@ -101,6 +104,7 @@ class Task:
         constraints: Tensor | None = None,
         curves: Curves | None = None,
         features: Mapping[str, float] | None = None,
+        n_later: int = 0,
     ) -> Task:
         """Encode configurations, one a trial, into a task.
 
@@ -130,6 +134,7 @@ class Task:
             constraints=constraints if constraints is not None and constraints.numel() else None,
             curves=curves,
             features=features or {},
+            n_later=n_later,
         )
 
     @property

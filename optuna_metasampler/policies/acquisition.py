@@ -42,7 +42,8 @@ class AcquisitionPolicy(Generic[P]):
 
     Args:
         surrogate: What to condition on the history.
-        n_startup_trials: Space-filling points before the surrogate is asked.
+        n_startup_trials: Space-filling points before the surrogate is asked; more of them, if
+            there are any, while none has come back.
         favourites: Points that are worth a look in any case, such as the best of prior studies,
             shape ``(m, d)``.
         config: How points are scored and searched for.
@@ -71,7 +72,9 @@ class AcquisitionPolicy(Generic[P]):
 
     def propose(self, history: Task, generator: torch.Generator) -> Tensor:
         """The next point; see :meth:`Policy.propose`."""
-        if n_asked(history) < self.n_startup_trials:
+        if n_asked(history) < self.n_startup_trials or (
+            self.n_startup_trials and not len(history)
+        ):
             return space_filling(history.space, seen(history), generator)
         return self.exploit(history, self.condition(history), generator)
 
@@ -109,8 +112,8 @@ class AcquisitionPolicy(Generic[P]):
 
 
 def n_asked(history: Task) -> int:
-    """Number of trials that have been asked for and have not failed."""
-    return len(history) + len(history.pending)
+    """Number of trials that have been asked for before this one and have not failed."""
+    return len(history) + len(history.pending) - history.n_later
 
 
 def seen(history: Task) -> Tensor:
