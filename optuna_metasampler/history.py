@@ -114,7 +114,9 @@ def _n_later(pending: Sequence[Running], number: int) -> int:
 
 def _table(constraints: Sequence[Mapping[str, float]]) -> NDArray[np.float64]:
     """Constraint values, one row a trial and one column a name, sorted; NaN where unknown."""
-    names = sorted({name for row in constraints for name in row})
+    names = sorted(set().union(*constraints))
+    if not names:
+        return np.empty((len(constraints), 0))
     table = [[row.get(name, np.nan) for name in names] for row in constraints]
     return np.array(table, dtype=np.float64).reshape(len(constraints), len(names))
 

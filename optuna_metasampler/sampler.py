@@ -8,14 +8,12 @@ from datetime import timedelta
 import itertools
 from pathlib import Path
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 import warnings
 
 from optuna.distributions import (
     BaseDistribution,
     CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
 )
 from optuna.samplers import BaseSampler, RandomSampler
 from optuna.trial import TrialState
@@ -41,12 +39,12 @@ from optuna_metasampler.priors.filter import PriorFilter
 from optuna_metasampler.priors.records import (
     CurveRecords,
     curves_of,
-    distributions_of,
     records_of,
 )
 from optuna_metasampler.priors.selection import kept, select
 from optuna_metasampler.priors.sources import PriorLike, resolve
 from optuna_metasampler.priors.study import PriorStudy, meta_features
+from optuna_metasampler.shown import ShownDistributions
 from optuna_metasampler.space import SearchSpace, choice_key
 
 
@@ -61,6 +59,10 @@ if TYPE_CHECKING:
     from optuna_metasampler.surrogates.transfer import TransferPredictor
 
 
+K = TypeVar("K")
+V = TypeVar("V")
+
+
 @dataclass
 class _StudyState:
     """What the sampler has worked out for one study. A cache: losing it costs time, not quality.
@@ -73,6 +75,7 @@ class _StudyState:
         plans: Whole configurations drawn for trials whose space is not known, by trial id.
         asked: Values handed out to the trials served here that are still running, by trial id.
         last_transfer: The transfer model as it was at the last suggestion.
+        shown: The distributions that its trials have shown.
     """
 
     knowledge: Knowledge | None = None
@@ -81,6 +84,7 @@ class _StudyState:
     plans: dict[int, dict[str, Any]] = field(default_factory=dict)
     asked: dict[int, dict[str, Any]] = field(default_factory=dict)
     last_transfer: TransferPredictor | None = None
+    shown: ShownDistributions = field(default_factory=ShownDistributions)
 
 
 class MetaSampler(BaseSampler):
@@ -242,11 +246,8 @@ class MetaSampler(BaseSampler):
         Never one of a prior study: Optuna refuses a value drawn from another kind of distribution
         than the one the objective then asks for.
         """
-        space: dict[str, BaseDistribution] = {}
-        for name, shown in sorted(distributions_of(self._trials(study)).items()):
-            if all(_same_kind(d, shown[-1]) for d in shown):
-                space[name] = shown[-1]
-        return space
+        with self._lock:
+            return self._state(study).shown.common(self._trials(study))
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
@@ -270,7 +271,7 @@ class MetaSampler(BaseSampler):
             policy = self._relative_policy(study, cache, weights, space, history)
             params = self._propose(policy, space, weights, history)
             self._remember_transfer(cache, policy)
-            cache.asked[trial_id(trial)] = dict(params)
+            _keep(cache.asked, trial_id(trial), dict(params))
         return params
 
     def sample_independent(
@@ -288,7 +289,7 @@ class MetaSampler(BaseSampler):
         """
         with self._lock:
             cache = self._state(study)
-            asked = cache.asked.setdefault(trial_id(trial), {})
+            asked = _keep(cache.asked, trial_id(trial), cache.asked.get(trial_id(trial), {}))
             value = self._planned(study, trial, cache, param_name, param_distribution)
             if value is _NOTHING:
                 value = self._uninformed(study, trial, param_name, param_distribution)
@@ -359,7 +360,7 @@ class MetaSampler(BaseSampler):
             value = fit_value(distribution, plan[name])
             if value is not _NOTHING:
                 plan[name] = value
-            cache.plans[trial_id(trial)] = plan
+            _keep(cache.plans, trial_id(trial), plan)
             return value
 
     def _make_plan(
@@ -516,10 +517,8 @@ class MetaSampler(BaseSampler):
 
     def _state(self, study: Study) -> _StudyState:
         # Ids are unique inside a storage only; names tell studies of two storages apart.
-        state = self._states.setdefault((study.study_name, study_id(study)), _StudyState())
-        if len(self._states) > _MAX_STUDIES:
-            del self._states[next(iter(self._states))]
-        return state
+        key = (study.study_name, study_id(study))
+        return _keep(self._states, key, self._states.get(key) or _StudyState(), _MAX_STUDIES)
 
     def _draw_seed(self) -> int:
         return int(self._rng.rng.randint(2**31 - 1))
@@ -575,6 +574,17 @@ _LATTICE_STRIDE = 7
 _SUGGESTION_TIME = timedelta(minutes=5)
 # A sampler that serves one study after the other keeps what it worked out for the last ones only.
 _MAX_STUDIES = 16
+# Trials whose end it is not told of: their worker was killed, or another process tells it.
+_MAX_RUNNING = 1024
+
+
+def _keep(cache: dict[K, V], key: K, value: V, limit: int = _MAX_RUNNING) -> V:
+    """Put a value at the end of a cache, and forget the one used longest ago if there are many."""
+    cache.pop(key, None)
+    cache[key] = value
+    if len(cache) > limit:
+        del cache[next(iter(cache))]
+    return value
 
 
 def _running(
@@ -609,15 +619,6 @@ def _together(other: FrozenTrial, trial: FrozenTrial) -> bool:
         return False
     # Not by the clock of this machine: the times of both trials may come from another.
     return trial.datetime_start - other.datetime_start < _SUGGESTION_TIME
-
-
-def _same_kind(a: BaseDistribution, b: BaseDistribution) -> bool:
-    """Whether Optuna takes a value of ``a`` where the objective asks for ``b``, range apart."""
-    if isinstance(a, CategoricalDistribution) or isinstance(b, CategoricalDistribution):
-        return a == b
-    assert isinstance(a, (FloatDistribution, IntDistribution))
-    assert isinstance(b, (FloatDistribution, IntDistribution))
-    return type(a) is type(b) and a.log == b.log
 
 
 def fit_value(distribution: BaseDistribution, value: Any) -> Any:

@@ -28,7 +28,7 @@ ORDER: tuple[frozenset[str], ...] = (
     frozenset({"space"}),
     frozenset({"task"}),
     frozenset({"priors", "surrogates", "acquisition", "maximize", "plateaus"}),
-    frozenset({"history", "policies"}),
+    frozenset({"history", "policies", "shown"}),
     frozenset({"meta_train"}),
     frozenset({"methods"}),
     frozenset({"checkpoint"}),
@@ -42,7 +42,7 @@ ORDER: tuple[frozenset[str], ...] = (
 OUTSIDE = ORDER[-1]
 
 MAY_IMPORT_OPTUNA = frozenset(
-    {"_optuna", "space", "priors", "fitting", "sampler", "report", "demo", "cli"}
+    {"_optuna", "space", "priors", "shown", "fitting", "sampler", "report", "demo", "cli"}
 )
 MAY_USE_PRIVATE_OPTUNA = frozenset({"_optuna"})
 

@@ -467,7 +467,7 @@ class GaussianProcessConfig:
 
 def condition_hypotheses(
     task: Task,
-    phi: Tensor,
+    features: Callable[[Tensor], Tensor],
     linear_parts: list[LinearPart],
     previous: GaussianProcessPredictor | None,
     config: GaussianProcessConfig,
@@ -476,7 +476,8 @@ def condition_hypotheses(
 
     Args:
         task: The trials.
-        phi: Their features, shape ``(n, j)``.
+        features: From points ``(q, d)`` to their features ``(q, j)``. Not asked for all trials:
+            those of many prior studies take longer than all else.
         linear_parts: One a hypothesis.
         previous: What was computed for an earlier state of the task, or ``None``.
         config: The outcomes' scale, and when to fit again.
@@ -487,7 +488,8 @@ def condition_hypotheses(
     """
     metric = Metric.of(task.space)
     rows = representative_rows(task.y, MAX_TRIALS)
-    x, z, phi = task.x[rows], config.warp(task.y)[rows], phi[rows]
+    x, z = task.x[rows], config.warp(task.y)[rows]
+    phi = features(x)
     n = len(task)
     if previous is not None and not previous.fits(task.space, len(linear_parts)):
         previous = None
@@ -583,10 +585,9 @@ class GaussianProcess(Surrogate[GaussianProcessPredictor]):
     def condition(self, task: Task, previous: Predictor | None = None) -> GaussianProcessPredictor:
         """Condition on a task; see :meth:`Surrogate.condition`."""
         earlier = previous if isinstance(previous, GaussianProcessPredictor) else None
-        phi = constant_feature(task.x)
         with torch.no_grad():
             posterior, thetas, n_at_fit = condition_hypotheses(
-                task, phi, [LinearPart.constant()], earlier, self.config
+                task, constant_feature, [LinearPart.constant()], earlier, self.config
             )
             believed = posterior.extend(task.pending, constant_feature(task.pending))
             best = float(posterior.outcomes.max()) if len(task) else None

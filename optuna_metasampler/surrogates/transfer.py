@@ -22,12 +22,14 @@ from torch.distributions import Categorical, MixtureSameFamily, Normal
 
 from optuna_metasampler.surrogates.base import Predictor, Surrogate
 from optuna_metasampler.surrogates.gaussian_process import (
+    MAX_TRIALS,
     GaussianProcessConfig,
     GaussianProcessPredictor,
     LinearPart,
     Posterior,
     condition_hypotheses,
     constant_feature,
+    representative_rows,
 )
 from optuna_metasampler.surrogates.prior_mean import PriorModel
 from optuna_metasampler.task import Task, spearman
@@ -119,11 +121,11 @@ class TransferGaussianProcess(Surrogate[TransferPredictor]):
         if earlier is not None and earlier.surrogate is not self:
             earlier = None
         with torch.no_grad():
-            phi = self.features(task.x)
             posterior, thetas, n_at_fit = condition_hypotheses(
-                task, phi, self._linear_parts(), earlier, self.config.process
+                task, self.features, self._linear_parts(), earlier, self.config.process
             )
-            agreement = self._agreement(task, phi[:, 1])
+            y = task.y[representative_rows(task.y, MAX_TRIALS)]
+            agreement = self._agreement(posterior.phi[:, 1], y)
             log_odds = self._log_odds(len(task), agreement, posterior)
             pending = self.features(task.pending)
             believed = posterior.extend(task.pending, pending)
@@ -157,10 +159,10 @@ class TransferGaussianProcess(Surrogate[TransferPredictor]):
         scaled[:2] = False
         return [LinearPart(mean, variances, scaled), LinearPart.constant(2 + k)]
 
-    def _agreement(self, task: Task, prior_mean: Tensor) -> float:
+    def _agreement(self, prior_mean: Tensor, y: Tensor) -> float:
         """Rank correlation of the prior mean with the outcomes, shrunk, in ``[-1, 1]``."""
-        n = len(task)
-        rho = spearman(prior_mean, task.y)
+        n = len(y)
+        rho = spearman(prior_mean, y)
         known = 0.0 if math.isnan(rho) else rho * n
         return (known + _IMAGINED_TRIALS * self.model.agreement) / (n + _IMAGINED_TRIALS)
 
