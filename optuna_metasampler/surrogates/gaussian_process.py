@@ -22,7 +22,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -33,6 +33,9 @@ from optuna_metasampler.space import SearchSpace
 from optuna_metasampler.surrogates.base import Predictor, Surrogate
 from optuna_metasampler.task import Task, half_rank_warp, to_tensor
 
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 _SQRT5 = math.sqrt(5.0)
 _JITTER = 1e-8
@@ -521,7 +524,8 @@ class GaussianProcessPredictor(Predictor):
         believed: The same with pending trials appended; what predictions are made with.
         thetas: Hyperparameters of each hypothesis.
         n_at_fit: Number of trials that the hyperparameters were fitted to.
-        best: Best warped outcome, ``None`` without trials.
+        best: Best warped outcome, or what a pending trial is believed to reach if that is better;
+            ``None`` without finished trials.
     """
 
     space: SearchSpace
@@ -551,6 +555,17 @@ class GaussianProcessPredictor(Predictor):
     def column_scale(self) -> Tensor:
         """Inverse lengthscales of the last hypothesis, the one without priors: ``(d,)``."""
         return self.posterior.scale[-1, 0]
+
+    def improving_on(self, pending: Tensor) -> Self:
+        """The same with what pending points ``(q, d)`` are believed to reach as something known.
+
+        Their beliefs are outcomes to the kriging believer (Ginsbourger et al. 2010), the best
+        included: measured by a worse incumbent, the neighbours of a promising pending point are
+        nearly as good as the point itself, and all workers crowd there.
+        """
+        if self.best is None or not len(pending):
+            return self
+        return replace(self, best=max(self.best, float(self(pending).mean.max())))
 
     def features(self, x: Tensor) -> Tensor:
         """Features of points ``(q, d)``: a constant, shape ``(q, 1)``."""
@@ -591,4 +606,7 @@ class GaussianProcess(Surrogate[GaussianProcessPredictor]):
             )
             believed = posterior.extend(task.pending, constant_feature(task.pending))
             best = float(posterior.outcomes.max()) if len(task) else None
-        return GaussianProcessPredictor(task.space, posterior, believed, thetas, n_at_fit, best)
+            predictor = GaussianProcessPredictor(
+                task.space, posterior, believed, thetas, n_at_fit, best
+            )
+            return predictor.improving_on(task.pending)

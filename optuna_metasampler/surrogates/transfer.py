@@ -136,17 +136,18 @@ class TransferGaussianProcess(Surrogate[TransferPredictor]):
                 # Nothing has come back yet: improve on what the pending points are believed to
                 # reach.
                 best = float(pending[:, 1].max())
-        return TransferPredictor(
-            task.space,
-            posterior,
-            believed,
-            thetas,
-            n_at_fit,
-            best,
-            self,
-            log_odds,
-            agreement,
-        )
+            predictor = TransferPredictor(
+                task.space,
+                posterior,
+                believed,
+                thetas,
+                n_at_fit,
+                best,
+                self,
+                log_odds,
+                agreement,
+            )
+            return predictor.improving_on(task.pending)
 
     def _linear_parts(self) -> list[LinearPart]:
         k = len(self.model.names)
