@@ -13,6 +13,8 @@ from optuna_metasampler.priors.records import CurveRecords, Records
 
 
 if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
+
     from optuna_metasampler.space import SearchSpace
     from optuna_metasampler.task import Curves, Task
 
@@ -66,6 +68,13 @@ class History:
         always = {p.name for p in space.parameters if p.activity is None}
         lacking = [r for r in self.running if r.undecided and not always <= r.params.keys()]
         return lacking[-_MAX_UNDECIDED:]
+
+    def space(self, distributions: Mapping[str, BaseDistribution]) -> SearchSpace:
+        """The space of ``distributions``; which of them are conditional is what the trials say."""
+        from optuna_metasampler.space import SearchSpace
+
+        known = [c for c in self.records.configurations if distributions.keys() & c.keys()]
+        return SearchSpace.of(distributions, known)
 
     def task(self, space: SearchSpace, weights: Sequence[float]) -> Task:
         """The history as a task of ``space``; trials with none of its parameters are left out.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+import copy
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 import itertools
@@ -20,6 +21,7 @@ from optuna.trial import TrialState
 
 from optuna_metasampler._optuna import (
     LazyRandomState,
+    constraints_of,
     fixed_params,
     study_id,
     trial_id,
@@ -263,10 +265,7 @@ class MetaSampler(BaseSampler):
         with self._lock, isolated():
             cache = self._state(study)
             history = self._history(study, trial, cache)
-            configurations = history.records.configurations
-            space = SearchSpace.of(
-                varying, [c for c in configurations if varying.keys() & c.keys()]
-            )
+            space = history.space(varying)
             weights = self._weights(study, trial)
             policy = self._relative_policy(study, cache, weights, space, history)
             params = self._propose(policy, space, weights, history)
@@ -295,6 +294,53 @@ class MetaSampler(BaseSampler):
                 value = self._uninformed(study, trial, param_name, param_distribution)
             asked[param_name] = value
         return value
+
+    def recommend(self, study: Study) -> FrozenTrial:
+        """The finished trial that the model holds for the best, which may not have the best value.
+
+        Where the objective is noisy, the best value of many is a lucky draw. The model has seen
+        what the neighbours of a configuration came to, and what it came to when it was tried more
+        than once: the choice is the highest posterior mean among the configurations that were
+        evaluated and violate no constraint (Picheny, Wagner & Ginsbourger 2013, "A benchmark of
+        kriging-based infill criteria for noisy optimization"). Methods without a model of the
+        outcome let the cold Gaussian process choose. Later suggestions stay what they would be.
+
+        Args:
+            study: A study of one objective.
+
+        Returns:
+            A copy of the trial; ``study.best_trial`` where fewer than 5 can be compared.
+
+        Raises:
+            RuntimeError: If the study has several objectives.
+            ValueError: If no trial is complete and feasible.
+        """
+        best = study.best_trial
+        shown = self.infer_relative_search_space(study, best)
+        candidates = [
+            t
+            for t in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+            if shown.keys() & t.params.keys()
+            and not any(v > 0 for v in constraints_of(t).values())
+        ]
+        if len(candidates) < _MIN_CANDIDATES:
+            return best
+        with self._lock, isolated():
+            from optuna_metasampler.methods.gp import cold_policy
+            from optuna_metasampler.policies.acquisition import AcquisitionPolicy
+            from optuna_metasampler.policies.transfer import TransferPolicy
+            from optuna_metasampler.task import to_tensor
+
+            cache = self._state(study)
+            history = self._history(study, best, cache)
+            space = history.space(shown)
+            weights = self._weights(study, best)
+            policy = self._relative_policy(study, cache, weights, space, history)
+            if not isinstance(policy, (AcquisitionPolicy, TransferPolicy)):
+                policy = cold_policy(space, None)
+            x = to_tensor(space.encode([t.params for t in candidates]))
+            expected = policy.expect(history.task(space, weights), x)
+        return copy.deepcopy(candidates[int(expected.argmax())])
 
     def transfer_predictor(self, study: Study) -> TransferPredictor | None:
         """What the model knew at the last suggestion to ``study``.
@@ -572,6 +618,8 @@ _NOTHING = _Nothing()
 _LATTICE_STRIDE = 7
 # Within it a trial is expected to have its parameters, imports and learning included.
 _SUGGESTION_TIME = timedelta(minutes=5)
+# The model has no say among fewer trials.
+_MIN_CANDIDATES = 5
 # A sampler that serves one study after the other keeps what it worked out for the last ones only.
 _MAX_STUDIES = 16
 # Trials whose end it is not told of: their worker was killed, or another process tells it.

@@ -83,6 +83,12 @@ class AcquisitionPolicy(Generic[P]):
         self._last = self.surrogate.condition(history, self._last)
         return self._last
 
+    def expect(self, history: Task, x: Tensor) -> Tensor:
+        """The expected warped outcome at points ``(q, d)``: shape ``(q,)``; nothing is kept."""
+        with torch.no_grad():
+            mean: Tensor = self.surrogate.condition(history, self._last)(x).mean
+        return mean
+
     def exploit(self, history: Task, predictor: Predictor, generator: torch.Generator) -> Tensor:
         """The point of the highest score that is none of those already asked for, ``(d,)``."""
         best = torch.topk(history.y, min(_N_GOOD, len(history))).indices

@@ -69,6 +69,10 @@ class TransferPolicy:
         """What the surrogate knew at the last proposal; ``None`` before it was first asked."""
         return self._acquisition.predictor
 
+    def expect(self, history: Task, x: Tensor) -> Tensor:
+        """See :meth:`AcquisitionPolicy.expect`."""
+        return self._acquisition.expect(history, x)
+
     def propose(self, history: Task, generator: torch.Generator) -> Tensor:
         """The next point; see :meth:`Policy.propose`."""
         n_before = n_asked(history) - self._acquisition.n_startup_trials
