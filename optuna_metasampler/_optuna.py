@@ -9,13 +9,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from optuna.samplers._base import _process_constraints_after_trial
 from optuna.samplers._lazy_random_state import LazyRandomState as LazyRandomState
 
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from optuna import Study
     from optuna.storages import BaseStorage, RDBStorage
-    from optuna.trial import FrozenTrial
+    from optuna.trial import FrozenTrial, TrialState
 
 
 def storage_of(study: Study) -> BaseStorage:
@@ -64,6 +67,20 @@ def constraints_of(trial: FrozenTrial) -> dict[str, float]:
         else:
             constraints[key.removeprefix("constraints:")] = float(value)
     return constraints
+
+
+def store_constraints(
+    constraints_func: Callable[[FrozenTrial], Sequence[float]],
+    study: Study,
+    trial: FrozenTrial,
+    state: TrialState,
+) -> None:
+    """Ask for the constraints of a trial that has ended, and store them as Optuna's samplers do.
+
+    Raises:
+        ValueError: If one is NaN.
+    """
+    _process_constraints_after_trial(constraints_func, study, trial, state)
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from optuna_metasampler.priors.records import CurveRecords, Records
 
 
@@ -76,7 +73,7 @@ class History:
         known = [c for c in self.records.configurations if distributions.keys() & c.keys()]
         return SearchSpace.of(distributions, known)
 
-    def task(self, space: SearchSpace, weights: Sequence[float]) -> Task:
+    def task(self, space: SearchSpace, weights: Sequence[float], constrained: bool = True) -> Task:
         """The history as a task of ``space``; trials with none of its parameters are left out.
 
         So are undecided ones, which the caller adds as it believes them to be.
@@ -84,17 +81,20 @@ class History:
         Args:
             space: The space of the points.
             weights: Weights of the objectives, see :func:`~optuna_metasampler.task.scalarize`.
+            constrained: Whether who asks models constraints; if not, trials that violate one count
+                as worse than those that do not, see :func:`~optuna_metasampler.task.penalized`.
         """
         import torch
 
-        from optuna_metasampler.task import Task, scalarize, to_tensor
+        from optuna_metasampler.task import Task, penalized, scalarize, to_tensor
 
         names = space.distributions.keys()
         always = {p.name for p in space.parameters if p.activity is None}
         known = [i for i, c in enumerate(self.records.configurations) if names & c.keys()]
         outcomes = to_tensor(self.records.outcomes[known])
         pending = self._pending(space)
-        return Task.of(
+        constraint_names, constraints = self.records.constraint_table(known)
+        task = Task.of(
             space,
             [self.records.configurations[i] for i in known],
             scalarize(outcomes, torch.tensor(weights, dtype=torch.float64)),
@@ -102,10 +102,13 @@ class History:
             n_later=_n_later(pending, self.number),
             tried=[c for c in self.records.failed if always <= c.keys()],
             outcomes=outcomes,
-            constraints=to_tensor(_table([self.records.constraints[i] for i in known])),
+            constraints=to_tensor(constraints),
             curves=None if self.curves is None else _curves(space, self.curves),
             features=self.features,
+            constraint_names=constraint_names,
+            crashed=[c for c in self.records.crashed if always <= c.keys()],
         )
+        return task if constrained else penalized(task)
 
     def before(self, task: Task, trial: Running) -> Task:
         """The task as an undecided trial finds it: its own values held, others in its place."""
@@ -119,15 +122,6 @@ class History:
 
 def _n_later(pending: Sequence[Running], number: int) -> int:
     return sum(r.elsewhere and r.number > number for r in pending)
-
-
-def _table(constraints: Sequence[Mapping[str, float]]) -> NDArray[np.float64]:
-    """Constraint values, one row a trial and one column a name, sorted; NaN where unknown."""
-    names = sorted(set().union(*constraints))
-    if not names:
-        return np.empty((len(constraints), 0))
-    table = [[row.get(name, np.nan) for name in names] for row in constraints]
-    return np.array(table, dtype=np.float64).reshape(len(constraints), len(names))
 
 
 def _curves(space: SearchSpace, records: CurveRecords) -> Curves:

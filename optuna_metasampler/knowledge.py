@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from optuna_metasampler.methods.base import Method, Prior
     from optuna_metasampler.priors.align import Pool
     from optuna_metasampler.space import SearchSpace
+    from optuna_metasampler.surrogates.prior_feasibility import PriorFeasibility
 
 _logger = logging.getLogger(__name__)
 _MAX_NAMES_SHOWN = 8
@@ -33,11 +34,13 @@ class Lessons:
         space: Their common space.
         best: Their best configurations, shape ``(k, e)``.
         learned: What the method keeps of them.
+        feasibility: What they say of where trials are feasible; ``None`` if nothing.
     """
 
     space: SearchSpace
     best: Tensor
     learned: Any
+    feasibility: PriorFeasibility | None = None
 
 
 class Knowledge(ABC):
@@ -102,6 +105,7 @@ class Knowledge(ABC):
         """
         from optuna_metasampler.methods.base import Prior
         from optuna_metasampler.priors.align import Alignment, shared_names
+        from optuna_metasampler.surrogates.feasibility import Feasibility
 
         # Before anything is learned, which takes its time. What is left out of the common space
         # is none of the running study's parameters, or is of another kind there.
@@ -111,21 +115,31 @@ class Knowledge(ABC):
             raise self._other_parameters(space)
         lessons = self.lessons(weights, without)
         back = _back_to(space, lessons.space)
+        to_prior = Alignment.of(space, lessons.space)
         return Prior(
             space=lessons.space,
             learned=lessons.learned,
-            to_prior=Alignment.of(space, lessons.space),
+            to_prior=to_prior,
             from_prior=back,
             favourites=back(lessons.best),
             unknown=unknown,
+            feasibility=Feasibility(lessons.feasibility, to_prior),
         )
 
     def seen_from_itself(self, weights: tuple[float, ...]) -> Prior[Any]:
         """The knowledge as a policy of the common space needs it."""
         from optuna_metasampler.methods.base import Prior
+        from optuna_metasampler.surrogates.feasibility import Feasibility
 
         lessons = self.lessons(weights, frozenset())
-        return Prior(lessons.space, lessons.learned, _same, _same, lessons.best)
+        return Prior(
+            lessons.space,
+            lessons.learned,
+            _same,
+            _same,
+            lessons.best,
+            feasibility=Feasibility(lessons.feasibility, _same),
+        )
 
     def _other_parameters(self, space: SearchSpace) -> MethodError:
         here = listed(space.names, _MAX_NAMES_SHOWN)
@@ -162,7 +176,9 @@ class PriorKnowledge(Knowledge):
 
         from optuna_metasampler.meta_train.loop import Trainer, shown_by
         from optuna_metasampler.progress import counted
+        from optuna_metasampler.surrogates.prior_feasibility import PriorFeasibility
         from optuna_metasampler.surrogates.prior_mean import best_configurations
+        from optuna_metasampler.task import penalized
 
         key = (weights, without)
         if key not in self._lessons:
@@ -173,10 +189,15 @@ class PriorKnowledge(Knowledge):
                     f"more prior studies that can be used here, but there are {len(tasks)}. Give "
                     "more of them as `prior`, or use another method, such as 'auto'."
                 )
+            feasibility, best = None, best_configurations(tasks)
+            if self.method.models_constraints:
+                feasibility = PriorFeasibility.fit(tasks)
+            else:
+                tasks = [penalized(task) for task in tasks]
             generator = torch.Generator(device="cpu").manual_seed(self._seed)
             with counted(f"Learning ({self.method.name})", "step") as show:
                 learned = self.method.learn(tasks, generator, Trainer(watch=shown_by(show)))
-            self._lessons[key] = Lessons(tasks[0].space, best_configurations(tasks), learned)
+            self._lessons[key] = Lessons(tasks[0].space, best, learned, feasibility)
             _logger.info("Learned from %d prior studies.", len(tasks))
         return self._lessons[key]
 
@@ -194,6 +215,8 @@ class CheckpointKnowledge(Knowledge):
 
     def lessons(self, weights: tuple[float, ...], without: frozenset[str]) -> Lessons:
         """See :meth:`Knowledge.lessons`; it is too late to leave a parameter out.
+
+        A checkpoint does not say what was infeasible; its best configurations were feasible.
 
         Raises:
             MethodError: If there are several objectives.

@@ -142,11 +142,23 @@ def quasi_random(
     return to_tensor(space.spread(u.numpy()))
 
 
-def space_filling(space: SearchSpace, seen: Tensor, generator: torch.Generator) -> Tensor:
+def space_filling(
+    space: SearchSpace,
+    seen: Tensor,
+    generator: torch.Generator,
+    log_feasible: Score | None = None,
+) -> Tensor:
     """The one of many quasi-random points that is farthest from all seen ones: ``(d,)``.
 
     Unless the space is small, the points keep away from the ends of the ranges: the farthest point
     is a corner otherwise, where a configuration is extreme in every respect, and few are good.
+
+    Args:
+        space: The space.
+        seen: Points that have been asked for, shape ``(t, d)``.
+        generator: Source of all randomness.
+        log_feasible: Log probability that a point is feasible, which distances are weighted by;
+            ``None`` where all points are.
     """
     x = (
         to_tensor(space.grid())
@@ -158,7 +170,11 @@ def space_filling(space: SearchSpace, seen: Tensor, generator: torch.Generator) 
     root = to_tensor(space.column_weight).sqrt()
     # Ties are broken at random: on a grid of choices nearly all points are equally far.
     jitter = 1e-6 * torch.rand(len(x), generator=generator, dtype=torch.float64)
-    return _unseen_or_best(x, torch.cdist(x * root, seen * root).min(dim=1).values + jitter, seen)
+    distance = torch.cdist(x * root, seen * root).min(dim=1).values + jitter
+    if log_feasible is not None:
+        with torch.no_grad():
+            distance = distance * log_feasible(x).exp()
+    return _unseen_or_best(x, distance, seen)
 
 
 def candidates(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 import copy
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -23,6 +23,7 @@ from optuna_metasampler._optuna import (
     LazyRandomState,
     constraints_of,
     fixed_params,
+    store_constraints,
     study_id,
     trial_id,
     trials_of_all_brackets,
@@ -126,6 +127,9 @@ class MetaSampler(BaseSampler):
         independent_sampler: Draws parameters that nothing is known about;
             :class:`~optuna.samplers.RandomSampler` by default.
         seed: Seed of everything that is random.
+        constraints_func: Constraints of a finished trial, as Optuna's own samplers take them:
+            values above 0 are violated. The only form before Optuna 5, which has
+            ``trial.set_constraint`` as well; what a trial set itself needs no argument here.
 
     Raises:
         TypeError: If ``prior`` or another argument is of a kind that cannot be used.
@@ -160,6 +164,7 @@ class MetaSampler(BaseSampler):
         n_startup_trials: int | None = None,
         independent_sampler: BaseSampler | None = None,
         seed: int | None = None,
+        constraints_func: Callable[[FrozenTrial], Sequence[float]] | None = None,
     ) -> None:
         if n_startup_trials is not None and n_startup_trials < 0:
             raise ValueError(
@@ -187,6 +192,7 @@ class MetaSampler(BaseSampler):
         self._learns_from_curves = known is not None and known.learns_from_curves
         self._learns_from_features = known is not None and known.learns_from_features
         self._n_startup_trials = n_startup_trials
+        self._constraints_func = constraints_func
         self._rng = LazyRandomState(seed)
         self._may_have_twins = seed is not None
         self._centre_first = independent_sampler is None
@@ -233,11 +239,13 @@ class MetaSampler(BaseSampler):
         state: TrialState,
         values: Sequence[float] | None,
     ) -> None:
-        """Forget what was handed out: from now on the storage has it."""
+        """Forget what was handed out: from now on the storage has it, constraints included."""
         with self._lock:
             cache = self._state(study)
             cache.plans.pop(trial_id(trial), None)
             cache.asked.pop(trial_id(trial), None)
+        if self._constraints_func is not None:
+            store_constraints(self._constraints_func, study, trial, state)
         self._independent_sampler.after_trial(study, trial, state, values)
 
     def infer_relative_search_space(
@@ -431,7 +439,7 @@ class MetaSampler(BaseSampler):
         import torch
 
         generator = torch.Generator(device="cpu").manual_seed(self._draw_seed())
-        task = history.task(space, weights)
+        task = history.task(space, weights, self._method.models_constraints)
         for other in history.undecided(space):
             # Its worker is at this moment where we are: it will take what we would in its place.
             believed = policy.propose(history.before(task, other), generator)

@@ -9,7 +9,7 @@ Axis letters: ``n`` trials, ``d`` encoded columns, ``p`` parameters, ``m`` objec
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 import math
 from typing import Any
 
@@ -76,6 +76,8 @@ class Task:
             nobody asked for it.
         features: Meta-features of what was tuned, by name, such as the number of rows of a data
             set; none where nobody asked for them.
+        constraint_names: Names of the constraints, ``c`` of them.
+        crashed: Configurations whose evaluation failed, shape ``(k, d)``; ``None`` where none did.
     """
 
     space: SearchSpace
@@ -90,6 +92,8 @@ class Task:
     curves: Curves | None = None
     features: Mapping[str, float] = field(default_factory=dict)
     n_later: int = 0
+    constraint_names: tuple[str, ...] = ()
+    crashed: Tensor | None = None
 
     @classmethod
     def of(
@@ -105,6 +109,8 @@ class Task:
         curves: Curves | None = None,
         features: Mapping[str, float] | None = None,
         n_later: int = 0,
+        constraint_names: tuple[str, ...] = (),
+        crashed: list[dict[str, object]] | None = None,
     ) -> Task:
         """Encode configurations, one a trial, into a task.
 
@@ -135,6 +141,8 @@ class Task:
             curves=curves,
             features=features or {},
             n_later=n_later,
+            constraint_names=constraint_names,
+            crashed=to_tensor(space.encode(crashed)) if crashed else None,
         )
 
     @property
@@ -144,8 +152,37 @@ class Task:
             return torch.ones(len(self), dtype=torch.bool)
         return ~(self.constraints > 0).any(dim=1)
 
+    @property
+    def n_crashed(self) -> int:
+        """How many evaluations failed."""
+        return 0 if self.crashed is None else len(self.crashed)
+
     def __len__(self) -> int:
         return len(self.x)
+
+
+def penalized(task: Task) -> Task:
+    """The task without constraints: what violates one has an outcome below all feasible ones.
+
+    Of two trials that do, the one with the smaller violation is better, whatever their outcomes
+    (Deb 2000, "An efficient constraint handling method for genetic algorithms", Comput. Methods
+    Appl. Mech. Eng. 186). Violations of several constraints are added up as ranks, for they have
+    no common unit.
+    """
+    unconstrained = replace(task, constraints=None, constraint_names=(), crashed=None)
+    bad = ~task.feasible
+    if task.constraints is None or not bool(bad.any()):
+        return unconstrained
+    violations = task.constraints[bad].nan_to_num(nan=0.0).clamp_min(0.0)
+    rank = _ranks(torch.stack([_ranks(column) for column in violations.T]).sum(0))
+    good = task.y[~bad & torch.isfinite(task.y)]
+    worst = good.min() if len(good) else task.y.new_zeros(())
+    span = good.max() - worst if len(good) else worst
+    step = torch.where(span > 0, span, worst.abs().clamp_min(1.0))
+    y = task.y.clone()
+    largest = torch.finfo(y.dtype).max
+    y[bad] = (worst - step * rank / len(rank)).clamp(-largest, largest)
+    return replace(unconstrained, y=y)
 
 
 def _ranks(y: Tensor) -> Tensor:

@@ -29,4 +29,10 @@ class Auto(PriorModelMethod):
             return cold_policy(space, n_startup_trials)
         # The prior studies stand in for space-filling trials; who asks for some gets them.
         surrogate = TransferGaussianProcess(prior.learned, prior.to_prior)
-        return TransferPolicy(surrogate, prior.favourites, prior.unknown, n_startup_trials or 0)
+        return TransferPolicy(
+            surrogate,
+            prior.favourites,
+            prior.unknown,
+            n_startup_trials or 0,
+            feasibility=prior.feasibility,
+        )

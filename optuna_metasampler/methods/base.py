@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Generic, TypeVar
 
 import torch
@@ -13,6 +13,7 @@ from torch import Tensor
 from optuna_metasampler.meta_train.loop import Trainer
 from optuna_metasampler.policies.base import Policy
 from optuna_metasampler.space import SearchSpace
+from optuna_metasampler.surrogates.feasibility import Feasibility
 from optuna_metasampler.task import Task
 
 
@@ -34,6 +35,8 @@ class Prior(Generic[L]):
         favourites: The prior studies' best configurations in the running study's space, ``(k,
             d)``.
         unknown: Names of the running study's parameters that no prior study had.
+        feasibility: Learns where trials of the running study are feasible, with what the prior
+            studies say of it.
     """
 
     space: SearchSpace
@@ -42,6 +45,7 @@ class Prior(Generic[L]):
     from_prior: Callable[[Tensor], Tensor]
     favourites: Tensor
     unknown: tuple[str, ...] = ()
+    feasibility: Feasibility = field(default_factory=Feasibility)
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,8 @@ class Method(ABC, Generic[L]):
             :attr:`Task.curves`, and it sees the trials of all of Hyperband's brackets.
         learns_from_features: Whether it looks at :attr:`Task.features` of the running study, the
             numbers among its user attributes.
+        models_constraints: Whether it models what is feasible. To one that does not, a trial that
+            violates a constraint is one with a worse outcome than all that do not.
     """
 
     name: ClassVar[str]
@@ -67,6 +73,7 @@ class Method(ABC, Generic[L]):
     same_parameters: ClassVar[bool] = False
     learns_from_curves: ClassVar[bool] = False
     learns_from_features: ClassVar[bool] = False
+    models_constraints: ClassVar[bool] = False
 
     @abstractmethod
     def learn(self, tasks: Sequence[Task], generator: torch.Generator, trainer: Trainer) -> L:

@@ -97,6 +97,7 @@ class Cluster(Method[Groups]):
     name: ClassVar[str] = "cluster"
     min_studies: ClassVar[int] = 2
     learns_from_features: ClassVar[bool] = True
+    models_constraints: ClassVar[bool] = True
 
     base: str = "fine-tune"
     base_options: Mapping[str, Any] = field(default_factory=dict)
@@ -151,6 +152,7 @@ class Cluster(Method[Groups]):
                 prior.from_prior,
                 prior.from_prior(best),
                 prior.unknown,
+                prior.feasibility,
             )
             policies.append(base.policy(space, seen_by_group, n_startup_trials))
         return NearestGroupPolicy(

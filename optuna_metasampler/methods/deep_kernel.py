@@ -20,7 +20,7 @@ from optuna_metasampler.policies.warm_start import WarmStartPolicy
 from optuna_metasampler.space import SearchSpace
 from optuna_metasampler.surrogates.deep_kernel import DeepKernel, predict
 from optuna_metasampler.surrogates.gaussian_process import representative_rows
-from optuna_metasampler.task import Task, rank_gaussianize
+from optuna_metasampler.task import Task, penalized, rank_gaussianize
 
 
 # Configurations of each prior study that may become part of the warm start.
@@ -60,6 +60,7 @@ class DeepKernelMethod(Method[FewShot]):
     """
 
     name: ClassVar[str] = "deep-kernel"
+    models_constraints: ClassVar[bool] = True
 
     n_steps: int = 600
     learning_rate: float = 3e-3
@@ -97,7 +98,8 @@ class DeepKernelMethod(Method[FewShot]):
         config = TrainConfig(n_steps=self.n_steps, learning_rate=self.learning_rate)
         trainer.run(learner, config, generator)
         parameters = tuple(p.detach().cpu() for p in learner.parameters())
-        return FewShot(parameters, warm_start(parameters, tasks, self.n_warm_start))
+        feasible = [penalized(task) for task in tasks]
+        return FewShot(parameters, warm_start(parameters, feasible, self.n_warm_start))
 
     def policy(
         self, space: SearchSpace, prior: Prior[FewShot] | None, n_startup_trials: int | None
@@ -112,7 +114,9 @@ class DeepKernelMethod(Method[FewShot]):
         )
         points = prior.from_prior(prior.learned.warm_start)
         config = AcquisitionConfig(plateaus=False)
-        then = AcquisitionPolicy(surrogate, n_startup_trials or 0, prior.favourites, config)
+        then = AcquisitionPolicy(
+            surrogate, n_startup_trials or 0, prior.favourites, config, prior.feasibility
+        )
         return WarmStartPolicy(points, then)
 
     def pack(self, learned: FewShot) -> dict[str, Tensor]:

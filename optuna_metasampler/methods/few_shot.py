@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -32,6 +33,8 @@ class FewShot(Method[FewShotNetworks]):
         n_members: Networks of the ensemble.
     """
 
+    models_constraints: ClassVar[bool] = True
+
     n_members: int = 5
 
     def __post_init__(self) -> None:
@@ -53,7 +56,12 @@ class FewShot(Method[FewShotNetworks]):
         surrogate = FewShotSurrogate(prior.learned, prior.to_prior)
         config = AcquisitionConfig(plateaus=False)
         return FavouritesPolicy(
-            surrogate, prior.favourites, prior.unknown, n_startup_trials or 0, config=config
+            surrogate,
+            prior.favourites,
+            prior.unknown,
+            n_startup_trials or 0,
+            config=config,
+            feasibility=prior.feasibility,
         )
 
     def pack(self, learned: FewShotNetworks) -> dict[str, Tensor]:

@@ -27,6 +27,7 @@ class ColdGaussianProcess(Method[None]):
 
     name: ClassVar[str] = "gp"
     min_studies: ClassVar[int] = 0
+    models_constraints: ClassVar[bool] = True
 
     def learn(self, tasks: Sequence[Task], generator: torch.Generator, trainer: Trainer) -> None:
         """Nothing."""

@@ -65,5 +65,10 @@ class Hyperband(PriorModelMethod):
         with torch.no_grad():
             promise = prior.learned(prior.to_prior(favourites))[:, 0]
         first = favourites[torch.argsort(promise, descending=True, stable=True)]
-        then = AcquisitionPolicy(MultiFidelity(process), n_startup_trials or 0, favourites)
+        then = AcquisitionPolicy(
+            MultiFidelity(process),
+            n_startup_trials or 0,
+            favourites,
+            feasibility=prior.feasibility,
+        )
         return WarmStartPolicy(first[: self.n_warm_start], then)

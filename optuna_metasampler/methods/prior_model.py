@@ -21,6 +21,7 @@ class PriorModelMethod(Method[PriorModel]):
     """Learns a Gaussian process a prior study, and a network across them; works without any."""
 
     min_studies: ClassVar[int] = 0
+    models_constraints: ClassVar[bool] = True
 
     def learn(
         self, tasks: Sequence[Task], generator: torch.Generator, trainer: Trainer

@@ -12,13 +12,17 @@ from optuna_metasampler.acquisition import log_expected_improvement
 from optuna_metasampler.maximize import MaximizeConfig, Score, maximize, space_filling
 from optuna_metasampler.plateaus import Plateaus
 from optuna_metasampler.surrogates.base import P, Predictor, Surrogate
+from optuna_metasampler.surrogates.feasibility import Feasibility, FeasibilityPredictor
 from optuna_metasampler.surrogates.gaussian_process import representative_rows
-from optuna_metasampler.task import Task
+from optuna_metasampler.task import Task, penalized
 
 
 _N_GOOD = 5
-# The pairs of more trials than this say nothing new about plateaus.
+# The pairs of more trials than this say nothing new about plateaus; the best are among them.
 _MAX_TRIALS_FOR_PLATEAUS = 100
+# Nats of feasibility that a standard deviation of the outcome is worth before the first feasible
+# trial.
+_TIE_BREAK = 0.05
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,7 @@ class AcquisitionPolicy(Generic[P]):
         favourites: Points that are worth a look in any case, such as the best of prior studies,
             shape ``(m, d)``.
         config: How points are scored and searched for.
+        feasibility: Learns where trials are feasible; from the running study alone by default.
     """
 
     def __init__(
@@ -55,12 +60,15 @@ class AcquisitionPolicy(Generic[P]):
         n_startup_trials: int = 0,
         favourites: Tensor | None = None,
         config: AcquisitionConfig | None = None,
+        feasibility: Feasibility | None = None,
     ) -> None:
         self.surrogate = surrogate
         self.n_startup_trials = n_startup_trials
         self.favourites = favourites
         self.config = config or AcquisitionConfig()
+        self.feasibility = feasibility or Feasibility()
         self._last: P | None = None
+        self._last_feasible: FeasibilityPredictor | None = None
 
     @property
     def predictor(self) -> P | None:
@@ -75,7 +83,7 @@ class AcquisitionPolicy(Generic[P]):
         if n_asked(history) < self.n_startup_trials or (
             self.n_startup_trials and not len(history)
         ):
-            return space_filling(history.space, seen(history), generator)
+            return self.explore(history, generator)
         return self.exploit(history, self.condition(history), generator)
 
     def condition(self, history: Task) -> P:
@@ -89,9 +97,19 @@ class AcquisitionPolicy(Generic[P]):
             mean: Tensor = self.surrogate.condition(history, self._last)(x).mean
         return mean
 
+    def log_feasible(self, history: Task) -> FeasibilityPredictor | None:
+        """Log probability that a point is feasible; ``None`` where nothing ever was infeasible."""
+        self._last_feasible = self.feasibility.condition(history, self._last_feasible)
+        return self._last_feasible
+
+    def explore(self, history: Task, generator: torch.Generator) -> Tensor:
+        """A space-filling point, ``(d,)``, among those that are likely to be feasible."""
+        return space_filling(history.space, seen(history), generator, self.log_feasible(history))
+
     def exploit(self, history: Task, predictor: Predictor, generator: torch.Generator) -> Tensor:
         """The point of the highest score that is none of those already asked for, ``(d,)``."""
-        best = torch.topk(history.y, min(_N_GOOD, len(history))).indices
+        # The best feasible trials, or the least infeasible ones.
+        best = torch.topk(penalized(history).y, min(_N_GOOD, len(history))).indices
         good = history.x[best]
         if self.favourites is not None:
             good = torch.cat([good, self.favourites])
@@ -99,11 +117,24 @@ class AcquisitionPolicy(Generic[P]):
         return maximize(score, history.space, generator, good, seen(history), self.config.search)
 
     def score(self, history: Task, predictor: Predictor) -> Score:
-        """What is maximised, for a predictor that has been conditioned on the history."""
-        incumbent = predictor.incumbent
-        if incumbent is None:
+        """What is maximised, for a predictor that has been conditioned on the history.
+
+        Where something has been infeasible, the expected improvement counts with the probability
+        of being feasible, and what is to be improved on is the best feasible trial; before there
+        is one, that probability alone counts (Gardner et al. 2014, "Bayesian optimization with
+        inequality constraints", ICML; Gelbart, Snoek & Adams 2014, arXiv:1403.5607).
+        """
+        log_feasible = self.log_feasible(history)
+        incumbent = (
+            predictor.incumbent if log_feasible is None else feasible_incumbent(history, predictor)
+        )
+        if incumbent is None and log_feasible is None:
             # Nothing to improve on yet: the best guess is the highest expectation.
             return lambda x: predictor(x).mean
+        if incumbent is None:
+            assert log_feasible is not None
+            feasible = log_feasible
+            return lambda x: feasible(x) + _TIE_BREAK * predictor(x).mean
         plateaus = None
         if self.config.plateaus:
             rows = representative_rows(history.y, _MAX_TRIALS_FOR_PLATEAUS)
@@ -112,14 +143,30 @@ class AcquisitionPolicy(Generic[P]):
         def score(x: Tensor) -> Tensor:
             value = log_expected_improvement(predictor(x), incumbent)
             value = value if plateaus is None else value + plateaus(x)
+            value = value if log_feasible is None else value + log_feasible(x)
             return value if self.config.logarithm else value.exp()
 
         return score
 
 
+def feasible_incumbent(history: Task, predictor: Predictor) -> float | None:
+    """The highest expectation at a feasible trial, ``None`` if no trial is feasible."""
+    feasible = history.feasible
+    if bool(feasible.all()):
+        return predictor.incumbent
+    if not bool(feasible.any()):
+        return None
+    rows = representative_rows(history.y[feasible], _MAX_TRIALS_FOR_PLATEAUS)
+    with torch.no_grad():
+        return float(predictor(history.x[feasible][rows]).mean.max())
+
+
 def n_asked(history: Task) -> int:
-    """Number of trials that have been asked for before this one and have not failed."""
-    return len(history) + len(history.pending) - history.n_later
+    """Number of trials that have been asked for before this one and have something to say.
+
+    Those that failed have, if their evaluation did.
+    """
+    return len(history) + len(history.pending) + history.n_crashed - history.n_later
 
 
 def seen(history: Task) -> Tensor:

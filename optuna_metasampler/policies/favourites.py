@@ -16,6 +16,7 @@ from optuna_metasampler.policies.acquisition import (
 )
 from optuna_metasampler.policies.completion import completed
 from optuna_metasampler.surrogates.base import P, Surrogate
+from optuna_metasampler.surrogates.feasibility import Feasibility
 from optuna_metasampler.task import Task, to_tensor
 
 
@@ -35,6 +36,7 @@ class FavouritesPolicy(AcquisitionPolicy[P]):
         n_startup_trials: Space-filling points before everything else.
         n_opening_trials: Trials among the favourites after that.
         config: How points are scored and searched for.
+        feasibility: Learns where trials are feasible; from the running study alone by default.
     """
 
     def __init__(
@@ -45,8 +47,9 @@ class FavouritesPolicy(AcquisitionPolicy[P]):
         n_startup_trials: int = 0,
         n_opening_trials: int = 3,
         config: AcquisitionConfig | None = None,
+        feasibility: Feasibility | None = None,
     ) -> None:
-        super().__init__(surrogate, n_startup_trials, favourites, config)
+        super().__init__(surrogate, n_startup_trials, favourites, config, feasibility)
         self._openers = favourites
         self._unknown = frozenset(unknown)
         self._n_opening_trials = n_opening_trials

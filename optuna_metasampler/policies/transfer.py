@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from optuna_metasampler.maximize import best_unseen, space_filling
+from optuna_metasampler.maximize import best_unseen
 from optuna_metasampler.policies.acquisition import (
     AcquisitionConfig,
     AcquisitionPolicy,
@@ -17,6 +17,7 @@ from optuna_metasampler.policies.acquisition import (
 from optuna_metasampler.policies.completion import completed
 from optuna_metasampler.space import SearchSpace
 from optuna_metasampler.surrogates.base import Predictor
+from optuna_metasampler.surrogates.feasibility import Feasibility
 from optuna_metasampler.surrogates.transfer import TransferGaussianProcess
 from optuna_metasampler.task import Task, to_tensor
 
@@ -48,6 +49,7 @@ class TransferPolicy:
         n_startup_trials: Space-filling points before everything else.
         n_opening_trials: How many trials the opening has at most.
         config: How points are scored and searched for.
+        feasibility: Learns where trials are feasible; from the running study alone by default.
     """
 
     def __init__(
@@ -58,8 +60,11 @@ class TransferPolicy:
         n_startup_trials: int = 0,
         n_opening_trials: int = N_OPENING_TRIALS,
         config: AcquisitionConfig | None = None,
+        feasibility: Feasibility | None = None,
     ) -> None:
-        self._acquisition = AcquisitionPolicy(surrogate, n_startup_trials, favourites, config)
+        self._acquisition = AcquisitionPolicy(
+            surrogate, n_startup_trials, favourites, config, feasibility
+        )
         self._favourites = favourites
         self._unknown = frozenset(unknown)
         self._n_opening_trials = n_opening_trials
@@ -80,7 +85,7 @@ class TransferPolicy:
             return self._acquisition.propose(history, generator)
         predictor = self._acquisition.condition(history)
         if n_before == _CONTRAST and n_before < self._n_opening_trials:
-            return space_filling(history.space, seen(history), generator)
+            return self._acquisition.explore(history, generator)
         believed = predictor.log_odds > 0.0 and predictor.agreement > 0.0
         if believed and n_before < self._n_opening_trials:
             points = self._openers(history.space, generator)

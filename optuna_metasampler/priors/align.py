@@ -80,11 +80,20 @@ class Pool:
         tasks = []
         end = 0
         for name, records, features in used:
-            start, end = end, end + len(records.configurations)
+            configurations = records.configurations
+            start, end = end, end + len(configurations)
             y = scalarize(to_tensor(records.outcomes), scale)
             # Copies: the last digit of a product depends on where in memory a part begins.
             x, mask = together.x[start:end].clone(), together.mask[start:end].clone()
             task = replace(together, name=name, x=x, y=y, mask=mask, features=features)
+            if any(records.constraints):
+                constraint_names, table = records.constraint_table(range(len(configurations)))
+                task = replace(
+                    task, constraints=to_tensor(table), constraint_names=constraint_names
+                )
+            crashed = [c for c in records.crashed if names & c.keys()]
+            if crashed:
+                task = replace(task, crashed=to_tensor(space.encode(crashed)))
             tasks.append(task)
         return tasks
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 import math
 from typing import Any
@@ -29,12 +29,26 @@ class Records:
         failed: Parameters of the trials that ended without an outcome.
         constraints: Constraint values of the trials that have an outcome, by name; those above 0
             are violated; empty where a trial has none.
+        crashed: Parameters of those among ``failed`` that raised, or whose value is no number: the
+            others were pruned before there was anything to compare them with.
     """
 
     configurations: list[dict[str, Any]]
     outcomes: NDArray[np.float64]
     failed: list[dict[str, Any]]
     constraints: list[dict[str, float]]
+    crashed: list[dict[str, Any]] = field(default_factory=list)
+
+    def constraint_table(self, rows: Sequence[int]) -> tuple[tuple[str, ...], NDArray[np.float64]]:
+        """Constraint values of some trials, one row a trial and one column a name.
+
+        Returns:
+            The names, sorted, and the values, shape ``(len(rows), c)``; NaN where unknown.
+        """
+        of_rows = [self.constraints[i] for i in rows]
+        names = tuple(sorted({name for row in of_rows for name in row}))
+        table = [[row.get(name, np.nan) for name in names] for row in of_rows]
+        return names, np.array(table, dtype=np.float64).reshape(len(of_rows), len(names))
 
 
 def records_of(
@@ -71,6 +85,7 @@ def records_of(
     outcomes: list[NDArray[np.float64]] = []
     failed: list[dict[str, Any]] = []
     constraints: list[dict[str, float]] = []
+    crashed: list[dict[str, Any]] = []
     for t, is_usable in zip(ended, usable, strict=True):
         params = _renamed(t.params, rename)
         if is_usable:
@@ -80,12 +95,14 @@ def records_of(
             outcome = np.fmin(middle, signs * last)
         else:
             failed.append(params)
+            if t.state != TrialState.PRUNED:
+                crashed.append(params)
             continue
         configurations.append(params)
         outcomes.append(outcome)
         constraints.append(constraints_of(t))
     stacked = np.array(outcomes, dtype=np.float64).reshape(len(outcomes), len(signs))
-    return Records(configurations, stacked, failed, constraints)
+    return Records(configurations, stacked, failed, constraints, crashed)
 
 
 @dataclass(frozen=True)

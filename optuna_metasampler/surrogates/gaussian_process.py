@@ -401,6 +401,15 @@ class Posterior:
         prior = self.outputscale[:, :, 0] + (phi * self.root_variances).square().sum(2)
         return Normal(mean, (prior - explained).clamp_min(1e-10).sqrt(), validate_args=False)
 
+    def left_out(self) -> Normal:
+        """Distribution of each outcome given all the others; batch shape ``(g, n)``.
+
+        Rasmussen & Williams 2006, Eq. 5.12.
+        """
+        precision = self.inverse_root.square().sum(1)
+        mean = self.outcomes - self.alpha.squeeze(2) / precision
+        return Normal(mean, precision.rsqrt(), validate_args=False)
+
     def leave_one_out(self) -> Tensor:
         """Log density of each outcome given all the others, in nats: shape ``(g, n)``.
 

@@ -9,7 +9,7 @@ columns, ``m`` members of the ensemble.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 import math
 
@@ -29,7 +29,7 @@ from optuna_metasampler.surrogates.gaussian_process import (
     matern52,
     representative_rows,
 )
-from optuna_metasampler.task import Task, rank_gaussianize, spearman, to_tensor
+from optuna_metasampler.task import Task, penalized, rank_gaussianize, spearman, to_tensor
 
 
 _MAX_SOURCES = 30
@@ -53,10 +53,17 @@ class SourceProcesses:
     offset: Tensor
 
     @classmethod
-    def fit(cls, tasks: list[Task]) -> SourceProcesses:
-        """Fit one Gaussian process to each task; all tasks share a space."""
+    def fit(
+        cls, tasks: list[Task], warp: Callable[[Tensor], Tensor] = rank_gaussianize
+    ) -> SourceProcesses:
+        """Fit one Gaussian process to each task.
+
+        Args:
+            tasks: Studies that share a space.
+            warp: From raw outcomes ``(n,)`` to those that are modelled.
+        """
         metric = Metric.of(tasks[0].space)
-        parts = [_fit_source(task, metric) for task in tasks]
+        parts = [_fit_source(task, metric, warp) for task in tasks]
         longest = max(len(x) for x, _, _, _ in parts)
         return cls(
             x=torch.stack([pad(x, (0, 0, 0, longest - len(x))) for x, _, _, _ in parts]),
@@ -93,10 +100,12 @@ class SourceProcesses:
         return (k @ self.alpha).squeeze(2).T + self.offset
 
 
-def _fit_source(task: Task, metric: Metric) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def _fit_source(
+    task: Task, metric: Metric, warp: Callable[[Tensor], Tensor]
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Scaled points ``(n, d)``, columns' factors ``(d,)``, kernel weights ``(n,)``, offset."""
     rows = representative_rows(task.y, _MAX_SOURCE_TRIALS)
-    z = rank_gaussianize(task.y)[rows]
+    z = warp(task.y)[rows]
     # A column of a parameter that this study lacks says nothing, whatever the query's value is.
     has = _columns(task.space, task.mask.any(dim=0))
     x = task.x[rows] * has
@@ -376,8 +385,12 @@ class PriorModel:
 
 
 def best_configurations(tasks: Sequence[Task]) -> Tensor:
-    """The best configuration of each of the most telling studies, shape ``(k, d)``."""
-    return torch.stack([task.x[int(task.y.argmax())] for task in most_telling(tasks)])
+    """The best configuration of each of the most telling studies, shape ``(k, d)``.
+
+    A feasible one, where the study has any; else the one that violates its constraints least.
+    """
+    chosen = map(penalized, most_telling(tasks))
+    return torch.stack([task.x[int(task.y.argmax())] for task in chosen])
 
 
 def most_telling(tasks: Sequence[Task]) -> list[Task]:
