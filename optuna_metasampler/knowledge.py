@@ -31,7 +31,8 @@ class Lessons:
 
     Attributes:
         space: Their common space.
-        best: Their best configurations, shape ``(k, e)``.
+        best: Their best configurations, shape ``(k, e)``: that of each study, or its Pareto set
+            where one of several objectives is looked at alone.
         learned: What the method keeps of them.
     """
 
@@ -162,7 +163,7 @@ class PriorKnowledge(Knowledge):
 
         from optuna_metasampler.meta_train.loop import Trainer, shown_by
         from optuna_metasampler.progress import counted
-        from optuna_metasampler.surrogates.prior_mean import best_configurations
+        from optuna_metasampler.surrogates.prior_mean import best_configurations, pareto_sets
 
         key = (weights, without)
         if key not in self._lessons:
@@ -176,7 +177,9 @@ class PriorKnowledge(Knowledge):
             generator = torch.Generator(device="cpu").manual_seed(self._seed)
             with counted(f"Learning ({self.method.name})", "step") as show:
                 learned = self.method.learn(tasks, generator, Trainer(watch=shown_by(show)))
-            self._lessons[key] = Lessons(tasks[0].space, best_configurations(tasks), learned)
+            alone = len(weights) > 1 and max(weights) == 1.0
+            best = pareto_sets(tasks) if alone else best_configurations(tasks)
+            self._lessons[key] = Lessons(tasks[0].space, best, learned)
             _logger.info("Learned from %d prior studies.", len(tasks))
         return self._lessons[key]
 

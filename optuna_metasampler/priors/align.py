@@ -81,11 +81,21 @@ class Pool:
         end = 0
         for name, records, features in used:
             start, end = end, end + len(records.configurations)
-            y = scalarize(to_tensor(records.outcomes), scale)
+            outcomes = to_tensor(records.outcomes)
+            y = scalarize(outcomes, scale)
             # Copies: the last digit of a product depends on where in memory a part begins.
             x, mask = together.x[start:end].clone(), together.mask[start:end].clone()
-            task = replace(together, name=name, x=x, y=y, mask=mask, features=features)
-            tasks.append(task)
+            tasks.append(
+                replace(
+                    together,
+                    name=name,
+                    x=x,
+                    y=y,
+                    mask=mask,
+                    outcomes=outcomes,
+                    features=features,
+                )
+            )
         return tasks
 
     def warn_of_skipped(self, stacklevel: int) -> None:
