@@ -32,7 +32,8 @@ class Lessons:
 
     Attributes:
         space: Their common space.
-        best: Their best configurations, shape ``(k, e)``.
+        best: Their best configurations, shape ``(k, e)``: that of each study, or its Pareto set
+            where one of several objectives is looked at alone.
         learned: What the method keeps of them.
         feasibility: What they say of where trials are feasible; ``None`` if nothing.
     """
@@ -177,7 +178,7 @@ class PriorKnowledge(Knowledge):
         from optuna_metasampler.meta_train.loop import Trainer, shown_by
         from optuna_metasampler.progress import counted
         from optuna_metasampler.surrogates.prior_feasibility import PriorFeasibility
-        from optuna_metasampler.surrogates.prior_mean import best_configurations
+        from optuna_metasampler.surrogates.prior_mean import best_configurations, pareto_sets
         from optuna_metasampler.task import penalized
 
         key = (weights, without)
@@ -189,7 +190,9 @@ class PriorKnowledge(Knowledge):
                     f"more prior studies that can be used here, but there are {len(tasks)}. Give "
                     "more of them as `prior`, or use another method, such as 'auto'."
                 )
-            feasibility, best = None, best_configurations(tasks)
+            feasibility = None
+            alone = len(weights) > 1 and max(weights) == 1.0
+            best = pareto_sets(tasks) if alone else best_configurations(tasks)
             if self.method.models_constraints:
                 feasibility = PriorFeasibility.fit(tasks)
             else:

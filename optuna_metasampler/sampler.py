@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
     from optuna_metasampler.checkpoint import Checkpoint
-    from optuna_metasampler.methods.base import Method
+    from optuna_metasampler.methods.base import Method, Prior
     from optuna_metasampler.policies.base import Policy
     from optuna_metasampler.priors.overlap import Overlaps
     from optuna_metasampler.surrogates.transfer import TransferPredictor
@@ -64,6 +64,8 @@ if TYPE_CHECKING:
 
 K = TypeVar("K")
 V = TypeVar("V")
+Weightings = tuple[tuple[float, ...], ...]
+"""The weights of the objectives in each outcome that a policy models."""
 
 
 @dataclass
@@ -72,21 +74,21 @@ class _StudyState:
 
     Attributes:
         knowledge: What the prior studies say about it; ``None`` before they are read.
-        policies: By objective weights: the policy for the study's own space, and the layout of the
-            space that it was built for.
-        plan_policies: By objective weights: the policy for the prior studies' common space.
+        policies: By weightings of the objectives: the policy for the study's own space, and the
+            layout of the space that it was built for.
+        plan_policies: By the same: the policy for the prior studies' common space.
         plans: Whole configurations drawn for trials whose space is not known, by trial id.
         asked: Values handed out to the trials served here that are still running, by trial id.
-        last_transfer: The transfer model as it was at the last suggestion.
+        last_transfer: The transfer model of each objective as it was at the last suggestion.
         shown: The distributions that its trials have shown.
     """
 
     knowledge: Knowledge | None = None
-    policies: dict[tuple[float, ...], tuple[object, Policy]] = field(default_factory=dict)
-    plan_policies: dict[tuple[float, ...], Policy] = field(default_factory=dict)
+    policies: dict[Weightings, tuple[object, Policy]] = field(default_factory=dict)
+    plan_policies: dict[Weightings, Policy] = field(default_factory=dict)
     plans: dict[int, dict[str, Any]] = field(default_factory=dict)
     asked: dict[int, dict[str, Any]] = field(default_factory=dict)
-    last_transfer: TransferPredictor | None = None
+    last_transfer: tuple[TransferPredictor, ...] = ()
     shown: ShownDistributions = field(default_factory=ShownDistributions)
 
 
@@ -99,7 +101,10 @@ class MetaSampler(BaseSampler):
     prior studies it is a Gaussian-process sampler.
 
     Parameters are matched by name; ranges, scales and choices may differ from study to study.
-    Several objectives are optimised by random scalarisations (ParEGO). Seeded results can be
+    Several objectives are modelled one by one, and the expected hypervolume improvement is
+    maximised; with five or more, and by the other methods than ``"auto"``, ``"gp"`` and
+    ``"hyperband"``, one scalarisation after the other is (ParEGO). Seeded results can be
+    ``"hyperband"``, one scalarisation after the other is (ParEGO). Seeded results can be
     reproduced with one worker; with more of them their order is the operating system's.
 
     Args:
@@ -274,9 +279,9 @@ class MetaSampler(BaseSampler):
             cache = self._state(study)
             history = self._history(study, trial, cache)
             space = history.space(varying)
-            weights = self._weights(study, trial)
-            policy = self._relative_policy(study, cache, weights, space, history)
-            params = self._propose(policy, space, weights, history)
+            weightings = self._weightings(study, trial)
+            policy = self._relative_policy(study, cache, weightings, space, history)
+            params = self._propose(policy, space, weightings, history)
             self._remember_transfer(cache, policy)
             _keep(cache.asked, trial_id(trial), dict(params))
         return params
@@ -342,21 +347,24 @@ class MetaSampler(BaseSampler):
             cache = self._state(study)
             history = self._history(study, best, cache)
             space = history.space(shown)
-            weights = self._weights(study, best)
-            policy = self._relative_policy(study, cache, weights, space, history)
+            policy = self._relative_policy(study, cache, ((1.0,),), space, history)
             if not isinstance(policy, (AcquisitionPolicy, TransferPolicy)):
                 policy = cold_policy(space, None)
             x = to_tensor(space.encode([t.params for t in candidates]))
-            expected = policy.expect(history.task(space, weights), x)
+            expected = policy.expect(history.task(space, (1.0,)), x)
         return copy.deepcopy(candidates[int(expected.argmax())])
 
     def transfer_predictor(self, study: Study) -> TransferPredictor | None:
         """What the model knew at the last suggestion to ``study``.
 
         Returns:
-            The conditioned transfer model; ``None`` without prior studies or before the first
-            suggestion.
+            The conditioned transfer model, that of the first objective where each has its own;
+            ``None`` without prior studies or before the first suggestion.
         """
+        return next(iter(self.transfer_predictors(study)), None)
+
+    def transfer_predictors(self, study: Study) -> tuple[TransferPredictor, ...]:
+        """The like, of every objective that has a model of its own."""
         with self._lock:
             return self._state(study).last_transfer
 
@@ -421,24 +429,27 @@ class MetaSampler(BaseSampler):
         self, study: Study, trial: FrozenTrial, cache: _StudyState, knowledge: Knowledge
     ) -> dict[str, Any]:
         """A configuration of the prior studies' common space, given what the trial already has."""
-        weights = self._weights(study, trial)
-        prior = knowledge.seen_from_itself(weights)
-        policy = cache.plan_policies.get(weights)
+        weightings = self._weightings(study, trial)
+        priors = [knowledge.seen_from_itself(weights) for weights in weightings]
+        space = priors[0].space
+        policy = cache.plan_policies.get(weightings)
         if policy is None:
-            policy = self._method.policy(prior.space, prior, self._n_startup_trials)
-            cache.plan_policies[weights] = policy
+            policy = self._policy(space, priors)
+            cache.plan_policies[weightings] = policy
         history = self._history(study, trial, cache)
-        plan = self._propose(policy, prior.space.pin(trial.params), weights, history)
+        plan = self._propose(policy, space.pin(trial.params), weightings, history)
         self._remember_transfer(cache, policy)
         return {**plan, **trial.params}
 
     def _propose(
-        self, policy: Policy, space: SearchSpace, weights: tuple[float, ...], history: History
+        self, policy: Policy, space: SearchSpace, weightings: Weightings, history: History
     ) -> dict[str, Any]:
         """Ask a policy for a configuration of ``space``."""
         import torch
 
         generator = torch.Generator(device="cpu").manual_seed(self._draw_seed())
+        # Where each objective is modelled, the one outcome of the task is their compromise.
+        weights = [sum(column) / len(weightings) for column in zip(*weightings, strict=True)]
         task = history.task(space, weights, self._method.models_constraints)
         for other in history.undecided(space):
             # Its worker is at this moment where we are: it will take what we would in its place.
@@ -481,15 +492,16 @@ class MetaSampler(BaseSampler):
         """Keep what the transfer model knew, for reports."""
         from optuna_metasampler.surrogates.transfer import TransferPredictor
 
-        predictor = getattr(policy, "predictor", None)
-        if isinstance(predictor, TransferPredictor):
-            cache.last_transfer = predictor
+        predictors = getattr(policy, "predictors", (getattr(policy, "predictor", None),))
+        known = tuple(p for p in predictors if isinstance(p, TransferPredictor))
+        if known:
+            cache.last_transfer = known
 
     def _relative_policy(
         self,
         study: Study,
         cache: _StudyState,
-        weights: tuple[float, ...],
+        weightings: Weightings,
         space: SearchSpace,
         history: History,
     ) -> Policy:
@@ -500,18 +512,24 @@ class MetaSampler(BaseSampler):
         if knowledge is not None:
             shown = {n for c in history.records.configurations for n in c}
             without = knowledge.lacking(space, shown)
-        known, policy = cache.policies.get(weights, (None, None))
+        known, policy = cache.policies.get(weightings, (None, None))
         if policy is None or known != (layout, without):
-            prior = None
+            priors: list[Prior[Any] | None] = [None] * len(weightings)
             if knowledge is not None and without is not None:
-                prior = knowledge.seen_from(space, weights, without)
-            if prior is None and self._method.min_studies:
-                # Nothing that this method could work with: the study is served all the same.
-                policy = method_of("gp").policy(space, None, self._n_startup_trials)
-            else:
-                policy = self._method.policy(space, prior, self._n_startup_trials)
-            cache.policies[weights] = (layout, without), policy
+                priors = [knowledge.seen_from(space, weights, without) for weights in weightings]
+            policy = self._policy(space, priors)
+            cache.policies[weightings] = (layout, without), policy
         return policy
+
+    def _policy(self, space: SearchSpace, priors: Sequence[Prior[Any] | None]) -> Policy:
+        """A policy for a space, given what is known of each outcome that it models."""
+        method, n_startup_trials = self._method, self._n_startup_trials
+        if len(priors) > 1:
+            return method.policy_of_objectives(space, priors, n_startup_trials)
+        if priors[0] is None and method.min_studies:
+            # Nothing that this method could work with: the study is served all the same.
+            method = method_of("gp")
+        return method.policy(space, priors[0], n_startup_trials)
 
     @property
     def _uses_priors(self) -> bool:
@@ -562,12 +580,15 @@ class MetaSampler(BaseSampler):
                 )
         return studies
 
-    def _weights(self, study: Study, trial: FrozenTrial) -> tuple[float, ...]:
-        """Weights of the objectives at this trial: those of a small lattice, in turn."""
-        lattice = simplex_lattice(len(study.directions))
+    def _weightings(self, study: Study, trial: FrozenTrial) -> Weightings:
+        """Each objective alone, or one weighting at this trial: those of a lattice, in turn."""
+        m = len(study.directions)
+        if 1 < m <= _MAX_MODELLED_OBJECTIVES and self._method.models_objectives:
+            return tuple(tuple(float(i == j) for i in range(m)) for j in range(m))
+        lattice = simplex_lattice(m)
         # A step that shares no factor with the number of points visits all of them, far ones
         # first.
-        return lattice[(trial.number * _LATTICE_STRIDE) % len(lattice)]
+        return (lattice[(trial.number * _LATTICE_STRIDE) % len(lattice)],)
 
     def _state(self, study: Study) -> _StudyState:
         # Ids are unique inside a storage only; names tell studies of two storages apart.
@@ -628,6 +649,9 @@ _LATTICE_STRIDE = 7
 _SUGGESTION_TIME = timedelta(minutes=5)
 # The model has no say among fewer trials.
 _MIN_CANDIDATES = 5
+# With more, nearly all trials are on the front and the boxes beside it are counted in thousands:
+# volume tells trials apart no better than weights do, and costs more.
+_MAX_MODELLED_OBJECTIVES = 4
 # A sampler that serves one study after the other keeps what it worked out for the last ones only.
 _MAX_STUDIES = 16
 # Trials whose end it is not told of: their worker was killed, or another process tells it.

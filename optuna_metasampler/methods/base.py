@@ -66,6 +66,8 @@ class Method(ABC, Generic[L]):
             numbers among its user attributes.
         models_constraints: Whether it models what is feasible. To one that does not, a trial that
             violates a constraint is one with a worse outcome than all that do not.
+        models_objectives: Whether it models several objectives side by side, see
+            :meth:`policy_of_objectives`. The others optimise one weighting after the other.
     """
 
     name: ClassVar[str]
@@ -74,6 +76,7 @@ class Method(ABC, Generic[L]):
     learns_from_curves: ClassVar[bool] = False
     learns_from_features: ClassVar[bool] = False
     models_constraints: ClassVar[bool] = False
+    models_objectives: ClassVar[bool] = False
 
     @abstractmethod
     def learn(self, tasks: Sequence[Task], generator: torch.Generator, trainer: Trainer) -> L:
@@ -99,6 +102,22 @@ class Method(ABC, Generic[L]):
             n_startup_trials: Space-filling trials to begin with; ``None`` for the method's own
                 choice.
         """
+
+    def policy_of_objectives(
+        self, space: SearchSpace, priors: Sequence[Prior[L] | None], n_startup_trials: int | None
+    ) -> Policy:
+        """The policy for a running study with several objectives.
+
+        Args:
+            space: Its space.
+            priors: What is known from prior studies of each objective; their favourites are the
+                prior studies' Pareto sets.
+            n_startup_trials: As in :meth:`policy`.
+
+        Raises:
+            NotImplementedError: If not :attr:`models_objectives`.
+        """
+        raise NotImplementedError(f"The method {self.name!r} works on one objective at a time.")
 
     @abstractmethod
     def pack(self, learned: L) -> dict[str, Tensor]:

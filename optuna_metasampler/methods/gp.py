@@ -13,6 +13,7 @@ from optuna_metasampler.meta_train.loop import Trainer
 from optuna_metasampler.methods.base import Method, Prior
 from optuna_metasampler.policies.acquisition import AcquisitionPolicy
 from optuna_metasampler.policies.base import Policy
+from optuna_metasampler.policies.hypervolume import HypervolumePolicy
 from optuna_metasampler.space import SearchSpace
 from optuna_metasampler.surrogates.gaussian_process import (
     GaussianProcess,
@@ -28,6 +29,7 @@ class ColdGaussianProcess(Method[None]):
     name: ClassVar[str] = "gp"
     min_studies: ClassVar[int] = 0
     models_constraints: ClassVar[bool] = True
+    models_objectives: ClassVar[bool] = True
 
     def learn(self, tasks: Sequence[Task], generator: torch.Generator, trainer: Trainer) -> None:
         """Nothing."""
@@ -37,6 +39,15 @@ class ColdGaussianProcess(Method[None]):
     ) -> Policy:
         """See :meth:`Method.policy`."""
         return cold_policy(space, n_startup_trials)
+
+    def policy_of_objectives(
+        self,
+        space: SearchSpace,
+        priors: Sequence[Prior[None] | None],
+        n_startup_trials: int | None,
+    ) -> Policy:
+        """See :meth:`Method.policy_of_objectives`."""
+        return cold_policy_of_objectives(space, len(priors), n_startup_trials)
 
     def pack(self, learned: None) -> dict[str, Tensor]:
         """See :meth:`Method.pack`."""
@@ -57,3 +68,11 @@ def cold_policy(
     """The policy without prior studies."""
     n = n_cold_startup_trials(space) if n_startup_trials is None else n_startup_trials
     return AcquisitionPolicy(GaussianProcess(), n)
+
+
+def cold_policy_of_objectives(
+    space: SearchSpace, n_objectives: int, n_startup_trials: int | None
+) -> HypervolumePolicy[GaussianProcessPredictor]:
+    """The policy of several objectives without prior studies."""
+    n = n_cold_startup_trials(space) if n_startup_trials is None else n_startup_trials
+    return HypervolumePolicy([GaussianProcess() for _ in range(n_objectives)], n)

@@ -10,9 +10,13 @@ import torch
 from torch import Tensor
 
 from optuna_metasampler.meta_train.loop import Trainer
-from optuna_metasampler.methods.base import Method
+from optuna_metasampler.methods.base import Method, Prior
+from optuna_metasampler.methods.gp import cold_policy_of_objectives
+from optuna_metasampler.policies.base import Policy
+from optuna_metasampler.policies.hypervolume import HypervolumePolicy
 from optuna_metasampler.space import SearchSpace
 from optuna_metasampler.surrogates.prior_mean import PriorModel
+from optuna_metasampler.surrogates.transfer import TransferGaussianProcess
 from optuna_metasampler.task import Task
 
 
@@ -22,12 +26,29 @@ class PriorModelMethod(Method[PriorModel]):
 
     min_studies: ClassVar[int] = 0
     models_constraints: ClassVar[bool] = True
+    models_objectives: ClassVar[bool] = True
 
     def learn(
         self, tasks: Sequence[Task], generator: torch.Generator, trainer: Trainer
     ) -> PriorModel:
         """See :meth:`Method.learn`."""
         return PriorModel.fit(list(tasks), generator)
+
+    def policy_of_objectives(
+        self,
+        space: SearchSpace,
+        priors: Sequence[Prior[PriorModel] | None],
+        n_startup_trials: int | None,
+    ) -> Policy:
+        """See :meth:`Method.policy_of_objectives`."""
+        known = [prior for prior in priors if prior is not None]
+        if len(known) < len(priors):
+            return cold_policy_of_objectives(space, len(priors), n_startup_trials)
+        surrogates = [TransferGaussianProcess(prior.learned, prior.to_prior) for prior in known]
+        first = known[0]
+        return HypervolumePolicy(
+            surrogates, n_startup_trials or 0, first.favourites, first.unknown
+        )
 
     def pack(self, learned: PriorModel) -> dict[str, Tensor]:
         """See :meth:`Method.pack`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import torch
 from torch import Tensor
@@ -24,7 +24,7 @@ from optuna_metasampler.task import Task, to_tensor
 
 N_OPENING_TRIALS = 5
 # The trial, from 0, that is chosen far away from the one before it.
-_CONTRAST = 1
+CONTRAST = 1
 # Ways to fill in what the prior studies did not have.
 _N_COMPLETIONS = 8
 
@@ -84,11 +84,11 @@ class TransferPolicy:
         if n_before < 0:
             return self._acquisition.propose(history, generator)
         predictor = self._acquisition.condition(history)
-        if n_before == _CONTRAST and n_before < self._n_opening_trials:
+        if n_before == CONTRAST and n_before < self._n_opening_trials:
             return self._acquisition.explore(history, generator)
         believed = predictor.log_odds > 0.0 and predictor.agreement > 0.0
         if believed and n_before < self._n_opening_trials:
-            points = self._openers(history.space, generator)
+            points = openers(self._favourites, self._unknown, history.space, generator)
             with torch.no_grad():
                 values = self._acquisition.score(history, predictor)(points)
             opener = best_unseen(points, values, seen(history))
@@ -96,11 +96,24 @@ class TransferPolicy:
                 return opener
         return self._acquisition.exploit(history, predictor, generator)
 
-    def _openers(self, space: SearchSpace, generator: torch.Generator) -> Tensor:
-        """The favourites as points of ``space``, each with several values of what is unknown."""
-        points = self._favourites
-        if not self._unknown.isdisjoint(space.names):
-            more = points.repeat(_N_COMPLETIONS - 1, 1)
-            # The first time as they are, with the middle of the range.
-            points = torch.cat([points, completed(more, self._unknown, space, generator)])
-        return to_tensor(space.project(points.numpy()))
+
+def openers(
+    favourites: Tensor,
+    unknown: Collection[str],
+    space: SearchSpace,
+    generator: torch.Generator,
+) -> Tensor:
+    """Favourites as points of ``space``, each with several values of what is unknown: ``(k, d)``.
+
+    Args:
+        favourites: The best configurations of prior studies, shape ``(f, d)``.
+        unknown: Names of the parameters that no prior study had.
+        space: The space; pinned parameters stay pinned.
+        generator: Source of all randomness; nothing is drawn where nothing is unknown.
+    """
+    points = favourites
+    if not set(space.names).isdisjoint(unknown):
+        more = points.repeat(_N_COMPLETIONS - 1, 1)
+        # The first time as they are, with the middle of the range.
+        points = torch.cat([points, completed(more, unknown, space, generator)])
+    return to_tensor(space.project(points.numpy()))

@@ -82,10 +82,13 @@ class Pool:
         for name, records, features in used:
             configurations = records.configurations
             start, end = end, end + len(configurations)
-            y = scalarize(to_tensor(records.outcomes), scale)
+            outcomes = to_tensor(records.outcomes)
+            y = scalarize(outcomes, scale)
             # Copies: the last digit of a product depends on where in memory a part begins.
             x, mask = together.x[start:end].clone(), together.mask[start:end].clone()
-            task = replace(together, name=name, x=x, y=y, mask=mask, features=features)
+            task = replace(
+                together, name=name, x=x, y=y, mask=mask, outcomes=outcomes, features=features
+            )
             if any(records.constraints):
                 constraint_names, table = records.constraint_table(range(len(configurations)))
                 task = replace(

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad, silu, softplus
 
+from optuna_metasampler.hypervolume import non_dominated, spread_out
 from optuna_metasampler.packing import checked
 from optuna_metasampler.space import SearchSpace
 from optuna_metasampler.surrogates.gaussian_process import (
@@ -29,11 +30,20 @@ from optuna_metasampler.surrogates.gaussian_process import (
     matern52,
     representative_rows,
 )
-from optuna_metasampler.task import Task, penalized, rank_gaussianize, spearman, to_tensor
+from optuna_metasampler.task import (
+    Task,
+    half_rank_warp,
+    penalized,
+    rank_gaussianize,
+    spearman,
+    to_tensor,
+)
 
 
 _MAX_SOURCES = 30
 _MAX_SOURCE_TRIALS = 120
+# Of the Pareto sets of all prior studies together.
+_MAX_FAVOURITES = 60
 
 
 @dataclass(frozen=True)
@@ -391,6 +401,25 @@ def best_configurations(tasks: Sequence[Task]) -> Tensor:
     """
     chosen = map(penalized, most_telling(tasks))
     return torch.stack([task.x[int(task.y.argmax())] for task in chosen])
+
+
+def pareto_sets(tasks: Sequence[Task]) -> Tensor:
+    """Configurations on the Pareto fronts of the most telling studies, shape ``(k, d)``.
+
+    Of a front with many points some that are spread over it; more of each where studies are few.
+    Of feasible trials, where a study has any.
+    """
+    studies = most_telling(tasks)
+    points = []
+    for task in studies:
+        assert task.outcomes is not None
+        feasible = task.feasible
+        rows = torch.nonzero(feasible if bool(feasible.any()) else ~feasible).squeeze(1)
+        front = rows[non_dominated(task.outcomes[rows])]
+        scale = torch.stack([half_rank_warp(y) for y in task.outcomes.T], dim=1)
+        limit = max(_MAX_FAVOURITES // len(studies), task.outcomes.shape[1] + 1)
+        points.append(task.x[front[spread_out(scale[front], limit)]])
+    return torch.cat(points)
 
 
 def most_telling(tasks: Sequence[Task]) -> list[Task]:

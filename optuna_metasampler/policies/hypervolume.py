@@ -1,0 +1,171 @@
+"""The policy of several objectives: a surrogate of each, and the volume that a point may add."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Generic
+
+import torch
+from torch import Tensor
+
+from optuna_metasampler.acquisition import log_expected_hypervolume_improvement
+from optuna_metasampler.hypervolume import (
+    non_dominated,
+    non_dominated_boxes,
+    reference_point,
+    spread_out,
+)
+from optuna_metasampler.maximize import MaximizeConfig, Score, best_unseen, maximize, space_filling
+from optuna_metasampler.plateaus import Plateaus
+from optuna_metasampler.policies.acquisition import n_asked, seen
+from optuna_metasampler.policies.transfer import CONTRAST, N_OPENING_TRIALS, openers
+from optuna_metasampler.surrogates.base import P, Surrogate
+from optuna_metasampler.surrogates.gaussian_process import representative_rows
+from optuna_metasampler.surrogates.transfer import TransferPredictor
+from optuna_metasampler.task import Task, half_rank_warp
+
+
+# Points that stand for a larger front, by the number of objectives: the boxes are some K of them
+# with two, 5 K with three, 15 K with four, and each costs a number for every candidate.
+_MAX_FRONT = {2: 100, 3: 60}
+_MAX_FRONT_OF_MORE = 30
+# The pairs of more trials than this say nothing new about plateaus.
+_MAX_TRIALS_FOR_PLATEAUS = 100
+# The score has a maximum between any two neighbours on the front.
+_SEARCH = MaximizeConfig(n_starts=8)
+
+
+class HypervolumePolicy(Generic[P]):
+    """Maximises the log expected hypervolume improvement under one surrogate an objective.
+
+    With prior studies it opens as :class:`~optuna_metasampler.policies.transfer.TransferPolicy`
+    does, with configurations of their Pareto sets; for as long as the trials do not speak against
+    what the prior studies say of at least one objective.
+
+    Args:
+        surrogates: One an objective, each conditioned on that outcome alone.
+        n_startup_trials: Space-filling points before everything else.
+        favourites: Configurations of the prior studies' Pareto sets, shape ``(k, d)``; ``None``
+            without prior studies.
+        unknown: Names of the parameters that no prior study had.
+        n_opening_trials: How many trials the opening has at most.
+        search: Effort of the search for the best score.
+    """
+
+    def __init__(
+        self,
+        surrogates: Sequence[Surrogate[P]],
+        n_startup_trials: int = 0,
+        favourites: Tensor | None = None,
+        unknown: Sequence[str] = (),
+        n_opening_trials: int = N_OPENING_TRIALS,
+        search: MaximizeConfig = _SEARCH,
+    ) -> None:
+        self._surrogates = tuple(surrogates)
+        self._n_startup_trials = n_startup_trials
+        self._favourites = favourites
+        self._unknown = frozenset(unknown)
+        self._n_opening_trials = n_opening_trials
+        self._search = search
+        self._last: tuple[P, ...] = ()
+
+    @property
+    def predictors(self) -> tuple[P, ...]:
+        """What the surrogates knew at the last proposal; none before they were first asked."""
+        return self._last
+
+    def propose(self, history: Task, generator: torch.Generator) -> Tensor:
+        """The next point; see :meth:`Policy.propose`."""
+        n_before = n_asked(history) - self._n_startup_trials
+        if n_before < 0:
+            return space_filling(history.space, seen(history), generator)
+        predictors = self.condition(history)
+        if self._favourites is not None and n_before < self._n_opening_trials:
+            if n_before == CONTRAST:
+                return space_filling(history.space, seen(history), generator)
+            if any(map(_believed, predictors)):
+                points = openers(self._favourites, self._unknown, history.space, generator)
+                with torch.no_grad():
+                    values = self.score(history, predictors)(points)
+                opener = best_unseen(points, values, seen(history))
+                if opener is not None:
+                    return opener
+        return self.exploit(history, predictors, generator)
+
+    def condition(self, history: Task) -> tuple[P, ...]:
+        """Condition each surrogate on its objective."""
+        assert history.outcomes is not None
+        last = self._last or (None,) * len(self._surrogates)
+        self._last = tuple(
+            surrogate.condition(replace(history, y=y), previous)
+            for surrogate, y, previous in zip(
+                self._surrogates, history.outcomes.T, last, strict=True
+            )
+        )
+        return self._last
+
+    def exploit(
+        self, history: Task, predictors: Sequence[P], generator: torch.Generator
+    ) -> Tensor:
+        """The point of the highest score that is none of those already asked for, ``(d,)``."""
+        assert history.outcomes is not None
+        good = history.x[non_dominated(history.outcomes)]
+        if self._favourites is not None:
+            good = torch.cat([good, self._favourites])
+        score = self.score(history, predictors)
+        return maximize(score, history.space, generator, good, seen(history), self._search)
+
+    def score(self, history: Task, predictors: Sequence[P]) -> Score:
+        """What is maximised, for predictors that have been conditioned on the history."""
+        if not n_asked(history):
+            # Nothing to improve on yet: the best guess is the highest expectation.
+            return lambda x: torch.stack([predictor(x).mean for predictor in predictors]).mean(0)
+        known = front(history, predictors)
+        boxes = non_dominated_boxes(known, reference_point(known))
+        plateaus = _plateaus(history, predictors)
+
+        def score(x: Tensor) -> Tensor:
+            value = log_expected_hypervolume_improvement([p(x) for p in predictors], boxes)
+            return value if plateaus is None else value + plateaus(x)
+
+        return score
+
+
+def front(history: Task, predictors: Sequence[P]) -> Tensor:
+    """The Pareto front in the units of the predictors, shape ``(k, m)``.
+
+    Trials that violate a constraint are none of it. Pending trials are believed to turn out as
+    predicted (Ginsbourger, Le Riche & Carraro 2010).
+    """
+    assert history.outcomes is not None
+    warped = torch.stack([half_rank_warp(y) for y in history.outcomes.T], dim=1)
+    points = warped[history.feasible]
+    if len(history.pending):
+        with torch.no_grad():
+            expected = [predictor(history.pending).mean for predictor in predictors]
+        points = torch.cat([points, torch.stack(expected, dim=1)])
+    if not len(points):
+        # Nothing is feasible so far: anything better than the worst is welcome.
+        points = warped.min(dim=0, keepdim=True).values
+    points = torch.unique(points[non_dominated(points)], dim=0)
+    limit = _MAX_FRONT.get(len(predictors), _MAX_FRONT_OF_MORE)
+    return points[spread_out(points, limit)]
+
+
+def _plateaus(history: Task, predictors: Sequence[P]) -> Plateaus | None:
+    """Where the next outcome is likely to be one that is known already, in all objectives."""
+    assert history.outcomes is not None
+    rows = representative_rows(history.y, _MAX_TRIALS_FOR_PLATEAUS)
+    _, number = torch.unique(history.outcomes[rows], dim=0, return_inverse=True)
+    scale = torch.stack([predictor.column_scale for predictor in predictors]).mean(dim=0)
+    return Plateaus.of(history.x[rows], number, scale)
+
+
+def _believed(predictor: object) -> bool:
+    """Whether the prior studies have a say in what is known of an objective."""
+    return (
+        isinstance(predictor, TransferPredictor)
+        and predictor.log_odds > 0.0
+        and predictor.agreement > 0.0
+    )
