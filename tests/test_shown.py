@@ -1,0 +1,120 @@
+"""The distributions that a study has shown are read once a trial, and never wrongly."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+import optuna
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from optuna_metasampler.priors.records import distributions_of
+from optuna_metasampler.shown import ShownDistributions, same_kind
+
+
+DISTRIBUTIONS: list[tuple[BaseDistribution, object]] = [
+    (FloatDistribution(0, 1), 0.5),
+    (FloatDistribution(0, 2), 0.5),
+    (FloatDistribution(0.1, 1, log=True), 0.5),
+    (FloatDistribution(1, 1), 1.0),
+    (IntDistribution(1, 9), 3),
+    (CategoricalDistribution(["a", "b"]), "a"),
+    (CategoricalDistribution(["b", "a"]), "a"),
+]
+
+
+class Counting(ShownDistributions):
+    """Counts how often it reads a trial."""
+
+    n_read = 0
+
+    def _add(self, trial: FrozenTrial) -> None:
+        self.n_read += 1
+        super()._add(trial)
+
+
+def trial(number: int, shown: dict[str, int], state: TrialState) -> FrozenTrial:
+    made = create_trial(
+        state=state,
+        value=0.0 if state == TrialState.COMPLETE else None,
+        params={name: DISTRIBUTIONS[i][1] for name, i in shown.items()},
+        distributions={name: DISTRIBUTIONS[i][0] for name, i in shown.items()},
+    )
+    made.number = number
+    return made
+
+
+def from_scratch(trials: list[FrozenTrial]) -> dict[str, BaseDistribution]:
+    """What the sampler offers, by definition."""
+    return {
+        name: shown[-1]
+        for name, shown in sorted(distributions_of(trials).items())
+        if all(same_kind(d, shown[-1]) for d in shown)
+    }
+
+
+shown_by_trials = st.lists(
+    st.dictionaries(st.sampled_from("xyz"), st.integers(0, len(DISTRIBUTIONS) - 1)), max_size=8
+)
+ended = st.sampled_from([TrialState.COMPLETE, TrialState.FAIL])
+
+
+@settings(max_examples=60)
+@given(shown_by_trials, st.data())
+def test_what_is_kept_is_what_all_trials_say_in_whatever_order_they_end(
+    shown: list[dict[str, int]], data: st.DataObject
+) -> None:
+    kept = ShownDistributions()
+    trials = [trial(i, s, TrialState.RUNNING) for i, s in enumerate(shown)]
+    for i in data.draw(st.permutations(range(len(trials)))):
+        trials[i] = trial(i, shown[i], data.draw(ended))
+        assert kept.common(trials) == from_scratch(trials)
+        assert list(kept.common(trials)) == sorted(kept.common(trials))
+
+
+@settings(max_examples=60)
+@given(shown_by_trials, shown_by_trials)
+def test_a_study_in_the_place_of_another_is_read_anew(
+    before: list[dict[str, int]], after: list[dict[str, int]]
+) -> None:
+    kept = ShownDistributions()
+    kept.common([trial(i, s, TrialState.COMPLETE) for i, s in enumerate(before)])
+    trials = [trial(i, s, TrialState.COMPLETE) for i, s in enumerate(after)]
+    assert kept.common(trials) == from_scratch(trials)
+
+
+def test_a_trial_that_has_gone_counts_no_more() -> None:
+    trials = [trial(i, {"xyz"[i]: 0}, TrialState.COMPLETE) for i in range(3)]
+    kept = ShownDistributions()
+    assert set(kept.common(trials)) == {"x", "y", "z"}
+    assert set(kept.common(trials[:1] + trials[2:])) == {"x", "z"}
+
+
+def test_each_of_a_thousand_trials_is_read_once_from_a_real_storage() -> None:
+    for storage in (None, optuna.storages.RDBStorage("sqlite:///:memory:")):
+        study = optuna.create_study(storage=storage)
+        n = 1000 if storage is None else 10
+        study.add_trials([trial(i, {"x": 0, "y": 5}, TrialState.COMPLETE) for i in range(n)])
+        kept = Counting()
+        for _ in range(5):
+            assert set(kept.common(study.get_trials(deepcopy=False))) == {"x", "y"}
+        assert kept.n_read == n
+        study.add_trial(trial(0, {"z": 0}, TrialState.COMPLETE))
+        assert set(kept.common(study.get_trials(deepcopy=False))) == {"x", "y", "z"}
+        assert kept.n_read == n + 1
+
+
+def test_a_copy_carries_no_trials() -> None:
+    trials = [trial(i, {"x": 0}, TrialState.COMPLETE) for i in range(1000)]
+    kept = ShownDistributions()
+    kept.common(trials)
+    assert len(pickle.dumps(kept)) < 200
+    assert copy.deepcopy(kept).common(trials) == kept.common(trials)
