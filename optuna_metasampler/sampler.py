@@ -21,6 +21,7 @@ from optuna.trial import TrialState
 
 from optuna_metasampler._optuna import (
     LazyRandomState,
+    enqueued_params,
     study_id,
     trial_id,
     trials_of_all_brackets,
@@ -243,7 +244,8 @@ class MetaSampler(BaseSampler):
         """Propose a configuration of the parameters that this study has shown.
 
         Conditional parameters are modelled jointly with the choices that they depend on; those
-        that take no part in the proposed configuration are left out.
+        that take no part in the proposed configuration are left out. What the trial was enqueued
+        with is held, and the rest is chosen to go with it.
         """
         varying = {name: d for name, d in search_space.items() if not d.single()}
         if not varying:
@@ -257,7 +259,7 @@ class MetaSampler(BaseSampler):
             )
             weights = self._weights(study, trial)
             policy = self._relative_policy(study, cache, weights, space, history)
-            params = self._propose(policy, space, weights, history)
+            params = self._propose(policy, space.pin(_given(trial)), weights, history)
             self._remember_transfer(cache, policy)
             cache.asked[trial_id(trial)] = dict(params)
         return params
@@ -354,9 +356,10 @@ class MetaSampler(BaseSampler):
             policy = self._method.policy(prior.space, prior, self._n_startup_trials)
             cache.plan_policies[weights] = policy
         history = self._history(study, trial, cache)
-        plan = self._propose(policy, prior.space.pin(trial.params), weights, history)
+        given = _given(trial)
+        plan = self._propose(policy, prior.space.pin(given), weights, history)
         self._remember_transfer(cache, policy)
-        return {**plan, **trial.params}
+        return {**plan, **given}
 
     def _propose(
         self, policy: Policy, space: SearchSpace, weights: tuple[float, ...], history: History
@@ -550,15 +553,25 @@ _LATTICE_STRIDE = 7
 _MAX_STUDIES = 16
 
 
+def _given(trial: FrozenTrial) -> dict[str, Any]:
+    """What is settled about a trial: its parameters so far, and those it was enqueued with."""
+    return {**enqueued_params(trial), **trial.params}
+
+
 def _pending(
     trials: Sequence[FrozenTrial], trial: FrozenTrial, cache: _StudyState
 ) -> list[dict[str, Any]]:
     """Configurations of the other running trials, as far as they are known.
 
-    A trial's parameters reach the storage one by one; what this sampler handed out is complete.
+    A trial's parameters reach the storage one by one; what this sampler handed out is complete,
+    and where the space is not known yet, what it means to hand out.
     """
     return [
-        {**cache.asked.get(trial_id(other), {}), **other.params}
+        {
+            **cache.plans.get(trial_id(other), {}),
+            **cache.asked.get(trial_id(other), {}),
+            **other.params,
+        }
         for other in trials
         if other.state == TrialState.RUNNING and trial_id(other) != trial_id(trial)
     ]
