@@ -41,9 +41,13 @@ def trials_of_all_brackets(study: Study) -> list[FrozenTrial]:
     return storage_of(study).get_all_trials(study_id(study), deepcopy=False)
 
 
-def fixed_params(trial: FrozenTrial) -> dict[str, Any]:
-    """The values that an enqueued ``trial`` is going to have, whatever a sampler says."""
-    return dict(trial.system_attrs.get("fixed_params", {}))
+def enqueued_params(trial: FrozenTrial) -> dict[str, Any]:
+    """What ``trial`` was enqueued with, by name; nothing where it was not enqueued.
+
+    Optuna uses these values as they are, whatever a sampler proposes.
+    """
+    params: dict[str, Any] = trial.system_attrs.get("fixed_params", {})
+    return params
 
 
 def constraint_attributes(trial: FrozenTrial) -> dict[str, Any]:

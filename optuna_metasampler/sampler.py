@@ -22,7 +22,7 @@ from optuna.trial import TrialState
 from optuna_metasampler._optuna import (
     LazyRandomState,
     constraints_of,
-    fixed_params,
+    enqueued_params,
     store_constraints,
     study_id,
     trial_id,
@@ -270,7 +270,8 @@ class MetaSampler(BaseSampler):
         """Propose a configuration of the parameters that this study has shown.
 
         Conditional parameters are modelled jointly with the choices that they depend on; those
-        that take no part in the proposed configuration are left out.
+        that take no part in the proposed configuration are left out. What the trial was enqueued
+        with is held, and the rest is chosen to go with it.
         """
         varying = {name: d for name, d in search_space.items() if not d.single()}
         if not varying:
@@ -281,7 +282,7 @@ class MetaSampler(BaseSampler):
             space = history.space(varying)
             weightings = self._weightings(study, trial)
             policy = self._relative_policy(study, cache, weightings, space, history)
-            params = self._propose(policy, space, weightings, history)
+            params = self._propose(policy, space.pin(_given(trial)), weightings, history)
             self._remember_transfer(cache, policy)
             _keep(cache.asked, trial_id(trial), dict(params))
         return params
@@ -437,9 +438,10 @@ class MetaSampler(BaseSampler):
             policy = self._policy(space, priors)
             cache.plan_policies[weightings] = policy
         history = self._history(study, trial, cache)
-        plan = self._propose(policy, space.pin(trial.params), weightings, history)
+        given = _given(trial)
+        plan = self._propose(policy, space.pin(given), weightings, history)
         self._remember_transfer(cache, policy)
-        return {**plan, **trial.params}
+        return {**plan, **given}
 
     def _propose(
         self, policy: Policy, space: SearchSpace, weightings: Weightings, history: History
@@ -667,12 +669,18 @@ def _keep(cache: dict[K, V], key: K, value: V, limit: int = _MAX_RUNNING) -> V:
     return value
 
 
+def _given(trial: FrozenTrial) -> dict[str, Any]:
+    """What is settled about a trial: its parameters so far, and those it was enqueued with."""
+    return {**enqueued_params(trial), **trial.params}
+
+
 def _running(
     trials: Sequence[FrozenTrial], trial: FrozenTrial, cache: _StudyState
 ) -> list[Running]:
     """The other running trials, and their configurations as far as they are known.
 
-    A trial's parameters reach the storage one by one; what this sampler handed out is complete.
+    A trial's parameters reach the storage one by one; what this sampler handed out is complete,
+    and where the space is not known yet, what it means to hand out.
     """
     found = []
     for other in trials:
@@ -682,8 +690,7 @@ def _running(
         params = {
             **cache.plans.get(trial_id(other), {}),
             **cache.asked.get(trial_id(other), {}),
-            **fixed_params(other),
-            **other.params,
+            **_given(other),
         }
         undecided = not here and other.number < trial.number and _together(other, trial)
         found.append(Running(other.number, params, not here, undecided))

@@ -1,0 +1,99 @@
+"""Whole studies in a process where every warning is an error from the first import on.
+
+The settings of the other tests leave out what is warned of before a test begins, and in threads.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import optuna
+from optuna.study import Study
+from optuna.trial import Trial
+import pytest
+
+from optuna_metasampler import MetaSampler
+
+
+SPLIT = "one", "two"
+
+
+def loss(trial: Trial) -> float:
+    """A mixed, conditional problem."""
+    rate = trial.suggest_float("rate", 1e-4, 1.0, log=True)
+    depth = trial.suggest_int("depth", 1, 9)
+    value = rate + abs(depth - 4)
+    if trial.suggest_categorical("split", SPLIT) == "two":
+        value += trial.suggest_float("share", 0.0, 1.0)
+    return value
+
+
+def pruned(trial: Trial) -> float:
+    """A loss that is seen to fall."""
+    value = loss(trial)
+    for step in range(1, 5):
+        trial.report(value + 1.0 / step, step)
+        if trial.should_prune():
+            raise optuna.TrialPruned
+    return value
+
+
+def front(trial: Trial) -> tuple[float, float]:
+    """Two objectives, of which each has its own optimum."""
+    return loss(trial), trial.params["depth"]
+
+
+def failing(trial: Trial) -> float:
+    """A loss that does not always come to an end."""
+    value = loss(trial)
+    if trial.number % 3 == 1:
+        raise ArithmeticError
+    return float("inf") if trial.number % 3 == 2 else value
+
+
+def earlier(objective: object, n_objectives: int) -> Study:
+    """A finished study."""
+    study = optuna.create_study(
+        directions=["minimize"] * n_objectives, sampler=optuna.samplers.RandomSampler(seed=0)
+    )
+    study.optimize(objective, n_trials=12)
+    return study
+
+
+def run(with_priors: bool) -> None:
+    """Small studies of every kind."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    single = [earlier(loss, 1)] if with_priors else None
+    double = [earlier(front, 2)] if with_priors else None
+
+    def sampler(prior: list[Study] | None) -> MetaSampler:
+        return MetaSampler(prior, n_startup_trials=None if prior else 2, seed=0)
+
+    optuna.create_study(sampler=sampler(single)).optimize(loss, n_trials=6, n_jobs=2)
+    optuna.create_study(sampler=sampler(single)).optimize(
+        failing, n_trials=5, catch=(ArithmeticError,)
+    )
+    median = optuna.pruners.MedianPruner(n_startup_trials=1)
+    optuna.create_study(sampler=sampler(single), pruner=median).optimize(pruned, n_trials=6)
+    hyperband = optuna.pruners.HyperbandPruner(min_resource=1, max_resource=4)
+    optuna.create_study(sampler=sampler(single), pruner=hyperband).optimize(pruned, n_trials=5)
+    optuna.create_study(directions=["minimize"] * 2, sampler=sampler(double)).optimize(
+        front, n_trials=5
+    )
+
+
+@pytest.mark.parametrize("with_priors", [False, True], ids=["without priors", "with priors"])
+def test_no_warning_is_part_of_normal_use(with_priors: bool) -> None:
+    path = os.pathsep.join(entry for entry in sys.path if entry)
+    code = f"from tests.integration.test_warnings import run; run({with_priors})"
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
