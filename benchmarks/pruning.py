@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 import json
 from pathlib import Path
 import textwrap
@@ -56,16 +56,17 @@ N_RANDOM = 15
 
 SHOWN = (54, 81, 162, 324)
 GRID = np.arange(N_EPOCHS, BUDGET + 1, N_EPOCHS)
-Priors = Sequence[optuna.Study]
+Priors = Callable[[], Sequence[optuna.Study]]
+"""Prior studies, run at the first call: not every peer has a use for them."""
 
 REFERENCE = "TPE"
 PEERS: dict[str, Callable[[Priors, int], BaseSampler]] = {
     REFERENCE: lambda priors, seed: TPESampler(seed=seed),
     "GP": lambda priors, seed: GPSampler(seed=seed),
     "MetaSampler (auto), no priors": lambda priors, seed: MetaSampler(seed=seed),
-    "MetaSampler (auto)": lambda priors, seed: MetaSampler(list(priors), seed=seed),
+    "MetaSampler (auto)": lambda priors, seed: MetaSampler(list(priors()), seed=seed),
     "MetaSampler (hyperband)": lambda priors, seed: MetaSampler(
-        list(priors), method="hyperband", seed=seed
+        list(priors()), method="hyperband", seed=seed
     ),
 }
 PRUNERS: dict[str, Callable[[], BasePruner]] = {
@@ -201,13 +202,16 @@ def _summary(
         runs: Of one kind of loop under one pruner.
         unit: Losses of the median random configuration, by task.
     """
-    curves = {(r["peer"], r["task"], r["seed"]): np.array(r["best"], dtype=float) for r in runs}
-    names = {name for _, name, _ in curves}
-    lowest = {n: min(np.nanmin(c) for (_, m, _), c in curves.items() if m == n) for n in names}
-    regret = {
-        key: np.nan_to_num(
-            np.clip((c - lowest[key[1]]) / (unit[key[1]] - lowest[key[1]]), 0, 1), nan=1.0
+    curves = {
+        (r["peer"], r["task"], r["seed"]): np.array(
+            [np.inf if value is None else value for value in r["best"]]
         )
+        for r in runs
+    }
+    names = {name for _, name, _ in curves}
+    lowest = {n: min(c.min() for (_, m, _), c in curves.items() if m == n) for n in names}
+    regret = {
+        key: np.clip((c - lowest[key[1]]) / (unit[key[1]] - lowest[key[1]]), 0.0, 1.0)
         for key, c in curves.items()
     }
     entries: dict[str, dict[str, Any]] = {}
@@ -285,6 +289,21 @@ def _shown(values: tuple[float, float, float]) -> str:
     return f"{mean:+.2f} ({low:+.2f} to {high:+.2f})"
 
 
+def _prior_studies(loop: str, pruner: str, task: str, seed: int) -> list[optuna.Study]:
+    """Runs of TPE on the sources of a task."""
+    return [
+        run(
+            LOOPS[loop],
+            source,
+            TPESampler(seed=100 + seed),
+            PRUNERS[pruner](),
+            N_PRIOR_TRIALS * N_EPOCHS,
+            N_PRIOR_TRIALS,
+        )[0]
+        for source in LOOPS[loop].sources(task)
+    ]
+
+
 def _unit(loop: Loop, task: str) -> float:
     """Loss of the median random configuration."""
     study, _ = run(loop, task, RandomSampler(seed=0), NopPruner(), N_RANDOM * N_EPOCHS)
@@ -328,17 +347,7 @@ def main(
         loop, units = LOOPS[name], result["unit"].setdefault(name, {})
         if task not in units:
             units[task] = _unit(loop, task)
-        priors = [
-            run(
-                loop,
-                source,
-                TPESampler(seed=100 + seed),
-                PRUNERS[pruner](),
-                N_PRIOR_TRIALS * N_EPOCHS,
-                N_PRIOR_TRIALS,
-            )[0]
-            for source in loop.sources(task)
-        ]
+        priors = cache(partial(_prior_studies, *job))
         for peer in missing:
             study, spent = run(loop, task, PEERS[peer](priors, seed), PRUNERS[pruner](), BUDGET)
             best = best_by_epochs(study, spent)
