@@ -21,7 +21,7 @@ OLDEST_INSTALLED := $(OLDEST)/.installed-$(OLDEST_OPTUNA)
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help demo test lint types unit contract-oldest bench bench-quick bench-audit \
-	bench-calibration bench-hyperband bench-methods bench-overhead bench-scale clean
+	bench-calibration bench-methods bench-overhead bench-pruning bench-scale clean
 # One step after the other, so that what a step says is read beside what it did.
 .NOTPARALLEL:
 
@@ -73,11 +73,6 @@ bench-calibration: $(BENCH_INSTALLED) ## Measure predictive intervals: make benc
 	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.calibration --data "$(DATA)"
 	@$(BIN)/python -m benchmarks.report
 
-bench-hyperband: $(INSTALLED) ## Compare samplers under Optuna's HyperbandPruner (20 minutes)
-	@echo "==> Training networks under HyperbandPruner"
-	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.hyperband
-	@$(BIN)/python -m benchmarks.report
-
 bench-methods: $(INSTALLED) ## Compare all methods: make bench-methods DATA=folder-of-tables (an hour)
 	@test -n "$(DATA)" || { echo "Say where the tables are: make bench-methods DATA=FOLDER" >&2; exit 2; }
 	@echo "==> Running all methods; what is there already is kept"
@@ -87,6 +82,11 @@ bench-methods: $(INSTALLED) ## Compare all methods: make bench-methods DATA=fold
 bench-overhead: $(INSTALLED) ## Measure the seconds that one suggestion takes
 	@echo "==> Measuring the seconds per suggestion"
 	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m benchmarks.overhead
+	@$(BIN)/python -m benchmarks.report
+
+bench-pruning: $(INSTALLED) ## Compare samplers under Optuna's pruners (an hour; resumes)
+	@echo "==> Running training loops under pruners; what is there already is kept"
+	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.pruning
 	@$(BIN)/python -m benchmarks.report
 
 bench-scale: $(INSTALLED) ## Measure what 1,000 prior studies cost

@@ -18,7 +18,7 @@ from typing import Any
 
 import click
 
-from benchmarks import calibration, figures, hyperband, methods, overhead, results, scale
+from benchmarks import calibration, figures, methods, overhead, pruning, results, scale
 from benchmarks.markdown import table
 from benchmarks.peers import PEERS
 from benchmarks.statistics import FLOOR, TIE
@@ -703,8 +703,8 @@ def methods_page(text: str) -> str:
     measured = _measured("methods/summary")
     if measured is not None:
         text = with_block(text, "methods", methods.table(measured))
-    measured = _measured("hyperband")
-    return text if measured is None else with_block(text, "hyperband", hyperband.table(measured))
+    measured = _measured("pruning")
+    return text if measured is None else with_block(text, "pruning", pruning.table(measured))
 
 
 def _overhead() -> Summary:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from optuna_metasampler.checkpoint import Checkpoint
     from optuna_metasampler.methods.base import Method, Prior
     from optuna_metasampler.priors.align import Pool
+    from optuna_metasampler.priors.extrapolation import Persistence
     from optuna_metasampler.space import SearchSpace
     from optuna_metasampler.surrogates.prior_feasibility import PriorFeasibility
 
@@ -45,11 +46,20 @@ class Lessons:
 
 
 class Knowledge(ABC):
-    """What is known before the running study began, as its policies need it."""
+    """What is known before the running study began, as its policies need it.
 
-    def __init__(self, method: Method[Any], space: SearchSpace) -> None:
+    Args:
+        method: The method that learns.
+        space: Common space of the prior studies.
+        persistence: What is left of early differences at the end of their learning curves.
+    """
+
+    def __init__(
+        self, method: Method[Any], space: SearchSpace, persistence: Persistence | None = None
+    ) -> None:
         self.method = method
         self.space = space
+        self.persistence = persistence
         self._warned = False
 
     @abstractmethod
@@ -162,7 +172,7 @@ class PriorKnowledge(Knowledge):
     """
 
     def __init__(self, pool: Pool, method: Method[Any], seed: int) -> None:
-        super().__init__(method, pool.space)
+        super().__init__(method, pool.space, pool.persistence)
         self.pool = pool
         self._seed = seed
         self._lessons: dict[tuple[tuple[float, ...], frozenset[str]], Lessons] = {}

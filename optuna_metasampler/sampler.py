@@ -262,7 +262,7 @@ class MetaSampler(BaseSampler):
         than the one the objective then asks for.
         """
         with self._lock:
-            return self._state(study).shown.common(self._trials(study))
+            return self._state(study).shown.common(trials_of_all_brackets(study))
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
@@ -462,20 +462,18 @@ class MetaSampler(BaseSampler):
 
     def _history(self, study: Study, trial: FrozenTrial, cache: _StudyState) -> History:
         """What the trials of the study say, but the one that is asked for."""
-        trials = self._trials(study)
+        trials = trials_of_all_brackets(study)
+        persistence = None
+        if any(t.state == TrialState.PRUNED for t in trials):
+            knowledge = self._knowledge(study, cache)
+            persistence = None if knowledge is None else knowledge.persistence
         return History(
-            records_of(trials, study.directions),
+            records_of(trials, study.directions, persistence=persistence),
             trial.number,
             _running(trials, trial, cache),
             self._curves(study, trials),
             self._features(study),
         )
-
-    def _trials(self, study: Study) -> list[FrozenTrial]:
-        """The trials that the method looks at."""
-        if self._learns_from_curves:
-            return trials_of_all_brackets(study)
-        return study.get_trials(deepcopy=False)
 
     def _curves(self, study: Study, trials: Sequence[FrozenTrial]) -> CurveRecords | None:
         """What the trials showed on their way, for a method that looks at it."""
@@ -554,7 +552,7 @@ class MetaSampler(BaseSampler):
             if self._prior_studies is None:
                 self._prior_studies = self._read_priors()
             # Not `PriorStudy.of`: the bracket studies of Hyperband have no user attributes.
-            trials = tuple(study.get_trials(deepcopy=False))
+            trials = tuple(trials_of_all_brackets(study))
             running = PriorStudy(study.study_name, tuple(study.directions), trials)
             selected = select(self._prior_studies, running, self._prior_filter, self._rename)
             used = kept(selected)

@@ -45,7 +45,7 @@ _PARAMETERS = (
     Parameter("x3", FloatDistribution(0.0, 1.0), Condition("kind", ("a", "b"))),
     Parameter("x4", FloatDistribution(0.0, 1.0), Condition("flag", (True,))),
 )
-# Columns of `_features`: a number each, one-hot choices, and whether a conditional is there.
+# Columns of `features`: a number each, one-hot choices, and whether a conditional is there.
 _N_NUMBERS = 5
 _N_COLUMNS = _N_NUMBERS + 3 + 2
 _N_STEPS_BETWEEN = (4, 9)
@@ -82,13 +82,13 @@ class SyntheticSuite(Suite):
 
     def objective(self, task: str) -> Objective:
         """See `Suite.objective`."""
-        return lambda params: float(self._values(task, _features([params]))[0])
+        return lambda params: float(self._values(task, features([params]))[0])
 
     def scale(self, task: str) -> Scale:
         """The median of a random sample, and the best after climbing from its best."""
         generator = np.random.default_rng(seed_of("synthetic", task, "scale"))
         configurations = [random_params(_PARAMETERS, generator) for _ in range(_N_SCAN)]
-        x = _features(configurations)
+        x = features(configurations)
         y = self._values(task, x)
         median = float(np.median(y))
         x = x[np.argsort(y)[:_N_CLIMBERS]]
@@ -137,7 +137,7 @@ class SteppedSuite(SyntheticSuite):
         return super()._values(task, x)
 
 
-def _features(configurations: list[Mapping[str, Any]]) -> np.ndarray:
+def features(configurations: list[Mapping[str, Any]]) -> np.ndarray:
     """Configurations as points ``(n, 10)``: numbers in [0, 1], -1 where inactive; choices."""
     rows = []
     for params in configurations:

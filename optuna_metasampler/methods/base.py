@@ -60,8 +60,8 @@ class Method(ABC, Generic[L]):
         min_studies: The fewest prior studies that it can learn from; 0 if it works without.
         same_parameters: Whether the running study has to have exactly the parameters of the
             prior studies.
-        learns_from_curves: Whether it looks at intermediate values: its tasks have
-            :attr:`Task.curves`, and it sees the trials of all of Hyperband's brackets.
+        learns_from_curves: Whether it looks at every intermediate value: its tasks have
+            :attr:`Task.curves`.
         learns_from_features: Whether it looks at :attr:`Task.features` of the running study, the
             numbers among its user attributes.
         models_constraints: Whether it models what is feasible. To one that does not, a trial that

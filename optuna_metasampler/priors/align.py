@@ -18,12 +18,19 @@ from optuna.distributions import (
     IntDistribution,
 )
 from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial
 import torch
 from torch import Tensor
 
 from optuna_metasampler.exceptions import PriorWarning
 from optuna_metasampler.isolation import uncollected
-from optuna_metasampler.priors.records import Records, distributions_of, records_of
+from optuna_metasampler.priors.extrapolation import Persistence
+from optuna_metasampler.priors.records import (
+    Records,
+    distributions_of,
+    persistence_in,
+    records_of,
+)
 from optuna_metasampler.priors.study import PriorStudy, meta_features
 from optuna_metasampler.space import Parameter, SearchSpace, choice_key
 from optuna_metasampler.task import Task, scalarize, to_tensor
@@ -49,6 +56,7 @@ class Pool:
         records: Their records.
         skipped: Names of the studies that are not, with the reason.
         features: Meta-features of the studies.
+        persistence: What is left of early differences at the end of their learning curves.
     """
 
     space: SearchSpace
@@ -56,6 +64,7 @@ class Pool:
     records: tuple[Records, ...]
     skipped: dict[str, str]
     features: tuple[Mapping[str, float], ...]
+    persistence: Persistence
 
     def tasks(self, weights: Sequence[float], without: frozenset[str] = frozenset()) -> list[Task]:
         """The studies as tasks of one outcome, but those that share none of the parameters left.
@@ -140,6 +149,7 @@ def pool(
     """
     names: list[str] = []
     kept: list[Records] = []
+    curves: list[tuple[Sequence[FrozenTrial], StudyDirection]] = []
     features: list[dict[str, float]] = []
     shown: dict[str, list[BaseDistribution]] = {}
     skipped: dict[str, str] = {}
@@ -153,11 +163,13 @@ def pool(
             continue
         names.append(study.name)
         kept.append(records)
+        if len(own) == 1:
+            curves.append((study.trials, own[0]))
         features.append(meta_features(study.user_attrs))
         for name, many in distributions.items():
             shown.setdefault(name, []).extend(many)
     space = _common_space({name: merge(many) for name, many in shown.items()}, kept)
-    return Pool(space, tuple(names), tuple(kept), skipped, tuple(features))
+    return Pool(space, tuple(names), tuple(kept), skipped, tuple(features), persistence_in(curves))
 
 
 def unusable(

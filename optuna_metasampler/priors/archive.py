@@ -56,9 +56,9 @@ class Archive:
     """A file of prior studies, to be given to ``MetaSampler(prior=...)``.
 
     It holds the finished trials of each study: number, state, parameters with their distributions,
-    values, start and end, the last intermediate value, and constraints; and the name, directions
-    and user attributes of the study. It does **not** hold trials that are waiting or running,
-    earlier intermediate values, or any other attribute of a trial.
+    values, start and end, intermediate values (32 at most, the first and the last among them), and
+    constraints; and the name, directions and user attributes of the study. It does **not** hold
+    trials that are waiting or running, or any other attribute of a trial.
 
     Attributes:
         path: Where it is.

@@ -6,7 +6,7 @@ distributions, and the sequences of parameters (layouts) of which every trial ha
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 import json
@@ -52,18 +52,23 @@ DTYPES = {
     "values": "<f8",
     # The bits of a float, an integer, or the index of a choice, as the distribution says.
     "params": "<u8",
-    # The last intermediate values: which trial, which step, which value.
+    # Intermediate values: which trial, which step, which value.
     "reported": "<u4",
     "step": "<i8",
     "intermediate": "<f8",
     DOCUMENT: "|u1",
 }
 
+_REPORTS = ("reported", "step", "intermediate")
+
 # What a stranger's file may ask of this machine: far above what is of use to the sampler.
 _MAX_DOCUMENT_BYTES = 2**25
 _MAX_STUDIES = 100_000
 _MAX_TRIALS = 2_000_000
 _MAX_VALUES = 20_000_000
+
+_MAX_REPORTS_PER_TRIAL = 32
+"""Of longer learning curves this many points are kept, closest together at the start."""
 
 _STATES = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 _EPOCH, _MICROSECOND = datetime(1970, 1, 1), timedelta(microseconds=1)
@@ -261,15 +266,18 @@ class Contents:
         return [values[a:b] or None for a, b in spans]
 
     def _intermediate(self) -> dict[int, dict[int, float]]:
-        columns = [self.arrays[name].tolist() for name in ("reported", "step", "intermediate")]
-        return {row: {step: value} for row, step, value in zip(*columns, strict=True)}
+        columns = [self.arrays[name].tolist() for name in _REPORTS]
+        curves: dict[int, dict[int, float]] = {}
+        for row, step, value in zip(*columns, strict=True):
+            curves.setdefault(row, {})[step] = value
+        return curves
 
 
 def max_bytes(name: str) -> int:
     """The most bytes that a column may have."""
     if name == DOCUMENT:
         return _MAX_DOCUMENT_BYTES
-    n = _MAX_VALUES if name in ("values", "params") else _MAX_TRIALS
+    n = _MAX_VALUES if name in ("values", "params", *_REPORTS) else _MAX_TRIALS
     return n * np.dtype(DTYPES[name]).itemsize
 
 
@@ -328,8 +336,7 @@ def columns_of(
         columns["complete"].append(_moment(t.datetime_complete))
         columns["n_values"].append(len(t.values or ()))
         columns["values"] += t.values or ()
-        if t.intermediate_values:
-            step = max(t.intermediate_values)
+        for step in _thinned(t.intermediate_values):
             columns["reported"].append(row)
             columns["step"].append(step)
             columns["intermediate"].append(t.intermediate_values[step])
@@ -383,6 +390,18 @@ def columns_of(
             f"The prior studies cannot be archived: {said(error)}. Write fewer into one file."
         ) from error
     return arrays
+
+
+def _thinned(steps: Iterable[int]) -> list[int]:
+    """At most 32 of the steps, in order, the first and the last among them.
+
+    Their places are spread evenly on a logarithmic scale: curves turn at their start.
+    """
+    ordered = sorted(steps)
+    if len(ordered) <= _MAX_REPORTS_PER_TRIAL:
+        return ordered
+    places = np.geomspace(1, len(ordered), _MAX_REPORTS_PER_TRIAL).round().astype(int) - 1
+    return [ordered[place] for place in np.unique(places).tolist()]
 
 
 def _kind(distribution: BaseDistribution) -> object:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 import math
@@ -15,6 +15,12 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from optuna_metasampler._optuna import constraints_of
+from optuna_metasampler.priors.extrapolation import (
+    Curve,
+    Persistence,
+    final_values,
+    persistence_of,
+)
 
 
 @dataclass(frozen=True)
@@ -55,45 +61,34 @@ def records_of(
     trials: Sequence[FrozenTrial],
     directions: Sequence[StudyDirection],
     rename: Mapping[str, str] | None = None,
+    persistence: Persistence | None = None,
 ) -> Records:
     """Turn trials into records.
 
-    A pruned trial counts as no better than the median of the completed ones, and as bad as its
-    last intermediate value if that is worse: it was stopped for being in the worse half, and its
-    value at an early step is not comparable with a final one.
+    A pruned trial counts as ending where its learning curve would have, see
+    :func:`~optuna_metasampler.priors.extrapolation.final_values`; one that reported nothing as the
+    median of the completed ones, or as failed if there are none.
 
     Args:
         trials: Trials of one study, in any state.
         directions: The study's directions, one an objective.
         rename: Parameters' names, old to new.
+        persistence: What other studies say of how long early differences last.
     """
-    signs = np.array([1.0 if d == StudyDirection.MAXIMIZE else -1.0 for d in directions])
+    signs = _signs(directions)
     # In the order of their end: a trial that ends appends to what is known and moves nothing else.
     ended = sorted(
         (t for t in trials if t.state.is_finished()),
         key=lambda t: (t.datetime_complete or datetime.min, t.number),
     )
-    usable = [t.state == TrialState.COMPLETE and _usable(t, len(signs)) for t in ended]
-    values = [t.values for t, is_usable in zip(ended, usable, strict=True) if is_usable]
-    complete = signs * np.array(values, dtype=np.float64).reshape(len(values), len(signs))
-    middle = np.zeros(len(signs))
-    if len(complete) and any(t.state == TrialState.PRUNED for t in ended):
-        middle = np.median(_finite(complete), axis=0)
-
-    rows = iter(complete)
     configurations: list[dict[str, Any]] = []
     outcomes: list[NDArray[np.float64]] = []
     failed: list[dict[str, Any]] = []
     constraints: list[dict[str, float]] = []
     crashed: list[dict[str, Any]] = []
-    for t, is_usable in zip(ended, usable, strict=True):
+    for t, outcome in zip(ended, _outcomes(ended, signs, persistence), strict=True):
         params = _renamed(t.params, rename)
-        if is_usable:
-            outcome = next(rows)
-        elif t.state == TrialState.PRUNED and len(complete):
-            last = t.intermediate_values.get(max(t.intermediate_values, default=0), math.nan)
-            outcome = np.fmin(middle, signs * last)
-        else:
+        if np.isnan(outcome).any():
             failed.append(params)
             if t.state != TrialState.PRUNED:
                 crashed.append(params)
@@ -170,6 +165,60 @@ def distributions_of(
         for many, distribution in known[id(distributions)][1]:
             many.append(distribution)
     return shown
+
+
+def persistence_in(
+    studies: Iterable[tuple[Sequence[FrozenTrial], StudyDirection]],
+) -> Persistence:
+    """What is left of early differences in studies with one objective.
+
+    Args:
+        studies: Trials of each study, in any state, and its direction.
+    """
+
+    def measured() -> Iterator[tuple[list[Curve], NDArray[np.float64]]]:
+        for trials, direction in studies:
+            done = [t for t in trials if t.state == TrialState.COMPLETE and t.intermediate_values]
+            sign = _signs([direction])
+            yield (
+                [_signed(t, sign[0]) for t in done],
+                _outcomes(done, sign, None)[:, 0],
+            )
+
+    return persistence_of(measured())
+
+
+def _outcomes(
+    ended: Sequence[FrozenTrial], signs: NDArray[np.float64], persistence: Persistence | None
+) -> NDArray[np.float64]:
+    """Outcomes of trials that have ended, shape ``(n, m)``; NaN where there is none."""
+    m = len(signs)
+    outcomes = np.full((len(ended), m), np.nan)
+    for row, t in zip(outcomes, ended, strict=True):
+        if t.state == TrialState.COMPLETE and _usable(t, m):
+            row[:] = signs * t.values
+    pruned = np.array([t.state == TrialState.PRUNED for t in ended], dtype=bool)
+    if pruned.any():
+        complete = outcomes[~np.isnan(outcomes).any(axis=1)]
+        if m == 1:
+            # With several objectives nothing can be reported.
+            known = pruned | ~np.isnan(outcomes[:, 0])
+            curves = [_signed(t, signs[0]) for t, k in zip(ended, known, strict=True) if k]
+            outcomes[known, 0] = final_values(curves, outcomes[known, 0], persistence)
+        if len(complete):
+            silent = pruned & np.isnan(outcomes).any(axis=1)
+            outcomes[silent] = np.median(_finite(complete), axis=0)
+    return outcomes
+
+
+def _signs(directions: Sequence[StudyDirection]) -> NDArray[np.float64]:
+    """What makes larger better, shape ``(m,)``."""
+    return np.array([1.0 if d == StudyDirection.MAXIMIZE else -1.0 for d in directions])
+
+
+def _signed(trial: FrozenTrial, sign: float) -> Curve:
+    """What a trial reported; larger is better."""
+    return {step: sign * value for step, value in trial.intermediate_values.items()}
 
 
 def _usable(trial: FrozenTrial, n_objectives: int) -> bool:

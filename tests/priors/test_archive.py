@@ -43,7 +43,6 @@ from tests.priors.studies import MINIMIZE, study
 
 def said(trial: FrozenTrial) -> dict[str, object]:
     """All that an archive keeps of a trial, types of choices included; NaN equals itself."""
-    last = max(trial.intermediate_values, default=None)
     return {
         "number": trial.number,
         "state": trial.state,
@@ -51,7 +50,7 @@ def said(trial: FrozenTrial) -> dict[str, object]:
         "dates": (trial.datetime_start, trial.datetime_complete),
         "params": {name: choice_key(value) for name, value in trial.params.items()},
         "distributions": {name: repr(d) for name, d in trial.distributions.items()},
-        "last": last is not None and (last, repr(trial.intermediate_values[last])),
+        "reports": {s: repr(v) for s, v in sorted(trial.intermediate_values.items())},
         "system_attrs": trial.system_attrs,
     }
 
@@ -121,6 +120,33 @@ def test_constraints_are_kept_and_other_attributes_of_trials_are_not(tmp_path: P
     source.add_trial(trial)
     (read,) = Archive.write(tmp_path / "a", [PriorStudy.of(source)]).read()
     assert read.trials[0].system_attrs == {"constraints": [0.5, -1.0]}
+
+
+def test_of_a_long_curve_a_few_reports_are_kept_the_first_and_the_last_among_them(
+    tmp_path: Path,
+) -> None:
+    steps = range(3, 10_003)
+    trial = create_trial(value=1.0, intermediate_values={s: 1.0 / s for s in steps})
+    source = optuna.create_study()
+    source.add_trial(trial)
+    (read,) = Archive.write(tmp_path / "a", [PriorStudy.of(source)]).read()
+    kept = read.trials[0].intermediate_values
+    assert 16 <= len(kept) <= 32
+    assert {3, 10_002} <= kept.keys() <= set(steps)
+    assert all(value == 1.0 / step for step, value in kept.items())
+    # Closest together at the start.
+    gaps = np.diff(sorted(kept))
+    assert np.all(np.diff(gaps) >= -1)
+
+
+def test_an_archive_with_the_last_reports_alone_is_read(tmp_path: Path) -> None:
+    """As it was written before whole curves were kept."""
+    source = [study()]
+    columns = contents.columns_of(source, [None], "")
+    last = np.flatnonzero(np.diff(columns["reported"], append=-1))
+    old = columns | {name: columns[name][last] for name in ("reported", "step", "intermediate")}
+    (read,) = contents.Contents.of(old).studies([0])
+    assert [t.intermediate_values for t in read.trials] == [{2: 0.25}] * 4
 
 
 def test_trials_that_are_not_finished_are_left_out(tmp_path: Path) -> None:

@@ -50,17 +50,48 @@ def test_records_come_in_the_order_in_which_trials_ended() -> None:
     assert [c["x"] for c in records.configurations] == [0.2, 0.1]
 
 
-def test_a_pruned_trial_is_no_better_than_the_median() -> None:
+def test_a_pruned_trial_ends_where_its_curve_would_have() -> None:
+    done = [
+        trial(0.1, 2.0, intermediate_values={0: 8.0, 1: 4.0}),
+        trial(0.2, 3.0, intermediate_values={0: 9.0, 1: 5.0}),
+    ]
+    stopped = [pruned(0.7, {0: 10.0}), pruned(0.8, {0: 9.5, 1: 5.5})]
+    records = records_of(done + stopped, [MINIMIZE])
+    # One behind the median of two that end at 2.5; one behind that of three that end at 3.
+    np.testing.assert_allclose(records.outcomes[2:, 0], [-4.0, -3.5])
+    mirrored = records_of([_negated(t) for t in done + stopped], [MAXIMIZE])
+    np.testing.assert_array_equal(mirrored.outcomes, records.outcomes)
+
+
+def _negated(t: FrozenTrial) -> FrozenTrial:
+    negated = {step: -value for step, value in t.intermediate_values.items()}
+    value = None if t.state == TrialState.PRUNED else -(t.value or 0.0)
+    return trial(t.params["x"], value, t.state, intermediate_values=negated)
+
+
+def test_a_pruned_trial_is_no_better_than_the_median_where_no_curve_can_be_compared() -> None:
     done = [trial(i / 10, float(i)) for i in range(1, 6)]  # median 3, minimised
-    stopped = [pruned(0.7, {0: 0.1, 1: 0.2}), pruned(0.8, {0: 9.0}), pruned(0.9, {})]
+    stopped = [pruned(0.7, {0: 0.1}), pruned(0.8, {0: 9.0}), pruned(0.9, {})]
     records = records_of(done + stopped, [MINIMIZE])
     assert records.outcomes[5:, 0].tolist() == [-3.0, -9.0, -3.0]
 
 
-def test_a_pruned_trial_says_nothing_before_any_has_completed() -> None:
-    records = records_of([pruned(0.7, {0: 0.1})], [MINIMIZE])
+def test_pruned_trials_are_compared_before_any_has_completed() -> None:
+    records = records_of([pruned(0.7, {0: 3.0, 1: 1.0}), pruned(0.8, {0: 4.0})], [MINIMIZE])
+    assert records.outcomes[:, 0].tolist() == [-1.0, -2.0]
+
+
+def test_a_pruned_trial_that_reported_nothing_says_nothing_before_any_has_completed() -> None:
+    records = records_of([pruned(0.7, {}), pruned(0.8, {0: math.nan})], [MINIMIZE])
     assert len(records.configurations) == 0
-    assert records.failed == [{"x": 0.7}]
+    assert records.failed == [{"x": 0.7}, {"x": 0.8}]
+
+
+def test_a_trial_pruned_with_several_objectives_counts_as_their_medians() -> None:
+    done = [trial(0.1, [1.0, 5.0]), trial(0.2, [3.0, 9.0])]
+    records = records_of([*done, pruned(0.7, {})], [MINIMIZE, MAXIMIZE])
+    assert records.outcomes[2].tolist() == [-2.0, 7.0]
+    assert len(records_of([pruned(0.7, {})], [MINIMIZE, MAXIMIZE]).failed) == 1
 
 
 def test_a_nan_at_the_last_step_counts_as_the_median() -> None:
