@@ -15,6 +15,7 @@ Usage: ``python -m benchmarks.noise [--out FILE]``
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 import functools
@@ -232,7 +233,9 @@ def interval(values: Sequence[float]) -> tuple[float, float, float]:
 
 def table(result: Mapping[str, Any]) -> str:
     """Regret of what is chosen, by noise, and what a choice by the model changes."""
-    rows = result["rows"]
+    finished = Counter((r["cell"], r["seed"]) for r in result["rows"])
+    # A run that was broken off: only what every sampler has done is compared.
+    rows = [r for r in result["rows"] if finished[r["cell"], r["seed"]] == len(PEERS)]
     lines, differences = [], []
     for cell in dict.fromkeys(r["cell"] for r in rows):
         mine = [r for r in rows if r["cell"] == cell]
@@ -240,7 +243,7 @@ def table(result: Mapping[str, Any]) -> str:
         for peer in PEERS:
             own = [r for r in mine if r["peer"] == peer]
             values = [np.mean([r[k] for r in own]) for k in ("best value", "recommended")]
-            cells.append(" / ".join(f"{v:.2f}" for v in values) if own else "–")
+            cells.append(" / ".join(f"{v:.2f}" for v in values))
         lines.append([cell, str(len({r["seed"] for r in mine})), *cells])
     for peer in PEERS:
         own = [r["recommended"] - r["best value"] for r in rows if r["peer"] == peer]

@@ -74,6 +74,7 @@ def test_the_table_pairs_the_choices() -> None:
         for seed in range(3)
         for peer in noise.PEERS
     ]
-    text = noise.table({"rows": rows})
+    broken_off = {**rows[0], "seed": "3", "best value": 9.0}
+    text = noise.table({"rows": [*rows, broken_off]})
     assert "| even 1.0 | 3 | 0.51 / 0.31 |" in text
     assert " ".join(text.split()).count("-0.200 (-0.200 to -0.200)") == len(noise.PEERS)
