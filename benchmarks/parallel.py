@@ -135,16 +135,21 @@ def table(result: Mapping[str, Any]) -> str:
     curves = regrets(runs)
     parts = []
     for suite in dict.fromkeys(r["suite"] for r in runs):
-        peers = list(dict.fromkeys(r["peer"] for r in runs))
-        tasks = [
-            task
-            for task in dict.fromkeys(r["task"] for r in runs if r["suite"] == suite)
-            # A run that was broken off has some of them for the last task only.
-            if all((peer, k, suite, task) in curves for peer in peers for k in (n, 1))
-        ]
         rows = []
-        for peer in peers:
-            mine = [r for r in runs if (r["suite"], r["peer"], r["workers"]) == (suite, peer, n)]
+        for peer in PEERS:
+            # A run that was broken off has fewer tasks of some.
+            tasks = [
+                task
+                for task in dict.fromkeys(r["task"] for r in runs if r["suite"] == suite)
+                if all((p, k, suite, task) in curves for p in (peer, REFERENCE) for k in (n, 1))
+            ]
+            if len(tasks) < 2:
+                continue
+            mine = [
+                r
+                for r in runs
+                if (r["suite"], r["peer"], r["workers"]) == (suite, peer, n) and r["task"] in tasks
+            ]
             together = np.array([curves[peer, n, suite, task] for task in tasks])
             alone = np.array([curves[peer, 1, suite, task] for task in tasks])
             reference = np.array([curves[REFERENCE, n, suite, task] for task in tasks])
@@ -153,6 +158,7 @@ def table(result: Mapping[str, Any]) -> str:
             rows.append(
                 [
                     peer,
+                    str(len(tasks)),
                     *(f"{together[:, k - 1].mean():.3f}" for k in SHOWN),
                     "–" if peer == REFERENCE else difference(gaps),
                     difference(together.mean(axis=1) - alone.mean(axis=1)),
@@ -160,7 +166,8 @@ def table(result: Mapping[str, Any]) -> str:
                 ]
             )
         header = [
-            f"{suite} ({len(tasks)} tasks)",
+            suite,
+            "tasks",
             *(f"{k} trials" for k in SHOWN),
             f"minus {REFERENCE}",
             "minus one worker",
@@ -183,8 +190,8 @@ def table(result: Mapping[str, Any]) -> str:
 def jobs(
     suites: Mapping[str, Suite], n_targets: int, peers: Sequence[str]
 ) -> list[tuple[Suite, str, str, int]]:
-    """Suites, tasks, peers and numbers of workers; tasks of all suites in turn."""
-    return [
+    """Suites, tasks, peers and numbers of workers; tasks of all suites in turn, the slow last."""
+    wanted = [
         (suites[name], chosen[i], peer, workers)
         for i in range(n_targets)
         for name in suites
@@ -192,6 +199,8 @@ def jobs(
         for peer in peers
         for workers in (N_WORKERS, 1)
     ]
+    # It takes longer than all the others together.
+    return sorted(wanted, key=lambda job: job[2] == "GPSampler")
 
 
 @click.command()
