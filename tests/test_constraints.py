@@ -6,7 +6,9 @@ from collections.abc import Callable, Sequence
 import math
 import pickle
 
+import numpy as np
 import optuna
+from optuna.distributions import FloatDistribution
 from optuna.trial import FrozenTrial, TrialState
 import pytest
 
@@ -32,12 +34,13 @@ def violation(params: dict[str, float]) -> float:
 
 
 def values(trial: FrozenTrial) -> Sequence[float]:
-    return (violation(trial.params),)
+    return trial.params["x"] - 0.4, trial.params["y"] - 0.4
 
 
 def set_by_objective(trial: optuna.Trial) -> float:
     x, y = ask(trial)
-    trial.set_constraint("corner", violation(trial.params))
+    trial.set_constraint("x", x - 0.4)
+    trial.set_constraint("y", y - 0.4)
     return -x - y
 
 
@@ -79,39 +82,40 @@ def test_a_study_under_constraints_goes_to_the_edge_of_what_is_feasible(
     objective: Callable[[optuna.Trial], float],
     constraints_func: Callable[[FrozenTrial], Sequence[float]] | None,
 ) -> None:
-    """Random trials are feasible with probability 0.16, and improve with the distance to 0."""
+    """Eighteen random trials would come so near to the optimum of -0.8 with probability 0.014."""
     study = finished(objective, MetaSampler(seed=0, constraints_func=constraints_func), 18)
-    late = study.trials[8:]
-    # Ten random trials would hold 6 or more feasible ones with probability 0.0020.
-    assert sum(map(feasible, late)) >= 6
-    assert min(t.values[0] for t in late if feasible(t)) < -0.72
+    assert min(t.values[0] for t in study.trials if feasible(t)) < -0.76
 
 
 def test_trials_that_fail_keep_others_away() -> None:
-    """The like, with 5 of 10: random trials come to that with probability 0.013."""
+    """Random trials are feasible with probability 0.16, 5 or more of 10 with 0.013."""
     study = finished(failing, MetaSampler(seed=0), 18)
     assert sum(map(feasible, study.trials[8:])) >= 5
 
 
 def test_prior_studies_say_where_not_to_begin() -> None:
     """No objective is better than at the forbidden end, and the priors' best trials are there."""
+    ranges = {name: FloatDistribution(0, 1) for name in ("x", "y")}
     priors = []
     for seed in range(2):
-        random = optuna.samplers.RandomSampler(seed=seed)
-        sampler = MetaSampler(seed=seed, independent_sampler=random, constraints_func=values)
-        study = optuna.create_study(sampler=sampler)
+        generator = np.random.default_rng(seed)
+        study = optuna.create_study(study_name=f"prior {seed}")
         for _ in range(25):
-            trial = study.ask()
-            for name in ("x", "y"):
-                trial.suggest_float(name, 0, 1)
-            study.tell(trial, -sum(trial.params.values()))
+            params = {name: float(generator.uniform()) for name in ranges}
+            study.add_trial(
+                optuna.trial.create_trial(
+                    params=params,
+                    distributions=dict(ranges),
+                    value=-sum(params.values()),
+                    system_attrs={"constraints": (violation(params),)},
+                )
+            )
         priors.append(study)
-    for seed in range(2):
-        study = finished(plain, MetaSampler(priors, seed=seed, constraints_func=values), 1)
-        assert feasible(study.trials[0])
+    study = finished(plain, MetaSampler(priors, seed=0, constraints_func=values), 1)
+    assert feasible(study.trials[0])
 
 
-@pytest.mark.parametrize("method", ["mlp", "portfolio", "hyperband", "gp"])
+@pytest.mark.parametrize("method", ["portfolio", "hyperband"])
 def test_every_method_gets_through_a_study_with_violations_and_failures(method: str) -> None:
     def objective(trial: optuna.Trial) -> float:
         x, y = ask(trial)
@@ -146,7 +150,7 @@ def test_several_objectives_under_a_constraint_spread_over_what_is_feasible() ->
         x, y = ask(trial)
         return -x, -y
 
-    sampler = MetaSampler(seed=0, constraints_func=values)
+    sampler = MetaSampler(seed=0, constraints_func=lambda trial: (violation(trial.params),))
     study = optuna.create_study(directions=["minimize"] * 2, sampler=sampler)
     study.optimize(objective, n_trials=18)
     assert sum(map(feasible, study.trials[8:])) >= 5
@@ -159,16 +163,9 @@ def test_a_study_without_violations_is_as_it_was_without_constraints() -> None:
 
 
 def test_constraints_are_asked_for_and_stored_as_by_samplers_of_optuna() -> None:
-    theirs = optuna.samplers.RandomSampler(seed=0)
     study = finished(plain, MetaSampler(seed=0, constraints_func=values), 2)
-    other = optuna.create_study(sampler=theirs)
-    other.optimize(plain, n_trials=1)
     for trial in study.trials:
-        assert trial.system_attrs["constraints"] in (
-            (violation(trial.params),),
-            [violation(trial.params)],
-        )
-    assert "constraints" not in other.trials[0].system_attrs
+        assert list(trial.system_attrs["constraints"]) == list(values(trial))
 
 
 def test_a_sampler_with_constraints_can_be_pickled() -> None:
