@@ -127,6 +127,8 @@ class Task:
             raise ValueError(
                 "`y` must not hold NaN. Leave trials without a value out of the task."
             )
+        if constraints is None or not constraints.numel():
+            constraints, constraint_names = None, ()
         mask = np.array([[n in c for n in space.names] for c in configurations], dtype=bool)
         return cls(
             space=space,
@@ -137,7 +139,7 @@ class Task:
             tried=to_tensor(space.encode(tried or [])),
             name=name,
             outcomes=outcomes,
-            constraints=constraints if constraints is not None and constraints.numel() else None,
+            constraints=constraints,
             curves=curves,
             features=features or {},
             n_later=n_later,

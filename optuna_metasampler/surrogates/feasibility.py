@@ -19,7 +19,7 @@ one limit, ``h`` hypotheses.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 import math
 
 import torch
@@ -174,7 +174,7 @@ class Feasibility:
         features: Features = (
             constant_feature if sources is None else _SourceFeatures(sources, self.to_prior)
         )
-        linear_parts = _linear_parts(sources is not None)
+        linear_parts = _linear_parts(sources is not None, warp(task.y))
         posterior, thetas, n_at_fit = condition_hypotheses(
             task,
             features,
@@ -235,13 +235,19 @@ class _SourceFeatures:
         return torch.cat([constant_feature(x), mean], dim=1)
 
 
-def _linear_parts(with_prior: bool) -> list[LinearPart]:
-    """The hypothesis with prior studies, if there are any, and the one without."""
+def _linear_parts(with_prior: bool, z: Tensor) -> list[LinearPart]:
+    """The hypothesis with prior studies, if there are any, and the one without.
+
+    Args:
+        with_prior: Whether there are any.
+        z: Warped slacks or labels, shape ``(n,)``. Zero is where the limit is, not where they are:
+            the constant of the hypothesis without priors has to get to their mean.
+    """
+    alone = LinearPart.constant(1 + with_prior)
+    if len(z):
+        alone = replace(alone, variances=alone.variances * (1.0 + z.mean() ** 2))
     if not with_prior:
-        return [LinearPart.constant()]
+        return [alone]
     mean = torch.tensor([0.0, 1.0], dtype=torch.float64)
     variances = torch.tensor([0.25, 0.25], dtype=torch.float64)
-    return [
-        LinearPart(mean, variances, torch.zeros(2, dtype=torch.bool)),
-        LinearPart.constant(2),
-    ]
+    return [LinearPart(mean, variances, torch.zeros(2, dtype=torch.bool)), alone]

@@ -23,28 +23,33 @@ from optuna_metasampler.task import Task
 
 # Each takes a moment to fit; the most telling studies of every constraint come first.
 _MAX_PROCESSES = 60
+# Medians from zero beyond which it does not matter how far.
+_FAR = 1e3
 
 
 def slack_warp(slack: Tensor) -> Tensor:
-    """The scale on which slacks are modelled: zero stays in place, large values are squashed.
+    """The scale on which slacks are modelled: of about unit spread, with zero kept in place.
 
-    The bilog transform of SCBO (Eriksson & Poloczek 2021, arXiv:2002.08526), in units of the
-    median distance from zero, so that it does not depend on the constraint's unit.
+    The bilog transform of SCBO (Eriksson & Poloczek 2021, arXiv:2002.08526), which squashes large
+    values, in units of the median distance from zero; what comes out is divided by its spread, as
+    if one more trial lay at zero. Nothing depends on the constraint's unit.
 
     Args:
         slack: How far each trial is from violating a constraint, shape ``(n,)``; negative where it
             does; may be infinite.
 
     Returns:
-        ``sign(s) log(1 + |s| / median |s|)``, finite, shape ``(n,)``.
+        Warped slacks, finite, shape ``(n,)``; those of zero are zero.
     """
     size = slack.abs()
     known = size[torch.isfinite(size) & (size > 0)]
-    if not len(known):
-        return torch.sign(slack)
-    # Infinite ones are as far away as the farthest that is not.
-    size = size.clamp(max=float(known.max()))
-    return torch.sign(slack) * torch.log1p(size / known.median())
+    if len(known):
+        size = torch.log1p((size / known.median()).clamp(max=_FAR))
+    else:
+        size = torch.ones_like(size)
+    bilog = torch.sign(slack) * size
+    spread = torch.cat([bilog, bilog.new_zeros(1)]).std(correction=0)
+    return bilog / torch.where(spread > 0, spread, 1.0)
 
 
 def label_warp(label: Tensor) -> Tensor:
