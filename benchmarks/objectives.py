@@ -46,7 +46,7 @@ N_TRIALS = 60
 N_PRIORS = 3
 GRID = tuple(range(5, N_TRIALS + 1, 5))
 SHOWN = (10, 20, 40, 60)
-LARGEST_SHIFT = 0.2
+LARGEST_SHIFT = 0.1
 """Of the optimum of a prior study, in ranges of a parameter."""
 
 FLOOR = 1e-4
@@ -138,7 +138,9 @@ def vehicle(u: Array) -> Array:
     )
 
 
-def _function(f: Callable[[Array], Array], d: int, corner: tuple[float, ...], best: float) -> Problem:
+def _function(
+    f: Callable[[Array], Array], d: int, corner: tuple[float, ...], best: float
+) -> Problem:
     """A function on the unit cube, and shifted versions of it, folded at the edges."""
 
     def shifted(shift: Array) -> Objective:
@@ -196,9 +198,7 @@ PROBLEMS = {
     "Branin-Currin": _function(branin_currin, 2, (18.0, 6.0), 59.36011874867746),
     "forest": Problem(forest(0), lambda number, _: forest(number + 1), (2.0, 5.0), None),
     "DTLZ2": _function(dtlz2, 6, (1.1, 1.1, 1.1), 1.1**3 - np.pi / 6),
-    "vehicle": _function(
-        vehicle, 5, (1864.72022, 11.81993945, 0.2903999384), 246.81607081187002
-    ),
+    "vehicle": _function(vehicle, 5, (1864.72022, 11.81993945, 0.2903999384), 246.81607081187002),
 }
 CHOSEN_ON = ("ZDT1", "Branin-Currin", "DTLZ2")
 """The problems that were looked at while the method was built; the others confirm."""

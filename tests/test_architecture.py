@@ -23,7 +23,18 @@ PACKAGE = "optuna_metasampler"
 # What stands in a row may import what stands in the rows above it. Modules and packages of one
 # row know nothing of each other; the modules inside of one package may.
 ORDER: tuple[frozenset[str], ...] = (
-    frozenset({"exceptions", "files", "hypervolume", "isolation", "networks", "packing", "progress", "text"}),
+    frozenset(
+        {
+            "exceptions",
+            "files",
+            "hypervolume",
+            "isolation",
+            "networks",
+            "packing",
+            "progress",
+            "text",
+        }
+    ),
     frozenset({"_optuna"}),
     frozenset({"space"}),
     frozenset({"task"}),
