@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 import json
 import math
 from pathlib import Path
@@ -203,12 +203,12 @@ PROBLEMS = {
 CHOSEN_ON = ("ZDT1", "Branin-Currin", "DTLZ2")
 """The problems that were looked at while the method was built; the others confirm."""
 
-PEERS: dict[str, Callable[[Priors, int], BaseSampler]] = {
+PEERS: dict[str, Callable[[Callable[[], Priors], int], BaseSampler]] = {
     "TPE": lambda priors, seed: TPESampler(seed=seed),
     "NSGA-II": lambda priors, seed: NSGAIISampler(seed=seed),
     "GP": lambda priors, seed: GPSampler(seed=seed),
     "MetaSampler, no priors": lambda priors, seed: MetaSampler(seed=seed),
-    "MetaSampler": lambda priors, seed: MetaSampler(list(priors), seed=seed),
+    "MetaSampler": lambda priors, seed: MetaSampler(list(priors()), seed=seed),
 }
 
 
@@ -359,15 +359,14 @@ def main(seeds: int, out: Path, peers: tuple[str, ...], names: tuple[str, ...]) 
     for seed, name in tqdm([(seed, name) for seed in range(seeds) for name in names]):
         problem = PROBLEMS[name]
         m = len(problem.corner)
-        priors: Priors | None = None
+        priors = cache(partial(prior_studies, problem, seed))
         for peer in peers:
             key = f"{peer}/{name}/{seed}"
             if key in result["runs"]:
                 continue
-            if priors is None:
-                priors = prior_studies(problem, seed)
+            sampler = PEERS[peer](priors, seed)
             begin = time.perf_counter()
-            study = run(problem.objective, m, PEERS[peer](priors, seed), N_TRIALS)
+            study = run(problem.objective, m, sampler, N_TRIALS)
             seconds = (time.perf_counter() - begin) / N_TRIALS
             values = [t.values for t in study.trials]
             result["runs"][key] = {
