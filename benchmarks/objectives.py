@@ -313,14 +313,17 @@ def table(result: Mapping[str, Any]) -> str:
                     gap = f"{d[0]:+.2f} ({d[1]:+.2f} to {d[2]:+.2f})"
                     comparisons.append([peer, other, label, gap, d[3]])
     curves_by_peer = []
+    # Over the problems that every sampler has solved, or the means would be of other things.
+    shared = [name for name in names if all(mean(peer, name) is not None for peer in peers)]
     for peer in peers:
-        curves = [c for c in (mean(peer, name) for name in names) if c is not None]
-        pooled = np.mean(curves, axis=0)
+        curves = [c for name in shared if (c := mean(peer, name)) is not None]
+        pooled = np.mean(curves, axis=0) if curves else np.full(len(GRID), np.nan)
         curves_by_peer.append([peer, *(f"{pooled[GRID.index(n)]:.2f}" for n in SHOWN)])
     seeds = len({key[2] for key in gaps})
     text = (
         f"Two objectives: {', '.join(n for n in names if len(PROBLEMS[n].corner) == 2)}; three: "
-        f"{', '.join(n for n in names if len(PROBLEMS[n].corner) == 3)}. {seeds} seeds each. "
+        f"{', '.join(n for n in names if len(PROBLEMS[n].corner) == 3)}. {seeds} seed(s) at most; "
+        f"the first table is the mean over {', '.join(shared) or 'none'}. "
         "Base-10 logarithm of the share of the best known hypervolume that is missing: −1 is a "
         "tenth, −2 a hundredth, lower is better. Prior studies are "
         f"{N_PRIORS} shifted versions of the function (by up to {LARGEST_SHIFT:.0%} of each "
