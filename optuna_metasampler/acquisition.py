@@ -150,7 +150,7 @@ def _with_axis(distribution: Distribution) -> Distribution:
 
 
 def _log1mexp(x: Tensor) -> Tensor:
-    """``log(1 - exp(x))`` for ``x < 0``; where rounding makes it zero, that of the least number."""
+    """``log(1 - exp(x))`` for ``x <= 0``; finite where rounding leaves no difference."""
     x = x.clamp_max(-_LEAST_GAP)
     # Maechler 2012, "Accurately computing log(1 - exp(-|a|))", note to the R package Rmpfr.
     near = x > -math.log(2.0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -18,11 +18,12 @@ if TYPE_CHECKING:
     from optuna_metasampler.priors.overlap import Overlaps
     from optuna_metasampler.priors.study import PriorStudy
     from optuna_metasampler.sampler import MetaSampler
+    from optuna_metasampler.surrogates.transfer import TransferPredictor
 
 
 @dataclass(frozen=True)
 class PriorRelevance:
-    """How much one prior study says about the running one.
+    """How much one prior study says about the running one; the mean over several objectives.
 
     Attributes:
         name: Name of the prior study.
@@ -84,26 +85,40 @@ def prior_relevance(sampler: MetaSampler, study: Study) -> list[PriorRelevance]:
         One row a prior study that is used; none where there is no prior study or the sampler has
         not made a suggestion to this study yet.
     """
-    predictor = sampler.transfer_predictor(study)
-    if predictor is None:
-        return []
     from optuna_metasampler.isolation import isolated
-    from optuna_metasampler.task import spearman
 
     with isolated():
-        model = predictor.surrogate.model
-        # The posterior holds what has come back, with the sources' predictions as its features.
-        predictions, outcomes = predictor.posterior.phi[:, 2:], predictor.posterior.outcomes
-        correlations = [spearman(column, outcomes) for column in predictions.T]
-        if all(math.isnan(rho) for rho in correlations):
-            merits = model.share.tolist()
-        else:
-            merits = [max(rho, 0.0) if not math.isnan(rho) else 0.0 for rho in correlations]
-        say = predictor.evidence / max(sum(merits), 1e-12)
-        rows = [
-            PriorRelevance(name=name, n_trials=n, rank_correlation=rho, weight=say * merit)
-            for name, n, rho, merit in zip(
-                model.names, model.n_trials, correlations, merits, strict=True
-            )
-        ]
+        by_objective = [_relevance(p) for p in sampler.transfer_predictors(study)]
+    rows = [_mean(of_study) for of_study in zip(*by_objective, strict=True)]
     return sorted(rows, key=lambda row: (-row.weight, row.name))
+
+
+def _relevance(predictor: TransferPredictor) -> list[PriorRelevance]:
+    """One row a prior study, for one objective."""
+    from optuna_metasampler.task import spearman
+
+    model = predictor.surrogate.model
+    # The posterior holds what has come back, with the sources' predictions as its features.
+    predictions, outcomes = predictor.posterior.phi[:, 2:], predictor.posterior.outcomes
+    correlations = [spearman(column, outcomes) for column in predictions.T]
+    if all(math.isnan(rho) for rho in correlations):
+        merits = model.share.tolist()
+    else:
+        merits = [max(rho, 0.0) if not math.isnan(rho) else 0.0 for rho in correlations]
+    say = predictor.evidence / max(sum(merits), 1e-12)
+    return [
+        PriorRelevance(name=name, n_trials=n, rank_correlation=rho, weight=say * merit)
+        for name, n, rho, merit in zip(
+            model.names, model.n_trials, correlations, merits, strict=True
+        )
+    ]
+
+
+def _mean(rows: Sequence[PriorRelevance]) -> PriorRelevance:
+    """One prior study's mean over the objectives; of the correlations over those there are."""
+    known = [row.rank_correlation for row in rows if not math.isnan(row.rank_correlation)]
+    return replace(
+        rows[0],
+        rank_correlation=sum(known) / len(known) if known else math.nan,
+        weight=sum(row.weight for row in rows) / len(rows),
+    )

@@ -12,7 +12,11 @@ from scipy import integrate, stats
 import torch
 from torch.distributions import Categorical, MixtureSameFamily, Normal, StudentT
 
-from optuna_metasampler.acquisition import log_expected_improvement
+from optuna_metasampler.acquisition import (
+    log_expected_hypervolume_improvement,
+    log_expected_improvement,
+)
+from optuna_metasampler.hypervolume import Boxes, non_dominated_boxes
 
 
 def normal(mean: float, std: float) -> Normal:
@@ -111,3 +115,139 @@ def test_a_mixture_matches_simulation() -> None:
 def test_another_distribution_is_refused() -> None:
     with pytest.raises(TypeError, match="StudentT"):
         log_expected_improvement(StudentT(3.0), 0.0)
+
+
+def boxes_beside(front: list[list[float]], corner: list[float]) -> Boxes:
+    return non_dominated_boxes(
+        torch.tensor(front, dtype=torch.float64), torch.tensor(corner, dtype=torch.float64)
+    )
+
+
+def normals(means: list[float], stds: list[float]) -> Normal:
+    return Normal(
+        torch.tensor(means, dtype=torch.float64), torch.tensor(stds, dtype=torch.float64)
+    )
+
+
+FRONTS = {
+    2: ([[0.0, 1.0], [0.4, 0.7], [0.8, 0.1]], [-0.5, -0.3]),
+    3: ([[0.0, 1.0, 0.5], [0.4, 0.7, 0.1], [0.8, 0.1, 0.3], [0.2, 0.2, 0.9]], [-0.5, -0.3, -0.1]),
+    4: ([[0.0, 1.0, 0.5, 0.2], [0.4, 0.7, 0.1, 0.8]], [-0.5, -0.3, -0.1, 0.0]),
+}
+
+
+@pytest.mark.parametrize("m", [2, 3, 4])
+def test_the_expected_hypervolume_improvement_is_the_mean_over_draws(m: int) -> None:
+    """Of mixtures; 5 standard errors, so a false alarm once in 600,000 of the 9 comparisons."""
+    boxes = boxes_beside(*FRONTS[m])
+    logits = torch.tensor([0.3, -0.4], dtype=torch.float64).expand(3, 2)
+    torch_rng = torch.Generator().manual_seed(m)
+    draws, distributions = [], []
+    for _ in range(m):
+        mean = torch.randn((3, 2), generator=torch_rng, dtype=torch.float64) * 0.5
+        std = 0.2 + torch.rand((3, 2), generator=torch_rng, dtype=torch.float64)
+        distributions.append(MixtureSameFamily(Categorical(logits=logits), Normal(mean, std)))
+        first = torch.rand((3, 40_000), generator=torch_rng, dtype=torch.float64) < torch.sigmoid(
+            torch.tensor(0.7, dtype=torch.float64)
+        )
+        noise = torch.randn((3, 40_000), generator=torch_rng, dtype=torch.float64)
+        picked = torch.where(first, mean[:, :1], mean[:, 1:])
+        draws.append(picked + torch.where(first, std[:, :1], std[:, 1:]) * noise)
+    y = torch.stack(draws, dim=-1).unsqueeze(-2)
+    reach = (torch.minimum(y, boxes.upper) - boxes.lower).clamp_min(0.0)
+    added = reach.prod(dim=-1).sum(dim=-1)
+    error = added.std(dim=1) / math.sqrt(added.shape[1])
+    got = log_expected_hypervolume_improvement(distributions, boxes).exp()
+    assert bool(((got - added.mean(dim=1)).abs() < 5 * error).all())
+
+
+@pytest.mark.parametrize("mean", [(-1.0, 0.2), (0.5, 0.5), (2.0, -0.4)])
+def test_of_two_objectives_it_is_what_quadrature_over_stripes_gives(
+    mean: tuple[float, float],
+) -> None:
+    """The probability of reaching a place, summed over all places that nothing dominates."""
+    front, corner = FRONTS[2]
+    std = (0.3, 0.6)
+
+    def reached(objective: int, low: float, high: float) -> float:
+        high = min(high, mean[objective] + 12 * std[objective])
+        if high <= low:
+            return 0.0
+        law = stats.norm(mean[objective], std[objective])
+        return float(integrate.quad(law.sf, low, high, epsabs=0, epsrel=1e-11)[0])
+
+    edges = [corner[0], *(p[0] for p in front), math.inf]
+    floors = [*(p[1] for p in front), corner[1]]
+    expected = sum(
+        reached(0, low, high) * reached(1, floor, math.inf)
+        for low, high, floor in zip(edges, edges[1:], floors, strict=False)
+    )
+    got = log_expected_hypervolume_improvement(
+        [normals([mean[j]], [std[j]]) for j in range(2)], boxes_beside(front, corner)
+    )
+    assert float(got) == pytest.approx(math.log(expected), rel=1e-8)
+
+
+def test_of_one_objective_it_is_the_expected_improvement() -> None:
+    law = normals([-3.0, 0.2, 1.0], [0.1, 1.0, 5.0])
+    got = log_expected_hypervolume_improvement([law], boxes_beside([[0.5], [0.1]], [0.0]))
+    assert torch.allclose(got, log_expected_improvement(law, 0.5), rtol=1e-12)
+
+
+@pytest.mark.parametrize("m", [2, 3])
+def test_its_gradient_is_that_of_finite_differences(m: int) -> None:
+    boxes = boxes_beside(*FRONTS[m])
+    rng = torch.Generator().manual_seed(0)
+    means = torch.randn((m, 5), generator=rng, dtype=torch.float64).requires_grad_()
+    stds = (0.1 + torch.rand((m, 5), generator=rng, dtype=torch.float64)).requires_grad_()
+
+    def value(means: torch.Tensor, stds: torch.Tensor) -> torch.Tensor:
+        laws = [Normal(mean, std) for mean, std in zip(means, stds, strict=True)]
+        return log_expected_hypervolume_improvement(laws, boxes)
+
+    assert torch.autograd.gradcheck(value, (means, stds))
+
+
+@given(
+    st.lists(st.floats(-1e4, 1e4), min_size=3, max_size=3),
+    st.lists(st.floats(1e-4, 1e4), min_size=3, max_size=3),
+)
+def test_its_value_and_gradient_are_finite_everywhere(
+    means: list[float], stds: list[float]
+) -> None:
+    """Also where boxes are thin, and where none of them is likely to be reached."""
+    front = [[0.0, 1.0, 0.5], [1e-13, 1.0 - 1e-13, 0.5], [0.8, 0.1, 0.3]]
+    mean = torch.tensor(means, dtype=torch.float64, requires_grad=True)
+    laws = [
+        Normal(mean[j : j + 1], torch.tensor([std], dtype=torch.float64))
+        for j, std in enumerate(stds)
+    ]
+    value = log_expected_hypervolume_improvement(laws, boxes_beside(front, [-0.5, -0.3, -0.1]))
+    (gradient,) = torch.autograd.grad(value.sum(), mean)
+    assert math.isfinite(float(value.detach()))
+    assert bool(torch.isfinite(gradient).all())
+
+
+def test_the_order_of_the_objectives_does_not_matter() -> None:
+    front, corner = FRONTS[3]
+    rng = torch.Generator().manual_seed(3)
+    laws = [
+        Normal(
+            torch.randn(6, generator=rng, dtype=torch.float64),
+            0.1 + torch.rand(6, generator=rng, dtype=torch.float64),
+        )
+        for _ in range(3)
+    ]
+    order = [2, 0, 1]
+    turned = boxes_beside([[p[j] for j in order] for p in front], [corner[j] for j in order])
+    assert torch.allclose(
+        log_expected_hypervolume_improvement([laws[j] for j in order], turned),
+        log_expected_hypervolume_improvement(laws, boxes_beside(front, corner)),
+        rtol=1e-10,
+    )
+
+
+def test_the_hypervolume_improvement_too_wants_normals() -> None:
+    other = StudentT(torch.ones(1, dtype=torch.float64))
+    with pytest.raises(TypeError, match="must be a Normal or a mixture"):
+        log_expected_hypervolume_improvement([other, other], boxes_beside(*FRONTS[2]))

@@ -126,6 +126,7 @@ class HypervolumePolicy(Generic[P]):
         plateaus = _plateaus(history, predictors)
 
         def score(x: Tensor) -> Tensor:
+            # What else a point has to be, such as feasible, is one log probability more.
             value = log_expected_hypervolume_improvement([p(x) for p in predictors], boxes)
             return value if plateaus is None else value + plateaus(x)
 
@@ -148,9 +149,10 @@ def front(history: Task, predictors: Sequence[P]) -> Tensor:
     if not len(points):
         # Nothing is feasible so far: anything better than the worst is welcome.
         points = warped.min(dim=0, keepdim=True).values
-    points = torch.unique(points[non_dominated(points)], dim=0)
+    # Each once: the number of points says how far they are apart.
+    distinct: Tensor = torch.unique(points[non_dominated(points)], dim=0)
     limit = _MAX_FRONT.get(len(predictors), _MAX_FRONT_OF_MORE)
-    return points[spread_out(points, limit)]
+    return distinct[spread_out(distinct, limit)]
 
 
 def _plateaus(history: Task, predictors: Sequence[P]) -> Plateaus | None:
