@@ -147,6 +147,7 @@ def forbidden(*args: Any, **kwargs: Any) -> NoReturn:
     raise AssertionError(f"Set global state: {args}, {kwargs}")
 
 
+@pytest.mark.any_optuna
 class TestTheUsersProcess:
     def test_a_setting_of_torch_survives_and_changes_no_suggestion(
         self,
@@ -267,6 +268,7 @@ class TestTheUsersProcess:
         assert (np.geterr(), list(warnings.filters)) == before
 
 
+@pytest.mark.any_optuna
 class TestThreads:
     def test_four_threads_that_ask_at_once_leave_the_thread_count_as_it_was(
         self, make_sampler: SamplerFactory

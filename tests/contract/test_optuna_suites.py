@@ -193,6 +193,7 @@ class TestWithMatchingPriors(
 
 
 # The sampler may say that it cannot use such a prior. It must not fail.
+@pytest.mark.any_optuna
 @pytest.mark.filterwarnings("ignore::optuna_metasampler.exceptions.PriorWarning")
 class TestWithMismatchingPriors(
     BasicSamplerTestCase, RelativeSamplerTestCase, MultiObjectiveSamplerTestCase
