@@ -47,7 +47,11 @@ class PriorModelMethod(Method[PriorModel]):
         surrogates = [TransferGaussianProcess(prior.learned, prior.to_prior) for prior in known]
         first = known[0]
         return HypervolumePolicy(
-            surrogates, n_startup_trials or 0, first.favourites, first.unknown
+            surrogates,
+            n_startup_trials or 0,
+            first.favourites,
+            first.unknown,
+            feasibility=first.feasibility,
         )
 
     def pack(self, learned: PriorModel) -> dict[str, Tensor]:

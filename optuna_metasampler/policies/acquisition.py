@@ -22,7 +22,7 @@ _N_GOOD = 5
 _MAX_TRIALS_FOR_PLATEAUS = 100
 # Nats of feasibility that a standard deviation of the outcome is worth before the first feasible
 # trial.
-_TIE_BREAK = 0.05
+TIE_BREAK = 0.05
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ class AcquisitionPolicy(Generic[P]):
         if incumbent is None:
             assert log_feasible is not None
             feasible = log_feasible
-            return lambda x: feasible(x) + _TIE_BREAK * predictor(x).mean
+            return lambda x: feasible(x) + TIE_BREAK * predictor(x).mean
         plateaus = None
         if self.config.plateaus:
             rows = representative_rows(history.y, _MAX_TRIALS_FOR_PLATEAUS)

@@ -18,9 +18,10 @@ from optuna_metasampler.hypervolume import (
 )
 from optuna_metasampler.maximize import MaximizeConfig, Score, best_unseen, maximize, space_filling
 from optuna_metasampler.plateaus import Plateaus
-from optuna_metasampler.policies.acquisition import n_asked, seen
+from optuna_metasampler.policies.acquisition import TIE_BREAK, n_asked, seen
 from optuna_metasampler.policies.transfer import CONTRAST, N_OPENING_TRIALS, openers
 from optuna_metasampler.surrogates.base import P, Surrogate
+from optuna_metasampler.surrogates.feasibility import Feasibility, FeasibilityPredictor
 from optuna_metasampler.surrogates.gaussian_process import representative_rows
 from optuna_metasampler.surrogates.transfer import TransferPredictor
 from optuna_metasampler.task import Task, half_rank_warp
@@ -34,6 +35,7 @@ _MAX_FRONT_OF_MORE = 30
 _MAX_TRIALS_FOR_PLATEAUS = 100
 # The score has a maximum between any two neighbours on the front.
 _SEARCH = MaximizeConfig(n_starts=8)
+_N_FAVOURITES = 5
 
 
 class HypervolumePolicy(Generic[P]):
@@ -51,6 +53,7 @@ class HypervolumePolicy(Generic[P]):
         unknown: Names of the parameters that no prior study had.
         n_opening_trials: How many trials the opening has at most.
         search: Effort of the search for the best score.
+        feasibility: Learns where trials are feasible; by default from the running study alone.
     """
 
     def __init__(
@@ -61,6 +64,7 @@ class HypervolumePolicy(Generic[P]):
         unknown: Sequence[str] = (),
         n_opening_trials: int = N_OPENING_TRIALS,
         search: MaximizeConfig = _SEARCH,
+        feasibility: Feasibility | None = None,
     ) -> None:
         self._surrogates = tuple(surrogates)
         self._n_startup_trials = n_startup_trials
@@ -68,7 +72,9 @@ class HypervolumePolicy(Generic[P]):
         self._unknown = frozenset(unknown)
         self._n_opening_trials = n_opening_trials
         self._search = search
+        self._feasibility = feasibility or Feasibility()
         self._last: tuple[P, ...] = ()
+        self._last_feasible: FeasibilityPredictor | None = None
 
     @property
     def predictors(self) -> tuple[P, ...]:
@@ -79,11 +85,11 @@ class HypervolumePolicy(Generic[P]):
         """The next point; see :meth:`Policy.propose`."""
         n_before = n_asked(history) - self._n_startup_trials
         if n_before < 0:
-            return space_filling(history.space, seen(history), generator)
+            return self.explore(history, generator)
         predictors = self.condition(history)
         if self._favourites is not None and n_before < self._n_opening_trials:
             if n_before == CONTRAST:
-                return space_filling(history.space, seen(history), generator)
+                return self.explore(history, generator)
             if any(map(_believed, predictors)):
                 points = openers(self._favourites, self._unknown, history.space, generator)
                 with torch.no_grad():
@@ -105,32 +111,63 @@ class HypervolumePolicy(Generic[P]):
         )
         return self._last
 
+    def log_feasible(self, history: Task) -> FeasibilityPredictor | None:
+        """Log probability that a point is feasible; ``None`` where nothing ever was infeasible."""
+        self._last_feasible = self._feasibility.condition(history, self._last_feasible)
+        return self._last_feasible
+
+    def explore(self, history: Task, generator: torch.Generator) -> Tensor:
+        """A space-filling point, ``(d,)``, among those that are likely to be feasible."""
+        return space_filling(history.space, seen(history), generator, self.log_feasible(history))
+
     def exploit(
         self, history: Task, predictors: Sequence[P], generator: torch.Generator
     ) -> Tensor:
         """The point of the highest score that is none of those already asked for, ``(d,)``."""
         assert history.outcomes is not None
-        good = history.x[non_dominated(history.outcomes)]
-        if self._favourites is not None:
-            good = torch.cat([good, self._favourites])
         score = self.score(history, predictors)
+        rows = feasible_rows(history)
+        good = history.x[rows[non_dominated(history.outcomes[rows])]]
+        if self._favourites is not None:
+            # Those that still promise something: there may be far more of them than trials.
+            with torch.no_grad():
+                values = score(self._favourites)
+            promising = torch.topk(values, min(_N_FAVOURITES, len(values))).indices
+            good = torch.cat([good, self._favourites[promising]])
         return maximize(score, history.space, generator, good, seen(history), self._search)
 
     def score(self, history: Task, predictors: Sequence[P]) -> Score:
-        """What is maximised, for predictors that have been conditioned on the history."""
-        if not n_asked(history):
+        """What is maximised, for predictors that have been conditioned on the history.
+
+        As with one objective, the improvement counts with the probability of being feasible, and
+        before any trial is feasible that probability alone counts.
+        """
+        log_feasible = self.log_feasible(history)
+
+        def mean(x: Tensor) -> Tensor:
+            return torch.stack([predictor(x).mean for predictor in predictors]).mean(0)
+
+        if not bool(history.feasible.any()) and log_feasible is not None:
+            return lambda x: log_feasible(x) + TIE_BREAK * mean(x)
+        if not len(history) and not len(history.pending):
             # Nothing to improve on yet: the best guess is the highest expectation.
-            return lambda x: torch.stack([predictor(x).mean for predictor in predictors]).mean(0)
+            return mean
         known = front(history, predictors)
         boxes = non_dominated_boxes(known, reference_point(known))
         plateaus = _plateaus(history, predictors)
 
         def score(x: Tensor) -> Tensor:
-            # What else a point has to be, such as feasible, is one log probability more.
             value = log_expected_hypervolume_improvement([p(x) for p in predictors], boxes)
+            value = value if log_feasible is None else value + log_feasible(x)
             return value if plateaus is None else value + plateaus(x)
 
         return score
+
+
+def feasible_rows(history: Task) -> Tensor:
+    """Rows of the feasible trials, or of all where none is feasible."""
+    feasible = history.feasible
+    return torch.nonzero(feasible if bool(feasible.any()) else ~feasible).squeeze(1)
 
 
 def front(history: Task, predictors: Sequence[P]) -> Tensor:
@@ -146,9 +183,6 @@ def front(history: Task, predictors: Sequence[P]) -> Tensor:
         with torch.no_grad():
             expected = [predictor(history.pending).mean for predictor in predictors]
         points = torch.cat([points, torch.stack(expected, dim=1)])
-    if not len(points):
-        # Nothing is feasible so far: anything better than the worst is welcome.
-        points = warped.min(dim=0, keepdim=True).values
     # Each once: the number of points says how far they are apart.
     distinct: Tensor = torch.unique(points[non_dominated(points)], dim=0)
     limit = _MAX_FRONT.get(len(predictors), _MAX_FRONT_OF_MORE)

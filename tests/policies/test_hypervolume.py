@@ -118,7 +118,7 @@ def test_what_violates_a_constraint_is_no_part_of_the_front() -> None:
     violated = torch.zeros((10, 1), dtype=torch.float64)
     best = int(values(x).sum(dim=1).argmax())
     violated[best] = 1.0
-    policy, task = cold(), replace(history(x), constraints=violated)
+    policy, task = cold(), replace(history(x), constraints=violated, constraint_names=("limit",))
     known = front(task, policy.condition(task))
     warped = torch.stack([half_rank_warp(y) for y in values(x).T], dim=1)
     assert not contains(known, warped[best])
@@ -198,3 +198,34 @@ def test_pareto_sets_of_many_points_are_cut_to_a_few() -> None:
     study = history(torch.stack([x, torch.full_like(x, 0.3)], dim=1))
     assert len(pareto_sets([study])) == 60
     assert len(pareto_sets([study] * 30)) == 90
+
+
+def constrained(x: Tensor) -> Task:
+    """Feasible where ``x <= 0.5``, which half of the Pareto set is."""
+    return replace(history(x), constraints=x[:, :1] - 0.5, constraint_names=("limit",))
+
+
+def test_points_that_are_likely_to_be_infeasible_are_not_proposed() -> None:
+    policy, x = cold(), points(8)
+    for seed in range(8):
+        x = torch.cat([x, propose(policy, constrained(x), seed)[None]])
+    assert bool((x[8:, 0] < 0.55).all())
+    free, x = cold(), points(8)
+    for seed in range(8):
+        x = torch.cat([x, propose(free, history(x), seed)[None]])
+    assert bool((x[8:, 0] > 0.55).any())
+
+
+def test_before_a_trial_is_feasible_it_looks_for_one() -> None:
+    x = 0.6 + 0.4 * points(8)
+    x = torch.cat([x, propose(cold(), constrained(x))[None]])
+    assert float(x[8, 0]) < 0.55
+
+
+@pytest.mark.parametrize("n_failed", [1, 3])
+def test_failures_alone_are_a_history_too(n_failed: int) -> None:
+    failed = SPACE.decode(points(n_failed).numpy())
+    task = Task.of(
+        SPACE, [], torch.zeros(0), tried=failed, crashed=failed, outcomes=torch.zeros((0, 2))
+    )
+    assert not contains(task.tried, propose(cold(), task))
