@@ -7,7 +7,7 @@ it has room for trials; start and stop workers as you like:
     python examples/08_many_machines.py postgresql+psycopg://user:password@server/tuning
 
 Run: ``python examples/08_many_machines.py``. Without a database it starts three workers on this
-machine, with an SQLite file. Takes some ten seconds.
+machine, with an SQLite file. Takes some twenty seconds.
 """
 
 import multiprocessing
