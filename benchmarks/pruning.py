@@ -94,6 +94,7 @@ class Loop:
 
 _DATA_SETS = ("digits", "breast_cancer", "wine")
 _MADE_UP = ("made up 1", "made up 2")
+_MAX_ROWS = 600
 
 
 @cache
@@ -106,6 +107,7 @@ def data(name: str) -> tuple[NDArray[Any], ...]:
     else:
         loaders = {"digits": load_digits, "breast_cancer": load_breast_cancer, "wine": load_wine}
         x, y = loaders[name](return_X_y=True)
+        x, y = x[:_MAX_ROWS], y[:_MAX_ROWS]
     x, x_valid, y, y_valid = train_test_split(x, y, test_size=0.4, stratify=y, random_state=0)
     scaler = StandardScaler().fit(x)
     return scaler.transform(x), scaler.transform(x_valid), y, y_valid
@@ -270,7 +272,8 @@ def table(result: Mapping[str, Any]) -> str:
                 "mean",
                 "better",
             ]
-            parts.append(markdown.table(header, rows))
+            if n_pairs > 1:
+                parts.append(markdown.table(header, rows))
     text = (
         "Regret of the best completed trial by epochs spent in all trials together (a whole "
         f"training takes {N_EPOCHS}): 1 is what the median random configuration reaches, and "
