@@ -180,6 +180,8 @@ class TestWithoutPriors(
         return lambda: MetaSampler(n_startup_trials=0, seed=0)
 
 
+# What priors add is the same with every release; the other contract tests have priors as well.
+@pytest.mark.any_optuna
 class TestWithMatchingPriors(
     BasicSamplerTestCase, RelativeSamplerTestCase, MultiObjectiveSamplerTestCase
 ):
