@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from optuna.trial import TrialState
+
+from optuna_metasampler._optuna import enqueued_params, trial_id
 from optuna_metasampler.priors.records import CurveRecords, Records
 
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
+    from optuna.trial import FrozenTrial
 
     from optuna_metasampler.space import SearchSpace
     from optuna_metasampler.task import Curves, Task
@@ -18,6 +23,8 @@ if TYPE_CHECKING:
 
 # Each costs about as much as a suggestion.
 _MAX_UNDECIDED = 16
+# Within it a trial is expected to have its parameters, imports and learning included.
+_SUGGESTION_TIME = timedelta(minutes=5)
 
 
 @dataclass(frozen=True)
@@ -37,6 +44,33 @@ class Running:
     params: Mapping[str, Any]
     elsewhere: bool = False
     undecided: bool = False
+
+    @classmethod
+    def beside(
+        cls,
+        trial: FrozenTrial,
+        trials: Sequence[FrozenTrial],
+        handed_out: Mapping[int, Mapping[str, Any]],
+    ) -> list[Running]:
+        """The trials that run beside one, in the order given.
+
+        A trial's parameters reach the storage one by one; what this sampler handed out is
+        complete, and where the space is not known yet, what it means to hand out.
+
+        Args:
+            trial: The one that is asked for.
+            trials: Those of its study, in any state.
+            handed_out: What this sampler handed out, by id of the trials that it serves.
+        """
+        found = []
+        for other in trials:
+            if other.state != TrialState.RUNNING or trial_id(other) == trial_id(trial):
+                continue
+            here = trial_id(other) in handed_out
+            params = {**handed_out.get(trial_id(other), {}), **settled(other)}
+            undecided = not here and other.number < trial.number and _together(other, trial)
+            found.append(cls(other.number, params, not here, undecided))
+        return found
 
 
 @dataclass(frozen=True)
@@ -118,6 +152,22 @@ class History:
     def _pending(self, space: SearchSpace) -> list[Running]:
         names, undecided = space.distributions.keys(), self.undecided(space)
         return [r for r in self.running if names & r.params.keys() and r not in undecided]
+
+
+def settled(trial: FrozenTrial) -> dict[str, Any]:
+    """What is settled about a trial: its parameters so far, and those it was enqueued with."""
+    return {**enqueued_params(trial), **trial.params}
+
+
+def _together(other: FrozenTrial, trial: FrozenTrial) -> bool:
+    """Whether ``other`` began so shortly before ``trial`` that it may be in the same phase.
+
+    What has no parameters for longer has lost its worker, and is running for ever.
+    """
+    if other.datetime_start is None or trial.datetime_start is None:
+        return False
+    # Not by the clock of this machine: the times of both trials may come from another.
+    return trial.datetime_start - other.datetime_start < _SUGGESTION_TIME
 
 
 def _n_later(pending: Sequence[Running], number: int) -> int:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 import copy
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
-import itertools
 from pathlib import Path
 import threading
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -22,7 +20,6 @@ from optuna.trial import TrialState
 from optuna_metasampler._optuna import (
     LazyRandomState,
     constraints_of,
-    enqueued_params,
     store_constraints,
     study_id,
     trial_id,
@@ -34,7 +31,7 @@ from optuna_metasampler.exceptions import (
     PriorError,
     PriorWarning,
 )
-from optuna_metasampler.history import History, Running
+from optuna_metasampler.history import History, Running, settled
 from optuna_metasampler.isolation import isolated
 from optuna_metasampler.knowledge import CheckpointKnowledge, Knowledge, PriorKnowledge
 from optuna_metasampler.methods import method_of
@@ -49,6 +46,12 @@ from optuna_metasampler.priors.sources import PriorLike, resolve
 from optuna_metasampler.priors.study import PriorStudy, meta_features
 from optuna_metasampler.shown import ShownDistributions
 from optuna_metasampler.space import SearchSpace, choice_key
+from optuna_metasampler.weightings import (
+    MAX_MODELLED_OBJECTIVES,
+    Weightings,
+    each_alone,
+    in_turn,
+)
 
 
 if TYPE_CHECKING:
@@ -64,8 +67,6 @@ if TYPE_CHECKING:
 
 K = TypeVar("K")
 V = TypeVar("V")
-Weightings = tuple[tuple[float, ...], ...]
-"""The weights of the objectives in each outcome that a policy models."""
 
 
 @dataclass
@@ -233,7 +234,7 @@ class MetaSampler(BaseSampler):
             cache.asked[trial_id(trial)] = {}
             if self._may_have_twins:
                 running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-                if any(other.elsewhere for other in _running(running, trial, cache)):
+                if any(other.elsewhere for other in Running.beside(trial, running, cache.asked)):
                     self._part_from_twins(trial)
         self._independent_sampler.before_trial(study, trial)
 
@@ -282,7 +283,7 @@ class MetaSampler(BaseSampler):
             space = history.space(varying)
             weightings = self._weightings(study, trial)
             policy = self._relative_policy(study, cache, weightings, space, history)
-            params = self._propose(policy, space.pin(_given(trial)), weightings, history)
+            params = self._propose(policy, space.pin(settled(trial)), weightings, history)
             self._remember_transfer(cache, policy)
             _keep(cache.asked, trial_id(trial), dict(params))
         return params
@@ -438,7 +439,7 @@ class MetaSampler(BaseSampler):
             policy = self._policy(space, priors)
             cache.plan_policies[weightings] = policy
         history = self._history(study, trial, cache)
-        given = _given(trial)
+        given = settled(trial)
         plan = self._propose(policy, space.pin(given), weightings, history)
         self._remember_transfer(cache, policy)
         return {**plan, **given}
@@ -467,10 +468,12 @@ class MetaSampler(BaseSampler):
         if any(t.state == TrialState.PRUNED for t in trials):
             knowledge = self._knowledge(study, cache)
             persistence = None if knowledge is None else knowledge.persistence
+        # What is meant for a trial whose space is not known, and what it was told of it.
+        handed_out = {i: {**cache.plans.get(i, {}), **told} for i, told in cache.asked.items()}
         return History(
             records_of(trials, study.directions, persistence=persistence),
             trial.number,
-            _running(trials, trial, cache),
+            Running.beside(trial, trials, handed_out),
             self._curves(study, trials),
             self._features(study),
         )
@@ -581,14 +584,9 @@ class MetaSampler(BaseSampler):
         return studies
 
     def _weightings(self, study: Study, trial: FrozenTrial) -> Weightings:
-        """Each objective alone, or one weighting at this trial: those of a lattice, in turn."""
         m = len(study.directions)
-        if 1 < m <= _MAX_MODELLED_OBJECTIVES and self._method.models_objectives:
-            return tuple(tuple(float(i == j) for i in range(m)) for j in range(m))
-        lattice = simplex_lattice(m)
-        # A step that shares no factor with the number of points visits all of them, far ones
-        # first.
-        return (lattice[(trial.number * _LATTICE_STRIDE) % len(lattice)],)
+        side_by_side = self._method.models_objectives and m <= MAX_MODELLED_OBJECTIVES
+        return each_alone(m) if side_by_side else (in_turn(m, trial.number),)
 
     def _state(self, study: Study) -> _StudyState:
         # Ids are unique inside a storage only; names tell studies of two storages apart.
@@ -644,14 +642,8 @@ class _Nothing:
 
 
 _NOTHING = _Nothing()
-_LATTICE_STRIDE = 7
-# Within it a trial is expected to have its parameters, imports and learning included.
-_SUGGESTION_TIME = timedelta(minutes=5)
 # The model has no say among fewer trials.
 _MIN_CANDIDATES = 5
-# With more, nearly all trials are on the front and the boxes beside it are counted in thousands:
-# volume tells trials apart no better than weights do, and costs more.
-_MAX_MODELLED_OBJECTIVES = 4
 # A sampler that serves one study after the other keeps what it worked out for the last ones only.
 _MAX_STUDIES = 16
 # Trials whose end it is not told of: their worker was killed, or another process tells it.
@@ -665,45 +657,6 @@ def _keep(cache: dict[K, V], key: K, value: V, limit: int = _MAX_RUNNING) -> V:
     if len(cache) > limit:
         del cache[next(iter(cache))]
     return value
-
-
-def _given(trial: FrozenTrial) -> dict[str, Any]:
-    """What is settled about a trial: its parameters so far, and those it was enqueued with."""
-    return {**enqueued_params(trial), **trial.params}
-
-
-def _running(
-    trials: Sequence[FrozenTrial], trial: FrozenTrial, cache: _StudyState
-) -> list[Running]:
-    """The other running trials, and their configurations as far as they are known.
-
-    A trial's parameters reach the storage one by one; what this sampler handed out is complete,
-    and where the space is not known yet, what it means to hand out.
-    """
-    found = []
-    for other in trials:
-        if other.state != TrialState.RUNNING or trial_id(other) == trial_id(trial):
-            continue
-        here = trial_id(other) in cache.asked
-        params = {
-            **cache.plans.get(trial_id(other), {}),
-            **cache.asked.get(trial_id(other), {}),
-            **_given(other),
-        }
-        undecided = not here and other.number < trial.number and _together(other, trial)
-        found.append(Running(other.number, params, not here, undecided))
-    return found
-
-
-def _together(other: FrozenTrial, trial: FrozenTrial) -> bool:
-    """Whether ``other`` began so shortly before ``trial`` that it may be in the same phase.
-
-    What has no parameters for longer has lost its worker, and is running for ever.
-    """
-    if other.datetime_start is None or trial.datetime_start is None:
-        return False
-    # Not by the clock of this machine: the times of both trials may come from another.
-    return trial.datetime_start - other.datetime_start < _SUGGESTION_TIME
 
 
 def fit_value(distribution: BaseDistribution, value: Any) -> Any:
@@ -730,19 +683,3 @@ def _contradicts(plan: Mapping[str, Any], params: Mapping[str, Any], space: Sear
         for name, value in params.items()
         if name in space.distributions
     )
-
-
-def simplex_lattice(m: int) -> list[tuple[float, ...]]:
-    """Weights of ``m`` objectives, evenly spread, none of them zero; 1 for a single one.
-
-    Das & Dennis 1998, SIAM J. Optim. 8(3), moved inwards so that no objective is forgotten.
-    """
-    if m == 1:
-        return [(1.0,)]
-    steps = {2: 4, 3: 3}.get(m, 2)
-    points = []
-    for bars in itertools.combinations(range(steps + m - 1), m - 1):
-        edges = (-1, *bars, steps + m - 1)
-        parts = [b - a - 1 for a, b in itertools.pairwise(edges)]
-        points.append(tuple((part + 0.5) / (steps + 0.5 * m) for part in parts))
-    return points

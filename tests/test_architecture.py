@@ -33,6 +33,7 @@ ORDER: tuple[frozenset[str], ...] = (
             "packing",
             "progress",
             "text",
+            "weightings",
         }
     ),
     frozenset({"_optuna"}),
@@ -53,7 +54,18 @@ ORDER: tuple[frozenset[str], ...] = (
 OUTSIDE = ORDER[-1]
 
 MAY_IMPORT_OPTUNA = frozenset(
-    {"_optuna", "space", "priors", "shown", "fitting", "sampler", "report", "demo", "cli"}
+    {
+        "_optuna",
+        "space",
+        "priors",
+        "history",
+        "shown",
+        "fitting",
+        "sampler",
+        "report",
+        "demo",
+        "cli",
+    }
 )
 MAY_USE_PRIVATE_OPTUNA = frozenset({"_optuna"})
 

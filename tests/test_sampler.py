@@ -24,7 +24,8 @@ import pytest
 from optuna_metasampler import MetaSampler, fit
 from optuna_metasampler.exceptions import MethodError, PriorWarning
 from optuna_metasampler.report import prior_relevance
-from optuna_metasampler.sampler import fit_value, simplex_lattice
+from optuna_metasampler.sampler import fit_value
+from optuna_metasampler.weightings import simplex_lattice
 
 
 @pytest.fixture(autouse=True)
