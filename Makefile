@@ -21,13 +21,14 @@ OLDER_INSTALLED := $(OLDER_OPTUNAS:%=$(OLDER)-%/.installed)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint types unit contract-older bench bench-quick bench-audit \
-	bench-calibration bench-methods bench-overhead bench-pruning bench-scale clean
+.PHONY: help demo test test-slow lint types unit contract-older bench bench-quick bench-audit \
+	bench-calibration bench-constraints bench-load bench-methods bench-noise bench-objectives \
+	bench-overhead bench-parallel bench-pruning bench-scale clean
 # One step after the other, so that what a step says is read beside what it did.
 .NOTPARALLEL:
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(INSTALLED) ## Tune five data sets, the last one with and without priors (2 to 3 minutes)
 	@echo "==> Running the demo; it writes into demo-output/"
@@ -47,6 +48,10 @@ types: $(INSTALLED) ## Check types (mypy)
 unit: $(INSTALLED) ## Run the tests that are not slow
 	@echo "==> Running the tests"
 	@$(PYTEST) -m "not slow"
+
+test-slow: $(INSTALLED) ## Run the tests that take long, such as statistics and soaks (half an hour)
+	@echo "==> Running the slow tests"
+	@$(PYTEST) -m slow
 
 contract-older: $(OLDER_OPTUNAS:%=contract-%) ## Run the contract tests against older releases of Optuna
 
@@ -77,15 +82,42 @@ bench-calibration: $(BENCH_INSTALLED) ## Measure predictive intervals: make benc
 	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.calibration --data "$(DATA)"
 	@$(BIN)/python -m benchmarks.report
 
+bench-constraints: $(INSTALLED) ## Compare samplers under constraints: make bench-constraints DATA=folder-of-tables
+	@test -n "$(DATA)" || { echo "Say where the tables are: make bench-constraints DATA=FOLDER" >&2; exit 2; }
+	@echo "==> Tuning under constraints; what is there already is kept"
+	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.constraints --data "$(DATA)"
+	@$(BIN)/python -m benchmarks.report
+
+bench-load: $(INSTALLED) ## Measure long studies and a hundred parameters
+	@echo "==> Measuring suggestions to long studies"
+	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.load
+	@$(BIN)/python -m benchmarks.report
+
 bench-methods: $(INSTALLED) ## Compare all methods: make bench-methods DATA=folder-of-tables (an hour)
 	@test -n "$(DATA)" || { echo "Say where the tables are: make bench-methods DATA=FOLDER" >&2; exit 2; }
 	@echo "==> Running all methods; what is there already is kept"
 	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.run methods --data "$(DATA)" --out benchmarks/results/methods
 	@$(BIN)/python -m benchmarks.report
 
+bench-noise: $(INSTALLED) ## Compare samplers on noisy objectives
+	@echo "==> Tuning noisy objectives; what is there already is kept"
+	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.noise
+	@$(BIN)/python -m benchmarks.report
+
+bench-objectives: $(INSTALLED) ## Compare samplers on several objectives (hours; resumes)
+	@echo "==> Tuning several objectives; what is there already is kept"
+	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.objectives
+	@$(BIN)/python -m benchmarks.report
+
 bench-overhead: $(INSTALLED) ## Measure the seconds that one suggestion takes
 	@echo "==> Measuring the seconds per suggestion"
 	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m benchmarks.overhead
+	@$(BIN)/python -m benchmarks.report
+
+bench-parallel: $(INSTALLED) ## Compare samplers with eight workers: make bench-parallel DATA=folder-of-tables
+	@test -n "$(DATA)" || { echo "Say where the tables are: make bench-parallel DATA=FOLDER" >&2; exit 2; }
+	@echo "==> Tuning with eight workers; what is there already is kept"
+	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.parallel --data "$(DATA)"
 	@$(BIN)/python -m benchmarks.report
 
 bench-pruning: $(INSTALLED) ## Compare samplers under Optuna's pruners (an hour; resumes)

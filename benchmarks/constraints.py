@@ -193,11 +193,6 @@ def _confirmed(runs: Mapping[str, Any], peer: str) -> str:
     return _gap(gaps(runs, names, peer, "TPE"))
 
 
-def block() -> str:
-    """The section of `benchmarks/README.md`."""
-    return table(json.loads(RESULTS.read_text(encoding="utf-8")))
-
-
 def problems(data: Path | None) -> dict[str, Problem]:
     """All problems by name; the kernels only where there is a folder with their data."""
     found = formulas()

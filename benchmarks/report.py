@@ -18,7 +18,20 @@ from typing import Any
 
 import click
 
-from benchmarks import calibration, figures, methods, overhead, pruning, results, scale
+from benchmarks import (
+    calibration,
+    constraints,
+    figures,
+    load,
+    methods,
+    noise,
+    objectives,
+    overhead,
+    parallel,
+    pruning,
+    results,
+    scale,
+)
 from benchmarks.markdown import table
 from benchmarks.peers import PEERS
 from benchmarks.statistics import FLOOR, TIE
@@ -685,12 +698,10 @@ def benchmarks_readme(text: str) -> str:
     result = _overhead()
     if "grid" in result:
         text = with_block(text, "overhead-grid", overhead.grid_table(result))
-    measured = _measured("calibration")
-    if measured is not None:
-        text = with_block(text, "calibration", calibration.table(measured))
-    measured = _measured("scale")
-    if measured is not None:
-        text = with_block(text, "scale", scale.table(measured))
+    for name, table in _TABLES.items():
+        measured = _measured(name)
+        if measured is not None:
+            text = with_block(text, name, table(measured))
     summary = _committed_summary()
     if summary is None:
         return text
@@ -698,13 +709,23 @@ def benchmarks_readme(text: str) -> str:
     return with_block(text, "results", sections(summary, drawn, level=3))
 
 
+# By the name of their result file, which is that of their part of the text as well.
+_TABLES: dict[str, Callable[[Summary], str]] = {
+    "calibration": calibration.table,
+    "scale": scale.table,
+    "parallel": parallel.table,
+    "pruning": pruning.table,
+    "constraints": constraints.table,
+    "objectives": objectives.table,
+    "noise": noise.table,
+    "load": load.table,
+}
+
+
 def methods_page(text: str) -> str:
     """The page of methods with the current tables."""
     measured = _measured("methods/summary")
-    if measured is not None:
-        text = with_block(text, "methods", methods.table(measured))
-    measured = _measured("pruning")
-    return text if measured is None else with_block(text, "pruning", pruning.table(measured))
+    return text if measured is None else with_block(text, "methods", methods.table(measured))
 
 
 def _overhead() -> Summary:
