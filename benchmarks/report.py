@@ -698,10 +698,10 @@ def benchmarks_readme(text: str) -> str:
     result = _overhead()
     if "grid" in result:
         text = with_block(text, "overhead-grid", overhead.grid_table(result))
-    for name, table in _TABLES.items():
+    for name, tabulate in _TABLES.items():
         measured = _measured(name)
         if measured is not None:
-            text = with_block(text, name, table(measured))
+            text = with_block(text, name, tabulate(measured))
     summary = _committed_summary()
     if summary is None:
         return text
