@@ -81,7 +81,10 @@ def test_processes_share_a_postgresql_server(run: Run) -> None:
                 host=folder, user=postgresql.OWNER, dbname="postgres", autocommit=True
             ) as connection:
                 connection.execute("CREATE DATABASE new")
-            run(postgresql.url(folder, "new"))
+            storage = optuna.storages.RDBStorage(postgresql.url(folder, "new"))
+            run(storage)
+            storage.remove_session()
+            storage.engine.dispose()
     except postgresql.Unavailable as error:
         pytest.skip(str(error))
 
