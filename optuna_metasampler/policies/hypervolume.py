@@ -18,7 +18,7 @@ from optuna_metasampler.hypervolume import (
 )
 from optuna_metasampler.maximize import MaximizeConfig, Score, best_unseen, maximize, space_filling
 from optuna_metasampler.plateaus import Plateaus
-from optuna_metasampler.policies.acquisition import TIE_BREAK, n_asked, seen
+from optuna_metasampler.policies.acquisition import TIE_BREAK, crowding, n_asked, seen
 from optuna_metasampler.policies.transfer import CONTRAST, N_OPENING_TRIALS, openers
 from optuna_metasampler.surrogates.base import P, Surrogate
 from optuna_metasampler.surrogates.feasibility import Feasibility, FeasibilityPredictor
@@ -159,6 +159,8 @@ class HypervolumePolicy(Generic[P]):
         def score(x: Tensor) -> Tensor:
             value = log_expected_hypervolume_improvement([p(x) for p in predictors], boxes)
             value = value if log_feasible is None else value + log_feasible(x)
+            if len(history.pending):
+                value = value + crowding(x, history.pending)
             return value if plateaus is None else value + plateaus(x)
 
         return score
