@@ -26,12 +26,12 @@ import numpy as np
 import optuna
 from optuna.samplers import BaseSampler, GPSampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState
-from scipy import stats
 from tqdm import tqdm
 
 from benchmarks import markdown
 from benchmarks.problems.base import seed_of
 from benchmarks.problems.constrained import Failure, Problem, formulas, kernels
+from benchmarks.statistics import FLOOR, t_interval
 from optuna_metasampler import MetaSampler
 from optuna_metasampler.methods.auto import Auto
 
@@ -42,9 +42,6 @@ N_TRIALS = 40
 N_PRIORS = 3
 N_PRIOR_TRIALS = 40
 SHOWN = (5, 10, 20, 40)
-FLOOR = 1e-3
-"""Regrets below count as this: what nobody would notice should not decide a mean of logarithms."""
-
 KERNELS = {
     "gpu_convolution_rtx": ("RTX_2080_Ti",),
     "gpu_pnpoly": ("RTX_2080_Ti",),
@@ -110,13 +107,6 @@ def outcome(study: optuna.Study, best: float, unit: float) -> dict[str, Any]:
     }
 
 
-def mean_and_interval(gaps: Sequence[float]) -> tuple[float, float, float]:
-    """The mean with its 95 % interval by Student's t."""
-    mean, spread = float(np.mean(gaps)), float(np.std(gaps, ddof=1))
-    half = float(stats.t.ppf(0.975, len(gaps) - 1)) * spread / np.sqrt(len(gaps))
-    return mean, mean - half, mean + half
-
-
 def gaps(
     runs: Mapping[str, Mapping[str, Mapping[str, Any]]], names: Sequence[str], peer: str, to: str
 ) -> list[float]:
@@ -132,8 +122,7 @@ def gaps(
 def _gap(values: Sequence[float]) -> str:
     if len(values) < 2:
         return "–"
-    mean, low, high = mean_and_interval(values)
-    return f"{mean:+.2f} ({low:+.2f} to {high:+.2f})"
+    return markdown.difference(*t_interval(values))
 
 
 def table(result: Mapping[str, Any]) -> str:

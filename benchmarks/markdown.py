@@ -15,3 +15,8 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
         for line in (header, *rows)
     )
     return "\n".join([head, "|---" * len(header) + "|", *body])
+
+
+def difference(mean: float, low: float, high: float, digits: int = 2) -> str:
+    """A difference with its interval, signs shown: ``-0.30 (-0.50 to -0.10)``."""
+    return f"{mean:+.{digits}f} ({low:+.{digits}f} to {high:+.{digits}f})"

@@ -29,7 +29,6 @@ import numpy as np
 import optuna
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 from optuna.samplers import BaseSampler, GPSampler, RandomSampler, TPESampler
-from scipy import stats
 from sklearn.datasets import load_breast_cancer, load_digits, load_wine
 from sklearn.model_selection import StratifiedKFold, cross_val_score
 from sklearn.pipeline import make_pipeline
@@ -42,6 +41,7 @@ from benchmarks.problems.base import Parameter, Params, random_params, seed_of, 
 from benchmarks.problems.synthetic import SyntheticSuite
 from benchmarks.run import setting_of
 from benchmarks.scenarios import prior_logs
+from benchmarks.statistics import t_interval
 from optuna_metasampler import MetaSampler
 
 
@@ -224,13 +224,6 @@ def problems() -> list[Callable[[], Problem]]:
     return [*made_up[: 2 * len(SUITE.targets)], *real, *made_up[2 * len(SUITE.targets) :]]
 
 
-def interval(values: Sequence[float]) -> tuple[float, float, float]:
-    """Mean, and the ends of its 95 % interval (Student's t)."""
-    x = np.asarray(values, dtype=float)
-    half = float(stats.t.ppf(0.975, len(x) - 1) * x.std(ddof=1) / np.sqrt(len(x)))
-    return float(x.mean()), float(x.mean()) - half, float(x.mean()) + half
-
-
 def table(result: Mapping[str, Any]) -> str:
     """Regret of what is chosen, by noise, and what a choice by the model changes."""
     finished = Counter((r["cell"], r["seed"]) for r in result["rows"])
@@ -247,8 +240,7 @@ def table(result: Mapping[str, Any]) -> str:
         lines.append([cell, str(len({r["seed"] for r in mine})), *cells])
     for peer in PEERS:
         own = [r["recommended"] - r["best value"] for r in rows if r["peer"] == peer]
-        mean, low, high = interval(own)
-        differences.append(f"{mean:+.3f} ({low:+.3f} to {high:+.3f}) for {peer}")
+        differences.append(f"{markdown.difference(*t_interval(own), digits=3)} for {peer}")
     text = (
         f"True regret after {N_TRIALS} trials of the trial with the best value / of the one that "
         "`MetaSampler.recommend` picks from the same study; 1 is the median random configuration. "

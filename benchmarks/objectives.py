@@ -27,7 +27,6 @@ import numpy as np
 from numpy.typing import NDArray
 import optuna
 from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, TPESampler
-from scipy import stats
 from sklearn.datasets import load_breast_cancer, load_digits, load_wine, make_classification
 from sklearn.ensemble import ExtraTreesClassifier
 from sklearn.metrics import log_loss
@@ -36,6 +35,7 @@ import torch
 from tqdm import tqdm
 
 from benchmarks import markdown
+from benchmarks.statistics import t_interval
 from optuna_metasampler import MetaSampler
 from optuna_metasampler.hypervolume import everything_above, hypervolume, non_dominated
 
@@ -279,9 +279,7 @@ def difference(
     if len(pairs) < 2:
         return None
     d = np.array(pairs)
-    half = float(stats.t.ppf(0.975, len(d) - 1) * d.std(ddof=1) / np.sqrt(len(d)))
-    mean = float(d.mean())
-    return mean, mean - half, mean + half, f"{int((d < 0).sum())} of {len(d)}"
+    return *t_interval(d), f"{int((d < 0).sum())} of {len(d)}"
 
 
 def table(result: Mapping[str, Any]) -> str:
@@ -310,7 +308,7 @@ def table(result: Mapping[str, Any]) -> str:
             ):
                 d = difference(gaps, peer, other, chosen)
                 if d is not None and not other.startswith("MetaSampler"):
-                    gap = f"{d[0]:+.2f} ({d[1]:+.2f} to {d[2]:+.2f})"
+                    gap = markdown.difference(*d[:3])
                     comparisons.append([peer, other, label, gap, d[3]])
     curves_by_peer = []
     # Over the problems that every sampler has solved, or the means would be of other things.

@@ -26,7 +26,6 @@ import numpy as np
 from numpy.typing import NDArray
 import optuna
 from optuna.samplers import BaseSampler, GPSampler, TPESampler
-from scipy import stats
 from tqdm import tqdm
 
 from benchmarks import markdown
@@ -37,6 +36,7 @@ from benchmarks.problems import find
 from benchmarks.problems.base import Objective, Suite, seed_of, suggest
 from benchmarks.run import setting_of
 from benchmarks.scenarios import prior_logs
+from benchmarks.statistics import t_interval
 from optuna_metasampler import MetaSampler
 from optuna_metasampler.space import SearchSpace
 
@@ -122,13 +122,6 @@ def regrets(runs: Iterable[Run]) -> dict[tuple[str, int, str, str], NDArray[np.f
     }
 
 
-def difference(gaps: NDArray[np.float64]) -> str:
-    """Mean of paired differences with a 95 % interval (Student's t), as text."""
-    half = stats.t.ppf(0.975, len(gaps) - 1) * gaps.std(ddof=1) / np.sqrt(len(gaps))
-    mean = gaps.mean()
-    return f"{mean:+.3f} ({mean - half:+.3f} to {mean + half:+.3f})"
-
-
 def table(result: Mapping[str, Any]) -> str:
     """Regret and repeated configurations as Markdown, a table a suite."""
     runs, n = result["runs"], result["workers"]
@@ -160,8 +153,8 @@ def table(result: Mapping[str, Any]) -> str:
                     peer,
                     str(len(tasks)),
                     *(f"{together[:, k - 1].mean():.3f}" for k in SHOWN),
-                    "–" if peer == REFERENCE else difference(gaps),
-                    difference(together.mean(axis=1) - alone.mean(axis=1)),
+                    "–" if peer == REFERENCE else _difference(gaps),
+                    _difference(together.mean(axis=1) - alone.mean(axis=1)),
                     *(f"{count:.1f}" for count in counts),
                 ]
             )
@@ -185,6 +178,10 @@ def table(result: Mapping[str, Any]) -> str:
         f"differs by more than {NEAR:.0%} of its range), and like one that was running beside it."
     )
     return "\n\n".join([*parts, textwrap.fill(text, 100)])
+
+
+def _difference(gaps: NDArray[np.float64]) -> str:
+    return markdown.difference(*t_interval(gaps), digits=3)
 
 
 def jobs(

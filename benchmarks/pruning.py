@@ -31,7 +31,6 @@ import optuna
 from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner
 from optuna.samplers import BaseSampler, GPSampler, RandomSampler, TPESampler
 from optuna.trial import TrialState
-from scipy import stats
 from sklearn.datasets import load_breast_cancer, load_digits, load_wine, make_classification
 from sklearn.metrics import log_loss
 from sklearn.model_selection import train_test_split
@@ -42,6 +41,7 @@ from tqdm import tqdm
 from benchmarks import markdown
 from benchmarks.problems.base import suggest
 from benchmarks.problems.curves import N_EPOCHS, CurveSuite
+from benchmarks.statistics import t_interval
 from optuna_metasampler import MetaSampler
 
 
@@ -230,15 +230,6 @@ def _summary(
     return entries
 
 
-def interval(gaps: NDArray[np.float64]) -> tuple[float, float, float]:
-    """Mean of paired differences, and the ends of its 95 % interval by Student's t."""
-    mean = float(gaps.mean())
-    if len(gaps) < 2:
-        return mean, float("-inf"), float("inf")
-    half = float(stats.t.ppf(0.975, len(gaps) - 1) * gaps.std(ddof=1) / np.sqrt(len(gaps)))
-    return mean, mean - half, mean + half
-
-
 def table(result: Mapping[str, Any]) -> str:
     """Regret at a few numbers of epochs as Markdown tables, and the differences to TPE."""
     at = [int(np.flatnonzero(n == GRID)[0]) for n in SHOWN]
@@ -258,8 +249,8 @@ def table(result: Mapping[str, Any]) -> str:
                 differences = ["–"] * 4
                 if peer != REFERENCE:
                     differences = [
-                        *(_shown(interval(gaps[:, i])) for i in (at[1], at[-1])),
-                        _shown(interval(overall)),
+                        *(markdown.difference(*t_interval(gaps[:, i])) for i in (at[1], at[-1])),
+                        markdown.difference(*t_interval(overall)),
                         f"{int((overall < 0).sum())} of {len(gaps)}",
                     ]
                 rows.append([peer, *cells, f"{entry['regret'].mean():.2f}", *differences])
@@ -285,11 +276,6 @@ def table(result: Mapping[str, Any]) -> str:
         "which count seeds of one task as independent and so are too narrow if anything."
     )
     return "\n\n".join([*parts, textwrap.fill(text, 100)])
-
-
-def _shown(values: tuple[float, float, float]) -> str:
-    mean, low, high = values
-    return f"{mean:+.2f} ({low:+.2f} to {high:+.2f})"
 
 
 def _prior_studies(loop: str, pruner: str, task: str, seed: int) -> list[optuna.Study]:

@@ -100,6 +100,16 @@ def _percentiles(draws: np.ndarray) -> np.ndarray:
     return np.percentile(draws, [tail, 100.0 - tail], axis=0)
 
 
+def t_interval(values: Sequence[float] | np.ndarray) -> tuple[float, float, float]:
+    """Mean, and the ends of its 95 % interval by Student's t; infinite for a single value."""
+    x = np.asarray(values, dtype=float)
+    mean = float(x.mean())
+    if len(x) < 2:
+        return mean, float("-inf"), float("inf")
+    half = float(stats.t.ppf(0.975, len(x) - 1) * x.std(ddof=1) / np.sqrt(len(x)))
+    return mean, mean - half, mean + half
+
+
 def signed_rank_p(differences: np.ndarray) -> float:
     """Two-sided p-value of the Wilcoxon signed-rank test (Wilcoxon 1945) over tasks."""
     if not np.any(differences):

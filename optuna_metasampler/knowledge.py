@@ -176,6 +176,7 @@ class PriorKnowledge(Knowledge):
         self.pool = pool
         self._seed = seed
         self._lessons: dict[tuple[tuple[float, ...], frozenset[str]], Lessons] = {}
+        self._feasibility: dict[frozenset[str], PriorFeasibility | None] = {}
 
     def lessons(self, weights: tuple[float, ...], without: frozenset[str]) -> Lessons:
         """See :meth:`Knowledge.lessons`.
@@ -204,7 +205,10 @@ class PriorKnowledge(Knowledge):
             alone = len(weights) > 1 and max(weights) == 1.0
             best = pareto_sets(tasks) if alone else best_configurations(tasks)
             if self.method.models_constraints:
-                feasibility = PriorFeasibility.fit(tasks)
+                # The same however the objectives are weighed.
+                if without not in self._feasibility:
+                    self._feasibility[without] = PriorFeasibility.fit(tasks)
+                feasibility = self._feasibility[without]
             else:
                 tasks = [penalized(task) for task in tasks]
             generator = torch.Generator(device="cpu").manual_seed(self._seed)

@@ -8,8 +8,9 @@ import optuna
 from optuna.samplers import RandomSampler
 import pytest
 
-from benchmarks.constraints import mean_and_interval, outcome, run, table
+from benchmarks.constraints import outcome, run, table
 from benchmarks.problems.constrained import Failure, Problem, flaky, formulas, shifted
+from benchmarks.statistics import t_interval
 
 
 PROBLEMS = formulas()
@@ -83,4 +84,4 @@ def test_the_table_pairs_runs_by_problem_and_seed() -> None:
 
     text = table({"runs": {"TPE": runs(-1.0), "GP": runs(-1.0), "MetaSampler": runs(-2.0)}})
     assert "| MetaSampler | 0.010 | 0.010 | 0.010 | 0.010 | 25% | -1.00 (-1.00 to -1.00)" in text
-    assert mean_and_interval([1.0, 3.0])[0] == 2.0
+    assert t_interval([1.0, 3.0])[0] == 2.0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 import json
 import math
 from pathlib import Path
@@ -18,14 +17,7 @@ from scipy import stats
 from benchmarks import pruning
 from benchmarks.problems.base import random_params
 from benchmarks.problems.curves import N_EPOCHS, CurveSuite
-
-
-@pytest.fixture(autouse=True)
-def quiet_optuna() -> Iterator[None]:
-    verbosity = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    yield
-    optuna.logging.set_verbosity(verbosity)
+from benchmarks.statistics import t_interval
 
 
 def losses(suite: CurveSuite, task: str, n: int = 200) -> np.ndarray:
@@ -85,8 +77,8 @@ def test_a_pruned_trial_is_not_the_best_so_far_and_nothing_is_before_the_first_e
 def test_the_interval_is_that_of_students_t() -> None:
     gaps = np.array([0.1, -0.3, 0.2, 0.4, -0.1])
     expected = stats.ttest_1samp(gaps, 0.0).confidence_interval(0.95)
-    assert pruning.interval(gaps) == pytest.approx((gaps.mean(), expected.low, expected.high))
-    assert pruning.interval(gaps[:1])[1:] == (-math.inf, math.inf)
+    assert t_interval(gaps) == pytest.approx((gaps.mean(), expected.low, expected.high))
+    assert t_interval(gaps[:1])[1:] == (-math.inf, math.inf)
 
 
 def test_only_pairs_with_the_reference_are_compared() -> None:

@@ -125,26 +125,32 @@ def test_every_method_sees_the_trials_of_all_brackets(watched: Watched) -> None:
     assert [len(task) for task in watched.shown] == list(range(1, 9))
 
 
+SPACE = {"x": optuna.distributions.FloatDistribution(0, 1)}
+
+
+def add_trial(
+    study: optuna.Study, x: float, curve: dict[int, float], value: float | None = None
+) -> None:
+    """A trial that was completed with a value, or else stopped."""
+    study.add_trial(
+        optuna.create_trial(
+            params={"x": x},
+            distributions=SPACE,
+            value=value,
+            state=TrialState.PRUNED if value is None else TrialState.COMPLETE,
+            intermediate_values=curve,
+        )
+    )
+
+
 def test_a_pruned_trial_ranks_by_its_curve_and_not_by_its_early_value(watched: Watched) -> None:
     study = optuna.create_study(direction="minimize", sampler=MetaSampler(method=watched, seed=0))
-    space = {"x": optuna.distributions.FloatDistribution(0, 1)}
 
-    def add(x: float, curve: dict[int, float], value: float | None = None) -> None:
-        study.add_trial(
-            optuna.create_trial(
-                params={"x": x},
-                distributions=space,
-                value=value,
-                state=TrialState.PRUNED if value is None else TrialState.COMPLETE,
-                intermediate_values=curve,
-            )
-        )
-
-    add(0.1, {0: 9.0, 1: 5.0}, 1.0)
-    add(0.2, {0: 9.2, 1: 5.2}, 1.2)
-    add(0.3, {0: 9.3})
-    add(0.4, {0: 9.2, 1: 6.0})
-    study.ask(space)
+    add_trial(study, 0.1, {0: 9.0, 1: 5.0}, 1.0)
+    add_trial(study, 0.2, {0: 9.2, 1: 5.2}, 1.2)
+    add_trial(study, 0.3, {0: 9.3})
+    add_trial(study, 0.4, {0: 9.2, 1: 6.0})
+    study.ask(SPACE)
     y = watched.shown[-1].y.tolist()
     # At step 1, 0.9 behind the median; at step 0, 0.1 behind the median of three.
     assert y == pytest.approx([-1.0, -1.2, -1.3, -2.0], abs=0.05)
@@ -152,13 +158,12 @@ def test_a_pruned_trial_ranks_by_its_curve_and_not_by_its_early_value(watched: W
 
 def test_prior_studies_curves_say_how_long_early_differences_last(watched: Watched) -> None:
     rng = np.random.default_rng(0)
-    space = {"x": optuna.distributions.FloatDistribution(0, 1)}
     old = optuna.create_study(study_name="old")
     for y in rng.normal(size=60).tolist():
         old.add_trial(
             optuna.create_trial(
                 params={"x": abs(y) / 9},
-                distributions=space,
+                distributions=SPACE,
                 value=0.25 * y,
                 intermediate_values={0: y, 9: 0.25 * y},
             )
@@ -168,16 +173,8 @@ def test_prior_studies_curves_say_how_long_early_differences_last(watched: Watch
 
     study = optuna.create_study(sampler=MetaSampler(old, method=watched, seed=0))
     for x, curve, value in ((0.1, {0: 1.0, 9: 1.0}, 1.0), (0.2, {0: 2.0}, None)):
-        study.add_trial(
-            optuna.create_trial(
-                params={"x": x},
-                distributions=space,
-                value=value,
-                state=TrialState.PRUNED if value is None else TrialState.COMPLETE,
-                intermediate_values=curve,
-            )
-        )
-    study.ask(space)
+        add_trial(study, x, curve, value)
+    study.ask(SPACE)
     assert watched.shown[-1].y.tolist() == pytest.approx([-1.0, -1.0 - share])
 
 
