@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from optuna.samplers._base import _process_constraints_after_trial
 from optuna.samplers._lazy_random_state import LazyRandomState as LazyRandomState
+from optuna.storages import RDBStorage
 
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from optuna import Study
-    from optuna.storages import BaseStorage, RDBStorage
+    from optuna.storages import BaseStorage
     from optuna.trial import FrozenTrial, TrialState
 
 
@@ -39,6 +40,58 @@ def trial_id(trial: FrozenTrial) -> int:
 def trials_of_all_brackets(study: Study) -> list[FrozenTrial]:
     """The trials of ``study``; of all brackets, where it is one of Hyperband's bracket studies."""
     return storage_of(study).get_all_trials(study_id(study), deepcopy=False)
+
+
+def signs_of(study: Study) -> tuple[float, ...]:
+    """One an objective of ``study``: -1 where smaller is better, else 1."""
+    return tuple(-1.0 if d.name == "MINIMIZE" else 1.0 for d in study.directions)
+
+
+def set_trial_attributes(
+    study: Study, number: int, user: Mapping[str, Any], system: Mapping[str, Any]
+) -> None:
+    """Set attributes of a running trial, in one transaction where there are transactions.
+
+    Each costs a database about as much as a parameter, most of which is the commit.
+
+    Args:
+        study: Any study of the trial's storage.
+        number: The trial's id.
+        user: User attributes, which people see.
+        system: System attributes, which they do not.
+    """
+    storage = storage_of(study)
+    backend = getattr(storage, "_backend", storage)
+    if not (isinstance(backend, RDBStorage) and _insert_together(backend, number, user, system)):
+        for key, value in user.items():
+            storage.set_trial_user_attr(number, key, value)
+        for key, value in system.items():
+            storage.set_trial_system_attr(number, key, value)
+
+
+def _insert_together(
+    storage: RDBStorage, number: int, user: Mapping[str, Any], system: Mapping[str, Any]
+) -> bool:
+    """Whether new attributes of a trial could be inserted, all or none of them."""
+    import json
+
+    from sqlalchemy import column, table
+    from sqlalchemy.exc import DBAPIError
+
+    try:
+        with storage.engine.begin() as connection:
+            for kind, attributes in (("user", user), ("system", system)):
+                rows = [
+                    {"trial_id": number, "key": key, "value_json": json.dumps(value)}
+                    for key, value in attributes.items()
+                ]
+                if rows:
+                    into = table(f"trial_{kind}_attributes", *map(column, rows[0]))
+                    connection.execute(into.insert(), rows)
+    except DBAPIError:
+        # One is there already, or another release has other tables.
+        return False
+    return True
 
 
 def enqueued_params(trial: FrozenTrial) -> dict[str, Any]:

@@ -20,6 +20,8 @@ from optuna.trial import TrialState
 from optuna_metasampler._optuna import (
     LazyRandomState,
     constraints_of,
+    set_trial_attributes,
+    signs_of,
     store_constraints,
     study_id,
     trial_id,
@@ -45,7 +47,9 @@ from optuna_metasampler.priors.selection import kept, select
 from optuna_metasampler.priors.sources import PriorLike, resolve
 from optuna_metasampler.priors.study import PriorStudy, meta_features
 from optuna_metasampler.shown import ShownDistributions
+from optuna_metasampler.snapshot import Snapshot
 from optuna_metasampler.space import SearchSpace, choice_key
+from optuna_metasampler.suggestion import ENQUEUED, INDEPENDENT, POLICY, Suggestion
 from optuna_metasampler.weightings import (
     MAX_MODELLED_OBJECTIVES,
     Weightings,
@@ -60,7 +64,7 @@ if TYPE_CHECKING:
 
     from optuna_metasampler.checkpoint import Checkpoint
     from optuna_metasampler.methods.base import Method, Prior
-    from optuna_metasampler.policies.base import Policy
+    from optuna_metasampler.policies.base import Choice, Policy
     from optuna_metasampler.priors.overlap import Overlaps
     from optuna_metasampler.surrogates.transfer import TransferPredictor
 
@@ -81,6 +85,7 @@ class _StudyState:
         plans: Whole configurations drawn for trials whose space is not known, by trial id.
         asked: Values handed out to the trials served here that are still running, by trial id.
         last_transfer: The transfer model of each objective as it was at the last suggestion.
+        told: Ids of the running trials with which is kept how they were chosen.
         shown: The distributions that its trials have shown.
     """
 
@@ -90,6 +95,7 @@ class _StudyState:
     plans: dict[int, dict[str, Any]] = field(default_factory=dict)
     asked: dict[int, dict[str, Any]] = field(default_factory=dict)
     last_transfer: tuple[TransferPredictor, ...] = ()
+    told: dict[int, None] = field(default_factory=dict)
     shown: ShownDistributions = field(default_factory=ShownDistributions)
 
 
@@ -104,7 +110,6 @@ class MetaSampler(BaseSampler):
     Parameters are matched by name; ranges, scales and choices may differ from study to study.
     Several objectives are modelled one by one, and the expected hypervolume improvement is
     maximised; with five or more, and by the other methods than ``"auto"``, ``"gp"`` and
-    ``"hyperband"``, one scalarisation after the other is (ParEGO). Seeded results can be
     ``"hyperband"``, one scalarisation after the other is (ParEGO). Seeded results can be
     reproduced with one worker; with more of them their order is the operating system's.
 
@@ -136,6 +141,9 @@ class MetaSampler(BaseSampler):
         constraints_func: Constraints of a finished trial, as Optuna's own samplers take them:
             values above 0 are violated. The only form before Optuna 5, which has
             ``trial.set_constraint`` as well; what a trial set itself needs no argument here.
+        explain: Whether each trial keeps, in user attributes that begin with ``meta:``, how it
+            was chosen and what was expected of it; see
+            :class:`~optuna_metasampler.suggestion.Suggestion`.
 
     Raises:
         TypeError: If ``prior`` or another argument is of a kind that cannot be used.
@@ -171,6 +179,7 @@ class MetaSampler(BaseSampler):
         independent_sampler: BaseSampler | None = None,
         seed: int | None = None,
         constraints_func: Callable[[FrozenTrial], Sequence[float]] | None = None,
+        explain: bool = True,
     ) -> None:
         if n_startup_trials is not None and n_startup_trials < 0:
             raise ValueError(
@@ -199,6 +208,7 @@ class MetaSampler(BaseSampler):
         self._learns_from_features = known is not None and known.learns_from_features
         self._n_startup_trials = n_startup_trials
         self._constraints_func = constraints_func
+        self._explain = explain
         self._rng = LazyRandomState(seed)
         self._may_have_twins = seed is not None
         self._centre_first = independent_sampler is None
@@ -250,6 +260,7 @@ class MetaSampler(BaseSampler):
             cache = self._state(study)
             cache.plans.pop(trial_id(trial), None)
             cache.asked.pop(trial_id(trial), None)
+            cache.told.pop(trial_id(trial), None)
         if self._constraints_func is not None:
             store_constraints(self._constraints_func, study, trial, state)
         self._independent_sampler.after_trial(study, trial, state, values)
@@ -283,8 +294,12 @@ class MetaSampler(BaseSampler):
             space = history.space(varying)
             weightings = self._weightings(study, trial)
             policy = self._relative_policy(study, cache, weightings, space, history)
-            params = self._propose(policy, space.pin(settled(trial)), weightings, history)
+            given = settled(trial)
+            params, told = self._propose(study, policy, space.pin(given), weightings, history)
+            if varying.keys() <= given.keys():
+                told = replace(told, phase=ENQUEUED)
             self._remember_transfer(cache, policy)
+            self._tell(study, trial, cache, told)
             _keep(cache.asked, trial_id(trial), dict(params))
         return params
 
@@ -307,6 +322,7 @@ class MetaSampler(BaseSampler):
             value = self._planned(study, trial, cache, param_name, param_distribution)
             if value is _NOTHING:
                 value = self._uninformed(study, trial, param_name, param_distribution)
+                self._tell(study, trial, cache, Suggestion(INDEPENDENT))
             asked[param_name] = value
         return value
 
@@ -342,19 +358,70 @@ class MetaSampler(BaseSampler):
             return best
         with self._lock, isolated():
             from optuna_metasampler.methods.gp import cold_policy
-            from optuna_metasampler.policies.acquisition import AcquisitionPolicy
-            from optuna_metasampler.policies.transfer import TransferPolicy
+            from optuna_metasampler.policies.base import ModelPolicy
             from optuna_metasampler.task import to_tensor
 
             cache = self._state(study)
             history = self._history(study, best, cache)
             space = history.space(shown)
             policy = self._relative_policy(study, cache, ((1.0,),), space, history)
-            if not isinstance(policy, (AcquisitionPolicy, TransferPolicy)):
+            if not isinstance(policy, ModelPolicy):
                 policy = cold_policy(space, None)
             x = to_tensor(space.encode([t.params for t in candidates]))
-            expected = policy.expect(history.task(space, (1.0,)), x)
+            (predictor,) = policy.believe(history.task(space, (1.0,)))
+            expected = predictor(x).mean
         return copy.deepcopy(candidates[int(expected.argmax())])
+
+    def snapshot(self, study: Study) -> Snapshot:
+        """What is known of ``study`` now, with all of its finished trials taken into account.
+
+        Later suggestions stay what they would be.
+
+        Raises:
+            ValueError: If no trial of the study has a parameter yet.
+            MethodError: If the method cannot work with the prior studies that there are.
+        """
+        trials = trials_of_all_brackets(study)
+        with self._lock, isolated():
+            from optuna_metasampler.methods.gp import cold_policy, cold_policy_of_objectives
+            from optuna_metasampler.policies.base import ModelPolicy
+            from optuna_metasampler.priors.overlap import inspect
+            from optuna_metasampler.surrogates.gaussian_process import GaussianProcessPredictor
+
+            cache = self._state(study)
+            shown = {n: d for n, d in cache.shown.common(trials).items() if not d.single()}
+            if not shown:
+                raise ValueError(
+                    f"The study {study.study_name!r} has {len(trials)} trials, none of which has "
+                    "a parameter that varies: there is nothing to show yet. Run a trial first."
+                )
+            history = self._history(study, None, cache)
+            space = history.space(shown)
+            m = len(study.directions)
+            weightings = each_alone(m)
+            predictors: tuple[Any, ...] = ()
+            task = history.task(space, [1.0 / m] * m)
+            if self._method.models_objectives or m == 1:
+                policy = self._relative_policy(study, cache, weightings, space, history)
+                if isinstance(policy, ModelPolicy):
+                    predictors = policy.believe(task)
+            own = bool(predictors) and all(
+                isinstance(p, GaussianProcessPredictor) for p in predictors
+            )
+            if not own:
+                cold = cold_policy(space, 0) if m == 1 else cold_policy_of_objectives(space, m, 0)
+                predictors = cold.believe(task)
+            priors = self._priors()
+            return Snapshot(
+                method=self._method.name,
+                own_model=own,
+                task=task,
+                signs=signs_of(study),
+                predictors=predictors,
+                overlaps=inspect(priors, study, self._prior_filter, self._rename),
+                priors=tuple(priors),
+                rename=dict(self._rename),
+            )
 
     def transfer_predictor(self, study: Study) -> TransferPredictor | None:
         """What the model knew at the last suggestion to ``study``.
@@ -440,14 +507,20 @@ class MetaSampler(BaseSampler):
             cache.plan_policies[weightings] = policy
         history = self._history(study, trial, cache)
         given = settled(trial)
-        plan = self._propose(policy, space.pin(given), weightings, history)
+        plan, told = self._propose(study, policy, space.pin(given), weightings, history)
         self._remember_transfer(cache, policy)
+        self._tell(study, trial, cache, told)
         return {**plan, **given}
 
     def _propose(
-        self, policy: Policy, space: SearchSpace, weightings: Weightings, history: History
-    ) -> dict[str, Any]:
-        """Ask a policy for a configuration of ``space``."""
+        self,
+        study: Study,
+        policy: Policy,
+        space: SearchSpace,
+        weightings: Weightings,
+        history: History,
+    ) -> tuple[dict[str, Any], Suggestion]:
+        """Ask a policy for a configuration of ``space``, and how it came to it."""
         import torch
 
         generator = torch.Generator(device="cpu").manual_seed(self._draw_seed())
@@ -459,10 +532,28 @@ class MetaSampler(BaseSampler):
             believed = policy.propose(history.before(task, other), generator)
             task = replace(task, pending=torch.cat([task.pending, believed[None]]))
         x = policy.propose(task, generator)
-        return space.decode(x.numpy()[None])[0]
+        params = space.decode(x.numpy()[None])[0]
+        if not self._explain:
+            return params, Suggestion(POLICY)
+        choice = getattr(policy, "choice", None)
+        return params, Suggestion.by(choice, x, task, signs_of(study))
 
-    def _history(self, study: Study, trial: FrozenTrial, cache: _StudyState) -> History:
-        """What the trials of the study say, but the one that is asked for."""
+    def _tell(
+        self, study: Study, trial: FrozenTrial, cache: _StudyState, suggestion: Suggestion
+    ) -> None:
+        """Keep with a trial how it was chosen; what was told first is what led to the rest."""
+        if not self._explain or trial_id(trial) in cache.told:
+            return
+        _keep(cache.told, trial_id(trial), None)
+        set_trial_attributes(
+            study, trial_id(trial), suggestion.user_attributes(), suggestion.system_attributes()
+        )
+
+    def _history(self, study: Study, trial: FrozenTrial | None, cache: _StudyState) -> History:
+        """What the trials of the study say, but the one that is asked for.
+
+        Without one, what those that have ended say.
+        """
         trials = trials_of_all_brackets(study)
         persistence = None
         if any(t.state == TrialState.PRUNED for t in trials):
@@ -472,8 +563,8 @@ class MetaSampler(BaseSampler):
         handed_out = {i: {**cache.plans.get(i, {}), **told} for i, told in cache.asked.items()}
         return History(
             records_of(trials, study.directions, persistence=persistence),
-            trial.number,
-            Running.beside(trial, trials, handed_out),
+            len(trials) if trial is None else trial.number,
+            () if trial is None else Running.beside(trial, trials, handed_out),
             self._curves(study, trials),
             self._features(study),
         )
@@ -495,7 +586,8 @@ class MetaSampler(BaseSampler):
         """Keep what the transfer model knew, for reports."""
         from optuna_metasampler.surrogates.transfer import TransferPredictor
 
-        predictors = getattr(policy, "predictors", (getattr(policy, "predictor", None),))
+        choice: Choice | None = getattr(policy, "choice", None)
+        predictors = () if choice is None else choice.predictors
         known = tuple(p for p in predictors if isinstance(p, TransferPredictor))
         if known:
             cache.last_transfer = known
@@ -552,12 +644,10 @@ class MetaSampler(BaseSampler):
         if cache.knowledge is None:
             from optuna_metasampler.priors.align import pool
 
-            if self._prior_studies is None:
-                self._prior_studies = self._read_priors()
             # Not `PriorStudy.of`: the bracket studies of Hyperband have no user attributes.
             trials = tuple(trials_of_all_brackets(study))
             running = PriorStudy(study.study_name, tuple(study.directions), trials)
-            selected = select(self._prior_studies, running, self._prior_filter, self._rename)
+            selected = select(self._priors(), running, self._prior_filter, self._rename)
             used = kept(selected)
             if selected and not used and self._prior_filter != PriorFilter():
                 warnings.warn(
@@ -570,6 +660,12 @@ class MetaSampler(BaseSampler):
             pooled.warn_of_skipped(stacklevel=3)
             cache.knowledge = PriorKnowledge(pooled, self._method, self._draw_seed())
         return cache.knowledge
+
+    def _priors(self) -> list[PriorStudy]:
+        """The prior studies as they were read first."""
+        if self._prior_studies is None:
+            self._prior_studies = self._read_priors()
+        return self._prior_studies
 
     def _read_priors(self) -> list[PriorStudy]:
         """What all sources hold; one that has gone since the sampler was made is left out."""

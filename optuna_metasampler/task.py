@@ -263,6 +263,32 @@ def half_rank_warp(y: Tensor) -> Tensor:
     return torch.where(better, gap, quantile)
 
 
+def half_rank_unwarp(z: Tensor, y: Tensor) -> Tensor:
+    """The outcomes that :func:`half_rank_warp` of ``y`` would have warped to ``z``.
+
+    Linear between two outcomes of ``y``, and beyond the best and the worst of them.
+
+    Args:
+        z: Warped outcomes, any shape.
+        y: Outcomes that the warp was made from, shape ``(n,)``, at least two different ones.
+
+    Returns:
+        Outcomes in the units of ``y``, the shape of ``z``.
+    """
+    warped, order = torch.sort(half_rank_warp(y))
+    known = _clip_infinite(y)[order]
+    first = torch.ones_like(warped, dtype=torch.bool)
+    first[1:] = warped[1:] > warped[:-1]
+    warped, known = warped[first], known[first]
+    right = torch.searchsorted(warped, z.contiguous()).clamp(1, len(warped) - 1)
+    left = right - 1
+    share = (z - warped[left]) / (warped[right] - warped[left])
+    # Halves, so that the difference of two of the largest floats is one as well.
+    half = known[left] / 2 + share * (known[right] / 2 - known[left] / 2)
+    largest = torch.finfo(half.dtype).max
+    return 2 * half.clamp(-largest / 2, largest / 2)
+
+
 def _clip_infinite(y: Tensor) -> Tensor:
     finite = y[torch.isfinite(y)]
     if len(finite) == 0:
@@ -303,3 +329,17 @@ def spearman(a: Tensor, b: Tensor) -> float:
     if float(norm.min()) == 0.0:
         return math.nan
     return float((ranks[0] @ ranks[1]) / (norm[0] * norm[1]))
+
+
+def spearman_of_columns(columns: Tensor, y: Tensor) -> list[float]:
+    """The same of each column of a matrix ``(n, k)``, side by side."""
+    if len(y) < 2:
+        return [math.nan] * columns.shape[1]
+    rows = torch.cat([columns.T, y[None]])
+    ordered = torch.sort(rows).values
+    # Twice the rank, ties averaged.
+    ranks = torch.searchsorted(ordered, rows) + torch.searchsorted(ordered, rows, right=True)
+    centred = ranks.to(torch.float64) - len(y)
+    norm = centred.norm(dim=1)
+    rho = (centred[:-1] @ centred[-1]) / (norm[:-1] * norm[-1])
+    return [float(r) for r in rho]

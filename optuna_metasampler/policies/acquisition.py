@@ -11,6 +11,7 @@ from torch import Tensor
 from optuna_metasampler.acquisition import log_expected_improvement
 from optuna_metasampler.maximize import MaximizeConfig, Score, maximize, space_filling
 from optuna_metasampler.plateaus import Plateaus
+from optuna_metasampler.policies.base import Choice, Phase
 from optuna_metasampler.surrogates.base import P, Predictor, Surrogate
 from optuna_metasampler.surrogates.feasibility import Feasibility, FeasibilityPredictor
 from optuna_metasampler.surrogates.gaussian_process import representative_rows
@@ -71,15 +72,21 @@ class AcquisitionPolicy(Generic[P]):
         self.config = config or AcquisitionConfig()
         self.feasibility = feasibility or Feasibility()
         self._last: P | None = None
+        self._choice: Choice | None = None
         self._last_feasible: FeasibilityPredictor | None = None
 
     @property
     def predictor(self) -> P | None:
         """What the surrogate knew at the last proposal; ``None`` before it was first asked.
 
-        Kept to start the next fit where the last one ended, and for reports.
+        Kept to start the next fit where the last one ended.
         """
         return self._last
+
+    @property
+    def choice(self) -> Choice | None:
+        """See :meth:`ModelPolicy.choice`."""
+        return self._choice
 
     def propose(self, history: Task, generator: torch.Generator) -> Tensor:
         """The next point; see :meth:`Policy.propose`."""
@@ -94,11 +101,9 @@ class AcquisitionPolicy(Generic[P]):
         self._last = self.surrogate.condition(history, self._last)
         return self._last
 
-    def expect(self, history: Task, x: Tensor) -> Tensor:
-        """The expected warped outcome at points ``(q, d)``: shape ``(q,)``; nothing is kept."""
-        with torch.no_grad():
-            mean: Tensor = self.surrogate.condition(history, self._last)(x).mean
-        return mean
+    def believe(self, history: Task) -> tuple[P, ...]:
+        """See :meth:`ModelPolicy.believe`."""
+        return (self.surrogate.condition(history, self._last),)
 
     def log_feasible(self, history: Task) -> FeasibilityPredictor | None:
         """Log probability that a point is feasible; ``None`` where nothing ever was infeasible."""
@@ -107,6 +112,7 @@ class AcquisitionPolicy(Generic[P]):
 
     def explore(self, history: Task, generator: torch.Generator) -> Tensor:
         """A space-filling point, ``(d,)``, among those that are likely to be feasible."""
+        self._choice = Choice(Phase.START_UP)
         return space_filling(history.space, seen(history), generator, self.log_feasible(history))
 
     def exploit(self, history: Task, predictor: Predictor, generator: torch.Generator) -> Tensor:
@@ -117,7 +123,10 @@ class AcquisitionPolicy(Generic[P]):
         if self.favourites is not None:
             good = torch.cat([good, self.favourites])
         score = self.score(history, predictor)
-        return maximize(score, history.space, generator, good, seen(history), self.config.search)
+        x = maximize(score, history.space, generator, good, seen(history), self.config.search)
+        with torch.no_grad():
+            self._choice = Choice(Phase.MODEL, (predictor,), float(score(x[None])))
+        return x
 
     def score(self, history: Task, predictor: Predictor) -> Score:
         """What is maximised, for a predictor that has been conditioned on the history.

@@ -2,12 +2,47 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from dataclasses import dataclass
+from enum import Enum
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
+from optuna_metasampler.surrogates.base import Predictor
 from optuna_metasampler.task import Task
+
+
+class Phase(str, Enum):
+    """Why a point was chosen.
+
+    Attributes:
+        START_UP: It fills the space, while nothing is known.
+        OPENING: It is a configuration that was best in a prior study.
+        CONTRAST: It is far away from those, to see early whether the prior studies are right.
+        MODEL: It has the highest score under the model.
+    """
+
+    START_UP = "start-up"
+    OPENING = "opening"
+    CONTRAST = "contrast"
+    MODEL = "model"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """How a policy came to its last point.
+
+    Attributes:
+        phase: Why the point was chosen.
+        predictors: What was known then, one an objective; none where no model was asked.
+        acquisition: The score of the point, in nats where it is a log expected improvement;
+            ``None`` where points were not scored.
+    """
+
+    phase: Phase
+    predictors: tuple[Predictor, ...] = ()
+    acquisition: float | None = None
 
 
 class Policy(Protocol):
@@ -23,4 +58,18 @@ class Policy(Protocol):
         Returns:
             A feasible point of ``history.space``, shape ``(d,)``.
         """
+        ...
+
+
+@runtime_checkable
+class ModelPolicy(Policy, Protocol):
+    """A policy that has a model of every objective and can say how it chose."""
+
+    @property
+    def choice(self) -> Choice | None:
+        """How the last proposal came about; ``None`` before the first."""
+        ...
+
+    def believe(self, history: Task) -> tuple[Predictor, ...]:
+        """What the model makes of a history, one predictor an objective; nothing is kept."""
         ...

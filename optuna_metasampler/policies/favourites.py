@@ -14,6 +14,7 @@ from optuna_metasampler.policies.acquisition import (
     n_asked,
     seen,
 )
+from optuna_metasampler.policies.base import Choice, Phase
 from optuna_metasampler.policies.completion import completed
 from optuna_metasampler.surrogates.base import P, Surrogate
 from optuna_metasampler.surrogates.feasibility import Feasibility
@@ -66,4 +67,7 @@ class FavouritesPolicy(AcquisitionPolicy[P]):
         with torch.no_grad():
             values = self.score(history, predictor)(points)
         opener = best_unseen(points, values, seen(history))
-        return self.exploit(history, predictor, generator) if opener is None else opener
+        if opener is None:
+            return self.exploit(history, predictor, generator)
+        self._choice = Choice(Phase.OPENING, (predictor,))
+        return opener

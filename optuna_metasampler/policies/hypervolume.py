@@ -19,6 +19,7 @@ from optuna_metasampler.hypervolume import (
 from optuna_metasampler.maximize import MaximizeConfig, Score, best_unseen, maximize, space_filling
 from optuna_metasampler.plateaus import Plateaus
 from optuna_metasampler.policies.acquisition import TIE_BREAK, crowding, n_asked, seen
+from optuna_metasampler.policies.base import Choice, Phase
 from optuna_metasampler.policies.transfer import CONTRAST, N_OPENING_TRIALS, openers
 from optuna_metasampler.surrogates.base import P, Surrogate
 from optuna_metasampler.surrogates.feasibility import Feasibility, FeasibilityPredictor
@@ -74,12 +75,29 @@ class HypervolumePolicy(Generic[P]):
         self._search = search
         self._feasibility = feasibility or Feasibility()
         self._last: tuple[P, ...] = ()
+        self._choice: Choice | None = None
         self._last_feasible: FeasibilityPredictor | None = None
 
     @property
     def predictors(self) -> tuple[P, ...]:
         """What the surrogates knew at the last proposal; none before they were first asked."""
         return self._last
+
+    @property
+    def choice(self) -> Choice | None:
+        """See :meth:`ModelPolicy.choice`."""
+        return self._choice
+
+    def believe(self, history: Task) -> tuple[P, ...]:
+        """See :meth:`ModelPolicy.believe`."""
+        assert history.outcomes is not None
+        last = self._last or (None,) * len(self._surrogates)
+        return tuple(
+            surrogate.condition(replace(history, y=y), previous)
+            for surrogate, y, previous in zip(
+                self._surrogates, history.outcomes.T, last, strict=True
+            )
+        )
 
     def propose(self, history: Task, generator: torch.Generator) -> Tensor:
         """The next point; see :meth:`Policy.propose`."""
@@ -89,26 +107,22 @@ class HypervolumePolicy(Generic[P]):
         predictors = self.condition(history)
         if self._favourites is not None and n_before < self._n_opening_trials:
             if n_before == CONTRAST:
-                return self.explore(history, generator)
+                x = self.explore(history, generator)
+                self._choice = Choice(Phase.CONTRAST, predictors)
+                return x
             if any(map(_believed, predictors)):
                 points = openers(self._favourites, self._unknown, history.space, generator)
                 with torch.no_grad():
                     values = self.score(history, predictors)(points)
                 opener = best_unseen(points, values, seen(history))
                 if opener is not None:
+                    self._choice = Choice(Phase.OPENING, predictors)
                     return opener
         return self.exploit(history, predictors, generator)
 
     def condition(self, history: Task) -> tuple[P, ...]:
         """Condition each surrogate on its objective."""
-        assert history.outcomes is not None
-        last = self._last or (None,) * len(self._surrogates)
-        self._last = tuple(
-            surrogate.condition(replace(history, y=y), previous)
-            for surrogate, y, previous in zip(
-                self._surrogates, history.outcomes.T, last, strict=True
-            )
-        )
+        self._last = self.believe(history)
         return self._last
 
     def log_feasible(self, history: Task) -> FeasibilityPredictor | None:
@@ -118,6 +132,7 @@ class HypervolumePolicy(Generic[P]):
 
     def explore(self, history: Task, generator: torch.Generator) -> Tensor:
         """A space-filling point, ``(d,)``, among those that are likely to be feasible."""
+        self._choice = Choice(Phase.START_UP)
         return space_filling(history.space, seen(history), generator, self.log_feasible(history))
 
     def exploit(
@@ -134,7 +149,10 @@ class HypervolumePolicy(Generic[P]):
                 values = score(self._favourites)
             promising = torch.topk(values, min(_N_FAVOURITES, len(values))).indices
             good = torch.cat([good, self._favourites[promising]])
-        return maximize(score, history.space, generator, good, seen(history), self._search)
+        x = maximize(score, history.space, generator, good, seen(history), self._search)
+        with torch.no_grad():
+            self._choice = Choice(Phase.MODEL, tuple(predictors), float(score(x[None])))
+        return x
 
     def score(self, history: Task, predictors: Sequence[P]) -> Score:
         """What is maximised, for predictors that have been conditioned on the history.

@@ -11,7 +11,7 @@ import math
 import torch
 from torch import Tensor
 
-from optuna_metasampler.policies.base import Policy
+from optuna_metasampler.policies.base import Choice, ModelPolicy, Policy
 from optuna_metasampler.task import Task, spearman
 
 
@@ -40,10 +40,19 @@ class NearestGroupPolicy:
         self.policies = tuple(policies)
         self._predictions = predictions
         self._belief = belief
+        self._choice: Choice | None = None
+
+    @property
+    def choice(self) -> Choice | None:
+        """See :meth:`ModelPolicy.choice`."""
+        return self._choice
 
     def propose(self, history: Task, generator: torch.Generator) -> Tensor:
         """The next point; see :meth:`Policy.propose`."""
-        return self.policies[self.nearest(history)].propose(history, generator)
+        leader = self.policies[self.nearest(history)]
+        x = leader.propose(history, generator)
+        self._choice = leader.choice if isinstance(leader, ModelPolicy) else None
+        return x
 
     def nearest(self, history: Task) -> int:
         """The number of the group that leads."""

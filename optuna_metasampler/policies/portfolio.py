@@ -16,8 +16,9 @@ from torch import Tensor
 
 from optuna_metasampler.maximize import quasi_random, space_filling
 from optuna_metasampler.policies.acquisition import n_asked, seen
-from optuna_metasampler.policies.base import Policy
+from optuna_metasampler.policies.base import Choice, ModelPolicy, Phase
 from optuna_metasampler.space import SearchSpace
+from optuna_metasampler.surrogates.base import Predictor
 from optuna_metasampler.task import Task, to_tensor
 
 
@@ -64,7 +65,7 @@ class PortfolioPolicy:
     def __init__(
         self,
         entries: Tensor,
-        after: Policy,
+        after: ModelPolicy,
         unknown: Sequence[str] = (),
         n_startup_trials: int = 0,
     ) -> None:
@@ -72,11 +73,22 @@ class PortfolioPolicy:
         self._after = after
         self._unknown = frozenset(unknown)
         self._n_startup_trials = n_startup_trials
+        self._choice: Choice | None = None
+
+    @property
+    def choice(self) -> Choice | None:
+        """See :meth:`ModelPolicy.choice`."""
+        return self._choice
+
+    def believe(self, history: Task) -> tuple[Predictor, ...]:
+        """What the policy after the list makes of a history."""
+        return self._after.believe(history)
 
     def propose(self, history: Task, generator: torch.Generator) -> Tensor:
         """The next point; see :meth:`Policy.propose`."""
         space = history.space
         if n_asked(history) < self._n_startup_trials:
+            self._choice = Choice(Phase.START_UP)
             return space_filling(space, seen(history), generator)
         entries = to_tensor(space.project(self._entries.numpy()))
         told = self._told(space)
@@ -85,7 +97,10 @@ class PortfolioPolicy:
         gone = (_cells(entries[:, told])[:, None] == _cells(seen(history)[:, told])).all(2).any(1)
         left = torch.nonzero(~gone)
         if not len(left) or not len(told):
-            return self._after.propose(history, generator)
+            point = self._after.propose(history, generator)
+            self._choice = self._after.choice
+            return point
+        self._choice = Choice(Phase.OPENING)
         x = entries[int(left[0])]
         if len(told) < space.n_columns:
             untold = torch.ones(space.n_columns, dtype=torch.bool)

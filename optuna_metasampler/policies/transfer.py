@@ -14,6 +14,7 @@ from optuna_metasampler.policies.acquisition import (
     n_asked,
     seen,
 )
+from optuna_metasampler.policies.base import Choice, Phase
 from optuna_metasampler.policies.completion import completed
 from optuna_metasampler.space import SearchSpace
 from optuna_metasampler.surrogates.base import Predictor
@@ -68,23 +69,32 @@ class TransferPolicy:
         self._favourites = favourites
         self._unknown = frozenset(unknown)
         self._n_opening_trials = n_opening_trials
+        self._choice: Choice | None = None
 
     @property
     def predictor(self) -> Predictor | None:
         """What the surrogate knew at the last proposal; ``None`` before it was first asked."""
         return self._acquisition.predictor
 
-    def expect(self, history: Task, x: Tensor) -> Tensor:
-        """See :meth:`AcquisitionPolicy.expect`."""
-        return self._acquisition.expect(history, x)
+    @property
+    def choice(self) -> Choice | None:
+        """See :meth:`ModelPolicy.choice`."""
+        return self._choice
+
+    def believe(self, history: Task) -> tuple[Predictor, ...]:
+        """See :meth:`ModelPolicy.believe`."""
+        return self._acquisition.believe(history)
 
     def propose(self, history: Task, generator: torch.Generator) -> Tensor:
         """The next point; see :meth:`Policy.propose`."""
         n_before = n_asked(history) - self._acquisition.n_startup_trials
         if n_before < 0:
-            return self._acquisition.propose(history, generator)
+            x = self._acquisition.propose(history, generator)
+            self._choice = self._acquisition.choice
+            return x
         predictor = self._acquisition.condition(history)
         if n_before == CONTRAST and n_before < self._n_opening_trials:
+            self._choice = Choice(Phase.CONTRAST, (predictor,))
             return self._acquisition.explore(history, generator)
         believed = predictor.log_odds > 0.0 and predictor.agreement > 0.0
         if believed and n_before < self._n_opening_trials:
@@ -93,8 +103,11 @@ class TransferPolicy:
                 values = self._acquisition.score(history, predictor)(points)
             opener = best_unseen(points, values, seen(history))
             if opener is not None:
+                self._choice = Choice(Phase.OPENING, (predictor,))
                 return opener
-        return self._acquisition.exploit(history, predictor, generator)
+        x = self._acquisition.exploit(history, predictor, generator)
+        self._choice = self._acquisition.choice
+        return x
 
 
 def openers(

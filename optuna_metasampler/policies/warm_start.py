@@ -7,7 +7,8 @@ from torch import Tensor
 
 from optuna_metasampler.maximize import best_unseen
 from optuna_metasampler.policies.acquisition import AcquisitionPolicy, n_asked, seen
-from optuna_metasampler.surrogates.base import P
+from optuna_metasampler.policies.base import Choice, Phase
+from optuna_metasampler.surrogates.base import P, Predictor
 from optuna_metasampler.task import Task
 
 
@@ -22,6 +23,16 @@ class WarmStartPolicy:
     def __init__(self, points: Tensor, then: AcquisitionPolicy[P]) -> None:
         self.points = points
         self.then = then
+        self._choice: Choice | None = None
+
+    @property
+    def choice(self) -> Choice | None:
+        """See :meth:`ModelPolicy.choice`."""
+        return self._choice
+
+    def believe(self, history: Task) -> tuple[Predictor, ...]:
+        """See :meth:`ModelPolicy.believe`."""
+        return self.then.believe(history)
 
     def propose(self, history: Task, generator: torch.Generator) -> Tensor:
         """The next point; see :meth:`Policy.propose`."""
@@ -30,5 +41,8 @@ class WarmStartPolicy:
             order = -torch.arange(len(self.points), dtype=torch.float64)
             point = best_unseen(self.points, order, seen(history))
             if point is not None:
+                self._choice = Choice(Phase.OPENING)
                 return point
-        return self.then.propose(history, generator)
+        x = self.then.propose(history, generator)
+        self._choice = self.then.choice
+        return x

@@ -154,7 +154,8 @@ def test_parallel_trials_reseed_before_every_trial(prior: str | None) -> None:
     sampler = MetaSampler(prior, independent_sampler=inner, seed=0)
     study = optuna.create_study(sampler=sampler)
     study.optimize(lambda trial: seven_parameters.loss(suggest(trial)), n_trials=6, n_jobs=2)
-    assert inner.n_reseeds == 6
+    # More often where a trial finds another that no worker seems to serve yet.
+    assert inner.n_reseeds >= 6
 
 
 def test_unseeded_samplers_differ_from_each_other(make_sampler: SamplerFactory) -> None:
