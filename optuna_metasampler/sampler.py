@@ -36,6 +36,7 @@ from optuna_metasampler.exceptions import (
 from optuna_metasampler.history import History, Running, settled
 from optuna_metasampler.isolation import isolated
 from optuna_metasampler.knowledge import CheckpointKnowledge, Knowledge, PriorKnowledge
+from optuna_metasampler.logging import get_logger
 from optuna_metasampler.methods import method_of
 from optuna_metasampler.priors.filter import PriorFilter
 from optuna_metasampler.priors.records import (
@@ -69,6 +70,7 @@ if TYPE_CHECKING:
     from optuna_metasampler.surrogates.transfer import TransferPredictor
 
 
+_logger = get_logger(__name__)
 K = TypeVar("K")
 V = TypeVar("V")
 
@@ -545,9 +547,16 @@ class MetaSampler(BaseSampler):
         if not self._explain or trial_id(trial) in cache.told:
             return
         _keep(cache.told, trial_id(trial), None)
-        set_trial_attributes(
-            study, trial_id(trial), suggestion.user_attributes(), suggestion.system_attributes()
-        )
+        try:
+            set_trial_attributes(
+                study,
+                trial_id(trial),
+                suggestion.user_attributes(),
+                suggestion.system_attributes(),
+            )
+        except Exception as error:
+            # A wrapper's trial may be in no storage. Whatever it is, no study shall fail for it.
+            _logger.debug("How trial %d was chosen could not be kept: %r", trial.number, error)
 
     def _history(self, study: Study, trial: FrozenTrial | None, cache: _StudyState) -> History:
         """What the trials of the study say, but the one that is asked for.

@@ -8,6 +8,8 @@ import math
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
+from optuna_metasampler._optuna import enqueued_params
+
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -107,7 +109,8 @@ class Suggestion:
         }
         try:
             if "phase" not in told:
-                return None
+                # Where all was enqueued, Optuna asks no sampler.
+                return cls(ENQUEUED) if enqueued_params(trial) else None
             return cls(
                 phase=str(told["phase"]),
                 forecasts=_read_forecasts(told),

@@ -29,14 +29,14 @@ ORDER: tuple[frozenset[str], ...] = (
             "files",
             "hypervolume",
             "isolation",
+            "logging",
             "networks",
             "packing",
-            "progress",
             "text",
             "weightings",
         }
     ),
-    frozenset({"_optuna"}),
+    frozenset({"_optuna", "progress"}),
     frozenset({"space"}),
     frozenset({"task"}),
     frozenset({"priors", "surrogates", "acquisition", "maximize", "plateaus"}),
@@ -58,6 +58,7 @@ OUTSIDE = ORDER[-1]
 MAY_IMPORT_OPTUNA = frozenset(
     {
         "_optuna",
+        "logging",
         "space",
         "priors",
         "history",

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-import logging
 from typing import Any
 
 from optuna.trial import FrozenTrial
 
+from optuna_metasampler.logging import get_logger
 from optuna_metasampler.priors.filter import PriorFilter
 from optuna_metasampler.priors.study import PriorStudy
 
 
-_logger = logging.getLogger(__name__)
+_logger = get_logger(__name__)
 
 
 @dataclass(frozen=True)
