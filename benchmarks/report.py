@@ -21,6 +21,7 @@ import click
 from benchmarks import (
     calibration,
     constraints,
+    explanation,
     figures,
     load,
     methods,
@@ -712,6 +713,7 @@ def benchmarks_readme(text: str) -> str:
 # By the name of their result file, which is that of their part of the text as well.
 _TABLES: dict[str, Callable[[Summary], str]] = {
     "calibration": calibration.table,
+    "explanation": explanation.table,
     "scale": scale.table,
     "parallel": parallel.table,
     "pruning": pruning.table,
