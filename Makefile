@@ -22,7 +22,7 @@ OLDER_INSTALLED := $(OLDER_OPTUNAS:%=$(OLDER)-%/.installed)
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help demo test test-slow lint types unit contract-older bench bench-quick bench-audit \
-	bench-calibration bench-constraints bench-explanation bench-load bench-methods bench-noise bench-objectives \
+	bench-calibration bench-constraints bench-explanation bench-forecasts bench-load bench-methods bench-noise bench-objectives \
 	bench-overhead bench-parallel bench-pruning bench-scale clean
 # One step after the other, so that what a step says is read beside what it did.
 .NOTPARALLEL:
@@ -91,6 +91,12 @@ bench-constraints: $(INSTALLED) ## Compare samplers under constraints: make benc
 bench-explanation: $(INSTALLED) ## Measure what it costs that trials say how they were chosen
 	@echo "==> Measuring trials with and without explanation"
 	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.explanation
+	@$(BIN)/python -m benchmarks.report
+
+bench-forecasts: $(BENCH_INSTALLED) ## Compare forecasts with outcomes: make bench-forecasts DATA=folder-of-tables
+	@test -n "$(DATA)" || { echo "Say where the tables are: make bench-forecasts DATA=FOLDER" >&2; exit 2; }
+	@echo "==> Running studies and looking at how they came out"
+	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.forecasts --data "$(DATA)"
 	@$(BIN)/python -m benchmarks.report
 
 bench-load: $(INSTALLED) ## Measure long studies and a hundred parameters

@@ -23,6 +23,7 @@ from benchmarks import (
     constraints,
     explanation,
     figures,
+    forecasts,
     load,
     methods,
     noise,
@@ -714,6 +715,7 @@ def benchmarks_readme(text: str) -> str:
 _TABLES: dict[str, Callable[[Summary], str]] = {
     "calibration": calibration.table,
     "explanation": explanation.table,
+    "forecasts": forecasts.table,
     "scale": scale.table,
     "parallel": parallel.table,
     "pruning": pruning.table,
