@@ -356,12 +356,15 @@ def _step(p: Parameter, u: FloatArray, direction: FloatArray) -> FloatArray:
 def best_unseen(x: Tensor, values: Tensor, seen: Tensor) -> Tensor | None:
     """The point ``(d,)`` of the highest value that is not in ``seen``; ``None`` if all are."""
     values = torch.nan_to_num(values, nan=-torch.inf, posinf=torch.inf, neginf=-torch.inf)
+    order = torch.argsort(values, descending=True, stable=True)
+    new = order[unseen(x, seen)[order]]
+    return x[new[0]] if len(new) else None
+
+
+def unseen(x: Tensor, seen: Tensor) -> Tensor:
+    """Which of the points ``(n, d)`` are none of ``seen``, ``(t, d)``: shape ``(n,)``, bool."""
     known = {row.tobytes() for row in _rounded(seen)}
-    rounded = _rounded(x)
-    for i in torch.argsort(values, descending=True, stable=True).tolist():
-        if rounded[i].tobytes() not in known:
-            return x[i]
-    return None
+    return torch.tensor([row.tobytes() not in known for row in _rounded(x)], dtype=torch.bool)
 
 
 def _unseen_or_best(x: Tensor, values: Tensor, seen: Tensor) -> Tensor:

@@ -48,6 +48,7 @@ ORDER: tuple[frozenset[str], ...] = (
     frozenset({"checkpoint"}),
     frozenset({"fitting"}),
     frozenset({"knowledge"}),
+    frozenset({"insight"}),
     frozenset({"report"}),
     frozenset({"sampler"}),
     frozenset({"demo", "cli", "__main__"}),

@@ -47,7 +47,8 @@ _LBFGS_ITERATIONS = 30
 # Hyperparameters at their most probable values make a process too sure of itself. With this factor
 # an 80 % interval covers a little more than 80 % of held-out outcomes, without it far fewer
 # (benchmarks/calibration.py).
-_STDDEV_FACTOR = 1.3
+STDDEV_FACTOR = 1.3
+"""What predictions multiply the posterior standard deviation by."""
 
 
 @dataclass(frozen=True)
@@ -401,6 +402,17 @@ class Posterior:
         prior = self.outputscale[:, :, 0] + (phi * self.root_variances).square().sum(2)
         return Normal(mean, (prior - explained).clamp_min(1e-10).sqrt(), validate_args=False)
 
+    def joint(self, x: Tensor, phi: Tensor) -> tuple[Tensor, Tensor]:
+        """Means ``(g, q)`` and covariances ``(g, q, q)`` of the noise-free outcomes at ``(q, d)``.
+
+        Rasmussen & Williams 2006, Eqs. 2.23 and 2.24.
+        """
+        k = self.covariance(x, phi)
+        mean = (phi @ self.mean_weights + k @ self.alpha).squeeze(2)
+        cross = k @ self.inverse_root.transpose(1, 2)
+        prior = replace(self, x=x, phi=phi).covariance(x, phi)
+        return mean, prior - cross @ cross.transpose(1, 2)
+
     def left_out(self) -> Normal:
         """Distribution of each outcome given all the others; batch shape ``(g, n)``.
 
@@ -587,7 +599,7 @@ class GaussianProcessPredictor(Predictor):
         to the same few trials is not part of its variance.
         """
         exact = self.believed.predict(x, self.features(x))
-        return Normal(exact.mean, _STDDEV_FACTOR * exact.stddev, validate_args=False)
+        return Normal(exact.mean, STDDEV_FACTOR * exact.stddev, validate_args=False)
 
     def __call__(self, x: Tensor) -> Distribution:
         """Distribution of the warped outcome at ``x`` of shape ``(q, d)``."""

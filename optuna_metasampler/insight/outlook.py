@@ -1,0 +1,183 @@
+"""What more trials are likely to bring.
+
+Axis letters: ``s`` samples of the outcome, ``c`` candidates, ``d`` encoded columns, ``h``
+hypotheses of the model.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from optuna_metasampler.acquisition import log_expected_improvement
+from optuna_metasampler.insight.mixture import weights_of
+from optuna_metasampler.isolation import isolated
+from optuna_metasampler.maximize import MaximizeConfig, candidates, maximize, unseen
+from optuna_metasampler.suggestion import INTERVAL
+from optuna_metasampler.surrogates.feasibility import Feasibility
+from optuna_metasampler.surrogates.gaussian_process import (
+    STDDEV_FACTOR,
+    GaussianProcessPredictor,
+)
+from optuna_metasampler.task import half_rank_unwarp, half_rank_warp, penalized, to_tensor
+
+
+if TYPE_CHECKING:
+    from optuna_metasampler.snapshot import Snapshot
+    from optuna_metasampler.task import Task
+
+_SEED = 0
+_N_SAMPLES = 512
+_SEARCH = MaximizeConfig(n_candidates=256, n_perturbed=256)
+# A finite space of at most this many points is looked at whole.
+_ENUMERABLE = 512
+_N_GOOD = 5
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """What more trials are likely to bring, in the units of the objective.
+
+    Attributes:
+        n_trials: How many more.
+        best: The best value so far, of a feasible trial.
+        expected: The best value that is to be expected after them.
+        gain: By how much that is better, 0 or more.
+        low: With a probability of 10 % the gain is smaller.
+        high: With a probability of 10 % the gain is larger.
+        probability: That there is any gain.
+    """
+
+    n_trials: int
+    best: float
+    expected: float
+    gain: float
+    low: float
+    high: float
+    probability: float
+
+
+def outlook(snapshot: Snapshot, n_trials: int = 10) -> Outlook | None:
+    """What more trials are likely to bring.
+
+    Args:
+        snapshot: What is known of a study.
+        n_trials: How many more trials, 1 or more.
+
+    Returns:
+        ``None`` where nothing can be said: with several objectives, without a feasible trial, or
+        with fewer than two different outcomes, which is no scale.
+
+    Raises:
+        ValueError: If ``n_trials`` is less than 1.
+    """
+    if n_trials < 1:
+        raise ValueError(f"`n_trials` must be 1 or more, but got {n_trials}.")
+    task = snapshot.task
+    finite = task.y[torch.isfinite(task.y)]
+    alike = not bool((finite != finite[:1]).any())
+    feasible = task.feasible & torch.isfinite(task.y)
+    if len(snapshot.signs) != 1 or alike or not bool(feasible.any()):
+        return None
+    best = float(task.y[feasible].max())
+    with isolated():
+        gains = _gains(snapshot.predictors[0], task, best, n_trials)
+    if not bool(torch.isfinite(gains).all()):
+        return None
+    sign = snapshot.signs[0]
+    gain = float(gains.mean())
+    tail = (1 - INTERVAL) / 2
+    low, high = torch.quantile(gains, torch.tensor([tail, 1 - tail], dtype=gains.dtype)).tolist()
+    return Outlook(
+        n_trials=n_trials,
+        best=sign * best,
+        expected=sign * (best + gain),
+        gain=gain,
+        low=low,
+        high=high,
+        probability=float((gains > 0).to(torch.float64).mean()),
+    )
+
+
+def _gains(predictor: GaussianProcessPredictor, task: Task, best: float, n_trials: int) -> Tensor:
+    """Samples of the gain in the outcome's units, shape ``(s,)``."""
+    generator = torch.Generator(device="cpu").manual_seed(_SEED)
+    x = _candidates(predictor, task, generator)
+    if not len(x):
+        return torch.zeros(1, dtype=torch.float64)
+    with torch.no_grad():
+        z = samples(predictor, x, generator)
+        y = half_rank_unwarp(z, task.y)
+        likely = Feasibility().condition(task)
+        if likely is not None:
+            # One draw for all candidates: what is infeasible at one is so at its neighbours.
+            chance = torch.rand((len(y), 1), generator=generator, dtype=torch.float64)
+            y = torch.where(chance < likely(x).exp(), y, -torch.inf)
+        return greedy_gains((y - best).clamp_min(0.0), n_trials)
+
+
+def greedy_gains(gains: Tensor, n_trials: int) -> Tensor:
+    """What a batch of candidates gains in each sample, the batch chosen for the highest mean.
+
+    Greedily, one after the other: what a batch gains is submodular, so that falls short of the
+    best batch by less than 1/e (Wilson, Hutter & Deisenroth 2018, arXiv:1805.10196).
+
+    Args:
+        gains: What each candidate gains in each sample, 0 or more, shape ``(s, c)``.
+        n_trials: Size of the batch.
+
+    Returns:
+        Shape ``(s,)``.
+    """
+    reached = torch.zeros(len(gains), dtype=gains.dtype)
+    for _ in range(n_trials):
+        after = torch.maximum(gains, reached[:, None])
+        reached = after[:, int(after.mean(0).argmax())]
+    return reached
+
+
+def samples(predictor: GaussianProcessPredictor, x: Tensor, generator: torch.Generator) -> Tensor:
+    """Joint samples of the warped outcome without noise at points ``(c, d)``: ``(s, c)``.
+
+    Every hypothesis has its share of the samples.
+    """
+    mean, covariance = predictor.posterior.joint(x, predictor.features(x))
+    counts = (weights_of(predictor) * _N_SAMPLES).round().long().tolist()
+    drawn = []
+    for m, k, n in zip(mean, covariance, counts, strict=True):
+        noise = torch.randn((n, len(x)), generator=generator, dtype=torch.float64)
+        drawn.append(m + STDDEV_FACTOR * noise @ _root(k).T)
+    return torch.cat(drawn)
+
+
+def _root(covariance: Tensor) -> Tensor:
+    """A square root of a covariance ``(c, c)``, which neighbours make all but singular."""
+    values, vectors = torch.linalg.eigh(covariance)
+    root: Tensor = vectors * values.clamp_min(0.0).sqrt()
+    return root
+
+
+def _candidates(
+    predictor: GaussianProcessPredictor, task: Task, generator: torch.Generator
+) -> Tensor:
+    """Points that may be tried next: ``(c, d)``; none where a finite space is exhausted."""
+    space = task.space
+    seen = torch.cat([task.x, task.tried])
+    if space.n_points <= _ENUMERABLE:
+        x = to_tensor(space.grid())
+    else:
+        best = torch.topk(penalized(task).y, min(_N_GOOD, len(task))).indices
+        good = task.x[best]
+        incumbent = float(half_rank_warp(task.y).max())
+        favourite = maximize(
+            lambda q: log_expected_improvement(predictor(q), incumbent),
+            space,
+            generator,
+            good,
+            seen,
+        )
+        x = candidates(space, generator, torch.cat([favourite[None], good]), _SEARCH)
+    return x[unseen(x, seen)]
