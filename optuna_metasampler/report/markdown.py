@@ -30,7 +30,8 @@ def markdown_of(report: Report) -> str:
     lines = [
         f"## What the sampler did in {quoted(report.study)}",
         "",
-        f"{report.n_trials:,} trials, {aims_told(report.directions)}, method {quoted(report.method) or 'unknown'}.",
+        f"{report.n_trials:,} trials, {aims_told(report.directions)}, "
+        f"method {quoted(report.method) or 'unknown'}.",
         "",
         *(f"- {quoted(statement)}" for statement in report.statements),
         *(f"- **Note:** {quoted(warning)}" for warning in report.warnings),
