@@ -249,7 +249,7 @@ def _check_requirements(arguments: list[str]) -> None:
     optional = project.partition("[project.optional-dependencies]")[2].partition("\n[")[0]
     extras = set(re.findall(r"^([a-z]+) = \[", optional, re.MULTILINE))
     for text in requirements:
-        local = re.fullmatch(r"\.(?:\[([\w,]+)\])?", text)
+        local = re.fullmatch(r"\.(?:\[([\w,-]+)\])?", text)
         requirement = None if local or text == "-e" else Requirement(text)
         named = set(local[1].split(",")) if local and local[1] else set()
         if requirement is not None and requirement.name == "optuna-metasampler":

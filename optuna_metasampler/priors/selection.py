@@ -88,11 +88,18 @@ def _select(
 
 
 def kept(selected: Sequence[Selected]) -> list[PriorStudy]:
-    """The studies that are used; why the others are not goes to the log."""
+    """The studies that are used; that others are not goes to the log."""
+    used = [one.study for one in selected if one.reason is None]
     for one in selected:
         if one.reason is not None:
-            _logger.info("Prior study %r is left out: %s.", one.study.name, one.reason)
-    return [one.study for one in selected if one.reason is None]
+            _logger.debug("Prior study %r is left out: %s.", one.study.name, one.reason)
+    if len(used) < len(selected):
+        _logger.info(
+            "%d of %d prior studies are left out; MetaSampler.inspect_priors says why.",
+            len(selected) - len(used),
+            len(selected),
+        )
+    return used
 
 
 class _OwnTrials:
