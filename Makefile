@@ -130,6 +130,12 @@ bench-objectives: $(INSTALLED) ## Compare samplers on several objectives (hours;
 	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.objectives
 	@$(BIN)/python -m benchmarks.report
 
+bench-outlook: $(BENCH_INSTALLED) ## Compare outlooks with what came: make bench-outlook DATA=folder-of-tables
+	@test -n "$(DATA)" || { echo "Say where the tables are: make bench-outlook DATA=FOLDER" >&2; exit 2; }
+	@echo "==> Asking studies what more trials will bring, and running them"
+	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.outlook --data "$(DATA)"
+	@$(BIN)/python -m benchmarks.report
+
 bench-overhead: $(INSTALLED) ## Measure the seconds that one suggestion takes
 	@echo "==> Measuring the seconds per suggestion"
 	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m benchmarks.overhead
