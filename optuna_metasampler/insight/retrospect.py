@@ -323,7 +323,7 @@ def prior_gain(snapshot: Snapshot, objective: int = 0) -> PriorGain | None:
         mean,
         error,
         predictor.evidence,
-        _reading(n, mean, error, math.isinf(predictor.log_odds)),
+        _reading(n, mean, error, predictor.log_odds == -math.inf),
     )
 
 
