@@ -21,8 +21,8 @@ OLDER_INSTALLED := $(OLDER_OPTUNAS:%=$(OLDER)-%/.installed)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-slow lint types unit contract-older bench bench-quick bench-audit \
-	bench-calibration bench-constraints bench-load bench-methods bench-noise bench-objectives \
+.PHONY: help demo test test-slow lint types docs docs-figures unit contract-older bench \
+	bench-quick bench-audit bench-calibration bench-constraints bench-load bench-methods bench-noise bench-objectives \
 	bench-overhead bench-parallel bench-pruning bench-scale clean
 # One step after the other, so that what a step says is read beside what it did.
 .NOTPARALLEL:
@@ -34,7 +34,7 @@ demo: $(INSTALLED) ## Tune five data sets, the last one with and without priors 
 	@echo "==> Running the demo; it writes into demo-output/"
 	@$(BIN)/python -m optuna_metasampler demo
 
-test: lint types unit contract-older ## Everything that CI checks
+test: lint types docs unit contract-older ## Everything that CI checks
 
 lint: $(INSTALLED) ## Check style and formatting (ruff)
 	@echo "==> Checking style and formatting"
@@ -44,6 +44,15 @@ lint: $(INSTALLED) ## Check style and formatting (ruff)
 types: $(INSTALLED) ## Check types (mypy)
 	@echo "==> Checking types"
 	@$(BIN)/mypy
+
+docs: $(INSTALLED) ## Build the documentation into build/site/
+	@echo "==> Building the documentation"
+	@NO_MKDOCS_2_WARNING=1 PYTHONPATH="$(CURDIR)" $(BIN)/python -m mkdocs --quiet build --strict --clean
+
+docs-figures: $(INSTALLED) ## Run what the documentation shows, and write it anew (under two minutes)
+	@echo "==> Running studies, pages and the notebook"
+	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.how_it_works
+	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.pages
 
 unit: $(INSTALLED) ## Run the tests that are not slow
 	@echo "==> Running the tests"
