@@ -30,6 +30,9 @@ _LINK = re.compile(r"(?<=\]\()([^)\s#:]+)(?=(?:#[^)\s]*)?\))")
 # :class:`~optuna.study.Study` of Sphinx, which Optuna's docstrings have as well.
 _ROLE = re.compile(r":(?:class|meth|func|attr|mod|data|exc):`(~?)([\w.]+)`")
 
+_SECTIONS = {"Example:": "Examples:", "Class attributes:": "Attributes:"}
+_SECTION = re.compile("^(?:" + "|".join(_SECTIONS) + ")$", re.MULTILINE)
+
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add what lies outside of ``docs/``, and a page for each notebook."""
@@ -99,13 +102,18 @@ def _cell(cell: dict[str, Any]) -> list[str]:
     return parts
 
 
-class Roles(Extension):
-    """Griffe extension: shows the roles of Sphinx as code, linked where the site has the thing."""
+class Docstrings(Extension):
+    """Griffe extension: makes of our docstrings what its parser knows.
+
+    The roles of Sphinx are shown as code, linked where the site has the thing; and sections have
+    the names that the parser goes by.
+    """
 
     def on_object(self, *, obj: Object, **kwargs: Any) -> None:
         """Rewrite the docstring of one object."""
         if obj.docstring is not None:
-            obj.docstring.value = _ROLE.sub(_shown, obj.docstring.value)
+            text = _ROLE.sub(_shown, obj.docstring.value)
+            obj.docstring.value = _SECTION.sub(lambda found: _SECTIONS[found[0]], text)
 
 
 def _shown(role: re.Match[str]) -> str:

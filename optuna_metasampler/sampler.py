@@ -105,7 +105,6 @@ class MetaSampler(BaseSampler):
     Several objectives are modelled one by one, and the expected hypervolume improvement is
     maximised; with five or more, and by the other methods than ``"auto"``, ``"gp"`` and
     ``"hyperband"``, one scalarisation after the other is (ParEGO). Seeded results can be
-    ``"hyperband"``, one scalarisation after the other is (ParEGO). Seeded results can be
     reproduced with one worker; with more of them their order is the operating system's.
 
     Args:
