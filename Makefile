@@ -47,7 +47,7 @@ types: $(INSTALLED) ## Check types (mypy)
 
 docs: $(INSTALLED) ## Build the documentation into build/site/
 	@echo "==> Building the documentation"
-	@NO_MKDOCS_2_WARNING=1 PYTHONPATH="$(CURDIR)" $(BIN)/python -m mkdocs --quiet build --strict --clean
+	@NO_MKDOCS_2_WARNING=1 PYTHONPATH="$(CURDIR)" $(BIN)/python -m mkdocs build --strict --clean
 
 docs-figures: $(INSTALLED) ## Run what the documentation shows, and write it anew (under two minutes)
 	@echo "==> Running studies, pages and the notebook"

@@ -27,6 +27,8 @@ _AS_PAGES = {".py": ".md", ".ipynb": ".md"}
 
 # The target of a link or of an image; the anchor apart.
 _LINK = re.compile(r"(?<=\]\()([^)\s#:]+)(?=(?:#[^)\s]*)?\))")
+# What a narrow column of a table must not break: (-0.92 to -0.59).
+_INTERVAL = re.compile(r"\(([-+\d.]+) to ([-+\d.]+)\)")
 # :class:`~optuna.study.Study` of Sphinx, which Optuna's docstrings have as well.
 _ROLE = re.compile(r":(?:class|meth|func|attr|mod|data|exc):`(~?)([\w.]+)`")
 
@@ -60,7 +62,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
             return link[1]
         return posixpath.relpath(target, posixpath.dirname(here) or ".")
 
-    return _LINK.sub(page_of, markdown)
+    return _INTERVAL.sub("(\\1\u00a0to\u00a0\\2)", _LINK.sub(page_of, markdown))
 
 
 def _page_of(path: Path) -> str:
