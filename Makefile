@@ -21,10 +21,9 @@ OLDER_INSTALLED := $(OLDER_OPTUNAS:%=$(OLDER)-%/.installed)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-slow lint types docs docs-figures unit contract-older bench bench-quick \
-	bench-audit bench-calibration bench-constraints bench-explanation bench-forecasts bench-load \
-	bench-methods bench-noise bench-objectives bench-outlook bench-overhead bench-parallel \
-	bench-pruning bench-scale clean
+.PHONY: help demo test test-slow lint types docs docs-figures unit contract-older bench \
+	bench-quick bench-audit bench-calibration bench-constraints bench-load bench-methods \
+	bench-noise bench-objectives bench-overhead bench-parallel bench-pruning bench-scale clean
 # One step after the other, so that what a step says is read beside what it did.
 .NOTPARALLEL:
 
@@ -48,7 +47,7 @@ types: $(INSTALLED) ## Check types (mypy)
 
 docs: $(INSTALLED) ## Build the documentation into build/site/
 	@echo "==> Building the documentation"
-	@NO_MKDOCS_2_WARNING=1 PYTHONPATH="$(CURDIR)" $(BIN)/python -m mkdocs --quiet build --strict --clean
+	@NO_MKDOCS_2_WARNING=1 PYTHONPATH="$(CURDIR)" $(BIN)/python -m mkdocs build --strict --clean
 
 docs-figures: $(INSTALLED) ## Run what the documentation shows, and write it anew (under two minutes)
 	@echo "==> Running studies, pages and the notebook"

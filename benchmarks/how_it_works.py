@@ -211,7 +211,9 @@ def draw_opening(result: Result) -> Figure:
     best = np.unravel_index(heights.argmin(), heights.shape)
     axes.plot(grid[best[1]], grid[best[0]], "x", color="black", markersize=9, label="optimum")
     axes.set(xlabel="x", ylabel="y", xlim=(-0.03, 1.03), ylim=(-0.03, 1.03))
-    figure.legend(loc="outside right upper", frameon=False, fontsize=8, labelspacing=2.2)
+    figure.legend(
+        loc="outside right upper", frameon=False, fontsize=8, labelspacing=2.2, handletextpad=1.4
+    )
     _tidy(axes)
     return figure
 

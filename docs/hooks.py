@@ -27,8 +27,13 @@ _AS_PAGES = {".py": ".md", ".ipynb": ".md"}
 
 # The target of a link or of an image; the anchor apart.
 _LINK = re.compile(r"(?<=\]\()([^)\s#:]+)(?=(?:#[^)\s]*)?\))")
+# What a narrow column of a table must not break: (-0.92 to -0.59).
+_INTERVAL = re.compile(r"\(([-+\d.]+) to ([-+\d.]+)\)")
 # :class:`~optuna.study.Study` of Sphinx, which Optuna's docstrings have as well.
 _ROLE = re.compile(r":(?:class|meth|func|attr|mod|data|exc):`(~?)([\w.]+)`")
+
+_SECTIONS = {"Example:": "Examples:", "Class attributes:": "Attributes:"}
+_SECTION = re.compile("^(?:" + "|".join(_SECTIONS) + ")$", re.MULTILINE)
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -57,7 +62,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
             return link[1]
         return posixpath.relpath(target, posixpath.dirname(here) or ".")
 
-    return _LINK.sub(page_of, markdown)
+    return _INTERVAL.sub("(\\1\u00a0to\u00a0\\2)", _LINK.sub(page_of, markdown))
 
 
 def _page_of(path: Path) -> str:
@@ -99,13 +104,18 @@ def _cell(cell: dict[str, Any]) -> list[str]:
     return parts
 
 
-class Roles(Extension):
-    """Griffe extension: shows the roles of Sphinx as code, linked where the site has the thing."""
+class Docstrings(Extension):
+    """Griffe extension: makes of our docstrings what its parser knows.
+
+    The roles of Sphinx are shown as code, linked where the site has the thing; and sections have
+    the names that the parser goes by.
+    """
 
     def on_object(self, *, obj: Object, **kwargs: Any) -> None:
         """Rewrite the docstring of one object."""
         if obj.docstring is not None:
-            obj.docstring.value = _ROLE.sub(_shown, obj.docstring.value)
+            text = _ROLE.sub(_shown, obj.docstring.value)
+            obj.docstring.value = _SECTION.sub(lambda found: _SECTIONS[found[0]], text)
 
 
 def _shown(role: re.Match[str]) -> str:

@@ -212,7 +212,8 @@ def world(folder: Path) -> dict[str, Any]:
 
 def reader_of(page: Path, folder: Path) -> Reader:
     """A reader of a page, in an empty folder."""
-    return Reader(folder, {} if page.name in FROM_NOTHING else world(folder))
+    begins_empty = page.name in FROM_NOTHING or not blocks(page.read_text(encoding="utf-8"))
+    return Reader(folder, {} if begins_empty else world(folder))
 
 
 def pages() -> list[Path]:

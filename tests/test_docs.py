@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 import re
+import shutil
+import subprocess
+import sys
 
 import nbformat
 import pytest
@@ -15,6 +18,7 @@ from optuna_metasampler.policies import transfer as transfer_policy
 from optuna_metasampler.surrogates import prior_mean, transfer
 from tests.pages import (
     DOCS,
+    ROOT,
     BrokenPage,
     Reader,
     blocks,
@@ -31,7 +35,7 @@ from tests.pages import (
 PAGES = pages()
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.stem)
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.relative_to(DOCS).as_posix())
 def test_what_the_page_says_can_be_done(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -44,13 +48,13 @@ def test_what_the_page_says_can_be_done(
         assert shape(told.code) == shape(is_now.code), f"line {told.line}: make docs-figures"
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.stem)
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.relative_to(DOCS).as_posix())
 def test_no_block_of_the_page_is_overlooked(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     assert n_fences(text) == 2 * len(blocks(text))
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.stem)
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.relative_to(DOCS).as_posix())
 def test_the_targets_that_the_page_names_are_there(page: Path) -> None:
     named = set(re.findall(r"`make ([a-z-]+)[`\s]", page.read_text(encoding="utf-8")))
     assert named <= targets()
@@ -145,3 +149,30 @@ def test_how_it_works_tells_the_numbers_of_the_code() -> None:
     ):
         assert sentence in " ".join(text.split())
     assert transfer_policy.CONTRAST == 1, "the second trial is the one far away"
+
+
+@pytest.mark.parametrize(
+    ("page", "text", "complaint"),
+    [
+        ("faq.md", "[nowhere](../benchmarks/NOWHERE.md)", "NOWHERE.md"),
+        ("faq.md", "[nowhere](../benchmarks/README.md#nowhere)", "does not contain an anchor"),
+    ],
+)
+def test_a_broken_link_ends_the_build_of_the_site(
+    page: str, text: str, complaint: str, tmp_path: Path
+) -> None:
+    for name in ("CHANGELOG.md", "Makefile", "benchmarks", "examples", "optuna_metasampler"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    shutil.copy(ROOT / "mkdocs.yml", tmp_path)
+    shutil.copytree(DOCS, tmp_path / "docs", ignore=shutil.ignore_patterns("__pycache__"))
+    with (tmp_path / "docs" / page).open("a", encoding="utf-8") as file:
+        file.write(f"\n{text}\n")
+    done = subprocess.run(
+        ["make", "-o", f"{sys.prefix}/.installed", f"VENV={sys.prefix}", "docs"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert complaint in done.stderr
