@@ -22,8 +22,9 @@ OLDER_INSTALLED := $(OLDER_OPTUNAS:%=$(OLDER)-%/.installed)
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help demo test test-slow lint types docs docs-figures unit contract-older bench \
-	bench-quick bench-audit bench-calibration bench-constraints bench-load bench-methods \
-	bench-noise bench-objectives bench-overhead bench-parallel bench-pruning bench-scale clean
+	bench-quick bench-audit bench-calibration bench-constraints bench-explanation \
+	bench-forecasts bench-load bench-methods bench-noise bench-objectives bench-outlook \
+	bench-overhead bench-parallel bench-pruning bench-scale clean
 # One step after the other, so that what a step says is read beside what it did.
 .NOTPARALLEL:
 

@@ -15,6 +15,7 @@ import json
 import sys
 import time
 from typing import TYPE_CHECKING, Any
+import warnings
 
 from optuna.storages import InMemoryStorage, JournalStorage
 
@@ -303,7 +304,10 @@ def _trials_of(graph: Any) -> float:
 
 def _write_note(study: Study, text: str) -> None:
     try:
-        from optuna_dashboard import get_note, save_note
+        with warnings.catch_warnings():
+            # Its own, and those of what it imports, are not for us to tell.
+            warnings.simplefilter("ignore")
+            from optuna_dashboard import get_note, save_note
     except ImportError as error:
         raise ImportError(
             "A note is for optuna-dashboard, which is not installed: pip install optuna-dashboard"

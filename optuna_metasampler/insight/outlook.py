@@ -39,7 +39,7 @@ _N_GOOD = 5
 _STEPS = 2.0
 _LEAST_TOP = 3
 # The samples know nothing of the errors of the model that they are drawn from: between these of
-# their quantiles lie four gains of five (chosen and confirmed as above, ``benchmarks/outlook.py``).
+# their quantiles lie four gains of five (``benchmarks/outlook.py``).
 _LEVELS = (0.02, 0.98)
 
 
