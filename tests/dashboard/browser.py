@@ -93,8 +93,7 @@ def dashboard(storage: str) -> Iterator[str]:
         server.wait()
 
 
-def screenshot(driver: webdriver.Chrome, path: Path, width: int, height: int) -> None:
-    """Keep what the browser shows in a window of this size."""
-    driver.set_window_size(width, height)
+def screenshot(driver: webdriver.Chrome, path: Path) -> None:
+    """Keep what the browser shows."""
     path.parent.mkdir(parents=True, exist_ok=True)
     assert driver.save_screenshot(str(path))
