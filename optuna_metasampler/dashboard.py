@@ -133,7 +133,7 @@ class LiveGraphs:
                 taken = snapshot(known)
                 if taken is not None:
                     _write(study, of_model(taken, known), n)
-                    self._model.spend(now, self._clock(), n)
+                self._model.spend(now, self._clock(), n)
         except Exception as error:
             # Whatever it is, no study shall fail for a picture of it.
             self._off = True

@@ -120,7 +120,7 @@ def test_what_prior_studies_say_is_told_apart(of_warm: dict[str, Effect]) -> Non
     assert len(rate.importance_of_studies) == 3
     assert all(share > 0.3 for share in rate.importance_of_studies)
     assert rate.importance_before is not None
-    assert 0 <= rate.importance_before
+    assert rate.importance_before >= 0
     # Levels are those of this study.
     for curve in (rate.before, near, opposite):
         assert float(curve.mean()) == pytest.approx(float(rate.here.mean()), abs=0.6)
