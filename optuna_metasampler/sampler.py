@@ -10,6 +10,7 @@ import threading
 from typing import TYPE_CHECKING, Any, TypeVar
 import warnings
 
+import optuna
 from optuna.distributions import (
     BaseDistribution,
     CategoricalDistribution,
@@ -67,6 +68,7 @@ if TYPE_CHECKING:
     from optuna_metasampler.methods.base import Method, Prior
     from optuna_metasampler.policies.base import Choice, Policy
     from optuna_metasampler.priors.overlap import Overlaps
+    from optuna_metasampler.report import Report
     from optuna_metasampler.surrogates.transfer import TransferPredictor
 
 
@@ -424,6 +426,42 @@ class MetaSampler(BaseSampler):
                 priors=tuple(priors),
                 rename=dict(self._rename),
             )
+
+    def report(self, study: Study) -> Report:
+        """What was done in ``study`` and why; ``print`` shows it in 80 columns.
+
+        The study is only read, later suggestions stay what they would be, and any study of Optuna
+        will do: one of another process, or of another sampler, whose trials then keep nothing of
+        how they were chosen. Where nothing is known yet, the report says so.
+
+        Args:
+            study: The study, with any number of trials.
+
+        Raises:
+            TypeError: If ``study`` is none.
+        """
+        from optuna_metasampler.report import report_of
+
+        if not isinstance(study, optuna.Study):
+            raise TypeError(
+                f"`study` must be a Study of Optuna, but got {type(study).__name__}. Load one "
+                "with optuna.load_study(study_name=..., storage=...)."
+            )
+        snapshot, problem, overlaps = None, None, None
+        try:
+            snapshot = self.snapshot(study)
+        except ValueError as error:
+            # Without a trial there is nothing to model, and some methods need more prior studies.
+            problem = str(error)
+            overlaps = self.inspect_priors(study)
+        name = self._chosen if isinstance(self._chosen, str) else self._chosen.name
+        return report_of(
+            study,
+            snapshot,
+            method=name,
+            overlaps=overlaps,
+            problem=problem,
+        )
 
     def transfer_predictor(self, study: Study) -> TransferPredictor | None:
         """What the model knew at the last suggestion to ``study``.
