@@ -49,7 +49,9 @@ ORDER: tuple[frozenset[str], ...] = (
     frozenset({"fitting"}),
     frozenset({"knowledge"}),
     frozenset({"insight"}),
+    frozenset({"visualization"}),
     frozenset({"report"}),
+    frozenset({"dashboard"}),
     frozenset({"sampler"}),
     frozenset({"demo", "cli", "__main__"}),
 )
@@ -68,7 +70,9 @@ MAY_IMPORT_OPTUNA = frozenset(
         "suggestion",
         "fitting",
         "sampler",
+        "visualization",
         "report",
+        "dashboard",
         "demo",
         "cli",
     }
@@ -92,7 +96,7 @@ PRIVATE_ATTRIBUTES = frozenset(
 # Names of variables which hold an object of Optuna: no private attribute of these at all.
 OPTUNA_VARIABLE = re.compile(r"^((\w+_)?(study|trial|storage|distribution|independent_sampler))$")
 
-HEAVY = ("torch", "sklearn", "scipy", "matplotlib")
+HEAVY = ("torch", "sklearn", "scipy", "matplotlib", "plotly", "optuna_dashboard")
 
 
 # --------------------------------------------------------------------------------------------
