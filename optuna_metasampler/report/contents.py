@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from optuna_metasampler.insight.outlook import Outlook
     from optuna_metasampler.insight.retrospect import PriorGain, Progress, Retrospect
+    from optuna_metasampler.report.plots import Plot
 
 
 @dataclass(frozen=True)
@@ -154,6 +155,8 @@ class Report:
         objectives: What is known of each objective.
         statements: All of it in short, in words.
         warnings: What there may be to do, in words.
+        figures: Makes the plots of the page; ``None`` without. It is no part of the report's
+            value, and keeps the model for as long as the report is kept.
     """
 
     study: str
@@ -169,7 +172,7 @@ class Report:
     objectives: tuple[ObjectivePart, ...]
     statements: tuple[str, ...]
     warnings: tuple[str, ...]
-    figures: Callable[[], dict[str, str]] | None = field(default=None, compare=False, repr=False)
+    figures: Callable[[], tuple[Plot, ...]] | None = field(default=None, compare=False, repr=False)
 
     @property
     def n_trials(self) -> int:

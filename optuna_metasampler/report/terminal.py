@@ -10,6 +10,7 @@ from optuna_metasampler.report.words import (
     number,
     params_told,
     percent,
+    phase_told,
     phases_told,
     shortened,
     sparkline,
@@ -163,8 +164,9 @@ def _details(report: Report) -> Iterator[str]:
     if skipped:
         yield ""
         yield "Prior studies that are not used"
-    for p in skipped[:_MOST_DETAILS]:
-        yield from _wrapped(f"{shortened(p.name)}: {shortened(p.reason or '', 300)}", "  ", "    ")
+    for prior in skipped[:_MOST_DETAILS]:
+        why = shortened(prior.reason or "", 300)
+        yield from _wrapped(f"{shortened(prior.name)}: {why}", "  ", "    ")
     if len(skipped) > _MOST_DETAILS:
         yield f"  ... and {len(skipped) - _MOST_DETAILS:,} more"
 
@@ -180,7 +182,7 @@ def _forecasts(objective: ObjectivePart, m: int) -> Iterator[str]:
     for phase, accuracy in (*forecasts.by_phase.items(), ("all", forecasts.accuracy)):
         rows.append(
             [
-                shortened(phase, 20),
+                phase_told(phase),
                 f"{accuracy.n_trials:,}",
                 percent(accuracy.coverage),
                 number(accuracy.rank_correlation, 2),

@@ -111,18 +111,28 @@ def states_told(states: dict[str, int]) -> str:
     return ", ".join(parts) or "none"
 
 
+_PHASES = {
+    "start-up": "to fill the space",
+    "opening": "the best of prior studies",
+    "contrast": "far away from these",
+    "model": "by the model",
+    "policy": "by the method",
+    "enqueued": "enqueued",
+    "independent": "at random",
+}
+
+
+def phase_told(phase: str) -> str:
+    """How a trial was chosen."""
+    return _PHASES.get(phase, shortened(phase, 20))
+
+
 def phases_told(phases: dict[str, int]) -> str:
     """How many trials were chosen in each way."""
-    words = {
-        "start-up": "to fill the space",
-        "opening": "the best of prior studies",
-        "contrast": "far away from these",
-        "model": "by the model",
-        "policy": "by the method",
-        "enqueued": "enqueued",
-        "independent": "at random",
-    }
-    return ", ".join(f"{n:,} {words.get(p, shortened(p, 20))}" for p, n in phases.items())
+    known = {p: n for p, n in phases.items() if p in _PHASES}
+    parts = [f"{n:,} {phase_told(p)}" for p, n in known.items()]
+    rest = sum(phases.values()) - sum(known.values())
+    return ", ".join([*parts, *([f"{rest:,} otherwise"] if rest else [])])
 
 
 def params_told(trial: BestTrial, most: int = 12) -> str:
