@@ -77,10 +77,11 @@ class ParameterPart:
         low: Below it the average lies with a probability of 10 %.
         high: Above it the average lies with a probability of 10 %.
         before: What the prior studies together say of the average; ``None`` without.
-        clear: Whether its best value is better than its worst with a probability of 90 % or more.
+        clear: Whether its best value is better than its worst with a probability of 80 % or more.
         best: The values whose average is within a quarter of the best one's advantage, in a row
             with it; a choice alone. None where nothing is known.
-        best_before: The like in what the prior studies together say.
+        best_before: The like in what the prior studies together say; none where the parameter is
+            of no importance there.
         learned: The same in words.
     """
 

@@ -122,7 +122,7 @@ def _parameters(objective: ObjectivePart, m: int) -> Iterator[str]:
         return
     yield ""
     of = "" if m == 1 else f" for objective {objective.number}, {objective.direction}"
-    yield f"Parameters{of}: what share of the variation moves with each"
+    yield from _wrapped(f"Parameters{of}: what share of the variation moves with each", "", "  ")
     shown = objective.parameters[:_MOST_PARAMETERS]
     before = any(p.importance_before is not None for p in shown)
     rows = [["parameter", "here"]]
@@ -136,8 +136,8 @@ def _parameters(objective: ObjectivePart, m: int) -> Iterator[str]:
                 "?" if p.importance_before is None else percent(p.importance_before),
                 _range(p.importance_low, p.importance_high),
             ]
-        short = p.learned.partition(":")[0].partition(";")[0]
-        rows.append([*row, short.replace("no clear effect so far", "unclear")])
+        short = p.learned.partition(":")[0].partition(";")[0].partition(", perhaps")[0]
+        rows.append([*row, short])
     yield from _table(rows, len(rows[0]) - 1, {0, len(rows[0]) - 1})
     if len(objective.parameters) > len(shown):
         yield f"  ... and {len(objective.parameters) - len(shown):,} more"
@@ -177,7 +177,9 @@ def _forecasts(objective: ObjectivePart, m: int) -> Iterator[str]:
         return
     yield ""
     of = "" if m == 1 else f" for objective {objective.number}"
-    yield f"What was expected and what came{of}: how many lay in the 80 % interval"
+    yield from _wrapped(
+        f"What was expected and what came{of}: how many lay in the 80 % interval", "", "  "
+    )
     rows = [["chosen", "trials", "inside", "rank corr.", "median error"]]
     for phase, accuracy in (*forecasts.by_phase.items(), ("all", forecasts.accuracy)):
         rows.append(

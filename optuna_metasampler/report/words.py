@@ -32,7 +32,7 @@ def number(value: float, digits: int = 4) -> str:
     if value == 0:
         return "0"
     size = math.floor(math.log10(abs(value)))
-    if not -5 <= size < 7:
+    if not -4 <= size < 7:
         return (
             f"{value:.{digits - 1}e}".replace("e+0", "e").replace("e-0", "e-").replace("e+", "e")
         )
@@ -51,14 +51,13 @@ def percent(share: float) -> str:
     return f"{100 * share:.0f} %"
 
 
-def value_of(value: Any) -> str:
+def value_of(value: Any, digits: int = 4) -> str:
     """A parameter's value: a number, or a choice as Python writes it."""
     if isinstance(value, bool) or not isinstance(value, Real):
         return shortened(repr(value))
     if isinstance(value, Integral):
-        text = str(int(value))
-        return text if len(text) < 12 else f"{text[0]}.{text[1:4]}e{len(text) - 1}"
-    return number(float(value))
+        return str(int(value))
+    return number(float(value), digits)
 
 
 def shortened(text: str, width: int = _LONGEST_NAME) -> str:
@@ -100,7 +99,7 @@ def thinned(values: Sequence[Any], most: int) -> tuple[Any, ...]:
 
 def span(values: Sequence[Any]) -> str:
     """Values in a row, by the first and the last."""
-    first, last = value_of(values[0]), value_of(values[-1])
+    first, last = value_of(values[0], 3), value_of(values[-1], 3)
     return first if first == last else f"{first} to {last}"
 
 
@@ -161,7 +160,12 @@ def say_told(probability: float, priors: Sequence[PriorPart], now: bool) -> str:
     if probability < _LOST:
         return f"{who} {have} lost {'its' if one else 'their'} say{use}"
     strongest = ""
-    if not one and used and used[0].weight:
+    if used and not any(p.weight for p in used):
+        strongest = (
+            f" {'It does not agree' if one else 'None of them agrees'} with the order of this "
+            "study's trials."
+        )
+    elif not one and used and used[0].weight:
         strongest = (
             f" The largest share of it is that of {shortened(used[0].name)} "
             f"({percent(used[0].weight)})."
