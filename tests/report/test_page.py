@@ -185,7 +185,7 @@ def test_a_study_that_has_just_begun_has_a_page(n: int) -> None:
 
 
 def test_a_study_of_two_objectives_has_a_page() -> None:
-    sampler = sampler_of(prior_studies(1))
+    sampler = sampler_of()
     study = ran(sampler, 6, lambda t: (tuned(t), t.params["lr"]), ("minimize", "maximize"))
     words = Page(sampler.report(study).to_html()).words()
     assert "On the Pareto front" in words
