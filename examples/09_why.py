@@ -1,7 +1,8 @@
 """Ask the sampler what it did and why, and write that as a page with plots.
 
-Run: ``python examples/09_why.py``, or ``python examples/09_why.py report.html`` for the page, whose
-plots need Plotly. Takes ten seconds: real models are tuned, on data that comes with scikit-learn.
+Run: ``python examples/09_why.py``, or ``python examples/09_why.py report.html`` for the page,
+whose plots need Plotly. Takes ten seconds: real models are tuned, on data that comes with
+scikit-learn.
 """
 
 from pathlib import Path
