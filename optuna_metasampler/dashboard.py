@@ -211,29 +211,6 @@ def of_model(snapshot: Snapshot, trials: Sequence[FrozenTrial]) -> dict[str, Cha
     return found
 
 
-def figures_of(
-    trials: Sequence[FrozenTrial], n_objectives: int, snapshot: Snapshot | None
-) -> dict[str, str]:
-    """All graphs that have something to show, as Plotly's JSON, by title.
-
-    Args:
-        trials: Those of the study.
-        n_objectives: Of the study.
-        snapshot: What the sampler knows of it; ``None`` if nothing.
-    """
-    from optuna_metasampler.visualization.figures import figure_on_any_ground, to_json
-
-    charts = of_trials(trials, n_objectives)
-    if snapshot is not None:
-        charts |= of_model(snapshot, trials)
-    n = sum(t.state.is_finished() for t in trials)
-    return {
-        chart.title: to_json(figure_on_any_ground(chart, n))
-        for chart in charts.values()
-        if not chart.missing
-    }
-
-
 def publish(
     study: Study, *, note: bool = False, report: Callable[[Study], str] | None = None
 ) -> None:

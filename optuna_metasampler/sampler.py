@@ -10,6 +10,7 @@ import threading
 from typing import TYPE_CHECKING, Any, TypeVar
 import warnings
 
+import optuna
 from optuna.distributions import (
     BaseDistribution,
     CategoricalDistribution,
@@ -437,34 +438,39 @@ class MetaSampler(BaseSampler):
             )
 
     def report(self, study: Study) -> Report:
-        """What was done in ``study``, and why: ``print`` it, or see :class:`Report`.
+        """What was done in ``study`` and why; ``print`` shows it in 80 columns.
 
-        Later suggestions stay what they would be.
+        The study is only read, later suggestions stay what they would be, and any study of Optuna
+        will do: one of another process, or of another sampler, whose trials then keep nothing of
+        how they were chosen. Where nothing is known yet, the report says so.
+
+        Args:
+            study: The study, with any number of trials.
 
         Raises:
-            MethodError: If the method cannot work with the prior studies that there are.
+            TypeError: If ``study`` is none.
         """
         from optuna_metasampler.report import report_of
 
+        if not isinstance(study, optuna.Study):
+            raise TypeError(
+                f"`study` must be a Study of Optuna, but got {type(study).__name__}. Load one "
+                "with optuna.load_study(study_name=..., storage=...)."
+            )
+        snapshot, problem, overlaps = None, None, None
         try:
-            snapshot, problem = self.snapshot(study), None
+            snapshot = self.snapshot(study)
         except ValueError as error:
-            # It may have been run by another sampler, or not at all yet.
-            snapshot, problem = None, str(error)
-        trials = trials_of_all_brackets(study)
-
-        def figures() -> dict[str, str]:
-            from optuna_metasampler.dashboard import figures_of
-
-            return figures_of(trials, len(study.directions), snapshot)
-
+            # Without a trial there is nothing to model, and some methods need more prior studies.
+            problem = str(error)
+            overlaps = self._overlaps(study)
+        name = self._chosen if isinstance(self._chosen, str) else self._chosen.name
         return report_of(
             study,
             snapshot,
-            method=self._method.name,
-            overlaps=None if snapshot is not None else self._overlaps(study),
+            method=name,
+            overlaps=overlaps,
             problem=problem,
-            figures=figures,
         )
 
     def transfer_predictor(self, study: Study) -> TransferPredictor | None:

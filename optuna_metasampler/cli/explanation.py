@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+import sys
 from typing import TYPE_CHECKING
+import warnings
 
 import click
 
@@ -16,7 +20,6 @@ from optuna_metasampler.cli.output import (
     printable,
     rename,
     renames,
-    shortened,
     wrong_usage,
 )
 
@@ -24,47 +27,46 @@ from optuna_metasampler.cli.output import (
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage
 
-_MAX_NAMES_SHOWN = 8
+    from optuna_metasampler.report import Report
 
 _EXAMPLES = (
     "\b\nExamples:\n"
-    "  optuna-metasampler explain --storage runs.db --study new --prior old.db\n"
-    "  optuna-metasampler explain --storage runs.db --study new --html report.html\n"
-    "  optuna-metasampler explain --storage runs.db --study new --json"
+    "  optuna-metasampler explain --storage new.db --study resnet --prior old.db\n"
+    "  optuna-metasampler explain --storage sqlite:///new.db --study resnet \\\n"
+    "      --prior old.db --only 'resnet-*' --html report.html\n"
+    "  optuna-metasampler explain --storage journal.log --study resnet --json"
 )
 
 
 @click.command(epilog=_EXAMPLES)
 @click.option(
     "--storage",
-    "location",
     metavar="LOCATION",
     required=True,
-    help="Storage URL, SQLite file or journal log with the study; it is only read.",
+    help="Where the study is: a storage URL, an SQLite file or a journal log.",
 )
-@click.option(
-    "--study", "name", metavar="NAME", help="Name of the study; not needed if there is one only."
-)
+@click.option("--study", "name", metavar="NAME", required=True, help="Name of the study.")
 @click.option(
     "--prior",
-    "priors",
     metavar="LOCATION",
     multiple=True,
-    help="Prior studies as the sampler had them; may be given more than once.",
+    help="The prior studies that the sampler had, as MetaSampler(prior=...) reads them; may be "
+    "given more than once.",
 )
 @only
 @rename
 @click.option(
     "--html",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Write one page that needs nothing else into this file.",
+    metavar="FILE",
+    help="Also write a page with plots that needs nothing else.",
 )
 @force
 @as_json
 def explain(
-    location: str,
-    name: str | None,
-    priors: tuple[str, ...],
+    storage: str,
+    name: str,
+    prior: tuple[str, ...],
     only: tuple[str, ...],
     rename: tuple[str, ...],
     html: Path | None,
@@ -73,51 +75,81 @@ def explain(
 ) -> None:
     """Say what the sampler did in a study, and why.
 
-    Which prior studies helped, how well trials came out as expected, what each parameter does, and
-    what ten more trials are likely to bring. Trials keep how they were chosen; what the prior
-    studies say of parameters is known where they are given with --prior.
+    The study may be finished or running, here or elsewhere; it is only read. What its trials keep
+    of how they were chosen is told in any case. Without --prior, the model behind the rest is one
+    that knows nothing of prior studies.
     """
     names = renames(rename)
-    if only and not priors:
-        raise click.UsageError("--only chooses among the studies of --prior, which is missing.")
     if html is not None and html.exists() and not force:
-        raise click.ClickException(
-            f"{printable(str(html))} exists. Give --force to replace it, or another name."
+        raise click.BadParameter(
+            f"{html} exists. Give another name, or --force to replace it.", param_hint="'--html'"
+        )
+    if only and not prior:
+        raise click.BadParameter(
+            "selects prior studies, but there is no --prior.", param_hint="'--only'"
         )
     with failures():
-        import optuna
-
-        from optuna_metasampler import MetaSampler
         from optuna_metasampler.priors.storages import opened
 
-        with wrong_usage("'--prior'"):
-            sampler = MetaSampler(list(priors) or None, prior_studies=only or None, rename=names)
-        with opened(location) as storage:
-            study = optuna.load_study(
-                study_name=_named(storage, location, name), storage=storage, sampler=sampler
-            )
-            report = sampler.report(study)
+        with _called("--storage"), opened(storage) as held:
+            report = _report(held, storage, name, prior, only, names)
         if html is not None:
             report.write_html(html)
     if json_:
         echo_json(report.to_dict())
-    elif html is None:
-        click.echo(str(report))
-    else:
-        click.echo(f"Wrote the report on {printable(report.study)} into {printable(str(html))}.")
+        return
+    click.echo(_encodable(str(report)))
+    if html is not None:
+        click.echo(f"\nWrote {printable(str(html))}.")
 
 
-def _named(storage: BaseStorage, location: str, name: str | None) -> str:
-    """The name of the study that is meant."""
+def _report(
+    held: BaseStorage,
+    location: str,
+    name: str,
+    prior: tuple[str, ...],
+    only: tuple[str, ...],
+    names: dict[str, str],
+) -> Report:
+    from difflib import get_close_matches
+
+    import optuna
+
+    from optuna_metasampler import MetaSampler
+    from optuna_metasampler.exceptions import PriorNotFoundError, PriorWarning
     from optuna_metasampler.priors.storages import shown
+    from optuna_metasampler.text import listed
 
-    there = [study.study_name for study in storage.get_all_studies()]
-    if name in there:
-        return name
-    if name is None and len(there) == 1:
-        return there[0]
-    said = ", ".join(shortened(n, 40) for n in there[:_MAX_NAMES_SHOWN]) or "none"
-    if len(there) > _MAX_NAMES_SHOWN:
-        said += f" and {len(there) - _MAX_NAMES_SHOWN:,} more"
-    wrong = "Say which study with --study" if name is None else f"There is no study {name!r}"
-    raise click.ClickException(printable(f"{wrong}: the studies in {shown(location)} are {said}."))
+    known = optuna.get_all_study_names(held)
+    if name not in known:
+        near = listed(map(repr, get_close_matches(name, known) or known), 8) or "none at all"
+        raise PriorNotFoundError(
+            f"--study asks for {name!r}, but {shown(location)} has no such study. There is {near}."
+        )
+    with _called("--prior"), wrong_usage("'--prior'"):
+        sampler = MetaSampler(
+            list(prior) or None, prior_studies=list(only) or None, rename=names, seed=0
+        )
+    study = optuna.load_study(study_name=name, storage=held, sampler=sampler)
+    with warnings.catch_warnings():
+        # The report names what is left out.
+        warnings.simplefilter("ignore", PriorWarning)
+        return sampler.report(study)
+
+
+@contextmanager
+def _called(option: str) -> Iterator[None]:
+    """Errors about an argument of ``MetaSampler``, by the name that it has here."""
+    from optuna_metasampler.exceptions import PriorError
+
+    try:
+        yield
+    except PriorError as error:
+        text = str(error).replace("`prior`", option).replace("`prior_studies`", "--only")
+        raise type(error)(text) from error
+
+
+def _encodable(text: str) -> str:
+    """The text as far as standard output knows its characters."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    return text.encode(encoding, "replace").decode(encoding, "replace")

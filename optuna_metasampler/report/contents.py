@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from optuna_metasampler.insight.outlook import Outlook
     from optuna_metasampler.insight.retrospect import PriorGain, Progress, Retrospect
+    from optuna_metasampler.report.plots import Plot
 
 
 @dataclass(frozen=True)
@@ -76,10 +77,11 @@ class ParameterPart:
         low: Below it the average lies with a probability of 10 %.
         high: Above it the average lies with a probability of 10 %.
         before: What the prior studies together say of the average; ``None`` without.
-        clear: Whether it is beyond doubt that its best value is better than its worst.
+        clear: Whether its best value is better than its worst with a probability of 80 % or more.
         best: The values whose average is within a quarter of the best one's advantage, in a row
             with it; a choice alone. None where nothing is known.
-        best_before: The like in what the prior studies together say.
+        best_before: The like in what the prior studies together say; none where the parameter is
+            of no importance there.
         learned: The same in words.
     """
 
@@ -154,6 +156,8 @@ class Report:
         objectives: What is known of each objective.
         statements: All of it in short, in words.
         warnings: What there may be to do, in words.
+        figures: Makes the plots of the page; ``None`` without. It is no part of the report's
+            value, and keeps the model for as long as the report is kept.
     """
 
     study: str
@@ -169,7 +173,7 @@ class Report:
     objectives: tuple[ObjectivePart, ...]
     statements: tuple[str, ...]
     warnings: tuple[str, ...]
-    figures: Callable[[], dict[str, str]] | None = field(default=None, compare=False, repr=False)
+    figures: Callable[[], tuple[Plot, ...]] | None = field(default=None, compare=False, repr=False)
 
     @property
     def n_trials(self) -> int:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import partial
 import math
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from optuna_metasampler.report.contents import (
     PriorPart,
     Report,
 )
+from optuna_metasampler.report.plots import plots_of
 from optuna_metasampler.report.words import (
     best_told,
     counted,
@@ -55,7 +57,6 @@ def report_of(
     method: str = "",
     overlaps: Overlaps | None = None,
     problem: str | None = None,
-    figures: Callable[[], dict[str, str]] | None = None,
 ) -> Report:
     """What a sampler did in a study, and why.
 
@@ -65,7 +66,6 @@ def report_of(
         method: Name of the sampler's method; that of the snapshot by default.
         overlaps: The prior studies beside this one; those of the snapshot by default.
         problem: Why there is no snapshot.
-        figures: Makes the plots of the page, by title.
     """
     trials = trials_of_all_brackets(study)
     suggestions = [(t.number, s) for t in trials if (s := Suggestion.read(t)) is not None]
@@ -93,7 +93,7 @@ def report_of(
         objectives=objectives,
         statements=_statements(best, directions, priors, objectives, suggestions),
         warnings=tuple(_warnings(trials, suggestions, snapshot, overlaps, priors, problem)),
-        figures=figures,
+        figures=partial(plots_of, trials, snapshot, len(directions)),
     )
 
 

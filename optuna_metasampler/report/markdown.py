@@ -1,4 +1,4 @@
-"""A report in Markdown, short enough for a note."""
+"""The most important of a report in Markdown."""
 
 from __future__ import annotations
 
@@ -6,84 +6,62 @@ from collections.abc import Iterator, Sequence
 import re
 from typing import TYPE_CHECKING
 
-from optuna_metasampler.report.words import (
-    aims_told,
-    number,
-    params_told,
-    percent,
-    shortened,
-    sparkline,
-)
+from optuna_metasampler.report.words import params_told, percent, shortened
 
 
 if TYPE_CHECKING:
-    from optuna_metasampler.report.contents import ObjectivePart, PriorPart, Report
+    from optuna_metasampler.report.contents import Report
 
-_MOST_PRIORS, _MOST_PARAMETERS, _MOST_BEST = 8, 8, 3
-_BARS = 16
-# What has a meaning in Markdown, or in the HTML that may stand in it.
-_SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+\-.!|~$&:@])")
+_MOST_PRIORS, _MOST_PARAMETERS = 5, 5
+# What could begin something in Markdown or HTML inside of a line, links without brackets included.
+_SIGNS = re.compile(r"[\\`*_\[\]#!|~$<>&]|(?<=www)\.|:(?=//)|@")
 
 
 def markdown_of(report: Report) -> str:
-    """The most important of a report."""
-    lines = [
-        f"## What the sampler did in {quoted(report.study)}",
-        "",
-        f"{report.n_trials:,} trials, {aims_told(report.directions)}, "
-        f"method {quoted(report.method) or 'unknown'}.",
-        "",
-        *(f"- {quoted(statement)}" for statement in report.statements),
-        *(f"- **Note:** {quoted(warning)}" for warning in report.warnings),
-    ]
-    for trial in report.best[:_MOST_BEST]:
-        values = ", ".join(map(number, trial.values))
-        told = quoted(f"{values}, trial {trial.number}: {params_told(trial)}")
-        lines += ["", f"**Best:** {told}"]
-    lines += _priors([p for p in report.priors if p.used])
-    for objective in report.objectives:
-        lines += _parameters(objective, len(report.objectives))
-    skipped = [p for p in report.priors if not p.used]
-    if skipped:
-        lines += ["", "### Prior studies that are not used", ""]
-    for p in skipped[:_MOST_PRIORS]:
-        lines.append(f"- {quoted(shortened(p.name))}: {quoted(shortened(p.reason or '', 200))}")
-    if len(skipped) > _MOST_PRIORS:
-        lines.append(f"- and {len(skipped) - _MOST_PRIORS:,} more")
-    return "\n".join(lines) + "\n"
+    """A title, what there is to know in short, and two small tables."""
+    return "\n".join(_lines(report)) + "\n"
 
 
-def _priors(used: Sequence[PriorPart]) -> Iterator[str]:
-    if not used:
-        return
-    yield from ("", "### Prior studies", "")
-    yield "| study | trials | rank correlation | say now | over the trials |"
-    yield "|---|--:|--:|--:|---|"
-    top = max((w for p in used for w in p.weights), default=0.0)
-    for p in used[:_MOST_PRIORS]:
-        cells = [
-            quoted(shortened(p.name)),
-            "?" if p.n_trials is None else f"{p.n_trials:,}",
-            "?" if p.rank_correlation is None else f"{p.rank_correlation:.2f}",
-            "?" if p.weight is None else percent(p.weight),
-            sparkline(p.weights, _BARS, top),
-        ]
-        yield f"| {' | '.join(cells)} |"
-    if len(used) > _MOST_PRIORS:
-        yield from ("", f"and {len(used) - _MOST_PRIORS:,} more")
-
-
-def _parameters(objective: ObjectivePart, m: int) -> Iterator[str]:
-    if not objective.parameters:
-        return
-    of = "" if m == 1 else f" for objective {objective.number}"
-    yield from ("", f"### Parameters{of}", "")
-    yield "| parameter | share of the variation | learned |"
-    yield "|---|--:|---|"
-    for p in objective.parameters[:_MOST_PARAMETERS]:
-        yield f"| {quoted(shortened(p.name))} | {percent(p.importance)} | {quoted(p.learned)} |"
-
-
-def quoted(text: str) -> str:
+def escaped(text: str) -> str:
     """A text that Markdown shows letter by letter."""
-    return _SPECIAL.sub(r"\\\1", text)
+    return _SIGNS.sub(lambda found: f"&#{ord(found[0])};", text)
+
+
+def _lines(report: Report) -> Iterator[str]:
+    yield f"## {escaped(shortened(report.study))}"
+    yield ""
+    for statement in report.statements:
+        yield f"- {escaped(statement)}"
+    if len(report.directions) == 1 and report.best:
+        yield f"- Best trial {report.best[0].number}: {escaped(params_told(report.best[0]))}"
+    for warning in report.warnings:
+        yield f"- **Worth acting on:** {escaped(shortened(warning, 400))}"
+    used = [p for p in report.priors if p.used][:_MOST_PRIORS]
+    if used:
+        yield from _table(
+            ("prior study", "say now", "strongest for"),
+            [
+                (
+                    shortened(p.name),
+                    "?" if p.weight is None else percent(p.weight),
+                    f"{p.n_strongest} {'trial' if p.n_strongest == 1 else 'trials'}",
+                )
+                for p in used
+            ],
+        )
+    for objective in report.objectives:
+        rows = [
+            (shortened(p.name), percent(p.importance), p.learned.partition(";")[0])
+            for p in objective.parameters[:_MOST_PARAMETERS]
+        ]
+        if rows:
+            of = "" if len(report.objectives) == 1 else f", objective {objective.number}"
+            yield from _table((f"parameter{of}", "share of the variation", "learned"), rows)
+
+
+def _table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    yield ""
+    yield "| " + " | ".join(headings) + " |"
+    yield "|" + "---|" * len(headings)
+    for row in rows:
+        yield "| " + " | ".join(map(escaped, row)) + " |"

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 import math
+from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
 from optuna_metasampler.report.contents import ParameterPart
 from optuna_metasampler.report.words import number, span, value_of
+from optuna_metasampler.suggestion import INTERVAL
 from optuna_metasampler.text import listed
 
 
@@ -25,6 +27,11 @@ _BEST_QUARTER = 0.25
 # Smaller differences in units of the warped outcome are none.
 _FLAT = 1e-6
 _MOST_CHOICES = 4
+# Shares of the variation: less is nothing here, or nothing that is worth a word of the priors.
+_NEGLIGIBLE, _TELLING = 0.02, 0.05
+# Standard deviations below which a normal variable is with the interval's probability, by those
+# of half of the interval.
+_SURE = NormalDist().inv_cdf(INTERVAL) / NormalDist().inv_cdf((1 + INTERVAL) / 2)
 
 
 @dataclass(frozen=True)
@@ -80,9 +87,9 @@ def parameter_of(effect: Effect, snapshot: Snapshot, objective: int, unit: bool)
     """
     here = Region.of(effect.here, effect.categorical) if unit else None
     before = None
-    if effect.before is not None:
+    if effect.before is not None and (effect.importance_before or 0.0) >= _TELLING:
         before = Region.of(effect.before, effect.categorical)
-    clear = here is not None and float(effect.low[here.best]) > float(effect.high[here.worst])
+    clear = here is not None and _is_clear(effect, here)
     of_studies = effect.importance_of_studies
     average: tuple[float, ...] = ()
     ends: list[tuple[float, ...]] = [(), ()]
@@ -112,6 +119,18 @@ def parameter_of(effect: Effect, snapshot: Snapshot, objective: int, unit: bool)
         best_before=() if before is None else before.values(effect),
         learned=learned(effect, average, here, before, clear),
     )
+
+
+def _is_clear(effect: Effect, here: Region) -> bool:
+    """Whether the best value is better than the worst with a probability of 80 % or more.
+
+    So it is where the two averages are independent. They mostly go together, which makes their
+    difference surer.
+    """
+    half = (effect.high - effect.low) / 2
+    gap = effect.here[here.best] - effect.here[here.worst]
+    apart = (half[here.best].square() + half[here.worst].square()).sqrt()
+    return bool(gap > _SURE * apart)
 
 
 def outcomes_of(snapshot: Snapshot, objective: int) -> Tensor:
@@ -155,8 +174,12 @@ def learned(
     """
     said = "" if before is None else _best(effect, before)
     if here is None:
-        return f"nothing known here; the prior studies say {said}" if said else "nothing known yet"
-    if clear:
+        return (
+            f"nothing known here; the prior studies say: {said}" if said else "nothing known yet"
+        )
+    if effect.importance < _NEGLIGIBLE:
+        told = "no effect to speak of"
+    elif clear:
         told = _best(effect, here)
         if average and effect.categorical:
             told += f": {_ranked(effect, average, here)}"
@@ -172,7 +195,7 @@ def learned(
         agree = before.first <= here.last and here.first <= before.last
     if agree:
         return f"{told}; the prior studies agree"
-    return f"{told}; the prior studies say {said}"
+    return f"{told}; the prior studies say: {said}"
 
 
 def _best(effect: Effect, region: Region) -> str:
@@ -181,11 +204,11 @@ def _best(effect: Effect, region: Region) -> str:
     if effect.categorical:
         return f"best with {value_of(values[0])}"
     if region.first == region.last:
-        return f"best at {value_of(values[0])}"
+        return f"best at {value_of(values[0], 3)}"
     if region.first == 0 and region.last < region.n - 1:
-        return f"best up to {value_of(values[-1])}"
+        return f"best up to {value_of(values[-1], 3)}"
     if region.last == region.n - 1 and region.first > 0:
-        return f"best from {value_of(values[0])} up"
+        return f"best from {value_of(values[0], 3)} up"
     return f"best from {span(values)}"
 
 

@@ -7,11 +7,10 @@ import textwrap
 from typing import TYPE_CHECKING
 
 from optuna_metasampler.report.words import (
-    accuracy_cells,
-    aims_told,
     number,
     params_told,
     percent,
+    phase_told,
     phases_told,
     shortened,
     sparkline,
@@ -48,9 +47,11 @@ def _wrapped(text: str, first: str, later: str) -> list[str]:
 
 
 def _head(report: Report) -> Iterator[str]:
+    direction = {"minimize": "minimised", "maximize": "maximised"}
+    aims = ", ".join(direction[d] for d in report.directions)
     yield from _wrapped(
         f"{shortened(report.study)}: {report.n_trials:,} "
-        f"{'trial' if report.n_trials == 1 else 'trials'}, {aims_told(report.directions)}, method "
+        f"{'trial' if report.n_trials == 1 else 'trials'}, {aims}, method "
         f"{shortened(report.method) or 'unknown'}",
         "",
         "  ",
@@ -121,7 +122,7 @@ def _parameters(objective: ObjectivePart, m: int) -> Iterator[str]:
         return
     yield ""
     of = "" if m == 1 else f" for objective {objective.number}, {objective.direction}"
-    yield f"Parameters{of}: what share of the variation moves with each"
+    yield from _wrapped(f"Parameters{of}: what share of the variation moves with each", "", "  ")
     shown = objective.parameters[:_MOST_PARAMETERS]
     before = any(p.importance_before is not None for p in shown)
     rows = [["parameter", "here"]]
@@ -129,14 +130,15 @@ def _parameters(objective: ObjectivePart, m: int) -> Iterator[str]:
         rows[0] += ["before", "in the priors"]
     rows[0] += ["learned"]
     for p in shown:
-        row = [shortened(p.name), percent(p.importance)]
+        row = [shortened(p.name, 24), percent(p.importance)]
         if before:
             row += [
                 "?" if p.importance_before is None else percent(p.importance_before),
                 _range(p.importance_low, p.importance_high),
             ]
-        rows.append([*row, p.learned.partition(":")[0].partition(";")[0]])
-    yield from _table(rows, 0, {0, len(rows[0]) - 1})
+        short = p.learned.partition(":")[0].partition(";")[0].partition(", perhaps")[0]
+        rows.append([*row, short])
+    yield from _table(rows, len(rows[0]) - 1, {0, len(rows[0]) - 1})
     if len(objective.parameters) > len(shown):
         yield f"  ... and {len(objective.parameters) - len(shown):,} more"
 
@@ -163,8 +165,8 @@ def _details(report: Report) -> Iterator[str]:
         yield ""
         yield "Prior studies that are not used"
     for prior in skipped[:_MOST_DETAILS]:
-        told = f"{shortened(prior.name)}: {shortened(prior.reason or '', 300)}"
-        yield from _wrapped(told, "  ", "    ")
+        why = shortened(prior.reason or "", 300)
+        yield from _wrapped(f"{shortened(prior.name)}: {why}", "  ", "    ")
     if len(skipped) > _MOST_DETAILS:
         yield f"  ... and {len(skipped) - _MOST_DETAILS:,} more"
 
@@ -175,10 +177,20 @@ def _forecasts(objective: ObjectivePart, m: int) -> Iterator[str]:
         return
     yield ""
     of = "" if m == 1 else f" for objective {objective.number}"
-    yield f"What was expected and what came{of}: how many lay in the 80 % interval"
+    yield from _wrapped(
+        f"What was expected and what came{of}: how many lay in the 80 % interval", "", "  "
+    )
     rows = [["chosen", "trials", "inside", "rank corr.", "median error"]]
     for phase, accuracy in (*forecasts.by_phase.items(), ("all", forecasts.accuracy)):
-        rows.append([shortened(phase, 20), *accuracy_cells(accuracy)])
+        rows.append(
+            [
+                phase_told(phase),
+                f"{accuracy.n_trials:,}",
+                percent(accuracy.coverage),
+                number(accuracy.rank_correlation, 2),
+                number(accuracy.median_error, 2),
+            ]
+        )
     yield from _table(rows, 0, {0})
     worst = forecasts.worst
     if worst is not None:

@@ -32,10 +32,10 @@ def number(value: float, digits: int = 4) -> str:
     if value == 0:
         return "0"
     size = math.floor(math.log10(abs(value)))
-    if not -5 <= size < 7:
-        return (
-            f"{value:.{digits - 1}e}".replace("e+0", "e").replace("e-0", "e-").replace("e+", "e")
-        )
+    if not -4 <= size < 7:
+        mantissa, _, exponent = f"{value:.{digits - 1}e}".partition("e")
+        mantissa = mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa
+        return f"{mantissa}e{int(exponent)}"
     text = f"{value:.{max(digits - 1 - size, 0)}f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
 
@@ -51,14 +51,13 @@ def percent(share: float) -> str:
     return f"{100 * share:.0f} %"
 
 
-def value_of(value: Any) -> str:
+def value_of(value: Any, digits: int = 4) -> str:
     """A parameter's value: a number, or a choice as Python writes it."""
     if isinstance(value, bool) or not isinstance(value, Real):
         return shortened(repr(value))
     if isinstance(value, Integral):
-        text = str(int(value))
-        return text if len(text) < 12 else f"{text[0]}.{text[1:4]}e{len(text) - 1}"
-    return number(float(value))
+        return str(int(value))
+    return number(float(value), digits)
 
 
 def shortened(text: str, width: int = _LONGEST_NAME) -> str:
@@ -100,14 +99,8 @@ def thinned(values: Sequence[Any], most: int) -> tuple[Any, ...]:
 
 def span(values: Sequence[Any]) -> str:
     """Values in a row, by the first and the last."""
-    first, last = value_of(values[0]), value_of(values[-1])
+    first, last = value_of(values[0], 3), value_of(values[-1], 3)
     return first if first == last else f"{first} to {last}"
-
-
-def aims_told(directions: Sequence[str]) -> str:
-    """What was aimed at, objective by objective."""
-    words = {"minimize": "minimised", "maximize": "maximised"}
-    return ", ".join(words[direction] for direction in directions)
 
 
 def states_told(states: dict[str, int]) -> str:
@@ -117,18 +110,28 @@ def states_told(states: dict[str, int]) -> str:
     return ", ".join(parts) or "none"
 
 
+_PHASES = {
+    "start-up": "to fill the space",
+    "opening": "the best of prior studies",
+    "contrast": "far away from these",
+    "model": "by the model",
+    "policy": "by the method",
+    "enqueued": "enqueued",
+    "independent": "at random",
+}
+
+
+def phase_told(phase: str) -> str:
+    """How a trial was chosen."""
+    return _PHASES.get(phase, shortened(phase, 20))
+
+
 def phases_told(phases: dict[str, int]) -> str:
     """How many trials were chosen in each way."""
-    words = {
-        "start-up": "to fill the space",
-        "opening": "the best of prior studies",
-        "contrast": "far away from these",
-        "model": "by the model",
-        "policy": "by the method",
-        "enqueued": "enqueued",
-        "independent": "at random",
-    }
-    return ", ".join(f"{n:,} {words.get(p, shortened(p, 20))}" for p, n in phases.items())
+    known = {p: n for p, n in phases.items() if p in _PHASES}
+    parts = [f"{n:,} {phase_told(p)}" for p, n in known.items()]
+    rest = sum(phases.values()) - sum(known.values())
+    return ", ".join([*parts, *([f"{rest:,} otherwise"] if rest else [])])
 
 
 def params_told(trial: BestTrial, most: int = 12) -> str:
@@ -151,28 +154,26 @@ def say_told(probability: float, priors: Sequence[PriorPart], now: bool) -> str:
     chance = percent(probability)
     used = [p for p in priors if p.weight is not None]
     one = len(used) == 1
-    who, have, are = (
-        ("The prior study", "has", "is") if one else ("The prior studies", "have", "are")
-    )
+    who, have = ("The prior study", "has") if one else ("The prior studies", "have")
     when = "" if now else " at the last suggestion"
-    its = "its" if one else "their"
+    use = f"{when}: {'it is' if one else 'they are'} of use with a probability of {chance}."
     if probability < _LOST:
-        return f"{who} {have} lost {its} say{when}: {are} of use with a probability of {chance}."
+        return f"{who} {have} lost {'its' if one else 'their'} say{use}"
     strongest = ""
-    if not one and used and used[0].weight:
+    if used and not any(p.weight for p in used):
+        strongest = (
+            f" {'It does not agree' if one else 'None of them agrees'} with the order of this "
+            "study's trials."
+        )
+    elif not one and used and used[0].weight:
         strongest = (
             f" The largest share of it is that of {shortened(used[0].name)} "
             f"({percent(used[0].weight)})."
         )
     if probability < _DOUBTFUL:
-        return (
-            f"{who} {have} little say left{when}: {are} of use with a probability of {chance}."
-            f"{strongest}"
-        )
+        return f"{who} {have} little say left{use}{strongest}"
     strength = "the say" if probability >= _SURE else "some say"
-    return (
-        f"{who} {have} {strength}{when}: {are} of use with a probability of {chance}.{strongest}"
-    )
+    return f"{who} {have} {strength}{use}{strongest}"
 
 
 def progress_told(progress: Progress) -> str:
@@ -183,24 +184,14 @@ def progress_told(progress: Progress) -> str:
     trials = counted(progress.n_opening, "trial")
     if progress.share is None:
         return (
-            f"The opening, {trials} from the prior studies, brought nothing better than an "
-            f"average configuration ({average}), and nothing has since."
+            f"The opening, {trials} by the prior studies, brought nothing better than an average "
+            f"configuration ({average}), and nothing has since."
         )
     only = "only " if progress.share < 0.25 else ""
     return (
-        f"The opening, {trials} from the prior studies, came {only}{percent(progress.share)} of "
+        f"The opening, {trials} by the prior studies, came {only}{percent(progress.share)} of "
         f"the way from an average configuration ({average}) to the best value so far ({best})."
     )
-
-
-def accuracy_cells(accuracy: Accuracy) -> list[str]:
-    """How good some forecasts were, as the cells of a table."""
-    return [
-        f"{accuracy.n_trials:,}",
-        percent(accuracy.coverage),
-        number(accuracy.rank_correlation, 2),
-        number(accuracy.median_error, 2),
-    ]
 
 
 def forecasts_told(accuracy: Accuracy) -> str:
@@ -251,12 +242,12 @@ def outlook_told(outlook: Outlook) -> str:
     chance = percent(outlook.probability)
     if outlook.gain <= 0:
         return f"{trials} are not expected to improve {best}: the study may be done."
-    digits = 2
-    told = (
-        f"{trials} are expected to improve {best} by {number(outlook.gain, digits)} "
-        f"({number(outlook.low, digits)} to {number(outlook.high, digits)} with 80 %), and to "
-        f"improve it at all with a probability of {chance}."
-    )
+    gain, low, high = (number(v, 2) for v in (outlook.gain, outlook.low, outlook.high))
+    told = f"{trials} are expected to improve {best} by {gain} ({low} to {high} with 80 %)"
+    if outlook.gain > outlook.high:
+        # A small chance of much.
+        told = f"{trials} are likely to improve {best} by {high} at most, by {gain} on the average"
+    told += f"; the probability of any improvement is {chance}."
     if outlook.probability < _LITTLE_LEFT:
         told += " Little is left to gain: it may be time to stop."
     return told

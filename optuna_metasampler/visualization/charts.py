@@ -79,7 +79,8 @@ class Unit:
     @property
     def known(self) -> bool:
         """Whether there are two different outcomes to tell the unit by."""
-        return bool((self.y != self.y[:1]).any())
+        finite = self.y[self.y.isfinite()]
+        return bool((finite != finite[:1]).any())
 
     def values(self, z: Tensor) -> tuple[float, ...]:
         """Warped outcomes ``(q,)`` as values that the user knows; as they are if none is known."""

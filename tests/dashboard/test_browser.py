@@ -126,7 +126,7 @@ def test_the_report_is_the_note_of_a_study_that_asked_for_it(
     study.optimize(objective, n_trials=5)
     publish(study, note=True)
     driver.get(page_of(study, address, "/note"))
-    text = until(driver, lambda: text_with("What the sampler did", driver))
+    text = until(driver, lambda: text_with("share of the variation", driver))
     assert "old-0" in text
     assert "begin: report of" not in text
     screenshot(driver, ARTIFACTS / "note.png")

@@ -1,0 +1,168 @@
+"""`optuna-metasampler explain`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+import subprocess
+import sys
+from typing import Any
+
+from click.testing import CliRunner, Result
+import optuna
+from optuna.storages.journal import JournalFileBackend
+import pytest
+
+from optuna_metasampler import MetaSampler
+from optuna_metasampler.cli import main
+
+
+def objective(trial: optuna.Trial) -> float:
+    x, y = trial.suggest_float("x", 0, 1), trial.suggest_float("y", 0, 1)
+    return (x - 0.3) ** 2 + 0.1 * y
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Prior studies in `old.db`, and the study that used them in `new.db` and `new.log`."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    path = tmp_path_factory.mktemp("storages")
+    storages: list[Any] = [
+        optuna.storages.RDBStorage(f"sqlite:///{path}/{name}.db") for name in ("old", "new")
+    ]
+    storages.append(optuna.storages.JournalStorage(JournalFileBackend(str(path / "new.log"))))
+    for i in range(2):
+        study = optuna.create_study(
+            study_name=f"old-{i}",
+            storage=storages[0],
+            sampler=optuna.samplers.RandomSampler(seed=i),
+        )
+        study.optimize(objective, n_trials=12)
+    for storage in storages[1:]:
+        sampler = MetaSampler(str(path / "old.db"), seed=0)
+        study = optuna.create_study(study_name="now", storage=storage, sampler=sampler)
+        study.optimize(objective, n_trials=7)
+        study.ask()
+    for storage in storages[:2]:
+        storage.remove_session()
+        storage.engine.dispose()
+    return path
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(main, ["explain", *map(str, arguments)])
+
+
+def contents(folder: Path) -> dict[str, str]:
+    return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(folder.iterdir())}
+
+
+@pytest.mark.parametrize("name", ["new.db", "new.log"])
+def test_a_study_is_explained_and_only_read(folder: Path, name: str) -> None:
+    before = contents(folder)
+    result = run("--storage", folder / name, "--study", "now", "--prior", folder / "old.db")
+    assert result.exit_code == 0, result.output
+    assert "now: 8 trials, minimised" in result.output
+    assert "they are of use with a probability of" in result.output
+    assert "x matters most" in result.output
+    assert max(map(len, result.output.splitlines())) <= 80
+    assert contents(folder) == before
+
+
+def test_without_priors_what_the_trials_keep_is_told(folder: Path) -> None:
+    result = run("--storage", f"sqlite:///{folder}/new.db", "--study", "now", "--json")
+    assert result.exit_code == 0, result.output
+    document = json.loads(result.output)
+    assert {p["name"] for p in document["priors"]} == {"old-0", "old-1"}
+    n = len(document["weights_at"])
+    assert n >= 7
+    assert all(len(p["weights"]) == n for p in document["priors"])
+    assert any("prior studies that are not at hand now (old-" in w for w in document["warnings"])
+    assert document["objectives"][0]["forecasts"]["accuracy"]["n_trials"] == 5
+    assert document["objectives"][0]["gain"] is None
+
+
+def test_the_document_is_json_to_the_letter(folder: Path) -> None:
+    def refuse(constant: str) -> None:
+        raise AssertionError(constant)
+
+    result = run(
+        "--storage", folder / "new.db", "--study", "now", "--prior", folder / "old.db", "--json"
+    )
+    document = json.loads(result.output, parse_constant=refuse)
+    assert document["version"] == 1
+    assert document["study"] == "now"
+    assert document["states"] == {"complete": 7, "running": 1}
+
+
+def test_which_priors_is_a_matter_of_options(folder: Path) -> None:
+    result = run(
+        *("--storage", folder / "new.db", "--study", "now", "--prior", folder / "old.db"),
+        *("--only", "old-1", "--rename", "y=z", "--json"),
+    )
+    assert result.exit_code == 0, result.output
+    document = json.loads(result.output)
+    at_hand = {p["name"]: p["shared"] for p in document["priors"] if p["n_trials"]}
+    assert at_hand == {"old-1": ["x"]}
+
+
+def test_the_page_is_written_once(folder: Path, tmp_path: Path) -> None:
+    page = tmp_path / "now.html"
+    arguments = ("--storage", folder / "new.db", "--study", "now", "--html", page)
+    result = run(*arguments)
+    assert result.exit_code == 0, result.output
+    assert f"Wrote {page}." in " ".join(result.output.split("\n"))
+    assert page.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+    page.write_text("mine", encoding="utf-8")
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert "--force to replace it" in result.output
+    assert page.read_text(encoding="utf-8") == "mine"
+    assert run(*arguments, "--force", "--json").exit_code == 0
+    assert page.read_text(encoding="utf-8") != "mine"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["--storage", "nowhere.db", "--study", "now"], 1, "--storage names 'nowhere.db', but"),
+        (["--storage", "{}/new.db", "--study", "then"], 1, "There is 'now'."),
+        (
+            ["--storage", "{}/new.db", "--study", "now", "--prior", "nowhere.db"],
+            1,
+            "--prior names 'nowhere.db', but",
+        ),
+        (["--storage", "{}/new.db", "--study", "now", "--only", "a"], 2, "there is no --prior"),
+        (["--storage", "{}/new.db", "--study", "now", "--rename", "a"], 2, "must be OLD=NEW"),
+        (
+            ["--storage", "{}/new.db", "--study", "now", "--html", "{}/nowhere/a.html"],
+            1,
+            "No such file",
+        ),
+        (["--study", "now"], 2, "Missing option '--storage'"),
+        (["--storage", "{}/new.db"], 2, "Missing option '--study'"),
+        (["--storage", "sqlite:///:memory:", "--study", "now"], 1, "a database in memory"),
+    ],
+)
+def test_what_cannot_be_is_refused(
+    folder: Path, arguments: list[str], code: int, message: str
+) -> None:
+    result = run(*(a.format(folder) for a in arguments))
+    assert result.exit_code == code, result.output
+    assert message in " ".join(result.output.split())
+    assert "Traceback" not in result.output
+
+
+def test_it_works_in_a_process_of_its_own(folder: Path) -> None:
+    result = subprocess.run(
+        [sys.executable, "-m", "optuna_metasampler", "explain", "--storage", folder / "new.db"]
+        + ["--study", "now", "--prior", folder / "old.db"],
+        capture_output=True,
+        check=False,
+        # Not every terminal has the characters of a sparkline.
+        env={"PYTHONIOENCODING": "ascii", "PYTHONPATH": ":".join(sys.path)},
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.startswith(b"now: 8 trials")
+    assert b"old-0" in result.stdout
