@@ -64,6 +64,7 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
     from optuna_metasampler.checkpoint import Checkpoint
+    from optuna_metasampler.dashboard import LiveGraphs
     from optuna_metasampler.methods.base import Method, Prior
     from optuna_metasampler.policies.base import Choice, Policy
     from optuna_metasampler.priors.overlap import Overlaps
@@ -89,6 +90,8 @@ class _StudyState:
         last_transfer: The transfer model of each objective as it was at the last suggestion.
         told: Ids of the running trials with which is kept how they were chosen.
         shown: The distributions that its trials have shown.
+        graphs: What is drawn of it while it runs; made when the first trial ends.
+        drawing: Whether a thread is at it.
     """
 
     knowledge: Knowledge | None = None
@@ -99,6 +102,8 @@ class _StudyState:
     last_transfer: tuple[TransferPredictor, ...] = ()
     told: dict[int, None] = field(default_factory=dict)
     shown: ShownDistributions = field(default_factory=ShownDistributions)
+    graphs: LiveGraphs | None = None
+    drawing: bool = False
 
 
 class MetaSampler(BaseSampler):
@@ -225,6 +230,8 @@ class MetaSampler(BaseSampler):
             state = self.__dict__.copy()
         del state["_lock"]
         state["_prior_studies"] = None
+        # A thread that draws stays here.
+        state["_states"] = {k: replace(s, drawing=False) for k, s in self._states.items()}
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -266,6 +273,8 @@ class MetaSampler(BaseSampler):
         if self._constraints_func is not None:
             store_constraints(self._constraints_func, study, trial, state)
         self._independent_sampler.after_trial(study, trial, state, values)
+        if self._explain:
+            self._draw(study, trial, state, values)
 
     def infer_relative_search_space(
         self, study: Study, trial: FrozenTrial
@@ -383,7 +392,10 @@ class MetaSampler(BaseSampler):
             ValueError: If no trial of the study has a parameter yet.
             MethodError: If the method cannot work with the prior studies that there are.
         """
-        trials = trials_of_all_brackets(study)
+        return self._snapshot(study, trials_of_all_brackets(study))
+
+    def _snapshot(self, study: Study, trials: Sequence[FrozenTrial]) -> Snapshot:
+        """What is known of ``study`` with these trials."""
         with self._lock, isolated():
             from optuna_metasampler.methods.gp import cold_policy, cold_policy_of_objectives
             from optuna_metasampler.policies.base import ModelPolicy
@@ -391,13 +403,14 @@ class MetaSampler(BaseSampler):
             from optuna_metasampler.surrogates.gaussian_process import GaussianProcessPredictor
 
             cache = self._state(study)
-            shown = {n: d for n, d in cache.shown.common(trials).items() if not d.single()}
+            # Of its own: a trial that is ending is not yet what the next suggestion will read.
+            shown = ShownDistributions().common(trials)
             if not shown:
                 raise ValueError(
                     f"The study {study.study_name!r} has {len(trials)} trials, none of which has "
                     "a parameter that varies: there is nothing to show yet. Run a trial first."
                 )
-            history = self._history(study, None, cache)
+            history = self._history(study, None, cache, trials)
             space = history.space(shown)
             m = len(study.directions)
             weightings = each_alone(m)
@@ -420,7 +433,13 @@ class MetaSampler(BaseSampler):
                 task=task,
                 signs=signs_of(study),
                 predictors=predictors,
-                overlaps=inspect(priors, study, self._prior_filter, self._rename),
+                # Not the study: the bracket studies of Hyperband have no user attributes.
+                overlaps=inspect(
+                    priors,
+                    PriorStudy(study.study_name, tuple(study.directions), tuple(trials)),
+                    self._prior_filter,
+                    self._rename,
+                ),
                 priors=tuple(priors),
                 rename=dict(self._rename),
             )
@@ -558,12 +577,53 @@ class MetaSampler(BaseSampler):
             # A wrapper's trial may be in no storage. Whatever it is, no study shall fail for it.
             _logger.debug("How trial %d was chosen could not be kept: %r", trial.number, error)
 
-    def _history(self, study: Study, trial: FrozenTrial | None, cache: _StudyState) -> History:
+    def _draw(
+        self,
+        study: Study,
+        trial: FrozenTrial,
+        state: TrialState,
+        values: Sequence[float] | None,
+    ) -> None:
+        """Draw the study for optuna-dashboard, if there is time and nobody is at it already."""
+        from optuna_metasampler.dashboard import LiveGraphs, trials_with, wanted
+
+        if not wanted(study):
+            return
+        with self._lock:
+            cache = self._state(study)
+            if cache.graphs is None:
+                cache.graphs = LiveGraphs()
+            if cache.drawing:
+                return
+            cache.drawing = True
+
+        def known(trials: Sequence[FrozenTrial]) -> Snapshot | None:
+            # To learn from prior studies takes longer than to draw, and draws random numbers.
+            if self._uses_priors and cache.knowledge is None:
+                return None
+            return self._snapshot(study, trials)
+
+        try:
+            cache.graphs.refresh(
+                study, lambda: trials_with(study, trial.number, state, values), known
+            )
+        finally:
+            cache.drawing = False
+
+    def _history(
+        self,
+        study: Study,
+        trial: FrozenTrial | None,
+        cache: _StudyState,
+        trials: Sequence[FrozenTrial] | None = None,
+    ) -> History:
         """What the trials of the study say, but the one that is asked for.
 
-        Without one, what those that have ended say.
+        Without one, what those that have ended say. ``trials`` are those of the study, read from
+        its storage by default.
         """
-        trials = trials_of_all_brackets(study)
+        if trials is None:
+            trials = trials_of_all_brackets(study)
         persistence = None
         if any(t.state == TrialState.PRUNED for t in trials):
             knowledge = self._knowledge(study, cache)

@@ -49,7 +49,6 @@ class Axis:
         categories: What stands at the positions 0, 1, ...; none on an axis of numbers.
         percent: Whether shares are shown as percentages.
         whole: Whether there is nothing between whole numbers.
-        hidden: Whether there are no ticks, since only distances mean something.
     """
 
     title: str = ""
@@ -58,7 +57,6 @@ class Axis:
     categories: tuple[str, ...] = ()
     percent: bool = False
     whole: bool = False
-    hidden: bool = False
 
 
 @dataclass(frozen=True)

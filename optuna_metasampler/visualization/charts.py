@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -157,7 +157,7 @@ def prior_weights(trials: Sequence[FrozenTrial]) -> Chart:
         high = (1.04,) * len(numbers)
         layers.append(Points(f"phase: {phase}", numbers, high, color, symbol, size=6.0))
     # A single trial has an area without a width.
-    limits = (x[0] - 0.5, x[0] + 0.5) if len(x) == 1 else None
+    limits = (x[0] - 0.5, x[-1] + 0.5)
     if len(x) == 1:
         layers = [_widened(layer) for layer in layers]
     return Chart(
@@ -204,6 +204,12 @@ def predicted_vs_observed(
     log = spans(every, 1000.0)
     ends = [v for t in shown for v in (t.predicted, t.observed)]
     low, high = min(ends), max(ends)
+    # Intervals may be wide beyond all bounds at first; the points are what has to be seen.
+    bottom, top = min(t.low for t in shown), max(t.high for t in shown)
+    limits = None
+    if not log and math.isfinite(high - low) and high > low:
+        reach = high - low
+        limits = (max(low - reach, bottom - reach / 20), min(high + reach, top + reach / 20))
     layers: list[Layer] = [Line("as predicted", (low, high), (low, high), GREY, 1.5, "dash")]
     for phase in dict.fromkeys(t.phase for t in shown):
         of_phase = [t for t in shown if t.phase == phase]
@@ -228,7 +234,7 @@ def predicted_vs_observed(
         (
             Panel(
                 Axis(f"observed {name}", log=log),
-                Axis(f"predicted {name}, 80% interval", log=log),
+                Axis(f"predicted {name}, 80% interval", log=log, limits=limits),
                 tuple(layers),
             ),
         ),
@@ -262,12 +268,15 @@ def prior_vs_posterior(
         return Chart(title, missing="no parameter varies")
     unit = unit_of(snapshot, objective)
     panels = tuple(_panel(effect, unit, trials, objective) for effect in effects)
+    # One scale for all, so that what matters more looks as if it did.
+    ends = [p.y.limits for p in panels if p.y.limits is not None]
+    limits = (min(a for a, _ in ends), max(b for _, b in ends)) if ends else None
+    panels = tuple(replace(p, y=replace(p.y, limits=limits)) for p in panels)
     better = "smaller" if unit.sign < 0 else "larger"
     return Chart(
         title,
-        f"Mean over the other parameters; {better} is better"
-        if unit.known
-        else "Mean over the other parameters, in units of the model; larger is better",
+        "Mean over all values of the other parameters; "
+        + (f"{better} is better" if unit.known else "in units of the model, larger is better"),
         panels,
         min(columns, len(panels)),
     )
@@ -328,13 +337,14 @@ def _panel(effect: Effect, unit: Unit, trials: Sequence[FrozenTrial], objective:
             before = unit.values(effect.before)
             layers.append(Line("prior studies", x, before, ORANGE, style="dash"))
         layers.append(Line("believed now", x, here, BLUE))
-    limits = None
+    limits = _limits((*low, *high), (), unit.sign)
     if unit.known:
         curves = [*low, *high, *(unit.values(effect.before) if effect.before is not None else ())]
         limits = _limits(curves, value, unit.sign)
     whole = all(isinstance(v, int) for v in effect.values) and not effect.categorical
+    ends = (x[0], x[-1]) if effect.log and x[0] < x[-1] else None
     return Panel(
-        Axis(shortened(effect.name), log=effect.log, categories=categories, whole=whole),
+        Axis(shortened(effect.name), effect.log, ends, categories, whole=whole),
         Axis(unit.name if unit.known else "model", limits=limits),
         tuple(layers),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 import json
 import math
 from typing import Any, TypeAlias
@@ -44,6 +45,7 @@ _TITLE, _SUBTITLE, _TEXT = 16, 12, 12
 # In shares of the figure: between panels, for axis titles and tick labels.
 _GAP_X, _GAP_Y = 0.11, 0.17
 _ROW_HEIGHT, _LEAST_HEIGHT = 260, 450
+_MOST_POWERS = 3
 
 # Greys that can be read on white and on the dashboard's dark cards; the card itself shows through.
 _ON_ANY_GROUND: Json = {"font": {"color": "#808890"}}
@@ -78,11 +80,19 @@ def figure(chart: Chart) -> Json:
     return {"data": data, "layout": layout}
 
 
-def figure_on_any_ground(chart: Chart) -> Json:
-    """The same for a page that is light or dark, as the reader has chosen there."""
-    drawn = figure(chart)
+def figure_on_any_ground(chart: Chart, n_trials: int) -> Json:
+    """The same for a page that is light or dark, as the reader has chosen there.
+
+    Args:
+        chart: What to draw.
+        n_trials: How many trials have ended: the page shows figures that may be older than it.
+    """
+    told = replace(chart, title=f"{chart.title} ({n_trials} trials)")
+    drawn = figure(told)
     layout = drawn["layout"]
+    layout["meta"] = {"trials": n_trials}
     layout |= {"paper_bgcolor": _TRANSPARENT, "plot_bgcolor": _TRANSPARENT}
+    layout["modebar"] = {"bgcolor": _TRANSPARENT, "color": "#808890"}
     layout["font"] |= _ON_ANY_GROUND["font"]
     # The page gives it its height.
     layout.pop("height", None)
@@ -122,6 +132,7 @@ def _frame(chart: Chart) -> Json:
             "yanchor": "top",
             "font": {"size": _TEXT - 1},
             "itemwidth": 30,
+            "traceorder": "normal",
         },
     }
     if rows > 1:
@@ -150,11 +161,15 @@ def _axis(axis: Axis, domain: Sequence[float], anchor: str, titled: bool) -> Jso
     found: Json = {"domain": list(domain), "anchor": anchor, "automargin": True}
     if axis.title and titled:
         found["title"] = {"text": markup(axis.title), "font": {"size": _TEXT}, "standoff": 6}
+    limits = axis.limits
     if axis.log:
+        limits = None if limits is None else (math.log10(limits[0]), math.log10(limits[1]))
         # Powers of ten and no digits between them: there is no room in a small panel.
-        found |= {"type": "log", "exponentformat": "power", "dtick": 1}
-    if axis.limits is not None:
-        found["range"] = list(axis.limits)
+        decades = 1.0 if limits is None else limits[1] - limits[0]
+        step = max(1, math.ceil(decades / _MOST_POWERS))
+        found |= {"type": "log", "exponentformat": "power", "dtick": step, "tickangle": 0}
+    if limits is not None:
+        found["range"] = list(limits)
     if axis.categories:
         n = len(axis.categories)
         found |= {
@@ -168,8 +183,6 @@ def _axis(axis: Axis, domain: Sequence[float], anchor: str, titled: bool) -> Jso
         found |= {"tickformat": ".0%"}
     if axis.whole:
         found |= {"tickformat": "d"}
-    if axis.hidden:
-        found |= {"showticklabels": False}
     return found
 
 

@@ -232,7 +232,7 @@ def _draw_panel(ax: Axes, panel: Panel, legend: dict[str, Any], titled: bool) ->
     if not titled:
         ax.set_ylabel("")
     if panel.square:
-        ax.set_aspect("equal", adjustable="datalim")
+        ax.set_aspect("equal", adjustable="box")
     ax.grid(True, alpha=0.3)
     ax.set_axisbelow(True)
     base: Any = None
@@ -246,8 +246,6 @@ def _draw_panel(ax: Axes, panel: Panel, legend: dict[str, Any], titled: bool) ->
             handle = _draw_layer(ax, layer, panel)
         if layer.name:
             legend.setdefault(layer.name, handle)
-    if panel.x.limits is None and base is not None:
-        ax.set_xlim(min(panel.layers[0].x), max(panel.layers[0].x))
 
 
 def _draw_layer(ax: Axes, layer: Layer, panel: Panel) -> Any:
