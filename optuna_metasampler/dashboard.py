@@ -15,6 +15,7 @@ import json
 import sys
 import time
 from typing import TYPE_CHECKING, Any
+import warnings
 
 from optuna.storages import InMemoryStorage, JournalStorage
 
@@ -42,7 +43,7 @@ PREFIX = "metasampler-"
 
 # Graphs are kept in attributes `dashboard:plot_data:<id>:<number of the part>`. One part is
 # written whole or not at all by every storage, whoever else writes at that moment; several are
-# not, and a page that is asked for in between would get half a graph.
+# not, and a page that is asked for in between would show half a graph.
 _KEY = "dashboard:plot_data:{}:0"
 # MySQL's texts end at 65,535 bytes, of JSON in JSON.
 _MAX_LENGTH = 48_000
@@ -97,8 +98,8 @@ class LiveGraphs:
     def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
         now = clock()
         self._clock = clock
-        self._kept = Budget(share=0.01, cost=0.02, last=now)
-        self._model = Budget(share=0.03, cost=0.3, last=now)
+        self._kept = Budget(share=0.005, cost=0.02, last=now)
+        self._model = Budget(share=0.01, cost=0.3, last=now)
         self._off = False
 
     def refresh(
@@ -132,7 +133,7 @@ class LiveGraphs:
                 taken = snapshot(known)
                 if taken is not None:
                     _write(study, of_model(taken, known), n)
-                    self._model.spend(now, self._clock(), n)
+                self._model.spend(now, self._clock(), n)
         except Exception as error:
             # Whatever it is, no study shall fail for a picture of it.
             self._off = True
@@ -210,6 +211,29 @@ def of_model(snapshot: Snapshot, trials: Sequence[FrozenTrial]) -> dict[str, Cha
     return found
 
 
+def figures_of(
+    trials: Sequence[FrozenTrial], n_objectives: int, snapshot: Snapshot | None
+) -> dict[str, str]:
+    """All graphs that have something to show, as Plotly's JSON, by title.
+
+    Args:
+        trials: Those of the study.
+        n_objectives: Of the study.
+        snapshot: What the sampler knows of it; ``None`` if nothing.
+    """
+    from optuna_metasampler.visualization.figures import figure_on_any_ground, to_json
+
+    charts = of_trials(trials, n_objectives)
+    if snapshot is not None:
+        charts |= of_model(snapshot, trials)
+    n = sum(t.state.is_finished() for t in trials)
+    return {
+        chart.title: to_json(figure_on_any_ground(chart, n))
+        for chart in charts.values()
+        if not chart.missing
+    }
+
+
 def publish(
     study: Study, *, note: bool = False, report: Callable[[Study], str] | None = None
 ) -> None:
@@ -239,9 +263,9 @@ def publish(
 
 
 def _report(study: Study) -> str:
-    from optuna_metasampler.report import Report
-
-    return Report.of(study).to_markdown()
+    sampler: Any = study.sampler
+    told: str = sampler.report(study).to_markdown()
+    return told
 
 
 def _suffix(objective: int, n: int) -> str:
@@ -280,7 +304,10 @@ def _trials_of(graph: Any) -> float:
 
 def _write_note(study: Study, text: str) -> None:
     try:
-        from optuna_dashboard import get_note, save_note
+        with warnings.catch_warnings():
+            # Its own, and those of what it imports, are not for us to tell.
+            warnings.simplefilter("ignore")
+            from optuna_dashboard import get_note, save_note
     except ImportError as error:
         raise ImportError(
             "A note is for optuna-dashboard, which is not installed: pip install optuna-dashboard"

@@ -68,6 +68,7 @@ if TYPE_CHECKING:
     from optuna_metasampler.methods.base import Method, Prior
     from optuna_metasampler.policies.base import Choice, Policy
     from optuna_metasampler.priors.overlap import Overlaps
+    from optuna_metasampler.report import Report
     from optuna_metasampler.surrogates.transfer import TransferPredictor
 
 
@@ -399,7 +400,6 @@ class MetaSampler(BaseSampler):
         with self._lock, isolated():
             from optuna_metasampler.methods.gp import cold_policy, cold_policy_of_objectives
             from optuna_metasampler.policies.base import ModelPolicy
-            from optuna_metasampler.priors.overlap import inspect
             from optuna_metasampler.surrogates.gaussian_process import GaussianProcessPredictor
 
             cache = self._state(study)
@@ -426,23 +426,47 @@ class MetaSampler(BaseSampler):
             if not own:
                 cold = cold_policy(space, 0) if m == 1 else cold_policy_of_objectives(space, m, 0)
                 predictors = cold.believe(task)
-            priors = self._priors()
             return Snapshot(
                 method=self._method.name,
                 own_model=own,
                 task=task,
                 signs=signs_of(study),
                 predictors=predictors,
-                # Not the study: the bracket studies of Hyperband have no user attributes.
-                overlaps=inspect(
-                    priors,
-                    PriorStudy(study.study_name, tuple(study.directions), tuple(trials)),
-                    self._prior_filter,
-                    self._rename,
-                ),
-                priors=tuple(priors),
+                overlaps=self._overlaps(study),
+                priors=tuple(self._priors()),
                 rename=dict(self._rename),
             )
+
+    def report(self, study: Study) -> Report:
+        """What was done in ``study``, and why: ``print`` it, or see :class:`Report`.
+
+        Later suggestions stay what they would be.
+
+        Raises:
+            MethodError: If the method cannot work with the prior studies that there are.
+        """
+        from optuna_metasampler.report import report_of
+
+        try:
+            snapshot, problem = self.snapshot(study), None
+        except ValueError as error:
+            # It may have been run by another sampler, or not at all yet.
+            snapshot, problem = None, str(error)
+        trials = trials_of_all_brackets(study)
+
+        def figures() -> dict[str, str]:
+            from optuna_metasampler.dashboard import figures_of
+
+            return figures_of(trials, len(study.directions), snapshot)
+
+        return report_of(
+            study,
+            snapshot,
+            method=self._method.name,
+            overlaps=None if snapshot is not None else self._overlaps(study),
+            problem=problem,
+            figures=figures,
+        )
 
     def transfer_predictor(self, study: Study) -> TransferPredictor | None:
         """What the model knew at the last suggestion to ``study``.
@@ -713,10 +737,7 @@ class MetaSampler(BaseSampler):
         if cache.knowledge is None:
             from optuna_metasampler.priors.align import pool
 
-            # Not `PriorStudy.of`: the bracket studies of Hyperband have no user attributes.
-            trials = tuple(trials_of_all_brackets(study))
-            running = PriorStudy(study.study_name, tuple(study.directions), trials)
-            selected = select(self._priors(), running, self._prior_filter, self._rename)
+            selected = select(self._priors(), _as_prior(study), self._prior_filter, self._rename)
             used = kept(selected)
             if selected and not used and self._prior_filter != PriorFilter():
                 warnings.warn(
@@ -729,6 +750,12 @@ class MetaSampler(BaseSampler):
             pooled.warn_of_skipped(stacklevel=3)
             cache.knowledge = PriorKnowledge(pooled, self._method, self._draw_seed())
         return cache.knowledge
+
+    def _overlaps(self, study: Study) -> Overlaps:
+        """The prior studies beside a study."""
+        from optuna_metasampler.priors.overlap import inspect
+
+        return inspect(self._priors(), _as_prior(study), self._prior_filter, self._rename)
 
     def _priors(self) -> list[PriorStudy]:
         """The prior studies as they were read first."""
@@ -760,6 +787,12 @@ class MetaSampler(BaseSampler):
 
     def _draw_seed(self) -> int:
         return int(self._rng.rng.randint(2**31 - 1))
+
+
+def _as_prior(study: Study) -> PriorStudy:
+    """A study and its trials; bracket studies of Hyperband have no user attributes."""
+    trials = tuple(trials_of_all_brackets(study))
+    return PriorStudy(study.study_name, tuple(study.directions), trials)
 
 
 # Methods that need no prior study, and so no look at their class before the first suggestion.

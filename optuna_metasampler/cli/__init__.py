@@ -22,6 +22,7 @@ except ModuleNotFoundError as error:
 
 from optuna_metasampler.cli.archive import archive
 from optuna_metasampler.cli.demo import demo
+from optuna_metasampler.cli.explanation import explain
 from optuna_metasampler.cli.fit import fit
 from optuna_metasampler.cli.imports import import_studies
 from optuna_metasampler.cli.inspection import inspect
@@ -35,5 +36,5 @@ def main() -> None:
     write_warnings_only()
 
 
-for command in (archive, demo, fit, import_studies, inspect):
+for command in (archive, demo, explain, fit, import_studies, inspect):
     main.add_command(command)

@@ -6,6 +6,7 @@ told apart with any colour vision. Where there is nothing to draw, the figure is
 title, and a warning is logged that says why.
 """
 
+from optuna_metasampler.visualization import matplotlib as matplotlib
 from optuna_metasampler.visualization.plots import (
     plot_parameter_importances,
     plot_predicted_vs_observed,

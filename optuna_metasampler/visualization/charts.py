@@ -275,8 +275,9 @@ def prior_vs_posterior(
     better = "smaller" if unit.sign < 0 else "larger"
     return Chart(
         title,
-        "Mean over all values of the other parameters; "
-        + (f"{better} is better" if unit.known else "in units of the model, larger is better"),
+        f"Mean over all values of the other parameters; {better} is better"
+        if unit.known
+        else "Mean over the other parameters, in units of the model; larger is better",
         panels,
         min(columns, len(panels)),
     )
