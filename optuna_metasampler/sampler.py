@@ -404,7 +404,8 @@ class MetaSampler(BaseSampler):
             from optuna_metasampler.surrogates.gaussian_process import GaussianProcessPredictor
 
             cache = self._state(study)
-            shown = {n: d for n, d in cache.shown.common(trials).items() if not d.single()}
+            # Of its own: a trial that is ending is not yet what the next suggestion will read.
+            shown = ShownDistributions().common(trials)
             if not shown:
                 raise ValueError(
                     f"The study {study.study_name!r} has {len(trials)} trials, none of which has "

@@ -58,6 +58,8 @@ _NO_PRIOR = "no prior study"
 _MAX_TRIALS = 150
 # Parameters that have a row.
 _MAX_ROWS = 15
+# Lines of prior studies without a name: as many as a thousand would be a grey area.
+_MAX_OTHERS = 60
 # Trials with a value far worse than what a panel is about would leave no room for that.
 _SHOWN_SHARE = 0.85
 
@@ -344,7 +346,11 @@ def _panel(effect: Effect, unit: Unit, trials: Sequence[FrozenTrial], objective:
         curves = [*low, *high, *(unit.values(effect.before) if effect.before is not None else ())]
         limits = _limits(curves, value, unit.sign)
     whole = all(isinstance(v, int) for v in effect.values) and not effect.categorical
-    ends = (x[0], x[-1]) if effect.log and x[0] < x[-1] else None
+    ends = None
+    if effect.log and x[0] < x[-1]:
+        # Points at the ends of the range are seen whole.
+        gap = (x[-1] / x[0]) ** 0.04
+        ends = (x[0] / gap, x[-1] * gap)
     return Panel(
         Axis(shortened(effect.name), effect.log, ends, categories, whole=whole),
         Axis(unit.name if unit.known else "model", limits=limits),
@@ -517,7 +523,8 @@ def regret_against_priors(
     if others:
         x: list[float] = []
         y: list[float] = []
-        for history in others:
+        for i in thinned(len(others), _MAX_OTHERS):
+            history = others[i]
             # A gap between one study and the next.
             x += [*map(float, history.trials), math.nan]
             y += [*_heights(history, raw), math.nan]

@@ -46,6 +46,8 @@ _TITLE, _SUBTITLE, _TEXT = 16, 12, 12
 _GAP_X, _GAP_Y = 0.11, 0.17
 _ROW_HEIGHT, _LEAST_HEIGHT = 260, 450
 _MOST_POWERS = 3
+# From the top of a figure to the first line of its title: the buttons of Plotly stand above it.
+_BUTTONS = 42
 
 # Greys that can be read on white and on the dashboard's dark cards; the card itself shows through.
 _ON_ANY_GROUND: Json = {"font": {"color": "#808890"}}
@@ -93,6 +95,9 @@ def figure_on_any_ground(chart: Chart, n_trials: int) -> Json:
     layout["meta"] = {"trials": n_trials}
     layout |= {"paper_bgcolor": _TRANSPARENT, "plot_bgcolor": _TRANSPARENT}
     layout["modebar"] = {"bgcolor": _TRANSPARENT, "color": "#808890"}
+    # The page always shows Plotly's buttons, above the title now.
+    layout["title"] |= {"y": 1, "yanchor": "top", "pad": {"t": _BUTTONS}}
+    layout["margin"] |= {"t": layout["margin"]["t"] + _BUTTONS - 16}
     layout["font"] |= _ON_ANY_GROUND["font"]
     # The page gives it its height.
     layout.pop("height", None)
@@ -168,6 +173,8 @@ def _axis(axis: Axis, domain: Sequence[float], anchor: str, titled: bool) -> Jso
         decades = 1.0 if limits is None else limits[1] - limits[0]
         step = max(1, math.ceil(decades / _MOST_POWERS))
         found |= {"type": "log", "exponentformat": "power", "dtick": step, "tickangle": 0}
+        # Exponents are set above the line, and make the whole look larger.
+        found["tickfont"] = {"size": _TEXT - 2}
     if limits is not None:
         found["range"] = list(limits)
     if axis.categories:
