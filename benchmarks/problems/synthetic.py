@@ -49,6 +49,7 @@ _PARAMETERS = (
 _N_NUMBERS = 5
 _N_COLUMNS = _N_NUMBERS + 3 + 2
 _N_STEPS_BETWEEN = (4, 9)
+_SKEW = 1.5
 
 
 class SyntheticSuite(Suite):
@@ -135,6 +136,17 @@ class SteppedSuite(SyntheticSuite):
         # Inactive numbers are negative and stay what they are.
         x[:, :_N_NUMBERS] = np.where(numbers < 0, numbers, np.round(numbers * n_steps) / n_steps)
         return super()._values(task, x)
+
+
+class SkewedSuite(SyntheticSuite):
+    """Exponentials of the same functions: there is an end that good values come near, a zero."""
+
+    def __init__(self, relatedness: float) -> None:
+        super().__init__(relatedness)
+        self.name = f"skewed_{relatedness}"
+
+    def _values(self, task: str, x: np.ndarray) -> np.ndarray:
+        return np.exp(_SKEW * super()._values(task, x))
 
 
 def features(configurations: list[Mapping[str, Any]]) -> np.ndarray:
