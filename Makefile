@@ -21,8 +21,9 @@ OLDER_INSTALLED := $(OLDER_OPTUNAS:%=$(OLDER)-%/.installed)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-slow lint types unit contract-older bench bench-quick bench-audit \
-	bench-calibration bench-constraints bench-load bench-methods bench-noise bench-objectives \
+.PHONY: help demo test test-slow lint types docs docs-figures unit contract-older bench \
+	bench-quick bench-audit bench-calibration bench-constraints bench-explanation \
+	bench-forecasts bench-load bench-methods bench-noise bench-objectives bench-outlook \
 	bench-overhead bench-parallel bench-pruning bench-scale clean
 # One step after the other, so that what a step says is read beside what it did.
 .NOTPARALLEL:
@@ -34,7 +35,7 @@ demo: $(INSTALLED) ## Tune five data sets, the last one with and without priors 
 	@echo "==> Running the demo; it writes into demo-output/"
 	@$(BIN)/python -m optuna_metasampler demo
 
-test: lint types unit contract-older ## Everything that CI checks
+test: lint types docs unit contract-older ## Everything that CI checks
 
 lint: $(INSTALLED) ## Check style and formatting (ruff)
 	@echo "==> Checking style and formatting"
@@ -44,6 +45,16 @@ lint: $(INSTALLED) ## Check style and formatting (ruff)
 types: $(INSTALLED) ## Check types (mypy)
 	@echo "==> Checking types"
 	@$(BIN)/mypy
+
+docs: $(INSTALLED) ## Build the documentation into build/site/
+	@echo "==> Building the documentation"
+	@NO_MKDOCS_2_WARNING=1 PYTHONPATH="$(CURDIR)" $(BIN)/python -m mkdocs build --strict --clean
+
+docs-figures: $(INSTALLED) ## Run what the documentation shows, and write it anew (under two minutes)
+	@echo "==> Running studies, pages and the notebook"
+	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.how_it_works
+	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.pages
+	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.dashboard.pictures
 
 unit: $(INSTALLED) ## Run the tests that are not slow
 	@echo "==> Running the tests"
@@ -88,6 +99,17 @@ bench-constraints: $(INSTALLED) ## Compare samplers under constraints: make benc
 	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.constraints --data "$(DATA)"
 	@$(BIN)/python -m benchmarks.report
 
+bench-explanation: $(INSTALLED) ## Measure what it costs that trials say how they were chosen
+	@echo "==> Measuring trials with and without explanation"
+	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.explanation
+	@$(BIN)/python -m benchmarks.report
+
+bench-forecasts: $(BENCH_INSTALLED) ## Compare forecasts with outcomes: make bench-forecasts DATA=folder-of-tables
+	@test -n "$(DATA)" || { echo "Say where the tables are: make bench-forecasts DATA=FOLDER" >&2; exit 2; }
+	@echo "==> Running studies and looking at how they came out"
+	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.forecasts --data "$(DATA)"
+	@$(BIN)/python -m benchmarks.report
+
 bench-load: $(INSTALLED) ## Measure long studies and a hundred parameters
 	@echo "==> Measuring suggestions to long studies"
 	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.load
@@ -107,6 +129,12 @@ bench-noise: $(INSTALLED) ## Compare samplers on noisy objectives
 bench-objectives: $(INSTALLED) ## Compare samplers on several objectives (hours; resumes)
 	@echo "==> Tuning several objectives; what is there already is kept"
 	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.objectives
+	@$(BIN)/python -m benchmarks.report
+
+bench-outlook: $(BENCH_INSTALLED) ## Compare outlooks with what came: make bench-outlook DATA=folder-of-tables
+	@test -n "$(DATA)" || { echo "Say where the tables are: make bench-outlook DATA=FOLDER" >&2; exit 2; }
+	@echo "==> Asking studies what more trials will bring, and running them"
+	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.outlook --data "$(DATA)"
 	@$(BIN)/python -m benchmarks.report
 
 bench-overhead: $(INSTALLED) ## Measure the seconds that one suggestion takes

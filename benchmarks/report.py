@@ -21,11 +21,14 @@ import click
 from benchmarks import (
     calibration,
     constraints,
+    explanation,
     figures,
+    forecasts,
     load,
     methods,
     noise,
     objectives,
+    outlook,
     overhead,
     parallel,
     pruning,
@@ -712,6 +715,9 @@ def benchmarks_readme(text: str) -> str:
 # By the name of their result file, which is that of their part of the text as well.
 _TABLES: dict[str, Callable[[Summary], str]] = {
     "calibration": calibration.table,
+    "explanation": explanation.table,
+    "forecasts": forecasts.table,
+    "outlook": outlook.table,
     "scale": scale.table,
     "parallel": parallel.table,
     "pruning": pruning.table,

@@ -5,11 +5,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-import logging
 from typing import TYPE_CHECKING, Any
 import warnings
 
 from optuna_metasampler.exceptions import MethodError, PriorWarning
+from optuna_metasampler.logging import get_logger
 from optuna_metasampler.text import listed
 
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from optuna_metasampler.space import SearchSpace
     from optuna_metasampler.surrogates.prior_feasibility import PriorFeasibility
 
-_logger = logging.getLogger(__name__)
+_logger = get_logger(__name__)
 _MAX_NAMES_SHOWN = 8
 
 
@@ -212,7 +212,7 @@ class PriorKnowledge(Knowledge):
             else:
                 tasks = [penalized(task) for task in tasks]
             generator = torch.Generator(device="cpu").manual_seed(self._seed)
-            with counted(f"Learning ({self.method.name})", "step") as show:
+            with counted(f"Learning from {len(tasks)} prior studies", "step") as show:
                 learned = self.method.learn(tasks, generator, Trainer(watch=shown_by(show)))
             self._lessons[key] = Lessons(tasks[0].space, best, learned, feasibility)
             _logger.info("Learned from %d prior studies.", len(tasks))

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
+import logging
 import sys
-from typing import TypeVar
+from typing import Any, TypeVar
+
+from optuna_metasampler.logging import get_verbosity
 
 
 T = TypeVar("T")
@@ -15,22 +19,17 @@ _DELAY = 2.0
 
 
 def tracked(items: Sequence[T], description: str, unit: str) -> Iterator[T]:
-    """The items one by one, with a progress bar where somebody looks and tqdm is installed.
+    """The items one by one, with a progress bar where somebody looks.
 
     Args:
         items: What is gone through.
         description: What is done with them.
         unit: What one of them is.
     """
-    if not _somebody_looks():
-        yield from items
-        return
-    try:
-        from tqdm.auto import tqdm
-    except ImportError:
-        yield from items
-        return
-    yield from tqdm(items, desc=description, unit=unit, delay=_DELAY, leave=False)
+    with _bar(description, unit, len(items)) as bar:
+        for item in items:
+            yield item
+            bar.update()
 
 
 @contextmanager
@@ -44,14 +43,7 @@ def counted(description: str, unit: str) -> Iterator[Callable[[int, int, str], N
     Yields:
         What to call with the steps made, the steps to be made, and a remark.
     """
-    try:
-        from tqdm.auto import tqdm
-    except ImportError:
-        yield lambda done, total, remark: None
-        return
-    with tqdm(
-        desc=description, unit=unit, delay=_DELAY, leave=False, disable=not _somebody_looks()
-    ) as bar:
+    with _bar(description, unit, None) as bar:
 
         def show(done: int, total: int, remark: str) -> None:
             bar.total = total
@@ -61,5 +53,27 @@ def counted(description: str, unit: str) -> Iterator[Callable[[int, int, str], N
         yield show
 
 
+def _bar(description: str, unit: str, total: int | None) -> Any:
+    """A bar with the time left, which goes when it is done."""
+    if _in_notebook() and find_spec("ipywidgets") is not None:
+        from tqdm.notebook import tqdm
+    else:
+        from tqdm import tqdm
+    return tqdm(
+        desc=description,
+        unit=unit,
+        total=total,
+        delay=_DELAY,
+        leave=False,
+        disable=not _somebody_looks(),
+    )
+
+
 def _somebody_looks() -> bool:
-    return sys.stderr.isatty() or "ipykernel" in sys.modules
+    if get_verbosity() > logging.INFO:
+        return False
+    return sys.stderr.isatty() or _in_notebook()
+
+
+def _in_notebook() -> bool:
+    return "ipykernel" in sys.modules

@@ -36,6 +36,7 @@ from optuna_metasampler.exceptions import (
 from optuna_metasampler.history import History, Running, settled
 from optuna_metasampler.isolation import isolated
 from optuna_metasampler.knowledge import CheckpointKnowledge, Knowledge, PriorKnowledge
+from optuna_metasampler.logging import get_logger
 from optuna_metasampler.methods import method_of
 from optuna_metasampler.priors.filter import PriorFilter
 from optuna_metasampler.priors.records import (
@@ -63,12 +64,15 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
     from optuna_metasampler.checkpoint import Checkpoint
+    from optuna_metasampler.dashboard import LiveGraphs
     from optuna_metasampler.methods.base import Method, Prior
     from optuna_metasampler.policies.base import Choice, Policy
     from optuna_metasampler.priors.overlap import Overlaps
+    from optuna_metasampler.report import Report
     from optuna_metasampler.surrogates.transfer import TransferPredictor
 
 
+_logger = get_logger(__name__)
 K = TypeVar("K")
 V = TypeVar("V")
 
@@ -87,6 +91,8 @@ class _StudyState:
         last_transfer: The transfer model of each objective as it was at the last suggestion.
         told: Ids of the running trials with which is kept how they were chosen.
         shown: The distributions that its trials have shown.
+        graphs: What is drawn of it while it runs; made when the first trial ends.
+        drawing: Whether a thread is at it.
     """
 
     knowledge: Knowledge | None = None
@@ -97,6 +103,8 @@ class _StudyState:
     last_transfer: tuple[TransferPredictor, ...] = ()
     told: dict[int, None] = field(default_factory=dict)
     shown: ShownDistributions = field(default_factory=ShownDistributions)
+    graphs: LiveGraphs | None = None
+    drawing: bool = False
 
 
 class MetaSampler(BaseSampler):
@@ -223,6 +231,8 @@ class MetaSampler(BaseSampler):
             state = self.__dict__.copy()
         del state["_lock"]
         state["_prior_studies"] = None
+        # A thread that draws stays here.
+        state["_states"] = {k: replace(s, drawing=False) for k, s in self._states.items()}
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -264,6 +274,8 @@ class MetaSampler(BaseSampler):
         if self._constraints_func is not None:
             store_constraints(self._constraints_func, study, trial, state)
         self._independent_sampler.after_trial(study, trial, state, values)
+        if self._explain:
+            self._draw(study, trial, state, values)
 
     def infer_relative_search_space(
         self, study: Study, trial: FrozenTrial
@@ -381,11 +393,13 @@ class MetaSampler(BaseSampler):
             ValueError: If no trial of the study has a parameter yet.
             MethodError: If the method cannot work with the prior studies that there are.
         """
-        trials = trials_of_all_brackets(study)
+        return self._snapshot(study, trials_of_all_brackets(study))
+
+    def _snapshot(self, study: Study, trials: Sequence[FrozenTrial]) -> Snapshot:
+        """What is known of ``study`` with these trials."""
         with self._lock, isolated():
             from optuna_metasampler.methods.gp import cold_policy, cold_policy_of_objectives
             from optuna_metasampler.policies.base import ModelPolicy
-            from optuna_metasampler.priors.overlap import inspect
             from optuna_metasampler.surrogates.gaussian_process import GaussianProcessPredictor
 
             cache = self._state(study)
@@ -395,7 +409,7 @@ class MetaSampler(BaseSampler):
                     f"The study {study.study_name!r} has {len(trials)} trials, none of which has "
                     "a parameter that varies: there is nothing to show yet. Run a trial first."
                 )
-            history = self._history(study, None, cache)
+            history = self._history(study, None, cache, trials)
             space = history.space(shown)
             m = len(study.directions)
             weightings = each_alone(m)
@@ -411,17 +425,47 @@ class MetaSampler(BaseSampler):
             if not own:
                 cold = cold_policy(space, 0) if m == 1 else cold_policy_of_objectives(space, m, 0)
                 predictors = cold.believe(task)
-            priors = self._priors()
             return Snapshot(
                 method=self._method.name,
                 own_model=own,
                 task=task,
                 signs=signs_of(study),
                 predictors=predictors,
-                overlaps=inspect(priors, study, self._prior_filter, self._rename),
-                priors=tuple(priors),
+                overlaps=self._overlaps(study),
+                priors=tuple(self._priors()),
                 rename=dict(self._rename),
             )
+
+    def report(self, study: Study) -> Report:
+        """What was done in ``study``, and why: ``print`` it, or see :class:`Report`.
+
+        Later suggestions stay what they would be.
+
+        Raises:
+            MethodError: If the method cannot work with the prior studies that there are.
+        """
+        from optuna_metasampler.report import report_of
+
+        try:
+            snapshot, problem = self.snapshot(study), None
+        except ValueError as error:
+            # It may have been run by another sampler, or not at all yet.
+            snapshot, problem = None, str(error)
+        trials = trials_of_all_brackets(study)
+
+        def figures() -> dict[str, str]:
+            from optuna_metasampler.dashboard import figures_of
+
+            return figures_of(trials, len(study.directions), snapshot)
+
+        return report_of(
+            study,
+            snapshot,
+            method=self._method.name,
+            overlaps=None if snapshot is not None else self._overlaps(study),
+            problem=problem,
+            figures=figures,
+        )
 
     def transfer_predictor(self, study: Study) -> TransferPredictor | None:
         """What the model knew at the last suggestion to ``study``.
@@ -545,16 +589,64 @@ class MetaSampler(BaseSampler):
         if not self._explain or trial_id(trial) in cache.told:
             return
         _keep(cache.told, trial_id(trial), None)
-        set_trial_attributes(
-            study, trial_id(trial), suggestion.user_attributes(), suggestion.system_attributes()
-        )
+        try:
+            set_trial_attributes(
+                study,
+                trial_id(trial),
+                suggestion.user_attributes(),
+                suggestion.system_attributes(),
+            )
+        except Exception as error:
+            # A wrapper's trial may be in no storage. Whatever it is, no study shall fail for it.
+            _logger.debug("How trial %d was chosen could not be kept: %r", trial.number, error)
 
-    def _history(self, study: Study, trial: FrozenTrial | None, cache: _StudyState) -> History:
+    def _draw(
+        self,
+        study: Study,
+        trial: FrozenTrial,
+        state: TrialState,
+        values: Sequence[float] | None,
+    ) -> None:
+        """Draw the study for optuna-dashboard, if there is time and nobody is at it already."""
+        from optuna_metasampler.dashboard import LiveGraphs, trials_with, wanted
+
+        if not wanted(study):
+            return
+        with self._lock:
+            cache = self._state(study)
+            if cache.graphs is None:
+                cache.graphs = LiveGraphs()
+            if cache.drawing:
+                return
+            cache.drawing = True
+
+        def known(trials: Sequence[FrozenTrial]) -> Snapshot | None:
+            # To learn from prior studies takes longer than to draw, and draws random numbers.
+            if self._uses_priors and cache.knowledge is None:
+                return None
+            return self._snapshot(study, trials)
+
+        try:
+            cache.graphs.refresh(
+                study, lambda: trials_with(study, trial.number, state, values), known
+            )
+        finally:
+            cache.drawing = False
+
+    def _history(
+        self,
+        study: Study,
+        trial: FrozenTrial | None,
+        cache: _StudyState,
+        trials: Sequence[FrozenTrial] | None = None,
+    ) -> History:
         """What the trials of the study say, but the one that is asked for.
 
-        Without one, what those that have ended say.
+        Without one, what those that have ended say. ``trials`` are those of the study, read from
+        its storage by default.
         """
-        trials = trials_of_all_brackets(study)
+        if trials is None:
+            trials = trials_of_all_brackets(study)
         persistence = None
         if any(t.state == TrialState.PRUNED for t in trials):
             knowledge = self._knowledge(study, cache)
@@ -644,10 +736,7 @@ class MetaSampler(BaseSampler):
         if cache.knowledge is None:
             from optuna_metasampler.priors.align import pool
 
-            # Not `PriorStudy.of`: the bracket studies of Hyperband have no user attributes.
-            trials = tuple(trials_of_all_brackets(study))
-            running = PriorStudy(study.study_name, tuple(study.directions), trials)
-            selected = select(self._priors(), running, self._prior_filter, self._rename)
+            selected = select(self._priors(), _as_prior(study), self._prior_filter, self._rename)
             used = kept(selected)
             if selected and not used and self._prior_filter != PriorFilter():
                 warnings.warn(
@@ -660,6 +749,12 @@ class MetaSampler(BaseSampler):
             pooled.warn_of_skipped(stacklevel=3)
             cache.knowledge = PriorKnowledge(pooled, self._method, self._draw_seed())
         return cache.knowledge
+
+    def _overlaps(self, study: Study) -> Overlaps:
+        """The prior studies beside a study."""
+        from optuna_metasampler.priors.overlap import inspect
+
+        return inspect(self._priors(), _as_prior(study), self._prior_filter, self._rename)
 
     def _priors(self) -> list[PriorStudy]:
         """The prior studies as they were read first."""
@@ -691,6 +786,12 @@ class MetaSampler(BaseSampler):
 
     def _draw_seed(self) -> int:
         return int(self._rng.rng.randint(2**31 - 1))
+
+
+def _as_prior(study: Study) -> PriorStudy:
+    """A study and its trials; bracket studies of Hyperband have no user attributes."""
+    trials = tuple(trials_of_all_brackets(study))
+    return PriorStudy(study.study_name, tuple(study.directions), trials)
 
 
 # Methods that need no prior study, and so no look at their class before the first suggestion.

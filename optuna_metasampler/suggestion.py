@@ -8,6 +8,8 @@ import math
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
+from optuna_metasampler._optuna import enqueued_params
+
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -107,7 +109,8 @@ class Suggestion:
         }
         try:
             if "phase" not in told:
-                return None
+                # Where all was enqueued, Optuna asks no sampler.
+                return cls(ENQUEUED) if enqueued_params(trial) else None
             return cls(
                 phase=str(told["phase"]),
                 forecasts=_read_forecasts(told),
@@ -144,29 +147,32 @@ class Suggestion:
 def _forecasts(
     predictors: Sequence[Predictor], x: Tensor, task: Task, signs: Sequence[float]
 ) -> tuple[Forecast, ...]:
-    from optuna_metasampler.surrogates.gaussian_process import GaussianProcessPredictor
+    from optuna_metasampler.surrogates.gaussian_process import (
+        MAX_TRIALS,
+        GaussianProcessPredictor,
+        representative_rows,
+    )
+    from optuna_metasampler.task import finite_outcomes, unwarped
 
     if len(predictors) != len(signs):
         # One compromise of several objectives: in no unit.
         return ()
     columns = [task.y] if len(signs) == 1 or task.outcomes is None else list(task.outcomes.T)
     found = []
-    for predictor, y, sign in zip(predictors, columns, signs, strict=True):
+    for predictor, outcomes, sign in zip(predictors, columns, signs, strict=True):
+        y = finite_outcomes(outcomes)
         if not isinstance(predictor, GaussianProcessPredictor) or not bool((y != y[:1]).any()):
             return ()
         z = outcome_quantiles(predictor, x[None], ((1 - INTERVAL) / 2, 0.5, (1 + INTERVAL) / 2))
-        low, median, high = (sign * v for v in half_rank_unwarped(z[:, 0], y))
+        # The predictor knows what these were warped to.
+        known = y[representative_rows(outcomes, MAX_TRIALS)]
+        low, median, high = (
+            sign * float(v) for v in unwarped(z[:, 0], predictor.posterior.outcomes, known)
+        )
         if not all(map(math.isfinite, (low, median, high))):
             return ()
         found.append(Forecast(median, min(low, high), max(low, high)))
     return tuple(found)
-
-
-def half_rank_unwarped(z: Tensor, y: Tensor) -> list[float]:
-    """Warped outcomes ``(q,)`` in the units of the outcomes ``y`` that they were made from."""
-    from optuna_metasampler.task import half_rank_unwarp
-
-    return [float(v) for v in half_rank_unwarp(z, y)]
 
 
 def outcome_quantiles(

@@ -248,7 +248,7 @@ def half_rank_warp(y: Tensor) -> Tensor:
     if len(y) == 0:
         return y
     # A quarter, so that the difference of two of the largest floats is one as well.
-    y = _clip_infinite(y) / 4
+    y = finite_outcomes(y) / 4
     n = len(y)
     ordered = torch.sort(y).values
     gap = y - (ordered[(n - 1) // 2] / 2 + ordered[n // 2] / 2)
@@ -275,21 +275,33 @@ def half_rank_unwarp(z: Tensor, y: Tensor) -> Tensor:
     Returns:
         Outcomes in the units of ``y``, the shape of ``z``.
     """
-    warped, order = torch.sort(half_rank_warp(y))
-    known = _clip_infinite(y)[order]
-    first = torch.ones_like(warped, dtype=torch.bool)
-    first[1:] = warped[1:] > warped[:-1]
-    warped, known = warped[first], known[first]
-    right = torch.searchsorted(warped, z.contiguous()).clamp(1, len(warped) - 1)
-    left = right - 1
-    share = (z - warped[left]) / (warped[right] - warped[left])
+    return unwarped(z, half_rank_warp(y), finite_outcomes(y))
+
+
+def unwarped(z: Tensor, warped: Tensor, y: Tensor) -> Tensor:
+    """The inverse of a monotone map that is known at some points, linear between and beyond them.
+
+    Args:
+        z: Images, any shape.
+        warped: The images that are known, shape ``(n,)``, at least two different ones.
+        y: What they are images of, shape ``(n,)``, finite.
+
+    Returns:
+        The shape of ``z``.
+    """
+    images, first = np.unique(warped.numpy(), return_index=True)
     # Halves, so that the difference of two of the largest floats is one as well.
-    half = known[left] / 2 + share * (known[right] / 2 - known[left] / 2)
-    largest = torch.finfo(half.dtype).max
-    return 2 * half.clamp(-largest / 2, largest / 2)
+    known = y.numpy()[first] / 2
+    at = z.numpy()
+    left = np.clip(np.searchsorted(images, at, side="right") - 1, 0, len(images) - 2)
+    share = (at - images[left]) / (images[left + 1] - images[left])
+    half = known[left] + share * (known[left + 1] - known[left])
+    largest = np.finfo(half.dtype).max / 2
+    return to_tensor(2 * np.clip(half, -largest, largest))
 
 
-def _clip_infinite(y: Tensor) -> Tensor:
+def finite_outcomes(y: Tensor) -> Tensor:
+    """Outcomes ``(n,)``, infinite ones clipped to the others; signs if none is finite."""
     finite = y[torch.isfinite(y)]
     if len(finite) == 0:
         # Nothing but infinities: their signs are all that is known.

@@ -29,14 +29,14 @@ ORDER: tuple[frozenset[str], ...] = (
             "files",
             "hypervolume",
             "isolation",
+            "logging",
             "networks",
             "packing",
-            "progress",
             "text",
             "weightings",
         }
     ),
-    frozenset({"_optuna"}),
+    frozenset({"_optuna", "progress"}),
     frozenset({"space"}),
     frozenset({"task"}),
     frozenset({"priors", "surrogates", "acquisition", "maximize", "plateaus"}),
@@ -49,7 +49,9 @@ ORDER: tuple[frozenset[str], ...] = (
     frozenset({"fitting"}),
     frozenset({"knowledge"}),
     frozenset({"insight"}),
+    frozenset({"visualization"}),
     frozenset({"report"}),
+    frozenset({"dashboard"}),
     frozenset({"sampler"}),
     frozenset({"demo", "cli", "__main__"}),
 )
@@ -59,6 +61,7 @@ OUTSIDE = ORDER[-1]
 MAY_IMPORT_OPTUNA = frozenset(
     {
         "_optuna",
+        "logging",
         "space",
         "priors",
         "history",
@@ -67,7 +70,9 @@ MAY_IMPORT_OPTUNA = frozenset(
         "suggestion",
         "fitting",
         "sampler",
+        "visualization",
         "report",
+        "dashboard",
         "demo",
         "cli",
     }
@@ -91,7 +96,7 @@ PRIVATE_ATTRIBUTES = frozenset(
 # Names of variables which hold an object of Optuna: no private attribute of these at all.
 OPTUNA_VARIABLE = re.compile(r"^((\w+_)?(study|trial|storage|distribution|independent_sampler))$")
 
-HEAVY = ("torch", "sklearn", "scipy", "matplotlib")
+HEAVY = ("torch", "sklearn", "scipy", "matplotlib", "plotly", "optuna_dashboard")
 
 
 # --------------------------------------------------------------------------------------------

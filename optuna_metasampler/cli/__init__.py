@@ -22,16 +22,19 @@ except ModuleNotFoundError as error:
 
 from optuna_metasampler.cli.archive import archive
 from optuna_metasampler.cli.demo import demo
+from optuna_metasampler.cli.explanation import explain
 from optuna_metasampler.cli.fit import fit
 from optuna_metasampler.cli.imports import import_studies
 from optuna_metasampler.cli.inspection import inspect
+from optuna_metasampler.logging import write_warnings_only
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="optuna-metasampler")
 def main() -> None:
     """An Optuna sampler that starts where your earlier studies ended."""
+    write_warnings_only()
 
 
-for command in (archive, demo, fit, import_studies, inspect):
+for command in (archive, demo, explain, fit, import_studies, inspect):
     main.add_command(command)

@@ -318,10 +318,20 @@ def prior_gain(snapshot: Snapshot, objective: int = 0) -> PriorGain | None:
     mean = sum(each) / n
     variance = sum((v - mean) ** 2 for v in each) / (n - 1) if n > 1 else math.nan
     error = math.sqrt(variance / n)
-    return PriorGain(n, mean, error, predictor.evidence, _reading(n, mean, error))
+    return PriorGain(
+        n,
+        mean,
+        error,
+        predictor.evidence,
+        _reading(n, mean, error, predictor.log_odds == -math.inf),
+    )
 
 
-def _reading(n: int, nats: float, error: float) -> str:
+def _reading(n: int, nats: float, error: float, decided: bool) -> str:
+    if decided and nats > 0:
+        # What ranks trials the other way round predicts them well once it is turned over, but may
+        # be right by chance: the model goes without.
+        return "The prior studies rank the trials the other way round, and are left out."
     factor = math.exp(min(abs(nats), 700.0))
     if n < 3:
         return "Too few trials to tell whether the prior studies help."

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-import logging
 import math
 
 import torch
 from torch import Tensor
 
+from optuna_metasampler.logging import get_logger
 from optuna_metasampler.meta_train.learner import Learner
 from optuna_metasampler.packing import below
 
 
-_logger = logging.getLogger(__name__)
+_logger = get_logger(__name__)
 # Below this many studies none can be spared for validation.
 _MIN_STUDIES_TO_VALIDATE = 4
 # Steps in a row without a finite gradient, after which it will not come back.
@@ -89,6 +89,11 @@ class Trainer:
         self._resume = dict(resume or {})
         # What a method with several learners has trained so far: their states, one after another.
         self._done: list[dict[str, Tensor]] = []
+
+    def count(self, done: int, total: int) -> None:
+        """Tell who watches how far something is that has no training curve."""
+        if self._watch is not None:
+            self._watch(done, total, None)
 
     def run(self, learner: Learner, config: TrainConfig, generator: torch.Generator) -> None:
         """Train; afterwards the learner is in its best state on the held-out studies.

@@ -122,7 +122,7 @@ class Cluster(Method[Groups]):
         """See :meth:`Method.learn`."""
         base = method_of(self.base, self.base_options)
         chosen = most_telling(tasks)
-        sources = SourceProcesses.fit(chosen)
+        sources = SourceProcesses.fit(chosen, watch=trainer.count)
         names, features = shared_features(chosen)
         apart = distances(behaviour(sources, chosen, generator), features)
         members = group(apart, self.max_groups, max(2, base.min_studies))

@@ -56,7 +56,7 @@ class Portfolio(Method[Tensor]):
         studies = most_telling(tasks)
         candidates = torch.unique(torch.cat([task.x for task in studies]), dim=0)
         with torch.no_grad():
-            predicted = SourceProcesses.fit(studies)(candidates).T
+            predicted = SourceProcesses.fit(studies, watch=trainer.count)(candidates).T
         # Ranks: studies differ in how far the good are from the best, and none may outweigh the
         # others for that.
         losses = predicted.argsort(dim=1, descending=True, stable=True).argsort(dim=1)

@@ -32,7 +32,7 @@ class PriorModelMethod(Method[PriorModel]):
         self, tasks: Sequence[Task], generator: torch.Generator, trainer: Trainer
     ) -> PriorModel:
         """See :meth:`Method.learn`."""
-        return PriorModel.fit(list(tasks), generator)
+        return PriorModel.fit(list(tasks), generator, trainer.count)
 
     def policy_of_objectives(
         self,

@@ -15,7 +15,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 import hashlib
-import logging
 import os
 from pathlib import Path
 import sys
@@ -26,6 +25,7 @@ from optuna.storages import BaseStorage, RDBStorage
 
 from optuna_metasampler._optuna import finished_trials
 from optuna_metasampler.exceptions import PriorError, PriorNotFoundError
+from optuna_metasampler.logging import get_logger
 from optuna_metasampler.priors.archive import SUFFIX, Archive
 from optuna_metasampler.priors.contents import Contents
 from optuna_metasampler.priors.storages import is_journal, opened, read_file, shown
@@ -35,7 +35,7 @@ from optuna_metasampler.progress import tracked
 
 VARIABLE = "METASAMPLER_CACHE"
 
-_logger = logging.getLogger(__name__)
+_logger = get_logger(__name__)
 _MIN_TRIALS = 2_000
 """Reading fewer takes less than a second, which is not worth a file."""
 
@@ -241,7 +241,7 @@ def _cached(archive: Archive) -> Contents | None:
 
 
 def _taken(archive: Archive, contents: Contents, places: Sequence[int]) -> list[PriorStudy]:
-    _logger.info("Took %d prior studies from the cache %s.", len(places), archive.path)
+    _logger.debug("Took %d prior studies from the cache %s.", len(places), archive.path)
     return contents.studies(places)
 
 

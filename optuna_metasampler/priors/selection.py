@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-import logging
 from typing import Any
 
 from optuna.trial import FrozenTrial
 
+from optuna_metasampler.logging import get_logger
 from optuna_metasampler.priors.filter import PriorFilter
 from optuna_metasampler.priors.study import PriorStudy
 
 
-_logger = logging.getLogger(__name__)
+_logger = get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -88,18 +88,27 @@ def _select(
 
 
 def kept(selected: Sequence[Selected]) -> list[PriorStudy]:
-    """The studies that are used; why the others are not goes to the log."""
+    """The studies that are used; that others are not goes to the log."""
+    used = [one.study for one in selected if one.reason is None]
     for one in selected:
         if one.reason is not None:
-            _logger.info("Prior study %r is left out: %s.", one.study.name, one.reason)
-    return [one.study for one in selected if one.reason is None]
+            _logger.debug("Prior study %r is left out: %s.", one.study.name, one.reason)
+    if len(used) < len(selected):
+        _logger.info(
+            "%d of %d prior studies are left out; MetaSampler.inspect_priors says why.",
+            len(selected) - len(used),
+            len(selected),
+        )
+    return used
 
 
 class _OwnTrials:
     """The trials of the running study, to recognise them in whatever study they are found.
 
     Two trials are the same if they have the same values and, further, the same parameters or the
-    same times: a copy through a file may have lost the types of the one or all of the other.
+    same times: a copy through a file may have lost the types of the one or all of the other. One
+    that had ended before the running study tried the same is no copy, it is what the study was
+    opened with.
     """
 
     def __init__(self, running: PriorStudy) -> None:
@@ -121,7 +130,8 @@ class _OwnTrials:
         if not trial.values:
             return False
         return any(
-            _params(trial, rename) == own.params or _same_times(trial, own)
+            _same_times(trial, own)
+            or (_params(trial, rename) == own.params and not _ended_before(trial, own))
             for own in self._known.get(tuple(trial.values), ())
         )
 
@@ -139,6 +149,12 @@ def _same_trials(a: PriorStudy, b: PriorStudy) -> bool:
 
 def _params(trial: FrozenTrial, rename: Mapping[str, str]) -> dict[str, Any]:
     return {rename.get(name, name): value for name, value in trial.params.items()}
+
+
+def _ended_before(trial: FrozenTrial, own: FrozenTrial) -> bool:
+    if trial.datetime_complete is None or own.datetime_start is None:
+        return False
+    return trial.datetime_complete <= own.datetime_start
 
 
 def _same_times(a: FrozenTrial, b: FrozenTrial) -> bool:

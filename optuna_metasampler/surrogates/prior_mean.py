@@ -64,16 +64,24 @@ class SourceProcesses:
 
     @classmethod
     def fit(
-        cls, tasks: list[Task], warp: Callable[[Tensor], Tensor] = rank_gaussianize
+        cls,
+        tasks: list[Task],
+        warp: Callable[[Tensor], Tensor] = rank_gaussianize,
+        watch: Callable[[int, int], None] | None = None,
     ) -> SourceProcesses:
         """Fit one Gaussian process to each task.
 
         Args:
             tasks: Studies that share a space.
             warp: From raw outcomes ``(n,)`` to those that are modelled.
+            watch: Told after each task how many are done, and of how many.
         """
         metric = Metric.of(tasks[0].space)
-        parts = [_fit_source(task, metric, warp) for task in tasks]
+        parts = []
+        for task in tasks:
+            parts.append(_fit_source(task, metric, warp))
+            if watch is not None:
+                watch(len(parts), len(tasks))
         longest = max(len(x) for x, _, _, _ in parts)
         return cls(
             x=torch.stack([pad(x, (0, 0, 0, longest - len(x))) for x, _, _, _ in parts]),
@@ -188,6 +196,7 @@ class PriorNetwork:
         tasks: list[Task],
         generator: torch.Generator,
         config: NetworkConfig | None = None,
+        watch: Callable[[int, int], None] | None = None,
     ) -> PriorNetwork:
         """Train on tasks of one space.
 
@@ -200,6 +209,7 @@ class PriorNetwork:
             tasks: Prior studies.
             generator: Source of all randomness.
             config: Sizes and rates.
+            watch: Told after each step how many are made, and of how many.
         """
         config = config or NetworkConfig()
         space = tasks[0].space
@@ -238,6 +248,8 @@ class PriorNetwork:
                 optimizer.zero_grad()
                 torch.autograd.backward(loss)
                 optimizer.step()
+                if watch is not None:
+                    watch(step + 1, n_steps)
         return cls(
             tuple(w.detach().double() for w in weights), tuple(b.detach().double() for b in biases)
         )
@@ -302,12 +314,18 @@ class PriorModel:
     agreement: float
 
     @classmethod
-    def fit(cls, tasks: list[Task], generator: torch.Generator) -> PriorModel:
+    def fit(
+        cls,
+        tasks: list[Task],
+        generator: torch.Generator,
+        watch: Callable[[int, int], None] | None = None,
+    ) -> PriorModel:
         """Learn from prior studies.
 
         Args:
             tasks: Prior studies in one common space, each with at least two different outcomes.
             generator: Source of all randomness.
+            watch: Told again and again how far it is, in hundredths, and of how many.
 
         Raises:
             ValueError: If there is no task.
@@ -315,7 +333,7 @@ class PriorModel:
         if not tasks:
             raise ValueError("`tasks` must hold at least one prior study, but got none.")
         chosen = most_telling(tasks)
-        sources = SourceProcesses.fit(chosen)
+        sources = SourceProcesses.fit(chosen, watch=_share(watch, 0, 50))
         correlation = _agreement(sources, chosen)
         if len(chosen) < 3:
             # Two studies that disagree do not say which of them is right.
@@ -323,12 +341,15 @@ class PriorModel:
         else:
             share = correlation.clamp_min(0.0) + 0.01
         agreement = float(correlation.clamp_min(0.0).mean()) if len(chosen) > 1 else 0.5
+        network = None
+        if len(tasks) > 1:
+            network = PriorNetwork.fit(tasks, generator, watch=_share(watch, 50, 100))
         return cls(
             space=tasks[0].space,
             names=tuple(task.name for task in chosen),
             n_trials=tuple(len(task) for task in chosen),
             sources=sources,
-            network=PriorNetwork.fit(tasks, generator) if len(tasks) > 1 else None,
+            network=network,
             share=share / share.sum(),
             agreement=agreement,
         )
@@ -441,3 +462,12 @@ def _agreement(sources: SourceProcesses, tasks: list[Task]) -> Tensor:
         rho = spearman(sources(task.x)[:, others].mean(1), task.y) if others else 0.0
         correlations.append(0.0 if math.isnan(rho) else rho)
     return torch.tensor(correlations, dtype=torch.float64)
+
+
+def _share(
+    watch: Callable[[int, int], None] | None, first: int, last: int
+) -> Callable[[int, int], None] | None:
+    """What tells of a part of the work as of some hundredths of the whole."""
+    if watch is None:
+        return None
+    return lambda done, total: watch(first + (last - first) * done // total, 100)

@@ -155,3 +155,14 @@ def test_the_sampler_learns_from_what_is_selected() -> None:
     study = optuna.load_study(study_name="running", storage=storage, sampler=sampler)
     study.optimize(objective, n_trials=1)
     assert [(row.name, row.n_trials) for row in prior_relevance(sampler, study)] == [("big", 8)]
+
+
+def test_what_the_running_study_tried_again_is_still_told_by_the_prior() -> None:
+    prior, running = run("prior"), optuna.create_study(study_name="running")
+    # As the sampler opens a study: with what was best in a prior one.
+    running.enqueue_trial(prior.best_params)
+    running.optimize(objective, n_trials=2)
+    assert running.trials[0].value == prior.best_value
+    selected = one(prior, running)
+    assert (selected.reason, selected.n_own) == (None, 0)
+    assert len(selected.study.trials) == 6

@@ -1,4 +1,4 @@
-"""What prior studies have in common with a study, and what the sampler made of them."""
+"""Which prior studies are of use to a study, and which of them helped."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from optuna_metasampler.priors.filter import PriorFilter
 from optuna_metasampler.priors.sources import PriorLike, resolve
-from optuna_metasampler.relevance import PriorRelevance as PriorRelevance
 
 
 if TYPE_CHECKING:
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
 
     from optuna_metasampler.priors.overlap import Overlaps
     from optuna_metasampler.priors.study import PriorStudy
+    from optuna_metasampler.relevance import PriorRelevance
     from optuna_metasampler.sampler import MetaSampler
 
 
