@@ -97,21 +97,23 @@ def _priors(report: Report) -> Iterator[str]:
     if not used:
         return
     yield ""
-    yield "Prior studies: what share of the say each has, and had over the trials"
+    yield "Prior studies: what share of the say each has"
     shown = used[:_MOST_PRIORS]
     top = max((w for p in used for w in p.weights), default=0.0)
-    rows = [["study", "trials", "rank corr.", "say now", "over the trials", "strongest"]]
+    kept = bool(report.weights_at)
+    rows = [["study", "trials", "rank corr.", "say now"]]
+    rows[0] += ["over the trials", "strongest"] if kept else []
     for p in shown:
-        rows.append(
-            [
-                shortened(p.name),
-                "?" if p.n_trials is None else f"{p.n_trials:,}",
-                "?" if p.rank_correlation is None else f"{p.rank_correlation:.2f}",
-                "?" if p.weight is None else percent(p.weight),
-                sparkline(p.weights, _BARS, top),
-                f"{p.n_strongest:,} times" if p.n_strongest != 1 else "once",
-            ]
-        )
+        row = [
+            shortened(p.name),
+            "?" if p.n_trials is None else f"{p.n_trials:,}",
+            "?" if p.rank_correlation is None else f"{p.rank_correlation:.2f}",
+            "?" if p.weight is None else percent(p.weight),
+        ]
+        if kept:
+            times = "once" if p.n_strongest == 1 else f"{p.n_strongest:,} times"
+            row += [sparkline(p.weights, _BARS, top), times]
+        rows.append(row)
     yield from _table(rows, 0, {0, 4})
     if len(used) > len(shown):
         yield f"  ... and {len(used) - len(shown):,} more"

@@ -165,6 +165,7 @@ def test_trials_that_keep_nothing_are_named(priors: list[optuna.Study]) -> None:
     report = checked(sampler.report(ran(sampler, 5)))
     assert any("explain=False" in w for w in report.warnings)
     assert report.phases == {}
+    assert "over the trials" not in str(report)
     assert report.objectives[0].forecasts.trials == ()
     # What the model knows is told all the same.
     assert report.objectives[0].parameters
