@@ -9,6 +9,7 @@ import optuna
 import pytest
 from selenium import webdriver
 from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webelement import WebElement
 
 from optuna_metasampler import MetaSampler
 from optuna_metasampler.dashboard import Budget, publish
@@ -98,7 +99,29 @@ def test_a_study_explains_itself_while_it_runs(
         for figure in driver.find_elements(By.CSS_SELECTOR, ".js-plotly-plot"):
             assert figure.rect["x"] >= 0
             assert figure.rect["x"] + figure.rect["width"] <= width
+    for figure in ours(driver):
+        title = figure.find_element(By.CSS_SELECTOR, ".gtitle").rect
+        buttons = figure.find_element(By.CSS_SELECTOR, ".modebar").rect
+        assert title["y"] >= buttons["y"] + buttons["height"] - 2
+        assert title["width"] <= figure.rect["width"]
+    driver.find_element(
+        By.XPATH, "//*[contains(@data-testid, 'Brightness')]/ancestor::*[@role='button'][1]"
+    ).click()
+    until(driver, lambda: ground(driver) < 64)
+    assert len(ours(driver)) == 6
+    screenshot(driver, ARTIFACTS / "dashboard-dark.png")
     assert complaints(driver) == []
+
+
+def ours(driver: webdriver.Chrome) -> list[WebElement]:
+    """The graphs of the page that are not the dashboard's own."""
+    return driver.find_elements(By.CSS_SELECTOR, "[id^='user-defined-plot:metasampler-']")
+
+
+def ground(driver: webdriver.Chrome) -> int:
+    """How bright the page is, from 0 to 255."""
+    color = driver.execute_script("return getComputedStyle(document.body).backgroundColor")
+    return int(color.split("(")[1].split(",")[0])
 
 
 def test_trials_show_what_was_expected_of_them(

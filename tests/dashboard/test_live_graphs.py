@@ -8,6 +8,8 @@ import logging
 from pathlib import Path
 import threading
 from typing import Any
+import warnings
+from wsgiref.util import setup_testing_defaults
 
 import optuna
 from optuna.trial import FrozenTrial
@@ -72,7 +74,7 @@ def test_no_more_time_is_spent_than_a_share_of_it() -> None:
 
 
 @pytest.mark.parametrize("seconds", [0.001, 1.0, 60.0, 3600.0])
-def test_drawing_takes_less_than_two_percent_whatever_a_trial_takes(
+def test_drawing_takes_less_than_five_percent_whatever_a_trial_takes(
     storage: str, seconds: float
 ) -> None:
     study = optuna.create_study(storage=storage, sampler=MetaSampler(explain=False, seed=0))
@@ -203,6 +205,59 @@ def test_a_graph_is_one_attribute_so_that_no_reader_sees_half_of_it(storage: str
     ]
     assert keys
     assert all(key.endswith(":0") for key in keys)
+
+
+def shown(storage: optuna.storages.BaseStorage, study: optuna.Study) -> dict[str, str]:
+    """The graphs that optuna-dashboard hands to the browser, by id."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from optuna_dashboard import wsgi
+
+        page = wsgi(storage)
+    status: list[str] = []
+    environment = {"PATH_INFO": f"/api/studies/{study_id(study)}"}
+    setup_testing_defaults(environment)
+    body = b"".join(page(environment, lambda line, *_: status.append(line)))
+    assert status == ["200 OK"], body
+    return {g["id"]: g["graph_object"] for g in json.loads(body)["plotly_graph_objects"]}
+
+
+def test_the_dashboard_reads_what_was_written(storage: str) -> None:
+    study = optuna.create_study(storage=storage, sampler=MetaSampler(seed=0))
+    study.optimize(objective, n_trials=6)
+    publish(study)
+    expected = {dashboard.PREFIX + name: graph for name, graph in graphs(study).items()}
+    assert {i: json.loads(g) for i, g in shown(storage_of(study), study).items()} == expected
+    assert len(expected) == 3
+
+
+def test_workers_that_write_at_once_leave_whole_graphs_to_read(storage: str) -> None:
+    study = optuna.create_study(study_name="s", storage=storage, sampler=MetaSampler(seed=0))
+    study.optimize(objective, n_trials=12)
+    trials = study.trials
+    errors: list[BaseException] = []
+
+    def work(first: int) -> None:
+        # With a connection of its own, as another process has.
+        own = optuna.load_study(study_name="s", storage=storage)
+        try:
+            for n in range(first, 13, 2):
+                dashboard._write(own, dashboard.of_trials(trials[:n], 1), n)
+        except BaseException as error:
+            errors.append(error)
+
+    workers = [threading.Thread(target=work, args=(first,)) for first in (7, 8)]
+    for worker in workers:
+        worker.start()
+    reader = optuna.storages.RDBStorage(storage)
+    while any(worker.is_alive() for worker in workers):
+        for graph in shown(reader, study).values():
+            json.loads(graph)
+    for worker in workers:
+        worker.join()
+    assert not errors
+    assert n_trials(study) <= {11, 12}
+    assert n_trials(study)
 
 
 def test_studies_in_memory_are_drawn_only_where_a_dashboard_runs_here(

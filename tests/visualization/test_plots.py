@@ -247,3 +247,54 @@ def test_what_is_missing_is_said_with_the_way_out(
     monkeypatch.setitem(__import__("sys").modules, "plotly.graph_objects", None)
     with pytest.raises(ImportError, match="pip install plotly"):
         visualization.plot_prior_weights(warm)
+
+
+def test_a_thousand_prior_studies_fit_one_attribute() -> None:
+    from optuna_metasampler.dashboard import _MAX_LENGTH
+    from optuna_metasampler.insight.histories import Histories, History
+    from optuna_metasampler.visualization import charts
+    from optuna_metasampler.visualization.figures import figure_on_any_ground
+
+    steps = tuple(range(1, 16))
+    values = tuple(0.123456789 / i for i in steps)
+    each = tuple(History(f"study {i}", steps, values, values) for i in range(1000))
+    chart = charts.regret_against_priors(Histories(each[0], each, comparable=True))
+    assert len(to_json(figure_on_any_ground(chart, 15))) < _MAX_LENGTH
+    assert f"others ({1000 - MAX_NAMED})" in chart.names
+
+
+def test_every_trial_lies_inside_of_a_log_axis(warm: optuna.Study) -> None:
+    figure = visualization.plot_prior_vs_posterior(warm, params=["rate"])
+    low, high = (10**end for end in figure.layout.xaxis.range)
+    assert low < 1e-4
+    assert high > 1.0
+    (axes,) = axes_of(twins.plot_prior_vs_posterior(warm, params=["rate"]))
+    assert axes.get_xlim() == pytest.approx((low, high))
+    assert axes.get_xscale() == "log"
+
+
+def test_both_libraries_draw_the_same_numbers(warm: optuna.Study) -> None:
+    figure, twin = drawn(warm, "plot_regret_against_priors")
+    (axes,) = axes_of(twin)
+    lines = {tuple(line.get_ydata()) for line in axes.get_lines()}
+    assert lines == {tuple(t.y) for t in figure.data}
+    figure, twin = drawn(warm, "plot_predicted_vs_observed")
+    (axes,) = axes_of(twin)
+    points = {tuple(p) for c in axes.collections for p in np.asarray(c.get_offsets()).tolist()}
+    assert points >= {
+        (x, y) for t in figure.data if t.mode == "markers" for x, y in zip(t.x, t.y, strict=True)
+    }
+
+
+def test_another_direction_or_unit_is_measured_against_itself() -> None:
+    prior = optuna.create_study(study_name="accuracy", direction="maximize")
+    prior.optimize(lambda t: 100 - objective(t), n_trials=15)
+    study = optuna.create_study(sampler=MetaSampler(prior, seed=0))
+    study.optimize(objective, n_trials=6)
+    figure = visualization.plot_regret_against_priors(study)
+    assert "each study against its own trials" in figure.layout.title.text
+    for name in ("accuracy", "this study"):
+        heights = list(trace(figure, name).y)
+        assert heights == sorted(heights, reverse=True)
+        assert heights[-1] == 0.0
+        assert heights[0] < 1.0
