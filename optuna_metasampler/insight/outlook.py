@@ -148,8 +148,9 @@ def _step(task: Task) -> float:
 
     That it takes :data:`_STEPS` of these, that a logarithm does, and that how many it takes is
     uncertain by a factor of e, was chosen on functions drawn from Gaussian processes and on
-    exponentials of these, by the continuous ranked probability score of the gain of ten trials,
-    and confirmed on tables of real training runs (``benchmarks/outlook.py``).
+    exponentials of these, by the continuous ranked probability score of the gain of ten trials.
+    A few tables of real training runs, where the straight line promised far too much, were the
+    occasion; on other tables the score is better as well (``benchmarks/outlook.py``).
     """
     finite = torch.isfinite(task.y)
     for rows in (finite & task.feasible, finite):
