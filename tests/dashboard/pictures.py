@@ -64,7 +64,9 @@ def take(driver: webdriver.Chrome, name: str, top: int = 0) -> None:
         part = whole.crop((0, top, whole.width, whole.height)).convert("RGB")
     height = round(part.height * WIDTH / part.width)
     small = part.resize((WIDTH, height), Image.Resampling.LANCZOS)
-    small.quantize(N_COLORS, dither=Image.Dither.NONE).save(path, optimize=True)
+    # The usual method goes by area, and gives a thin line the colour of a broad one.
+    few = small.quantize(N_COLORS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    few.save(path, optimize=True)
 
 
 def main() -> None:
