@@ -8,7 +8,6 @@ from pathlib import Path
 import re
 from typing import Any
 
-import optuna
 import pytest
 
 from optuna_metasampler.report import Report
