@@ -21,14 +21,17 @@ def tuned(trial: optuna.Trial, optimum: float = 1e-2) -> float:
 
 
 def prior_studies(n: int = 3, sign: float = 1.0, name: str = "old") -> list[optuna.Study]:
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
     studies = []
     for i in range(n):
-        sampler = optuna.samplers.RandomSampler(seed=i)
-        study = optuna.create_study(study_name=f"{name}-{i}", sampler=sampler)
+        study = seeded(f"{name}-{i}", i)
         study.optimize(lambda t, i=i: sign * tuned(t, 0.01 * (i + 1)), n_trials=30)
         studies.append(study)
     return studies
+
+
+def seeded(name: str, seed: int = 0) -> optuna.Study:
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    return optuna.create_study(study_name=name, sampler=optuna.samplers.RandomSampler(seed=seed))
 
 
 def ran(

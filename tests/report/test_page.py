@@ -8,14 +8,13 @@ from pathlib import Path
 import re
 from typing import Any
 
-import optuna
 import pytest
 
 from optuna_metasampler.report import Report
 from optuna_metasampler.report import page as page_module
 from optuna_metasampler.report.markdown import escaped
 from optuna_metasampler.report.words import number, percent, sparkline, thinned, value_of
-from tests.report.studies import prior_studies, ran, sampler_of, tuned
+from tests.report.studies import prior_studies, ran, sampler_of, seeded, tuned
 
 
 EVIL = '<img src=x onerror="alert(1)"></script><script>alert(2)</script>\x1b[2J'
@@ -63,7 +62,7 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def report() -> Report:
-    old = [*prior_studies(2), optuna.create_study(study_name="empty")]
+    old = [*prior_studies(2), seeded("empty")]
     old[-1].optimize(lambda t: t.suggest_float("C", 0, 1), n_trials=2)
     sampler = sampler_of(old)
     return sampler.report(ran(sampler, 9))
@@ -165,7 +164,7 @@ def test_with_plotly_it_has_the_plots_and_the_script_once(report: Report) -> Non
 
 
 def test_hostile_names_are_shown_letter_by_letter() -> None:
-    old = optuna.create_study(study_name=EVIL)
+    old = seeded(EVIL)
     old.optimize(lambda t: len(t.suggest_categorical(EVIL, [EVIL, "b"])), n_trials=5)
     sampler = sampler_of([old])
     study = ran(sampler, 6, lambda t: len(t.suggest_categorical(EVIL, [EVIL, "b"])), name=EVIL)

@@ -18,7 +18,7 @@ import pytest
 from optuna_metasampler import MetaSampler
 from optuna_metasampler.exceptions import PriorWarning
 from optuna_metasampler.report import Report
-from tests.report.studies import prior_studies, ran, sampler_of, tuned
+from tests.report.studies import prior_studies, ran, sampler_of, seeded, tuned
 
 
 NASTY = "\x1b[2J<script>alert('x')</script>|*_`\n" + "long " * 80 + "\ud800"
@@ -26,7 +26,7 @@ NASTY = "\x1b[2J<script>alert('x')</script>|*_`\n" + "long " * 80 + "\ud800"
 
 @pytest.fixture(scope="module")
 def priors() -> list[optuna.Study]:
-    odd = optuna.create_study(study_name="odd")
+    odd = seeded("odd")
     odd.optimize(lambda t: t.suggest_float("C", 0, 1), n_trials=4)
     return [*prior_studies(), odd]
 
@@ -149,7 +149,7 @@ def test_it_says_how_little_is_known_at_first(priors: list[optuna.Study], n: int
 
 
 def test_priors_that_cannot_be_used_are_a_warning_with_a_way_out() -> None:
-    old = optuna.create_study(study_name="old")
+    old = seeded("old")
     old.optimize(lambda t: t.suggest_float("learning-rate", 0, 1), n_trials=3)
     sampler = sampler_of([old])
     with pytest.warns(PriorWarning, match="of no use here"):
@@ -199,7 +199,7 @@ def test_a_method_without_a_model_of_its_own_says_so(priors: list[optuna.Study])
 
 
 def test_a_method_that_lacks_priors_is_told_not_raised() -> None:
-    old = optuna.create_study(study_name="old")
+    old = seeded("old")
     old.optimize(lambda t: t.suggest_float("x", 0, 1), n_trials=4)
     sampler = sampler_of([old], method="maml")
     study = ran(optuna.samplers.RandomSampler(seed=0), 4, lambda t: t.suggest_float("x", 0, 1))
@@ -269,7 +269,7 @@ def test_equal_outcomes_are_no_scale(priors: list[optuna.Study]) -> None:
 
 
 def test_hostile_names_stay_harmless() -> None:
-    old = optuna.create_study(study_name=NASTY)
+    old = seeded(NASTY)
     choices = ["<b>", "|", math.nan, True, None, "x" * 200]
     old.optimize(lambda t: len(str(t.suggest_categorical(NASTY, choices))), n_trials=8)
     sampler = sampler_of([old])
