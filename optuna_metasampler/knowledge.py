@@ -10,7 +10,7 @@ import warnings
 
 from optuna_metasampler.exceptions import MethodError, PriorWarning
 from optuna_metasampler.logging import get_logger
-from optuna_metasampler.text import listed
+from optuna_metasampler.text import counted, listed
 
 
 if TYPE_CHECKING:
@@ -186,8 +186,8 @@ class PriorKnowledge(Knowledge):
         """
         import torch
 
+        from optuna_metasampler import progress
         from optuna_metasampler.meta_train.loop import Trainer, shown_by
-        from optuna_metasampler.progress import counted
         from optuna_metasampler.surrogates.prior_feasibility import PriorFeasibility
         from optuna_metasampler.surrogates.prior_mean import best_configurations, pareto_sets
         from optuna_metasampler.task import penalized
@@ -212,10 +212,11 @@ class PriorKnowledge(Knowledge):
             else:
                 tasks = [penalized(task) for task in tasks]
             generator = torch.Generator(device="cpu").manual_seed(self._seed)
-            with counted(f"Learning from {len(tasks)} prior studies", "step") as show:
+            told = counted(len(tasks), "prior study", "prior studies")
+            with progress.counted(f"Learning from {told}", "step") as show:
                 learned = self.method.learn(tasks, generator, Trainer(watch=shown_by(show)))
             self._lessons[key] = Lessons(tasks[0].space, best, learned, feasibility)
-            _logger.info("Learned from %d prior studies.", len(tasks))
+            _logger.info("Learned from %s.", told)
         return self._lessons[key]
 
 

@@ -28,3 +28,8 @@ def printable(text: str, lines: bool = False) -> str:
         c if c.isprintable() or (lines and c == "\n") else c.encode("unicode_escape").decode()
         for c in text
     )
+
+
+def counted(n: int, one: str, many: str) -> str:
+    """A number and what there is of it."""
+    return f"{n:,} {one if n == 1 else many}"

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from optuna_metasampler.text import counted as counted
 from optuna_metasampler.text import printable as printable
 
 
@@ -68,11 +69,6 @@ def wrong_usage(hint: str) -> Iterator[None]:
 def echo_json(document: object) -> None:
     """Print a JSON document."""
     click.echo(json.dumps(document, indent=2, default=str))
-
-
-def counted(n: int, one: str, many: str) -> str:
-    """A number and what there is of it."""
-    return f"{n:,} {one if n == 1 else many}"
 
 
 def shortened(text: str, width: int) -> str:

@@ -31,6 +31,7 @@ from optuna_metasampler.priors.contents import Contents
 from optuna_metasampler.priors.storages import is_journal, opened, read_file, shown
 from optuna_metasampler.priors.study import PriorStudy
 from optuna_metasampler.progress import tracked
+from optuna_metasampler.text import counted
 
 
 VARIABLE = "METASAMPLER_CACHE"
@@ -221,9 +222,9 @@ def _read(storage: BaseStorage, location: str, names: Sequence[str]) -> list[Pri
     if studies:
         n_trials = sum(len(study.trials) for study in studies)
         _logger.info(
-            "Read %d prior studies with %d trials from %s in %.1f s.",
-            len(studies),
-            n_trials,
+            "Read %s with %s from %s in %.1f s.",
+            counted(len(studies), "prior study", "prior studies"),
+            counted(n_trials, "trial", "trials"),
             shown(location),
             time.monotonic() - start,
         )
@@ -279,7 +280,8 @@ def _keep(
             VARIABLE,
         )
     else:
-        _logger.info("Kept %d prior studies in the cache %s.", len(studies), archive.path)
+        told = counted(len(studies), "prior study", "prior studies")
+        _logger.info("Kept %s in the cache %s.", told, archive.path)
 
 
 def _remove_leftovers(folder: Path) -> None:
