@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 import time
 
+from nbclient import NotebookClient
+import nbformat
 from optuna.distributions import FloatDistribution
 import pytest
 import torch
@@ -88,3 +90,21 @@ def test_a_count_without_a_known_end_is_shown_where_somebody_looks(
     out, err = capsys.readouterr()
     assert out == ""
     assert ("40/40" in err and "loss 0.4" in err) == somebody_looks
+
+
+def test_a_notebook_shows_a_bar_and_no_warning() -> None:
+    code = (
+        "import warnings; warnings.simplefilter('error')\n"
+        "from optuna_metasampler import progress\n"
+        "progress._DELAY = 0\n"
+        "with progress.counted('Learning', 'step') as show:\n"
+        "    show(1, 40, 'loss 0.4')\n"
+    )
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)])
+    NotebookClient(notebook, kernel_name="python3", timeout=120).execute()
+    outputs = notebook.cells[0].outputs
+    widgets = [o for o in outputs if any("widget-view" in key for key in o.get("data", ()))]
+    lines = "".join(o.text for o in outputs if o.output_type == "stream")
+    # A widget where there is what draws it, else a line of text.
+    assert widgets or "Learning" in lines
+    assert "Warning" not in lines
