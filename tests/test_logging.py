@@ -72,3 +72,15 @@ def test_an_application_that_has_its_own_logging_gets_it_once() -> None:
     assert err.splitlines() == ["root news", "root trouble"]
     err, _ = said(to_root + "logging.enable_propagation(); logging.disable_propagation()")
     assert "root" not in err
+
+
+def test_commands_show_how_far_they_are_though_they_quieten_optuna() -> None:
+    err, _ = said(
+        "from click.testing import CliRunner; from optuna_metasampler.cli import main; "
+        "CliRunner().invoke(main, ['archive', '--help']); "
+        "CliRunner().invoke(main, ['archive', 'list', 'no-such-file']); "
+        "optuna.logging.set_verbosity(optuna.logging.ERROR); "
+        "assert logging.get_verbosity() == logging.INFO"
+    )
+    assert "news" not in err
+    assert "trouble" in err

@@ -26,7 +26,12 @@ from optuna_metasampler.cli.explanation import explain
 from optuna_metasampler.cli.fit import fit
 from optuna_metasampler.cli.imports import import_studies
 from optuna_metasampler.cli.inspection import inspect
-from optuna_metasampler.logging import write_warnings_only
+from optuna_metasampler.logging import (
+    INFO,
+    get_verbosity,
+    set_verbosity,
+    write_warnings_only,
+)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -34,6 +39,8 @@ from optuna_metasampler.logging import write_warnings_only
 def main() -> None:
     """An Optuna sampler that starts where your earlier studies ended."""
     write_warnings_only()
+    # Commands quieten Optuna, but what takes long is to be seen.
+    set_verbosity(min(get_verbosity(), INFO))
 
 
 for command in (archive, demo, explain, fit, import_studies, inspect):
