@@ -13,6 +13,7 @@ from functools import cache
 from importlib.util import find_spec
 import json
 import sys
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 import warnings
@@ -101,6 +102,19 @@ class LiveGraphs:
         self._kept = Budget(share=0.005, cost=0.02, last=now)
         self._model = Budget(share=0.01, cost=0.3, last=now)
         self._off = False
+        # Threads that find another one drawing go on with their trials.
+        self._drawing = threading.Lock()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Everything but the lock: a thread that draws stays here."""
+        state = self.__dict__.copy()
+        del state["_drawing"]
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restore pickled or copied graphs."""
+        self.__dict__.update(state)
+        self._drawing = threading.Lock()
 
     def refresh(
         self,
@@ -115,25 +129,10 @@ class LiveGraphs:
             trials: Reads its trials, the one that is ending as it will be.
             snapshot: What the sampler knows with these; ``None`` if nothing yet.
         """
-        now = self._clock()
-        kept, model = self._kept.allows(now), self._model.allows(now)
-        if self._off or not (kept or model):
+        if self._off or not self._drawing.acquire(blocking=False):
             return
         try:
-            known = trials()
-            n = sum(t.state.is_finished() for t in known)
-            if n < _FIRST_TRIALS:
-                return
-            growth = _JOURNAL_GROWTH if isinstance(storage_of(study), JournalStorage) else 1.0
-            if kept and n >= growth * self._kept.n_trials:
-                _write(study, of_trials(known, len(study.directions)), n)
-                self._kept.spend(now, self._clock(), n)
-            now = self._clock()
-            if model and n >= growth * self._model.n_trials:
-                taken = snapshot(known)
-                if taken is not None:
-                    _write(study, of_model(taken, known), n)
-                self._model.spend(now, self._clock(), n)
+            self._refresh(study, trials, snapshot)
         except Exception as error:
             # Whatever it is, no study shall fail for a picture of it.
             self._off = True
@@ -142,6 +141,33 @@ class LiveGraphs:
                 "while this study runs: %r",
                 error,
             )
+        finally:
+            self._drawing.release()
+
+    def _refresh(
+        self,
+        study: Study,
+        trials: Callable[[], Sequence[FrozenTrial]],
+        snapshot: Callable[[Sequence[FrozenTrial]], Snapshot | None],
+    ) -> None:
+        now = self._clock()
+        kept, model = self._kept.allows(now), self._model.allows(now)
+        if not (kept or model):
+            return
+        known = trials()
+        n = sum(t.state.is_finished() for t in known)
+        if n < _FIRST_TRIALS:
+            return
+        growth = _JOURNAL_GROWTH if isinstance(storage_of(study), JournalStorage) else 1.0
+        if kept and n >= growth * self._kept.n_trials:
+            _write(study, of_trials(known, len(study.directions)), n)
+            self._kept.spend(now, self._clock(), n)
+        now = self._clock()
+        if model and n >= growth * self._model.n_trials:
+            taken = snapshot(known)
+            if taken is not None:
+                _write(study, of_model(taken, known), n)
+            self._model.spend(now, self._clock(), n)
 
 
 @cache

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 import threading
 from typing import TYPE_CHECKING, Any, TypeVar
-import warnings
 
 import optuna
 from optuna.distributions import (
@@ -28,15 +27,10 @@ from optuna_metasampler._optuna import (
     trial_id,
     trials_of_all_brackets,
 )
-from optuna_metasampler.exceptions import (
-    CheckpointError,
-    MethodError,
-    PriorError,
-    PriorWarning,
-)
+from optuna_metasampler.background import Background
 from optuna_metasampler.history import History, Running, settled
 from optuna_metasampler.isolation import isolated
-from optuna_metasampler.knowledge import CheckpointKnowledge, Knowledge, PriorKnowledge
+from optuna_metasampler.knowledge import Knowledge
 from optuna_metasampler.logging import get_logger
 from optuna_metasampler.methods import method_of
 from optuna_metasampler.priors.filter import PriorFilter
@@ -45,9 +39,8 @@ from optuna_metasampler.priors.records import (
     curves_of,
     records_of,
 )
-from optuna_metasampler.priors.selection import kept, select
-from optuna_metasampler.priors.sources import PriorLike, resolve
-from optuna_metasampler.priors.study import PriorStudy, meta_features
+from optuna_metasampler.priors.sources import PriorLike
+from optuna_metasampler.priors.study import meta_features
 from optuna_metasampler.shown import ShownDistributions
 from optuna_metasampler.snapshot import Snapshot
 from optuna_metasampler.space import SearchSpace, choice_key
@@ -64,7 +57,6 @@ if TYPE_CHECKING:
     from optuna import Study
     from optuna.trial import FrozenTrial
 
-    from optuna_metasampler.checkpoint import Checkpoint
     from optuna_metasampler.dashboard import LiveGraphs
     from optuna_metasampler.methods.base import Method, Prior
     from optuna_metasampler.policies.base import Choice, Policy
@@ -93,7 +85,6 @@ class _StudyState:
         told: Ids of the running trials with which is kept how they were chosen.
         shown: The distributions that its trials have shown.
         graphs: What is drawn of it while it runs; made when the first trial ends.
-        drawing: Whether a thread is at it.
     """
 
     knowledge: Knowledge | None = None
@@ -105,7 +96,6 @@ class _StudyState:
     told: dict[int, None] = field(default_factory=dict)
     shown: ShownDistributions = field(default_factory=ShownDistributions)
     graphs: LiveGraphs | None = None
-    drawing: bool = False
 
 
 class MetaSampler(BaseSampler):
@@ -195,26 +185,9 @@ class MetaSampler(BaseSampler):
                 f"`n_startup_trials` must be at least 0, but got {n_startup_trials}. Leave it out "
                 "to let the sampler choose."
             )
-        if rename is not None and not isinstance(rename, Mapping):
-            raise TypeError(
-                "`rename` must map names in the prior studies to names here, such as "
-                f"{{'eta': 'lr'}}, but got {rename!r}."
-            )
-        self._prior_filter = PriorFilter.of(prior_filter)
-        self._sources = resolve(prior, prior_studies)
-        self._rename = dict(rename or {})
-        self._checkpoint = _checkpoint(checkpoint, method, method_options, bool(self._sources))
-        self._chosen: str | Method[Any] = "auto"
-        if self._checkpoint is not None:
-            self._chosen = self._checkpoint.method
-        elif method not in _WITHOUT_NEEDS or method_options:
-            self._chosen = _method(method, method_options, bool(self._sources))
-        else:
-            self._chosen = method
-        # The methods that are still names learn from neither.
-        known = None if isinstance(self._chosen, str) else self._chosen
-        self._learns_from_curves = known is not None and known.learns_from_curves
-        self._learns_from_features = known is not None and known.learns_from_features
+        self._background = Background(
+            prior, prior_studies, prior_filter, rename, method, method_options, checkpoint
+        )
         self._n_startup_trials = n_startup_trials
         self._constraints_func = constraints_func
         self._explain = explain
@@ -222,18 +195,14 @@ class MetaSampler(BaseSampler):
         self._may_have_twins = seed is not None
         self._centre_first = independent_sampler is None
         self._independent_sampler = independent_sampler or RandomSampler(seed=seed)
-        self._prior_studies: list[PriorStudy] | None = None
         self._states: dict[tuple[str, int], _StudyState] = {}
         self._lock = threading.RLock()
 
     def __getstate__(self) -> dict[str, Any]:
-        """Everything but the lock, and the prior trials, which can be read again."""
+        """Everything but the lock."""
         with self._lock:
             state = self.__dict__.copy()
         del state["_lock"]
-        state["_prior_studies"] = None
-        # A thread that draws stays here.
-        state["_states"] = {k: replace(s, drawing=False) for k, s in self._states.items()}
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -417,7 +386,7 @@ class MetaSampler(BaseSampler):
             weightings = each_alone(m)
             predictors: tuple[Any, ...] = ()
             task = history.task(space, [1.0 / m] * m)
-            if self._method.models_objectives or m == 1:
+            if self._background.method.models_objectives or m == 1:
                 policy = self._relative_policy(study, cache, weightings, space, history)
                 if isinstance(policy, ModelPolicy):
                     predictors = policy.believe(task)
@@ -428,14 +397,14 @@ class MetaSampler(BaseSampler):
                 cold = cold_policy(space, 0) if m == 1 else cold_policy_of_objectives(space, m, 0)
                 predictors = cold.believe(task)
             return Snapshot(
-                method=self._method.name,
+                method=self._background.method.name,
                 own_model=own,
                 task=task,
                 signs=signs_of(study),
                 predictors=predictors,
-                overlaps=self._overlaps(study),
-                priors=tuple(self._priors()),
-                rename=dict(self._rename),
+                overlaps=self._background.beside_running(study),
+                priors=tuple(self._background.studies()),
+                rename=dict(self._background.rename),
             )
 
     def report(self, study: Study) -> Report:
@@ -464,12 +433,11 @@ class MetaSampler(BaseSampler):
         except ValueError as error:
             # Without a trial there is nothing to model, and some methods need more prior studies.
             problem = str(error)
-            overlaps = self._overlaps(study)
-        name = self._chosen if isinstance(self._chosen, str) else self._chosen.name
+            overlaps = self._background.beside_running(study)
         return report_of(
             study,
             snapshot,
-            method=name,
+            method=self._background.method_name,
             overlaps=overlaps,
             problem=problem,
         )
@@ -498,9 +466,7 @@ class MetaSampler(BaseSampler):
         Returns:
             One entry a prior study; ``print`` shows a table.
         """
-        from optuna_metasampler.priors.overlap import inspect
-
-        return inspect(self._read_priors(), target, self._prior_filter, self._rename)
+        return self._background.beside(target, self._background.read())
 
     def _part_from_twins(self, trial: FrozenTrial) -> None:
         """Draw other numbers than workers of the same seed, and copies of this sampler, do."""
@@ -528,7 +494,7 @@ class MetaSampler(BaseSampler):
         distribution: BaseDistribution,
     ) -> Any:
         """A value from the plan of the trial; ``_NOTHING`` where the priors have none."""
-        if not self._uses_priors:
+        if not self._background.is_of_use:
             return _NOTHING
         with isolated():
             knowledge = self._knowledge(study, cache)
@@ -577,7 +543,7 @@ class MetaSampler(BaseSampler):
         generator = torch.Generator(device="cpu").manual_seed(self._draw_seed())
         # Where each objective is modelled, the one outcome of the task is their compromise.
         weights = [sum(column) / len(weightings) for column in zip(*weightings, strict=True)]
-        task = history.task(space, weights, self._method.models_constraints)
+        task = history.task(space, weights, self._background.method.models_constraints)
         for other in history.undecided(space):
             # Its worker is at this moment where we are: it will take what we would in its place.
             believed = policy.propose(history.before(task, other), generator)
@@ -614,7 +580,7 @@ class MetaSampler(BaseSampler):
         state: TrialState,
         values: Sequence[float] | None,
     ) -> None:
-        """Draw the study for optuna-dashboard, if there is time and nobody is at it already."""
+        """Draw the study for optuna-dashboard, if there is time."""
         from optuna_metasampler.dashboard import LiveGraphs, trials_with, wanted
 
         if not wanted(study):
@@ -623,22 +589,14 @@ class MetaSampler(BaseSampler):
             cache = self._state(study)
             if cache.graphs is None:
                 cache.graphs = LiveGraphs()
-            if cache.drawing:
-                return
-            cache.drawing = True
 
         def known(trials: Sequence[FrozenTrial]) -> Snapshot | None:
             # To learn from prior studies takes longer than to draw, and draws random numbers.
-            if self._uses_priors and cache.knowledge is None:
+            if self._background.is_of_use and cache.knowledge is None:
                 return None
             return self._snapshot(study, trials)
 
-        try:
-            cache.graphs.refresh(
-                study, lambda: trials_with(study, trial.number, state, values), known
-            )
-        finally:
-            cache.drawing = False
+        cache.graphs.refresh(study, lambda: trials_with(study, trial.number, state, values), known)
 
     def _history(
         self,
@@ -670,7 +628,7 @@ class MetaSampler(BaseSampler):
 
     def _curves(self, study: Study, trials: Sequence[FrozenTrial]) -> CurveRecords | None:
         """What the trials showed on their way, for a method that looks at it."""
-        if not self._learns_from_curves or len(study.directions) > 1:
+        if not self._background.learns_from_curves or len(study.directions) > 1:
             return None
         return curves_of(trials, study.directions[0])
 
@@ -678,7 +636,9 @@ class MetaSampler(BaseSampler):
         """Meta-features of the study, for a method that looks at them."""
         # The bracket studies of Hyperband have no user attributes.
         return (
-            meta_features(getattr(study, "user_attrs", {})) if self._learns_from_features else {}
+            meta_features(getattr(study, "user_attrs", {}))
+            if self._background.learns_from_features
+            else {}
         )
 
     def _remember_transfer(self, cache: _StudyState, policy: Policy) -> None:
@@ -717,7 +677,7 @@ class MetaSampler(BaseSampler):
 
     def _policy(self, space: SearchSpace, priors: Sequence[Prior[Any] | None]) -> Policy:
         """A policy for a space, given what is known of each outcome that it models."""
-        method, n_startup_trials = self._method, self._n_startup_trials
+        method, n_startup_trials = self._background.method, self._n_startup_trials
         if len(priors) > 1:
             return method.policy_of_objectives(space, priors, n_startup_trials)
         if priors[0] is None and method.min_studies:
@@ -725,65 +685,15 @@ class MetaSampler(BaseSampler):
             method = method_of("gp")
         return method.policy(space, priors[0], n_startup_trials)
 
-    @property
-    def _uses_priors(self) -> bool:
-        return bool(self._sources or self._checkpoint) and self._chosen != "gp"
-
-    @property
-    def _method(self) -> Method[Any]:
-        """The method; a name becomes one where it is needed, for the imports take a second."""
-        return method_of(self._chosen)
-
     def _knowledge(self, study: Study, cache: _StudyState) -> Knowledge | None:
-        """What the prior studies say about ``study``; they are read at the first use."""
-        if not self._uses_priors:
-            return None
-        if cache.knowledge is None and self._checkpoint is not None:
-            cache.knowledge = CheckpointKnowledge(self._checkpoint)
+        """What is known of ``study`` by the prior studies; they are read at the first use."""
         if cache.knowledge is None:
-            from optuna_metasampler.priors.align import pool
-
-            selected = select(self._priors(), _as_prior(study), self._prior_filter, self._rename)
-            used = kept(selected)
-            if selected and not used and self._prior_filter != PriorFilter():
-                warnings.warn(
-                    f"`prior_filter` leaves none of {len(selected)} prior studies. The first, "
-                    f"{selected[0].study.name!r}, is left out: {selected[0].reason}.",
-                    PriorWarning,
-                    stacklevel=2,
-                )
-            pooled = pool(used, study.directions, self._rename)
-            pooled.warn_of_skipped(stacklevel=3)
-            cache.knowledge = PriorKnowledge(pooled, self._method, self._draw_seed())
+            cache.knowledge = self._background.knowledge_of(study, self._draw_seed)
         return cache.knowledge
-
-    def _overlaps(self, study: Study) -> Overlaps:
-        """The prior studies beside a study."""
-        from optuna_metasampler.priors.overlap import inspect
-
-        return inspect(self._priors(), _as_prior(study), self._prior_filter, self._rename)
-
-    def _priors(self) -> list[PriorStudy]:
-        """The prior studies as they were read first."""
-        if self._prior_studies is None:
-            self._prior_studies = self._read_priors()
-        return self._prior_studies
-
-    def _read_priors(self) -> list[PriorStudy]:
-        """What all sources hold; one that has gone since the sampler was made is left out."""
-        studies: list[PriorStudy] = []
-        for source in self._sources:
-            try:
-                studies += source.read()
-            except PriorError as error:
-                warnings.warn(
-                    f"A source of prior studies is left out: {error}", PriorWarning, stacklevel=2
-                )
-        return studies
 
     def _weightings(self, study: Study, trial: FrozenTrial) -> Weightings:
         m = len(study.directions)
-        side_by_side = self._method.models_objectives and m <= MAX_MODELLED_OBJECTIVES
+        side_by_side = self._background.method.models_objectives and m <= MAX_MODELLED_OBJECTIVES
         return each_alone(m) if side_by_side else (in_turn(m, trial.number),)
 
     def _state(self, study: Study) -> _StudyState:
@@ -793,52 +703,6 @@ class MetaSampler(BaseSampler):
 
     def _draw_seed(self) -> int:
         return int(self._rng.rng.randint(2**31 - 1))
-
-
-def _as_prior(study: Study) -> PriorStudy:
-    """A study and its trials; bracket studies of Hyperband have no user attributes."""
-    trials = tuple(trials_of_all_brackets(study))
-    return PriorStudy(study.study_name, tuple(study.directions), trials)
-
-
-# Methods that need no prior study, and so no look at their class before the first suggestion.
-_WITHOUT_NEEDS = ("auto", "gp")
-
-
-def _method(
-    method: str | Method[Any], options: Mapping[str, Any] | None, has_sources: bool
-) -> Method[Any]:
-    """The method, if it has what it needs."""
-    chosen = method_of(method, options)
-    if chosen.min_studies and not has_sources:
-        raise MethodError(
-            f"The method {chosen.name!r} learns from prior studies, {chosen.min_studies} or more. "
-            "Give them as `prior`, or a file that `optuna-metasampler fit` wrote as `checkpoint`."
-        )
-    return chosen
-
-
-def _checkpoint(
-    path: str | Path | None,
-    method: str | Method[Any],
-    options: Mapping[str, Any] | None,
-    has_sources: bool,
-) -> Checkpoint | None:
-    """The checkpoint, if there is one and nothing that contradicts it."""
-    if path is None:
-        return None
-    if has_sources:
-        raise CheckpointError(
-            "`checkpoint` stands for prior studies that were learned from before. Give it or "
-            "`prior`, not both."
-        )
-    if method != "auto" or options:
-        raise CheckpointError(
-            "`checkpoint` says which method it is for. Leave out `method` and `method_options`."
-        )
-    from optuna_metasampler.checkpoint import Checkpoint
-
-    return Checkpoint.read(path)
 
 
 class _Nothing:

@@ -48,6 +48,7 @@ ORDER: tuple[frozenset[str], ...] = (
     frozenset({"checkpoint"}),
     frozenset({"fitting"}),
     frozenset({"knowledge"}),
+    frozenset({"background"}),
     frozenset({"insight"}),
     frozenset({"visualization"}),
     frozenset({"report"}),
