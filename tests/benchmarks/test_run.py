@@ -321,6 +321,7 @@ def small_plan(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(plans.PLANS, "quick", plan)
 
 
+@pytest.mark.slow
 def test_the_command_resumes_and_two_processes_find_what_one_does(
     folder: Path, tmp_path: Path, small_plan: None
 ) -> None:

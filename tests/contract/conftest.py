@@ -50,3 +50,17 @@ def make_sampler(prior: str | None) -> Callable[..., MetaSampler]:
         return new_sampler(prior, seed)
 
     return make
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave the dearest of Optuna's tests, but for the first case, to those that may take long.
+
+    A hundred suggestions for two objectives with prior studies take five seconds a case.
+    """
+    dearest = [
+        f"TestWithMatchingPriors::test_multi_objective_sample_independent[distribution{i}]"
+        for i in (1, 2, 3)
+    ]
+    for item in items:
+        if item.nodeid.endswith(tuple(dearest)):
+            item.add_marker(pytest.mark.slow)

@@ -99,17 +99,17 @@ def test_another_process_with_another_hash_seed_gives_the_same_suggestions(
             stdout=subprocess.PIPE,
             text=True,
         )
-        for hash_seed in (0, 1, 2)
+        for hash_seed in (0, 1)
     ]
     outputs = [process.communicate()[0] for process in processes]
-    assert [process.returncode for process in processes] == [0, 0, 0]
+    assert [process.returncode for process in processes] == [0, 0]
     runs = [json.loads(output) for output in outputs]
 
-    assert len({run["hash"] for run in runs}) == 3
+    assert len({run["hash"] for run in runs}) == 2
     for constant in (False, True):
         here = suggestions_of(make_sampler(seed=1), N_TRIALS_ELSEWHERE, constant=constant)
         there = [run["constant" if constant else "bowl"] for run in runs]
-        assert there == [here] * 3
+        assert there == [here] * 2
 
 
 def test_reseeding_changes_the_suggestions(make_sampler: SamplerFactory) -> None:

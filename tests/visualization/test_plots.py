@@ -158,7 +158,7 @@ def test_every_study_is_on_the_map(warm: optuna.Study) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("n_trials", [0, 1, 2, 7])
+@pytest.mark.parametrize("n_trials", [0, 1, 7])
 def test_a_study_without_priors_is_drawn_as_far_as_it_goes(
     name: str, n_trials: int, caplog: pytest.LogCaptureFixture
 ) -> None:
