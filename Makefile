@@ -22,7 +22,7 @@ OLDER_INSTALLED := $(OLDER_OPTUNAS:%=$(OLDER)-%/.installed)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-slow lint types docs docs-figures unit contract-older bench \
+.PHONY: help demo test test-slow lint types docs docs-figures unit contract-older contract-oldest bench \
 	bench-quick bench-audit bench-calibration bench-constraints bench-explanation \
 	bench-forecasts bench-load bench-methods bench-noise bench-objectives bench-outlook \
 	bench-overhead bench-parallel bench-pruning bench-scale clean
@@ -36,7 +36,7 @@ demo: $(INSTALLED) ## Tune five data sets, the last one with and without priors 
 	@echo "==> Running the demo; it writes into demo-output/"
 	@$(BIN)/python -m optuna_metasampler demo
 
-test: lint types docs unit contract-$(OLDEST_OPTUNA) ## Everything that CI checks
+test: lint types docs unit contract-oldest ## Everything that CI checks
 
 lint: $(INSTALLED) ## Check style and formatting (ruff)
 	@echo "==> Checking style and formatting"
@@ -66,6 +66,11 @@ test-slow: $(INSTALLED) contract-older ## Run the tests that take long, such as 
 	@$(PYTEST) -m slow
 
 contract-older: $(OLDER_OPTUNAS:%=contract-%) ## Run the contract tests against older releases of Optuna
+
+contract-oldest: $(OLDER)-$(OLDEST_OPTUNA)/.installed ## Run Optuna's own tests of samplers against the oldest release
+	@echo "==> Running Optuna's own tests of samplers against Optuna $(OLDEST_OPTUNA)"
+	@PYTHONPATH="$(CURDIR)/$(OLDER)-$(OLDEST_OPTUNA)" $(PYTEST) -m "not slow and not any_optuna" \
+		tests/contract/test_optuna_suites.py
 
 # What Optuna's release has no part in is tested once, by `unit`.
 contract-%: $(OLDER)-%/.installed

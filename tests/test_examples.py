@@ -3,17 +3,43 @@
 from __future__ import annotations
 
 from pathlib import Path
+import runpy
 import subprocess
 import sys
 
+import optuna
 import pytest
 
 
 EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.py"))
+# Its workers are processes, which begin with the main module.
+WITH_PROCESSES = ("08_many_machines",)
 
 
-@pytest.mark.parametrize("path", EXAMPLES, ids=lambda p: p.stem)
-def test_the_example_runs_without_a_warning(path: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "path", [p for p in EXAMPLES if p.stem not in WITH_PROCESSES], ids=lambda p: p.stem
+)
+def test_the_example_runs_without_a_warning(
+    path: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", [str(path)])
+    verbosity = optuna.logging.get_verbosity()
+    try:
+        # Warnings are errors here, as everywhere.
+        runpy.run_path(str(path), run_name="__main__")
+    finally:
+        optuna.logging.set_verbosity(verbosity)
+    assert "best of" in capsys.readouterr().out
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", WITH_PROCESSES)
+def test_the_example_with_processes_runs_without_a_warning(name: str, tmp_path: Path) -> None:
+    (path,) = (p for p in EXAMPLES if p.stem == name)
     done = subprocess.run(
         [sys.executable, "-W", "error", str(path)],
         cwd=tmp_path,

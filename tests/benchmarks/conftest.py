@@ -74,3 +74,15 @@ def write_suite(root: Path, name: str, complete_grid: bool | None = None) -> Pat
         space["complete_grid"] = complete_grid
     (folder / "space.json").write_text(json.dumps(space), encoding="utf-8")
     return folder
+
+
+# What holds the committed figures and their statistics together. The benchmarks themselves are
+# tried by those tests that may take long.
+_QUICK = ("test_problems", "test_report", "test_results", "test_statistics", "test_summary")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave runs of the benchmarks out of what every change waits for."""
+    for item in items:
+        if item.path.parent == Path(__file__).parent and item.path.stem not in _QUICK:
+            item.add_marker(pytest.mark.slow)
