@@ -40,7 +40,7 @@ from optuna_metasampler.surrogates.gaussian_process import (
     GaussianProcess,
     GaussianProcessPredictor,
 )
-from optuna_metasampler.surrogates.transfer import TransferGaussianProcess, TransferPredictor
+from optuna_metasampler.surrogates.transfer import TransferGaussianProcess
 from optuna_metasampler.task import Task
 
 
@@ -71,10 +71,7 @@ def coverage(predictor: GaussianProcessPredictor, task: Task, held_out: Task) ->
         # Outcomes are noisy, and predictions are of what is behind the noise.
         spread = (each.variance + predictor.posterior.noise[:, None]).sqrt()
         below = ndtr(((torch.from_numpy(z) - each.mean) / spread).numpy())
-    weight = np.array([1.0])
-    if isinstance(predictor, TransferPredictor):
-        weight = np.array([predictor.evidence, 1.0 - predictor.evidence])
-    centrality = np.abs(2.0 * (weight @ below) - 1.0)
+    centrality = np.abs(2.0 * (np.array(predictor.weights) @ below) - 1.0)
     return (centrality[:, None] <= np.array(LEVELS)).mean(axis=0)
 
 

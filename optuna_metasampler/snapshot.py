@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from optuna import Study
+    from torch import Tensor
 
     from optuna_metasampler.priors.overlap import Overlaps
     from optuna_metasampler.priors.study import PriorStudy
@@ -57,6 +58,18 @@ class Snapshot:
         from optuna_metasampler.surrogates.transfer import TransferPredictor
 
         return tuple(p for p in self.predictors if isinstance(p, TransferPredictor))
+
+    def outcomes(self, objective: int) -> Tensor:
+        """What the model of an objective was made from, larger is better, shape ``(n,)``."""
+        if len(self.signs) == 1 or self.task.outcomes is None:
+            return self.task.y
+        return self.task.outcomes[:, objective]
+
+    def has_unit(self, objective: int) -> bool:
+        """Whether two different outcomes are known, without which there is no scale."""
+        y = self.outcomes(objective)
+        finite = y[y.isfinite()]
+        return bool((finite != finite[:1]).any())
 
     @classmethod
     def of(cls, study: Study) -> Snapshot:

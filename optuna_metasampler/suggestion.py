@@ -187,15 +187,11 @@ def outcome_quantiles(
     """
     import torch
 
-    from optuna_metasampler.surrogates.transfer import TransferPredictor
-
     with torch.no_grad():
         each = predictor.each(x)
         # Outcomes are noisy, and predictions are of what is behind the noise.
         spread = (each.variance + predictor.posterior.noise[:, None]).sqrt()
-    weights = [1.0]
-    if isinstance(predictor, TransferPredictor):
-        weights = [predictor.evidence, 1.0 - predictor.evidence]
+    weights = predictor.weights
     points = list(zip(each.mean.T.tolist(), spread.T.tolist(), strict=True))
     return torch.tensor(
         [[_quantile(mean, sd, weights, level) for mean, sd in points] for level in levels],

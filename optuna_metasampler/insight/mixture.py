@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from optuna_metasampler.surrogates.transfer import TransferPredictor
-
 
 if TYPE_CHECKING:
     from optuna_metasampler.surrogates.gaussian_process import GaussianProcessPredictor
@@ -23,10 +21,7 @@ _N_STEPS = 60
 
 def weights_of(predictor: GaussianProcessPredictor) -> Tensor:
     """The probability of each hypothesis of a predictor, shape ``(h,)``."""
-    evidence = [1.0]
-    if isinstance(predictor, TransferPredictor):
-        evidence = [predictor.evidence, 1.0 - predictor.evidence]
-    return torch.tensor(evidence, dtype=torch.float64)
+    return torch.tensor(predictor.weights, dtype=torch.float64)
 
 
 def quantiles(mean: Tensor, spread: Tensor, weights: Tensor, levels: Sequence[float]) -> Tensor:

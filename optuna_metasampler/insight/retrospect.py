@@ -260,17 +260,12 @@ def _average(snapshot: Snapshot, objective: int) -> float | None:
     from optuna_metasampler.maximize import quasi_random
     from optuna_metasampler.task import half_rank_unwarp
 
-    task = snapshot.task
-    y = task.y if len(snapshot.signs) == 1 else None
-    if y is None:
-        assert task.outcomes is not None
-        y = task.outcomes[:, objective]
-    finite = y[torch.isfinite(y)]
-    if not bool((finite != finite[:1]).any()):
+    if not snapshot.has_unit(objective):
         return None
+    y = snapshot.outcomes(objective)
     with isolated(), torch.no_grad():
         generator = torch.Generator(device="cpu").manual_seed(0)
-        x = quasi_random(task.space, _N_POINTS, generator)
+        x = quasi_random(snapshot.space, _N_POINTS, generator)
         expected = snapshot.predictors[objective](x).mean.median()
         value = snapshot.signs[objective] * float(half_rank_unwarp(expected[None], y)[0])
     return value if math.isfinite(value) else None

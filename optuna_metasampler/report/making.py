@@ -213,7 +213,7 @@ def _objective(
     from optuna_metasampler.insight.effects import effects
     from optuna_metasampler.insight.outlook import outlook
     from optuna_metasampler.insight.retrospect import prior_gain, progress, retrospect
-    from optuna_metasampler.report.parameters import has_unit, outcomes_of, parameter_of
+    from optuna_metasampler.report.parameters import parameter_of
     from optuna_metasampler.surrogates.transfer import TransferPredictor
 
     values = [sign * t.values[j] for t in trials if t.values and _counts(t)]
@@ -221,7 +221,7 @@ def _objective(
     unit, probability, gain, way, ahead = False, None, None, None, None
     parameters: tuple[ParameterPart, ...] = ()
     if snapshot is not None:
-        unit = has_unit(outcomes_of(snapshot, j))
+        unit = snapshot.has_unit(j)
         predictor = snapshot.predictors[j]
         if isinstance(predictor, TransferPredictor):
             probability = predictor.evidence

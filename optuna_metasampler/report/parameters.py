@@ -133,26 +133,12 @@ def _is_clear(effect: Effect, here: Region) -> bool:
     return bool(gap > _SURE * apart)
 
 
-def outcomes_of(snapshot: Snapshot, objective: int) -> Tensor:
-    """The outcomes that the model of an objective was made from, shape ``(n,)``."""
-    task = snapshot.task
-    if len(snapshot.signs) == 1 or task.outcomes is None:
-        return task.y
-    return task.outcomes[:, objective]
-
-
-def has_unit(y: Tensor) -> bool:
-    """Whether two different outcomes are known, without which there is no scale."""
-    finite = y[y.isfinite()]
-    return bool((finite != finite[:1]).any())
-
-
 def _values(z: Tensor, snapshot: Snapshot, objective: int) -> tuple[float, ...]:
     """Warped outcomes ``(g,)`` in the objective's units."""
     from optuna_metasampler.task import half_rank_unwarp
 
     sign = snapshot.signs[objective]
-    y = half_rank_unwarp(z, outcomes_of(snapshot, objective))
+    y = half_rank_unwarp(z, snapshot.outcomes(objective))
     return tuple(sign * float(v) + 0.0 for v in y)
 
 

@@ -568,6 +568,11 @@ class GaussianProcessPredictor(Predictor):
         )
 
     @property
+    def weights(self) -> tuple[float, ...]:
+        """The probability of each hypothesis."""
+        return (1.0,)
+
+    @property
     def incumbent(self) -> float | None:
         """The best warped outcome so far."""
         return self.best

@@ -65,6 +65,11 @@ class TransferPredictor(GaussianProcessPredictor):
         """Probability of the transfer hypothesis."""
         return float(torch.sigmoid(torch.tensor(self.log_odds, dtype=torch.float64)))
 
+    @property
+    def weights(self) -> tuple[float, ...]:
+        """The probability of each hypothesis: transfer, twin."""
+        return self.evidence, 1.0 - self.evidence
+
     def __call__(self, x: Tensor) -> MixtureSameFamily:
         """Distribution of the warped outcome at ``x`` of shape ``(q, d)``."""
         each = self.each(x)

@@ -72,17 +72,13 @@ class Unit:
         name: Of an axis with its values.
         y: Outcomes that the model's warp was made from, larger is better, shape ``(n,)``.
         sign: -1 where the study minimises.
+        known: Whether there are two different outcomes to tell the unit by.
     """
 
     name: str
     y: Tensor
     sign: float
-
-    @property
-    def known(self) -> bool:
-        """Whether there are two different outcomes to tell the unit by."""
-        finite = self.y[self.y.isfinite()]
-        return bool((finite != finite[:1]).any())
+    known: bool
 
     def values(self, z: Tensor) -> tuple[float, ...]:
         """Warped outcomes ``(q,)`` as values that the user knows; as they are if none is known."""
@@ -95,9 +91,12 @@ class Unit:
 
 def unit_of(snapshot: Snapshot, objective: int) -> Unit:
     """The unit of one objective of a study."""
-    task = snapshot.task
-    y = task.y if task.outcomes is None else task.outcomes[:, objective]
-    return Unit(objective_name(objective, len(snapshot.signs)), y, snapshot.signs[objective])
+    return Unit(
+        objective_name(objective, len(snapshot.signs)),
+        snapshot.outcomes(objective),
+        snapshot.signs[objective],
+        snapshot.has_unit(objective),
+    )
 
 
 def objective_name(objective: int, n: int) -> str:
