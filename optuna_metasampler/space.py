@@ -362,6 +362,19 @@ class SearchSpace:
         return weight
 
     @cached_property
+    def trend_weight(self) -> FloatArray:
+        """Variance of each column's share in a trend over the space, shape ``(d,)``.
+
+        All parameters together have a variance of about one: twelve is one over the variance of a
+        uniform number, and choices differ from each other by as much as the quarters of a range.
+        """
+        weight = np.ones(self.n_columns)
+        for p in self.parameters:
+            if not p.categorical:
+                weight[p.columns] = 12.0
+        return weight / max(len(self.parameters), 1)
+
+    @cached_property
     def neutral(self) -> FloatArray:
         """The encoding of a configuration in which everything is missing, shape ``(d,)``."""
         row: FloatArray = self.encode([{}])[0]

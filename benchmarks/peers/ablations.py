@@ -82,7 +82,7 @@ def _network_alone(model: PriorModel) -> PriorModel:
     return _NetworkAlone(**vars(model))
 
 
-def _process(**changes: Callable[..., object]) -> TransferConfig:
+def _process(**changes: Callable[..., object] | bool) -> TransferConfig:
     return TransferConfig(process=replace(GaussianProcessConfig(), **changes))
 
 
@@ -106,6 +106,7 @@ WITH_PRIORS: dict[str, Ablation] = {
 """What only prior studies make a difference to."""
 
 ALWAYS: dict[str, Ablation] = {
+    "without the trend": Ablation(_process(trend=False)),
     "without plateaus": Ablation(acquisition=AcquisitionConfig(plateaus=False)),
     "standardised, not warped": Ablation(_process(warp=_standardize)),
     "ranked, not warped": Ablation(_process(warp=rank_gaussianize)),

@@ -34,6 +34,7 @@ from optuna_metasampler.space import SearchSpace
 from optuna_metasampler.surrogates.base import Predictor, Surrogate
 from optuna_metasampler.surrogates.gaussian_process import (
     GaussianProcess,
+    GaussianProcessConfig,
     GaussianProcessPredictor,
     Posterior,
     constant_feature,
@@ -72,7 +73,8 @@ class Member:
             if p.activity is not None:
                 has[p.activity] = float(flag)
         seen = replace(task, x=task.x * has, pending=task.pending * has)
-        process = GaussianProcess().condition(seen, previous and previous.process)
+        plain = GaussianProcess(GaussianProcessConfig(trend=False))
+        process = plain.condition(seen, previous and previous.process)
         z = process.posterior.outcomes
         if not len(z):
             return cls(process, has, 0.0, 1.0)

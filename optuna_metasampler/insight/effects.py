@@ -224,8 +224,9 @@ def _averages(predictor: GaussianProcessPredictor, x: Tensor) -> tuple[Tensor, T
         scaled = group * posterior.scale
         smooths.append(posterior.outputscale[:, 0, 0] * matern52(scaled, scaled).mean((1, 2)))
     phi, cross = torch.stack(phis), torch.stack(crosses, dim=1)
+    linear = posterior.linear(x.mean(1), phi)
     mean = (phi @ posterior.mean_weights + cross @ posterior.alpha).squeeze(2)
-    prior = torch.stack(smooths, dim=1) + (phi * posterior.root_variances).square().sum(2)
+    prior = torch.stack(smooths, dim=1) + linear.square().sum(2)
     explained = (cross @ posterior.inverse_root.transpose(1, 2)).square().sum(2)
     spread = STDDEV_FACTOR * (prior - explained).clamp_min(1e-12).sqrt()
     return mean, spread, phi[:, 1:].T

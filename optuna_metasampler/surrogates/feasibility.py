@@ -180,7 +180,8 @@ class Feasibility:
             features,
             linear_parts,
             None if previous is None else previous.process,
-            GaussianProcessConfig(warp=warp),
+            # Few failures make a trend too easily.
+            GaussianProcessConfig(trend=False, warp=warp),
         )
         process = GaussianProcessPredictor(
             task.space, posterior, posterior, thetas, n_at_fit, None

@@ -1,15 +1,18 @@
-"""Exact Gaussian process with a Matern-5/2 kernel and a linear part, and the cold surrogate on it.
+"""Exact Gaussian process with a Matern-5/2 kernel and linear parts, and the cold surrogate on it.
 
 The model of the warped outcomes ``z``::
 
-    z(x) = phi(x) w + f(x) + e      w_j ~ N(mean_weights_j, variances_j),  e ~ N(0, noise)
+    z(x) = phi(x) w + (x - 1/2) v + f(x) + e      w_j ~ N(mean_weights_j, variances_j)
+    v_c ~ N(0, trend * trend_weight_c),  e ~ N(0, noise)
     f ~ GP(0, outputscale * matern52(r)),   r^2 = sum_c weight_c (x_c - x'_c)^2 /
     lengthscale_b(c)^2
 
-``phi`` holds a constant and, where prior studies are at hand, what those predict. The weights
-``w`` are integrated out, which adds ``phi diag(variances) phi^T`` to the covariance. The kernel's
-own parameters are set by maximum a posteriori: L-BFGS on the closed-form gradient of the marginal
-likelihood.
+``phi`` holds a constant and, where prior studies are at hand, what those predict. ``v`` is a trend
+along every number and a main effect of every choice: what a switch does beside one configuration
+it tends to do beside others, which the product kernel of many parameters sees only where all the
+others are alike. ``w`` and ``v`` are integrated out, which adds ``phi diag(variances) phi^T`` and
+the like to the covariance. The kernel's own parameters are set by maximum a posteriori: L-BFGS on
+the closed-form gradient of the marginal likelihood.
 
 Axis letters: ``n`` trials, ``q`` query points, ``d`` encoded columns, ``b`` blocks of columns that
 share a lengthscale, ``j`` features, ``g`` hypotheses (models of the same data, computed side by
@@ -39,6 +42,8 @@ if TYPE_CHECKING:
 
 _SQRT5 = math.sqrt(5.0)
 _JITTER = 1e-8
+# Trends are about the middle of the encoded columns.
+_CENTRE = 0.5
 # Past this many trials the newest, the best and a spread of the others stand for all: the
 # factorisation is cubic. The hyperparameters, few as they are, are well determined by fewer.
 MAX_TRIALS = 500
@@ -58,15 +63,28 @@ class Metric:
     Attributes:
         block: The block of each column, shape ``(d,)``, int64.
         weight: The weight of each column in the squared distance, shape ``(d,)``.
+        trend_weight: The variance of each column's trend in units of the hyperparameter, shape
+            ``(d,)``; zeros for none.
     """
 
     block: Tensor
     weight: Tensor
+    trend_weight: Tensor
 
     @classmethod
-    def of(cls, space: SearchSpace) -> Metric:
-        """The metric of a space: one lengthscale a parameter, and one an activity column."""
-        return cls(to_tensor(space.block_of_column), to_tensor(space.column_weight))
+    def of(cls, space: SearchSpace, trend: bool = True) -> Metric:
+        """The metric of a space: one lengthscale a parameter, and one an activity column.
+
+        Args:
+            space: The space.
+            trend: Whether outcomes may have a trend.
+        """
+        trends = to_tensor(space.trend_weight)
+        return cls(
+            to_tensor(space.block_of_column),
+            to_tensor(space.column_weight),
+            trends if trend else torch.zeros_like(trends),
+        )
 
     @cached_property
     def n_blocks(self) -> int:
@@ -111,7 +129,7 @@ class HyperPrior:
     """Normal priors on the logarithms of the hyperparameters, and where they may go.
 
     The order is that of the vector ``theta``: ``b`` lengthscales, outputscale, noise, linear
-    factor.
+    factor, trend.
     """
 
     mean: Tensor
@@ -130,6 +148,7 @@ class HyperPrior:
         rows.append((0.0, 1.0, -5.0, 3.0))  # outputscale
         rows.append((-4.0, 1.5, math.log(1e-5), 0.7))  # noise
         rows.append((-1.5, 1.0, -8.0, 3.0))  # linear factor
+        rows.append((-2.0, 1.0, -8.0, 3.0))  # trend
         mean, std, low, high = torch.tensor(rows, dtype=torch.float64, device="cpu").T.contiguous()
         return cls(mean, std, low, high)
 
@@ -196,8 +215,8 @@ def negative_log_posterior(
     the algebra at the sizes of a study.
 
     Args:
-        theta: Log hyperparameters, shape ``(b + 3,)``: lengthscales, outputscale, noise, linear
-            factor.
+        theta: Log hyperparameters, shape ``(b + 4,)``: lengthscales, outputscale, noise, linear
+            factor, trend.
         x: Points, shape ``(n, d)``.
         z: Outcomes, shape ``(n,)``.
         phi: Features, shape ``(n, j)``.
@@ -206,7 +225,7 @@ def negative_log_posterior(
         prior: Prior of ``theta``.
 
     Returns:
-        The value in nats, up to a constant, and the gradient of shape ``(b + 3,)``.
+        The value in nats, up to a constant, and the gradient of shape ``(b + 4,)``.
     """
     b = metric.n_blocks
     outputscale, noise, factor = theta[b].exp(), theta[b + 1].exp(), theta[b + 2].exp()
@@ -217,7 +236,9 @@ def negative_log_posterior(
     grown = (phi[:, linear.scaled] * linear.variances[linear.scaled].sqrt()) * factor.sqrt()
     steady = phi[:, ~linear.scaled] * linear.variances[~linear.scaled].sqrt()
     linear_grown = grown @ grown.T
-    covariance = smooth + linear_grown + steady @ steady.T
+    sloped = (x - _CENTRE) * (metric.trend_weight * theta[b + 3].exp()).sqrt()
+    trend = sloped @ sloped.T
+    covariance = smooth + linear_grown + trend + steady @ steady.T
     covariance.diagonal().add_(noise + _JITTER)
     residual = z - phi @ linear.mean_weights
 
@@ -236,6 +257,7 @@ def negative_log_posterior(
     gradient[b] += 0.5 * (a * smooth).sum()
     gradient[b + 1] += 0.5 * noise * a.diagonal().sum()
     gradient[b + 2] += 0.5 * (a * linear_grown).sum()
+    gradient[b + 3] += 0.5 * (a * trend).sum()
     return float(value), gradient
 
 
@@ -248,7 +270,7 @@ def fit_hyperparameters(
     prior: HyperPrior,
     start: Tensor | None = None,
 ) -> Tensor:
-    """Maximum a posteriori hyperparameters ``theta`` of shape ``(b + 3,)``.
+    """Maximum a posteriori hyperparameters ``theta`` of shape ``(b + 4,)``.
 
     Args:
         x: Points, shape ``(n, d)``.
@@ -303,6 +325,7 @@ class Posterior:
         noise: Shape ``(g,)``.
         mean_weights: Shape ``(g, j, 1)``.
         root_variances: Square roots of the weights' variances, shape ``(g, 1, j)``.
+        root_trend: Square roots of the trends' variances, shape ``(g, 1, d)``.
         inverse_root: Inverse of the covariance's lower Cholesky factor, shape ``(g, n, n)``.
         alpha: Inverse covariance times residuals, shape ``(g, n, 1)``.
         outcomes: Shape ``(n,)``.
@@ -315,6 +338,7 @@ class Posterior:
     noise: Tensor
     mean_weights: Tensor
     root_variances: Tensor
+    root_trend: Tensor
     inverse_root: Tensor
     alpha: Tensor
     outcomes: Tensor
@@ -343,6 +367,7 @@ class Posterior:
                 2
             ),
             root_variances=variances.sqrt().unsqueeze(1),
+            root_trend=(metric.trend_weight * thetas[:, b + 3, None].exp()).sqrt().unsqueeze(1),
             inverse_root=torch.zeros((g, 0, 0), dtype=torch.float64),
             alpha=torch.zeros((g, 0, 1), dtype=torch.float64),
             outcomes=z[:0],
@@ -351,14 +376,19 @@ class Posterior:
 
     @cached_property
     def _scaled(self) -> tuple[Tensor, Tensor]:
-        """The trials' points and features, scaled: shapes ``(g, n, d)`` and ``(g, n, j)``."""
-        return self.x * self.scale, self.phi * self.root_variances
+        """The trials' points, scaled, and their linear part: ``(g, n, d)``, ``(g, n, j + d)``."""
+        return self.x * self.scale, self.linear(self.x, self.phi)
+
+    def linear(self, x: Tensor, phi: Tensor) -> Tensor:
+        """What has a weight of unit variance at points ``(q, d)``: shape ``(g, q, j + d)``."""
+        sloped = (x - _CENTRE) * self.root_trend
+        return torch.cat([phi * self.root_variances, sloped], dim=2)
 
     def covariance(self, x: Tensor, phi: Tensor) -> Tensor:
         """Prior covariance of ``(q, d)`` points with the trials: shape ``(g, q, n)``."""
-        points, features = self._scaled
+        points, linear = self._scaled
         smooth = self.outputscale * matern52(x * self.scale, points)
-        return torch.baddbmm(smooth, phi * self.root_variances, features.transpose(1, 2))
+        return torch.baddbmm(smooth, self.linear(x, phi), linear.transpose(1, 2))
 
     def extend(self, x: Tensor, phi: Tensor) -> Posterior:
         """Append ``m`` trials that are believed to turn out as predicted.
@@ -399,7 +429,7 @@ class Posterior:
         k = self.covariance(x, phi)
         mean = (phi @ self.mean_weights + k @ self.alpha).squeeze(2)
         explained = (k @ self.inverse_root.transpose(1, 2)).square().sum(2)
-        prior = self.outputscale[:, :, 0] + (phi * self.root_variances).square().sum(2)
+        prior = self.outputscale[:, :, 0] + self.linear(x, phi).square().sum(2)
         return Normal(mean, (prior - explained).clamp_min(1e-10).sqrt(), validate_args=False)
 
     def joint(self, x: Tensor, phi: Tensor) -> tuple[Tensor, Tensor]:
@@ -481,10 +511,12 @@ class GaussianProcessConfig:
     """What can be told otherwise, to see what it is good for.
 
     Attributes:
+        trend: Whether outcomes may have a trend along numbers, and choices a main effect.
         warp: From raw outcomes ``(n,)`` to the outcomes that are modelled.
         refit_is_due: From a number of trials, and that at the last fit, to whether to fit again.
     """
 
+    trend: bool = True
     warp: Callable[[Tensor], Tensor] = half_rank_warp
     refit_is_due: Callable[[int, int], bool] = refit_is_due
 
@@ -510,7 +542,7 @@ def condition_hypotheses(
         The posterior of all hypotheses, their ``theta``, and the number of trials these were
         fitted to.
     """
-    metric = Metric.of(task.space)
+    metric = Metric.of(task.space, config.trend)
     rows = representative_rows(task.y, MAX_TRIALS)
     x, z = task.x[rows], config.warp(task.y)[rows]
     phi = features(x)

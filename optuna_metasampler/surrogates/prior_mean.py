@@ -76,7 +76,7 @@ class SourceProcesses:
             warp: From raw outcomes ``(n,)`` to those that are modelled.
             watch: Told after each task how many are done, and of how many.
         """
-        metric = Metric.of(tasks[0].space)
+        metric = Metric.of(tasks[0].space, trend=False)
         parts = []
         for task in tasks:
             parts.append(_fit_source(task, metric, warp))

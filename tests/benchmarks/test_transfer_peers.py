@@ -220,7 +220,8 @@ def test_related_priors_make_the_first_trials_good(build: Build) -> None:
 
 
 def posterior_of(x: torch.Tensor, z: torch.Tensor) -> tuple[Posterior, torch.Tensor, Metric]:
-    metric = Metric(torch.arange(x.shape[1]), torch.ones(x.shape[1], dtype=torch.float64))
+    ones = torch.ones(x.shape[1], dtype=torch.float64)
+    metric = Metric(torch.arange(x.shape[1]), ones, 0.1 * ones)
     theta = HyperPrior.default(x.shape[1]).mean
     phi = constant_feature(x)
     return Posterior.of(x, z, phi, metric, [(theta, LinearPart.constant())]), theta, metric

@@ -52,7 +52,7 @@ def test_the_processes_are_those_of_each_study_alone() -> None:
     tasks = [study(0, n=30), study(1, n=17)]
     x = points(8, 99)
     together = SourceProcesses.fit(tasks)(x)
-    metric = Metric.of(SPACE)
+    metric = Metric.of(SPACE, trend=False)
     prior = HyperPrior.default(metric.n_blocks)
     for k, task in enumerate(tasks):
         one = torch.ones((len(task), 1), dtype=torch.float64)

@@ -71,7 +71,7 @@ def test_related_studies_predict_better_than_none(
     related: TransferGaussianProcess, n: int
 ) -> None:
     task = study(n, 1)
-    assert agreement(related.condition(task)) > 0.7
+    assert agreement(related.condition(task)) > 0.65
     assert agreement(related.condition(task)) > agreement(GaussianProcess().condition(task))
 
 
