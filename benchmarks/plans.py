@@ -9,6 +9,7 @@ import numpy as np
 
 from benchmarks.peers.ablations import ALWAYS, WITH_PRIORS
 from benchmarks.peers.metasampler import VARIANTS
+from benchmarks.problems import DEVELOPMENT_RELATEDNESS
 from benchmarks.problems.base import Suite, seed_of
 from benchmarks.problems.synthetic import RELATEDNESS
 from benchmarks.scenarios import SCENARIOS, applies
@@ -150,7 +151,9 @@ _DEVELOPMENT = (
     "yahpo_rbv2_xgboost",
 )
 _METHOD_SPACES = ("openml_random_forest", "xgboost_libsvm", "yahpo_lcbench", "yahpo_rbv2_rpart")
-_DEVELOPMENT_FUNCTIONS = ("synthetic_0.9", "synthetic_0.5", "stepped_0.9", "stepped_0.5")
+_DEVELOPMENT_FUNCTIONS = tuple(
+    f"{kind}_{r}" for kind in ("synthetic", "stepped", "flags") for r in DEVELOPMENT_RELATEDNESS
+)
 _DEVELOPMENT_SCENARIOS = ("none", "tpe-1", "tpe-5", "flipped", "mixed")
 
 PLANS: dict[str, Plan] = {

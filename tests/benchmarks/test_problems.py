@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 from hypothesis import given
@@ -26,6 +27,7 @@ from benchmarks.problems.base import (
     seed_of,
     suggest,
 )
+from benchmarks.problems.flags import FlagsSuite
 from benchmarks.problems.live import LiveSVM
 from benchmarks.problems.synthetic import SteppedSuite, SyntheticSuite
 from benchmarks.problems.tables import FolderSuite, HPOBSuite, read_hpo_b
@@ -227,6 +229,40 @@ def test_what_is_inactive_is_not_rounded_to_something_active() -> None:
     stepped, smooth = SteppedSuite(0.9), SyntheticSuite(0.9)
     corner: Params = {"x0": -1.0, "x1": 1e-4, "x2": 1, "kind": "c", "flag": False}
     assert stepped.objective("0")(corner) == pytest.approx(smooth.objective("0")(corner))
+
+
+def test_few_of_the_options_of_a_program_matter() -> None:
+    suite, generator = FlagsSuite(0.9), np.random.default_rng(0)
+    objective = suite.objective("0")
+    changes = {p.name: 0.0 for p in suite.parameters}
+    for _ in range(40):
+        params = random_params(suite.parameters, generator)
+        for p in suite.parameters:
+            other = {**params, p.name: random_params([p], generator)[p.name]}
+            changes[p.name] += abs(math.log(objective(other) / objective(params)))
+    largest = sorted(changes.values(), reverse=True)
+    assert sum(largest[:5]) > 0.5 * sum(largest)
+    assert largest[-1] < 0.1 * largest[0]
+
+
+def test_sources_of_a_program_go_along_with_it_as_far_as_they_are_related() -> None:
+    generator = np.random.default_rng(0)
+    for relatedness in (0.9, 0.5):
+        suite = FlagsSuite(relatedness)
+        rows = [random_params(suite.parameters, generator) for _ in range(300)]
+        target = np.log([suite.objective("1")(row) for row in rows])
+        correlations = [
+            np.corrcoef(target, np.log([suite.objective(f"1/{k}")(row) for row in rows]))[0, 1]
+            for k in range(8)
+        ]
+        assert np.mean(correlations) == pytest.approx(relatedness, abs=0.15)
+
+
+def test_nothing_that_was_tried_is_better_than_the_best_of_a_program() -> None:
+    suite, generator = FlagsSuite(0.9), np.random.default_rng(1)
+    scale = suite.scale("2")
+    values = [suite.objective("2")(random_params(suite.parameters, generator)) for _ in range(500)]
+    assert scale.best < min(values) < scale.median < max(values)
 
 
 class Twelve(SyntheticSuite):
