@@ -560,8 +560,13 @@ def run(
             try:
                 bar.set_description("Prior studies")
                 making = {pool.submit(_run_prior, name): name for name in missing}
+                done: dict[str, list[optuna.trial.FrozenTrial]] = {}
                 for made in _as_completed(making, bar, n_done):
-                    _save_prior(storage, making[made], made.result())
+                    done[making[made]] = made.result()
+                    # In one order, whoever comes first: what is learned depends on it a little.
+                    while missing and missing[0] in done:
+                        name = missing.pop(0)
+                        _save_prior(storage, name, done[name])
 
                 bar.set_description(f"Tuning {target}")
                 tuning = [

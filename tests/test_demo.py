@@ -11,7 +11,7 @@ import pytest
 
 from optuna_metasampler import __version__
 from optuna_metasampler.cli import main
-from optuna_metasampler.demo import DATA_SETS, evaluate, largest_data_set, suggest
+from optuna_metasampler.demo import DATA_SETS, _load, evaluate, largest_data_set, suggest
 
 
 GOOD = {
@@ -73,6 +73,10 @@ def test_wrong_options_are_refused_with_the_way_out(
     assert not (tmp_path / "out").exists()
 
 
+def numbers_of_rows() -> dict[str, int]:
+    return {name: len(_load(name)[0]) for name in DATA_SETS if name != "digits"}
+
+
 @pytest.mark.slow
 def test_the_demo_runs_from_end_to_end(tmp_path: Path) -> None:
     result = CliRunner().invoke(
@@ -84,4 +88,9 @@ def test_the_demo_runs_from_end_to_end(tmp_path: Path) -> None:
         f"demo-{name}" for name in DATA_SETS if name != "digits"
     }
     assert len(numbers["runs"]) == 2
+    # The largest data set first, whichever process ended first.
+    storage = f"sqlite:///{tmp_path / 'prior.db'}"
+    assert [study.study_name for study in optuna.get_all_study_summaries(storage)] == [
+        f"demo-{name}" for name in sorted(numbers_of_rows(), key=lambda n: -numbers_of_rows()[n])
+    ]
     assert (tmp_path / "demo.png").read_bytes().startswith(b"\x89PNG")
