@@ -205,7 +205,7 @@ PLANS: dict[str, Plan] = {
     ),
     # What else there are tables for; some hours.
     "extra": (
-        Block(_SPACES, ("none",), ("GPSampler",), 1, 100, 2),
+        Block(_SPACES, ("none",), ("GPSampler",), 3, 100, 1),
         Block(_SPACES, ("flipped", "mixed"), ("TPE + all prior trials", "RGPE"), 1, 50, 3),
         Block(_SPACES, ("tpe-5",), _WITH_PRIORS + _ALWAYS, 1, 50, 1),
         Block(_SPACES, (*_OVERLAP, "scaled"), ("TPE + best priors",), 1, 50, 2),

@@ -753,7 +753,7 @@ def aims_table(data: Data, suites: Collection[str]) -> list[dict[str, Any]]:
                 found,
                 found.differences(),
             )
-    for peer, trials in (("GPSampler", (10, 20, 50)), ("TPE", (10, 20, 50, 100))):
+    for peer, trials in (("GPSampler", (10, 20, 50, 100)), ("TPE", (10, 20, 50, 100))):
         whole = Paired.of(
             {t: e for t, e in data.regrets.get((REFERENCE, "none"), {}).items() if t[0] in suites},
             data.regrets.get((peer, "none"), {}),
