@@ -295,7 +295,9 @@ def unwarped(z: Tensor, warped: Tensor, y: Tensor) -> Tensor:
     at = z.numpy()
     left = np.clip(np.searchsorted(images, at, side="right") - 1, 0, len(images) - 2)
     share = (at - images[left]) / (images[left + 1] - images[left])
-    half = known[left] + share * (known[left + 1] - known[left])
+    # Far beyond the largest numbers there are, what follows clips to them.
+    with np.errstate(over="ignore"):
+        half = known[left] + share * (known[left + 1] - known[left])
     largest = np.finfo(half.dtype).max / 2
     return to_tensor(2 * np.clip(half, -largest, largest))
 

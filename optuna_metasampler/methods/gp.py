@@ -17,9 +17,15 @@ from optuna_metasampler.policies.hypervolume import HypervolumePolicy
 from optuna_metasampler.space import SearchSpace
 from optuna_metasampler.surrogates.gaussian_process import (
     GaussianProcess,
+    GaussianProcessConfig,
     GaussianProcessPredictor,
 )
 from optuna_metasampler.task import Task
+
+
+# With a trend in each objective, proposals are slow to reach the ends of a Pareto front.
+NO_TREND = GaussianProcessConfig(trend=False)
+"""Of the processes of several objectives."""
 
 
 @dataclass(frozen=True)
@@ -75,4 +81,4 @@ def cold_policy_of_objectives(
 ) -> HypervolumePolicy[GaussianProcessPredictor]:
     """The policy of several objectives without prior studies."""
     n = n_cold_startup_trials(space) if n_startup_trials is None else n_startup_trials
-    return HypervolumePolicy([GaussianProcess() for _ in range(n_objectives)], n)
+    return HypervolumePolicy([GaussianProcess(NO_TREND) for _ in range(n_objectives)], n)

@@ -11,12 +11,12 @@ from torch import Tensor
 
 from optuna_metasampler.meta_train.loop import Trainer
 from optuna_metasampler.methods.base import Method, Prior
-from optuna_metasampler.methods.gp import cold_policy_of_objectives
+from optuna_metasampler.methods.gp import NO_TREND, cold_policy_of_objectives
 from optuna_metasampler.policies.base import Policy
 from optuna_metasampler.policies.hypervolume import HypervolumePolicy
 from optuna_metasampler.space import SearchSpace
 from optuna_metasampler.surrogates.prior_mean import PriorModel
-from optuna_metasampler.surrogates.transfer import TransferGaussianProcess
+from optuna_metasampler.surrogates.transfer import TransferConfig, TransferGaussianProcess
 from optuna_metasampler.task import Task
 
 
@@ -44,7 +44,8 @@ class PriorModelMethod(Method[PriorModel]):
         known = [prior for prior in priors if prior is not None]
         if len(known) < len(priors):
             return cold_policy_of_objectives(space, len(priors), n_startup_trials)
-        surrogates = [TransferGaussianProcess(prior.learned, prior.to_prior) for prior in known]
+        config = TransferConfig(process=NO_TREND)
+        surrogates = [TransferGaussianProcess(p.learned, p.to_prior, config) for p in known]
         first = known[0]
         return HypervolumePolicy(
             surrogates,

@@ -12,12 +12,13 @@ import torch
 from torch import Tensor
 
 from optuna_metasampler.hypervolume import non_dominated
+from optuna_metasampler.methods.gp import NO_TREND
 from optuna_metasampler.policies.hypervolume import HypervolumePolicy, front
 from optuna_metasampler.policies.transfer import N_OPENING_TRIALS
 from optuna_metasampler.space import SearchSpace
 from optuna_metasampler.surrogates.gaussian_process import GaussianProcess
 from optuna_metasampler.surrogates.prior_mean import PriorModel, pareto_sets
-from optuna_metasampler.surrogates.transfer import TransferGaussianProcess
+from optuna_metasampler.surrogates.transfer import TransferConfig, TransferGaussianProcess
 from optuna_metasampler.task import Task, half_rank_warp
 
 
@@ -40,7 +41,7 @@ def points(n: int, seed: int = 0) -> Tensor:
 
 
 def cold(m: int = 2, n_startup_trials: int = 0) -> HypervolumePolicy[Any]:
-    return HypervolumePolicy([GaussianProcess() for _ in range(m)], n_startup_trials)
+    return HypervolumePolicy([GaussianProcess(NO_TREND) for _ in range(m)], n_startup_trials)
 
 
 def propose(policy: HypervolumePolicy[Any], task: Task, seed: int = 0) -> Tensor:
@@ -55,7 +56,9 @@ def learned() -> tuple[list[TransferGaussianProcess], Tensor]:
     for j in range(2):
         tasks = [replace(task, y=values(task.x)[:, j]) for task in studies]
         model = PriorModel.fit(tasks, torch.Generator().manual_seed(0))
-        surrogates.append(TransferGaussianProcess(model, lambda x: x))
+        surrogates.append(
+            TransferGaussianProcess(model, lambda x: x, TransferConfig(process=NO_TREND))
+        )
     return surrogates, pareto_sets(studies)
 
 
