@@ -753,7 +753,8 @@ def aims_table(data: Data, suites: Collection[str]) -> list[dict[str, Any]]:
                 found,
                 found.differences(),
             )
-    for peer, trials in (("GPSampler", (10, 20, 50, 100)), ("TPE", (10, 20, 50, 100))):
+    trials = (10, 20, 50, 100)
+    for peer in ("GPSampler", "TPE"):
         whole = Paired.of(
             {t: e for t, e in data.regrets.get((REFERENCE, "none"), {}).items() if t[0] in suites},
             data.regrets.get((peer, "none"), {}),

@@ -8,7 +8,7 @@ options.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 import functools
 import math
 from typing import Any
@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from optuna.distributions import CategoricalDistribution, IntDistribution
 
-from benchmarks.problems.base import Objective, Parameter, Scale, random_params, seed_of
-from benchmarks.problems.synthetic import SyntheticSuite
+from benchmarks.problems.base import Parameter, Scale, random_params, seed_of
+from benchmarks.problems.synthetic import Function, SyntheticSuite
 
 
 _LEVELS = (3, 8, 16, 60)
@@ -44,15 +44,11 @@ class FlagsSuite(SyntheticSuite):
         super().__init__(relatedness)
         self.name = f"flags_{relatedness}"
 
-    def objective(self, task: str) -> Objective:
-        """See `Suite.objective`."""
-        return lambda params: float(self._outcomes(task, places([params]))[0])
-
     def scale(self, task: str) -> Scale:
         """The median of a random sample, and the best after changing one parameter at a time."""
         generator = np.random.default_rng(seed_of("flags", task, "scale"))
         x = places([random_params(_PARAMETERS, generator) for _ in range(_N_SCAN)])
-        y = self._outcomes(task, x)
+        y = self._values(task, x)
         best = float(y.min())
         for start in np.argsort(y)[:_N_CLIMBERS]:
             row = x[start]
@@ -61,18 +57,19 @@ class FlagsSuite(SyntheticSuite):
                     n = _n_values(p)
                     changed = np.repeat(row[None], n, axis=0)
                     changed[:, j] = np.arange(n) / (n - 1)
-                    row = changed[int(self._outcomes(task, changed).argmin())]
-            best = min(best, float(self._outcomes(task, row[None])[0]))
+                    row = changed[int(self._values(task, changed).argmin())]
+            best = min(best, float(self._values(task, row[None])[0]))
         return Scale(best, float(np.median(y)))
 
-    def _outcomes(self, task: str, x: np.ndarray) -> np.ndarray:
-        target, _, source = task.partition("/")
-        value = _effects(target, target)(x)
-        if source:
-            r = self.relatedness
-            value = r * value + math.sqrt(1.0 - r * r) * _effects(task, target)(x)
-        outcomes: np.ndarray = np.round(10.0 * np.exp(_SPREAD * value), 1)
-        return outcomes
+    def _values(self, task: str, x: np.ndarray) -> np.ndarray:
+        values: np.ndarray = np.round(10.0 * np.exp(_SPREAD * super()._values(task, x)), 1)
+        return values
+
+    def _features(self, configurations: list[Mapping[str, Any]]) -> np.ndarray:
+        return places(configurations)
+
+    def _function(self, name: str) -> Function:
+        return _effects(name)
 
 
 def places(configurations: list[Mapping[str, Any]]) -> np.ndarray:
@@ -97,9 +94,9 @@ def _n_values(p: Parameter) -> int:
 
 
 @functools.lru_cache(maxsize=128)
-def _effects(name: str, group: str) -> Callable[[np.ndarray], np.ndarray]:
+def _effects(name: str) -> Function:
     """The sum of all effects at places ``(n, 20)``; which of them matter is the group's."""
-    of_group = np.random.default_rng(seed_of("program", group))
+    of_group = np.random.default_rng(seed_of("program", name.partition("/")[0]))
     n = len(_PARAMETERS)
     size = _DECAY ** of_group.permutation(n).astype(float)
     share = size / size.sum()

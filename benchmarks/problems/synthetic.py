@@ -8,7 +8,7 @@ conditional. The draws are made of random Fourier features (Rahimi & Recht 2007,
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 import functools
 import math
 from typing import Any
@@ -26,6 +26,9 @@ from benchmarks.problems.base import (
     seed_of,
 )
 
+
+Function = Callable[[np.ndarray], np.ndarray]
+"""From points ``(n, k)`` to values ``(n,)``."""
 
 RELATEDNESS = (1.0, 0.9, 0.5, 0.0, -1.0)
 
@@ -83,7 +86,7 @@ class SyntheticSuite(Suite):
 
     def objective(self, task: str) -> Objective:
         """See `Suite.objective`."""
-        return lambda params: float(self._values(task, features([params]))[0])
+        return lambda params: float(self._values(task, self._features([params]))[0])
 
     def scale(self, task: str) -> Scale:
         """The median of a random sample, and the best after climbing from its best."""
@@ -111,11 +114,18 @@ class SyntheticSuite(Suite):
 
     def _values(self, task: str, x: np.ndarray) -> np.ndarray:
         target, _, source = task.partition("/")
-        value = _draw(target)(x)
+        value = self._function(target)(x)
         if not source:
             return value
         r = self.relatedness
-        return r * value + math.sqrt(1.0 - r * r) * _draw(task)(x)
+        return r * value + math.sqrt(1.0 - r * r) * self._function(task)(x)
+
+    def _features(self, configurations: list[Mapping[str, Any]]) -> np.ndarray:
+        return features(configurations)
+
+    def _function(self, name: str) -> Function:
+        """What a target is, or what a source has of its own."""
+        return _draw(name)
 
 
 class SteppedSuite(SyntheticSuite):
@@ -168,7 +178,7 @@ def features(configurations: list[Mapping[str, Any]]) -> np.ndarray:
 
 
 @functools.lru_cache(maxsize=64)
-def _draw(name: str) -> Any:
+def _draw(name: str) -> Function:
     """A function ``(n, 10) -> (n,)`` drawn from a Gaussian process of unit variance."""
     generator = np.random.default_rng(seed_of("synthetic", name))
     frequencies = generator.normal(0.0, 1.0 / _LENGTHSCALE, (_N_COLUMNS, _N_FEATURES))

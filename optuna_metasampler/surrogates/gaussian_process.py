@@ -95,6 +95,10 @@ class Metric:
         """The factor of each column, shape ``(..., d)``, for log lengthscales ``(..., b)``."""
         return self.weight.sqrt() * torch.exp(-log_lengthscales[..., self.block])
 
+    def root_trend(self, log_trend: Tensor) -> Tensor:
+        """Standard deviation of each column's trend, shape ``(..., d)``, for logs ``(...)``."""
+        return (self.trend_weight * log_trend.exp().unsqueeze(-1)).sqrt()
+
 
 @dataclass(frozen=True)
 class LinearPart:
@@ -236,7 +240,7 @@ def negative_log_posterior(
     grown = (phi[:, linear.scaled] * linear.variances[linear.scaled].sqrt()) * factor.sqrt()
     steady = phi[:, ~linear.scaled] * linear.variances[~linear.scaled].sqrt()
     linear_grown = grown @ grown.T
-    sloped = (x - _CENTRE) * (metric.trend_weight * theta[b + 3].exp()).sqrt()
+    sloped = (x - _CENTRE) * metric.root_trend(theta[b + 3])
     trend = sloped @ sloped.T
     covariance = smooth + linear_grown + trend + steady @ steady.T
     covariance.diagonal().add_(noise + _JITTER)
@@ -367,7 +371,7 @@ class Posterior:
                 2
             ),
             root_variances=variances.sqrt().unsqueeze(1),
-            root_trend=(metric.trend_weight * thetas[:, b + 3, None].exp()).sqrt().unsqueeze(1),
+            root_trend=metric.root_trend(thetas[:, b + 3]).unsqueeze(1),
             inverse_root=torch.zeros((g, 0, 0), dtype=torch.float64),
             alpha=torch.zeros((g, 0, 1), dtype=torch.float64),
             outcomes=z[:0],

@@ -66,12 +66,12 @@ def test_before_the_first_trial_the_prior_studies_speak(related: TransferGaussia
     assert float(value(best[None])) > float(value(x).quantile(0.97))
 
 
-@pytest.mark.parametrize("n", [2, 4, 8, 15])
+@pytest.mark.parametrize(("n", "at_least"), [(2, 0.65), (4, 0.7), (8, 0.7), (15, 0.7)])
 def test_related_studies_predict_better_than_none(
-    related: TransferGaussianProcess, n: int
+    related: TransferGaussianProcess, n: int, at_least: float
 ) -> None:
     task = study(n, 1)
-    assert agreement(related.condition(task)) > 0.65
+    assert agreement(related.condition(task)) > at_least
     assert agreement(related.condition(task)) > agreement(GaussianProcess().condition(task))
 
 
