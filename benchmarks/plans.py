@@ -184,14 +184,15 @@ PLANS: dict[str, Plan] = {
     "full": (
         Block(_SPACES, ("none",), _COLD, 3, 100, 4),
         Block(_SPACES, ("none",), ("GPSampler",), 3, 50, 4),
-        Block(_SPACES, ("none",), ("MetaSampler",), 2, 100, 4),
+        Block(_SPACES, ("none",), ("MetaSampler",), 3, 100, 4),
         Block(_SPACES, ("tpe-5",), ("MetaSampler",), 2, 50, 4),
         Block(_SPACES, ("tpe-5",), _BEST, 2, 50, 4),
         Block(_SPACES, ("tpe-5",), _TRANSFER, 1, 50, 4),
         # Slow ones: a suggestion of theirs takes up to some seconds.
         Block(_SPACES, ("none",), ("SMAC3", "BoTorch", "Ax"), 1, 30, 1),
-        Block(_SPACES, ("tpe-1", "tpe-8", "tpe-30"), ("MetaSampler",), 1, 50, 3),
-        Block(_SPACES, _BAD, ("MetaSampler", "TPE + best priors"), 1, 50, 3),
+        Block(_SPACES, ("tpe-1", "tpe-8", "tpe-30"), ("MetaSampler",), 2, 50, 3),
+        Block(_SPACES, _BAD, ("MetaSampler",), 3, 50, 3),
+        Block(_SPACES, _BAD, ("TPE + best priors",), 1, 50, 3),
         Block(_SPACES, _OVERLAP, ("MetaSampler",), 1, 50, 2),
         Block(_SPACES, _OTHER, ("MetaSampler",), 1, 50, 1),
         Block(SYNTHETIC, ("none", "tpe-5"), ("MetaSampler",), 1, 50, 8),
