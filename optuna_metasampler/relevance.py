@@ -23,7 +23,8 @@ class PriorRelevance:
             their outcomes, in ``[-1, 1]``; NaN with fewer than two trials or equal outcomes.
         weight: Its share of the say that prior studies have in the next suggestion, in ``[0, 1]``:
             the probability that they are of use at all, divided among them by rank correlation
-            (before the second trial, by how well they agree with one another).
+            (before the second trial, by how well they agree with one another). While they are
+            taken the other way round, those with a negative correlation have the say.
     """
 
     name: str
@@ -48,13 +49,12 @@ def _relevance(predictor: TransferPredictor) -> list[PriorRelevance]:
     from optuna_metasampler.task import spearman_of_columns
 
     model = predictor.surrogate.model
-    # The posterior holds what has come back, with the sources' predictions as its features.
-    predictions, outcomes = predictor.posterior.phi[:, 2:], predictor.posterior.outcomes
-    correlations = spearman_of_columns(predictions, outcomes)
+    correlations = spearman_of_columns(predictor.predictions, predictor.posterior.outcomes)
     if all(math.isnan(rho) for rho in correlations):
         merits = model.share.tolist()
     else:
-        merits = [max(rho, 0.0) if not math.isnan(rho) else 0.0 for rho in correlations]
+        sign = -1.0 if predictor.mirrored else 1.0
+        merits = [max(sign * rho, 0.0) if not math.isnan(rho) else 0.0 for rho in correlations]
     say = predictor.evidence / max(sum(merits), 1e-12)
     return [
         PriorRelevance(name=name, n_trials=n, rank_correlation=rho, weight=say * merit)

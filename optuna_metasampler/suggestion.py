@@ -65,6 +65,7 @@ class Suggestion:
             ``None`` without prior studies.
         weights: Names of the prior studies and the share of each in the say, the highest first,
             see :class:`~optuna_metasampler.relevance.PriorRelevance`.
+        mirrored: Whether the prior studies were read the other way round, for any objective.
     """
 
     phase: str
@@ -72,6 +73,7 @@ class Suggestion:
     acquisition: float | None = None
     evidence: float | None = None
     weights: tuple[tuple[str, float], ...] = ()
+    mirrored: bool = False
 
     @classmethod
     def by(
@@ -97,6 +99,7 @@ class Suggestion:
             acquisition=choice.acquisition,
             evidence=sum(p.evidence for p in transfer) / len(transfer) if transfer else None,
             weights=tuple((row.name, row.weight) for row in relevance(transfer)),
+            mirrored=any(p.mirrored for p in transfer),
         )
 
     @classmethod
@@ -119,6 +122,7 @@ class Suggestion:
                 weights=tuple(
                     (str(name), float(w)) for name, w in trial.system_attrs.get(WEIGHTS, ())
                 ),
+                mirrored=told.get("priors_mirrored") is True,
             )
         except (TypeError, ValueError, KeyError):
             # Anybody may set attributes of these names.
@@ -137,6 +141,8 @@ class Suggestion:
             attributes["prior_say"] = round(self.evidence, 3)
         if self.weights and self.weights[0][1] > 0.0:
             attributes["strongest_prior"] = self.weights[0][0]
+        if self.mirrored:
+            attributes["priors_mirrored"] = True
         return {PREFIX + name: value for name, value in attributes.items()}
 
     def system_attributes(self) -> dict[str, Any]:

@@ -182,6 +182,7 @@ numbers = st.floats(-1e9, 1e9)
     acquisition=st.none() | st.floats(-1e3, 1e3),
     evidence=st.none() | st.floats(0, 1),
     weights=st.lists(st.tuples(st.text(max_size=8), st.floats(0, 1)), max_size=3),
+    mirrored=st.booleans(),
 )
 def test_what_is_kept_is_read_back_to_a_hundredth_of_the_interval(
     predicted: float,
@@ -191,9 +192,10 @@ def test_what_is_kept_is_read_back_to_a_hundredth_of_the_interval(
     acquisition: float | None,
     evidence: float | None,
     weights: list[tuple[str, float]],
+    mirrored: bool,
 ) -> None:
     forecast = Forecast(predicted, predicted - below, predicted + above)
-    written = Suggestion("model", (forecast,) * n, acquisition, evidence, tuple(weights))
+    written = Suggestion("model", (forecast,) * n, acquisition, evidence, tuple(weights), mirrored)
     trial = optuna.trial.create_trial(
         value=0.0,
         user_attrs=written.user_attributes(),
@@ -212,6 +214,7 @@ def test_what_is_kept_is_read_back_to_a_hundredth_of_the_interval(
         assert (a is None) == (b is None)
         assert a is None or b is None or abs(a - b) <= 5e-4
     assert [name for name, _ in read.weights] == [name for name, _ in weights]
+    assert read.mirrored is mirrored
 
 
 @pytest.mark.parametrize(

@@ -318,20 +318,21 @@ def prior_gain(snapshot: Snapshot, objective: int = 0) -> PriorGain | None:
         mean,
         error,
         predictor.evidence,
-        _reading(n, mean, error, predictor.log_odds == -math.inf),
+        _reading(n, mean, error, predictor.mirrored),
     )
 
 
-def _reading(n: int, nats: float, error: float, decided: bool) -> str:
-    if decided and nats > 0:
-        # What ranks trials the other way round predicts them well once it is turned over, but may
-        # be right by chance: the model goes without.
-        return "The prior studies rank the trials the other way round, and are left out."
+def _reading(n: int, nats: float, error: float, mirrored: bool) -> str:
     factor = math.exp(min(abs(nats), 700.0))
     if n < 3:
         return "Too few trials to tell whether the prior studies help."
     if abs(nats) < 2 * error or factor < 1.02:
         return "The trials do not tell whether the prior studies help."
+    if nats > 0 and mirrored:
+        return (
+            "The prior studies rank the trials the other way round. Read that way, with them the "
+            f"model finds what came of a trial {factor:.3g} times as likely as without them."
+        )
     if nats > 0:
         return (
             "With the prior studies the model finds what came of a trial "

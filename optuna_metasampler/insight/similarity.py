@@ -129,7 +129,7 @@ def _known(sources: SourceProcesses, x: Tensor) -> Tensor:
 
 def _with_running(predictor: TransferPredictor, agreement: float) -> Tensor:
     """Rank correlations of the running study with prior ones, shrunk: ``(k,)``."""
-    predicted, outcomes = predictor.posterior.phi[:, 2:], predictor.posterior.outcomes
+    predicted, outcomes = predictor.predictions, predictor.posterior.outcomes
     n = len(outcomes)
     shrunk = [
         agreement

@@ -48,6 +48,7 @@ _FEW_TRIALS = 5
 _MANY_FAILED = 0.2
 _MAX_NAMES_SHOWN = 4
 _TOGETHER = 1.15
+_HALF = 0.5
 
 
 def report_of(
@@ -301,6 +302,11 @@ def _warnings(
             f"({listed(map(shortened, gone), _MAX_NAMES_SHOWN)}): their weights are as the trials "
             "keep them, and the model is one without them. Give the same priors to have it whole."
         )
+    if _mirrored(snapshot, suggestions):
+        yield (
+            "The prior studies rank the trials of this study in the reverse order, and are read "
+            "the other way round. Look whether their direction is right, and that of this study."
+        )
     if snapshot is not None:
         usable = sum(row.usable for row in rows)
         if not snapshot.own_model:
@@ -315,6 +321,14 @@ def _warnings(
                 'method="auto", does.'
             )
     yield from _of_trials(trials, suggestions, len(snapshot.signs) if snapshot else 1)
+
+
+def _mirrored(snapshot: Snapshot | None, suggestions: Sequence[tuple[int, Suggestion]]) -> bool:
+    """Whether prior studies that are read the other way round have a say."""
+    if snapshot is not None and snapshot.transfer:
+        return any(p.mirrored and p.evidence > _HALF for p in snapshot.transfer)
+    last = suggestions[-1][1] if suggestions else None
+    return last is not None and last.mirrored and (last.evidence or 0.0) > _HALF
 
 
 def _of_trials(

@@ -31,6 +31,7 @@ from optuna_metasampler.surrogates.gaussian_process import (
     LinearPart,
     condition_hypotheses,
     constant_feature,
+    modelled_rows,
 )
 from optuna_metasampler.surrogates.prior_feasibility import (
     PriorFeasibility,
@@ -177,7 +178,7 @@ class Feasibility:
         linear_parts = _linear_parts(sources is not None, warp(task.y))
         posterior, thetas, n_at_fit = condition_hypotheses(
             task,
-            features,
+            features(task.x[modelled_rows(task)]),
             linear_parts,
             None if previous is None else previous.process,
             # Few failures make a trend too easily.

@@ -525,9 +525,14 @@ class GaussianProcessConfig:
     refit_is_due: Callable[[int, int], bool] = refit_is_due
 
 
+def modelled_rows(task: Task) -> Tensor:
+    """Rows of the trials that a process is conditioned on: sorted, at most ``MAX_TRIALS``."""
+    return representative_rows(task.y, MAX_TRIALS)
+
+
 def condition_hypotheses(
     task: Task,
-    features: Callable[[Tensor], Tensor],
+    phi: Tensor,
     linear_parts: list[LinearPart],
     previous: GaussianProcessPredictor | None,
     config: GaussianProcessConfig,
@@ -536,8 +541,7 @@ def condition_hypotheses(
 
     Args:
         task: The trials.
-        features: From points ``(q, d)`` to their features ``(q, j)``. Not asked for all trials:
-            those of many prior studies take longer than all else.
+        phi: Features of the trials at :func:`modelled_rows`, shape ``(n, j)``.
         linear_parts: One a hypothesis.
         previous: What was computed for an earlier state of the task, or ``None``.
         config: The outcomes' scale, and when to fit again.
@@ -547,9 +551,8 @@ def condition_hypotheses(
         fitted to.
     """
     metric = Metric.of(task.space, config.trend)
-    rows = representative_rows(task.y, MAX_TRIALS)
+    rows = modelled_rows(task)
     x, z = task.x[rows], config.warp(task.y)[rows]
-    phi = features(x)
     n = len(task)
     if previous is not None and not previous.fits(task.space, len(linear_parts)):
         previous = None
@@ -663,8 +666,9 @@ class GaussianProcess(Surrogate[GaussianProcessPredictor]):
         """Condition on a task; see :meth:`Surrogate.condition`."""
         earlier = previous if isinstance(previous, GaussianProcessPredictor) else None
         with torch.no_grad():
+            phi = constant_feature(modelled_rows(task))
             posterior, thetas, n_at_fit = condition_hypotheses(
-                task, constant_feature, [LinearPart.constant()], earlier, self.config
+                task, phi, [LinearPart.constant()], earlier, self.config
             )
             believed = posterior.extend(task.pending, constant_feature(task.pending))
             best = float(posterior.outcomes.max()) if len(task) else None

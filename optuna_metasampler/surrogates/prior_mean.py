@@ -10,7 +10,7 @@ columns, ``m`` members of the ensemble.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 import math
 
 import torch
@@ -111,6 +111,10 @@ class SourceProcesses:
     def pack(self) -> dict[str, Tensor]:
         """All of it as named tensors."""
         return {f"sources.{name}": tensor for name, tensor in vars(self).items()}
+
+    def mirrored(self) -> SourceProcesses:
+        """The same of studies whose outcomes had the opposite sign."""
+        return replace(self, alpha=-self.alpha, offset=-self.offset)
 
     def __call__(self, x: Tensor) -> Tensor:
         """Predicted quantiles at points ``(q, d)`` of the common space: shape ``(q, k)``."""
@@ -252,6 +256,14 @@ class PriorNetwork:
                     watch(step + 1, n_steps)
         return cls(
             tuple(w.detach().double() for w in weights), tuple(b.detach().double() for b in biases)
+        )
+
+    def mirrored(self) -> PriorNetwork:
+        """The same of studies whose outcomes had the opposite sign."""
+        sign = torch.tensor([-1.0, 1.0], dtype=torch.float64)
+        return PriorNetwork(
+            (*self.weights[:-1], self.weights[-1] * sign),
+            (*self.biases[:-1], self.biases[-1] * sign),
         )
 
     def __call__(self, x: Tensor) -> Tensor:
@@ -399,6 +411,11 @@ class PriorModel:
         tensors["share"] = self.share
         tensors["agreement"] = torch.tensor(self.agreement, dtype=torch.float64)
         return tensors
+
+    def mirrored(self) -> PriorModel:
+        """What had been learned if every outcome had had the opposite sign."""
+        network = None if self.network is None else self.network.mirrored()
+        return replace(self, sources=self.sources.mirrored(), network=network)
 
     def __call__(self, x: Tensor) -> Tensor:
         """Features at points ``(q, d)`` of the common space, shape ``(q, 1 + k)``.

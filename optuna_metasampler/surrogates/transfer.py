@@ -8,6 +8,9 @@ with ``m`` the prior mean and ``s_k`` the prediction of prior study ``k`` (as in
 models of Tighineanu et al. 2022, arXiv:2111.11223, but with weights that are integrated out). The
 *twin* has no such terms. How well each predicts the running study's own trials, one left out at a
 time, decides how much say the prior studies have.
+
+Prior studies that rank the running study's trials in the reverse order are as telling as others:
+somebody mistook the direction. The transfer hypothesis is then that of their mirror image.
 """
 
 from __future__ import annotations
@@ -22,20 +25,22 @@ from torch.distributions import Categorical, MixtureSameFamily, Normal
 
 from optuna_metasampler.surrogates.base import Predictor, Surrogate
 from optuna_metasampler.surrogates.gaussian_process import (
-    MAX_TRIALS,
     GaussianProcessConfig,
     GaussianProcessPredictor,
     LinearPart,
     Posterior,
     condition_hypotheses,
     constant_feature,
-    representative_rows,
+    modelled_rows,
 )
 from optuna_metasampler.surrogates.prior_mean import PriorModel
 from optuna_metasampler.task import Task, spearman
 
 
-_MIN_TRIALS_TO_DISMISS = 5
+_MIN_TRIALS_TO_MIRROR = 3
+_MIRRORED_BELOW = -0.05
+# Nats. Few trials correlate by chance, and few prior studies are the wrong way round.
+_DOUBT_OF_MIRROR = 1.0
 # These agree with the priors as far as the priors agree among themselves.
 _IMAGINED_TRIALS = 3
 
@@ -46,19 +51,29 @@ class TransferPredictor(GaussianProcessPredictor):
 
     Attributes:
         surrogate: Where the features come from.
-        log_odds: Log odds of the transfer hypothesis against the twin, in nats; ``-inf`` once the
-            prior studies are dismissed.
+        log_odds: Log odds of the transfer hypothesis against the twin, in nats.
         agreement: Rank correlation of the prior mean with the running study's outcomes, in ``[-1,
             1]``, as if a few more trials agreed as far as the priors agree among themselves.
+        mirrored: Whether the prior studies are taken for those of the opposite direction.
     """
 
     surrogate: TransferGaussianProcess
     log_odds: float
     agreement: float
+    mirrored: bool
 
     def features(self, x: Tensor) -> Tensor:
-        """A constant, the prior mean and the sources at points ``(q, d)``: ``(q, 2 + k)``."""
-        return self.surrogate.features(x)
+        """A constant, the prior mean and the sources at points ``(q, d)``: ``(q, 2 + k)``.
+
+        If they are taken to be mirrored, those of the mirror image.
+        """
+        return self.surrogate.features(x, self.mirrored)
+
+    @property
+    def predictions(self) -> Tensor:
+        """What each prior study, as it stands, predicts of the modelled trials: ``(n, k)``."""
+        each = self.posterior.phi[:, 2:]
+        return -each if self.mirrored else each
 
     @property
     def evidence(self) -> float:
@@ -115,10 +130,17 @@ class TransferGaussianProcess(Surrogate[TransferPredictor]):
         self.model = model
         self.to_prior = to_prior
         self.config = config or TransferConfig()
+        self._mirror = model.mirrored()
 
-    def features(self, x: Tensor) -> Tensor:
-        """A constant, the prior mean and the sources at points ``(q, d)``: ``(q, 2 + k)``."""
-        return torch.cat([constant_feature(x), self.model(self.to_prior(x))], dim=1)
+    def features(self, x: Tensor, mirrored: bool = False) -> Tensor:
+        """A constant, the prior mean and the sources at points ``(q, d)``: ``(q, 2 + k)``.
+
+        Args:
+            x: Points.
+            mirrored: Whether the outcomes of the prior studies are taken to have the wrong sign.
+        """
+        model = self._mirror if mirrored else self.model
+        return torch.cat([constant_feature(x), model(self.to_prior(x))], dim=1)
 
     def condition(self, task: Task, previous: Predictor | None = None) -> TransferPredictor:
         """Condition on a task; see :meth:`Surrogate.condition`."""
@@ -126,13 +148,17 @@ class TransferGaussianProcess(Surrogate[TransferPredictor]):
         if earlier is not None and earlier.surrogate is not self:
             earlier = None
         with torch.no_grad():
+            rows = modelled_rows(task)
+            phi = self.features(task.x[rows])
+            agreement = self._agreement(phi[:, 1], task.y[rows])
+            mirrored = len(task) >= _MIN_TRIALS_TO_MIRROR and agreement < _MIRRORED_BELOW
+            if mirrored:
+                phi = self.features(task.x[rows], mirrored)
             posterior, thetas, n_at_fit = condition_hypotheses(
-                task, self.features, self._linear_parts(), earlier, self.config.process
+                task, phi, self._linear_parts(), earlier, self.config.process
             )
-            y = task.y[representative_rows(task.y, MAX_TRIALS)]
-            agreement = self._agreement(posterior.phi[:, 1], y)
-            log_odds = self._log_odds(len(task), agreement, posterior)
-            pending = self.features(task.pending)
+            log_odds = self._log_odds(len(task), mirrored, posterior)
+            pending = self.features(task.pending, mirrored)
             believed = posterior.extend(task.pending, pending)
             best: float | None = None
             if len(task):
@@ -151,6 +177,7 @@ class TransferGaussianProcess(Surrogate[TransferPredictor]):
                 self,
                 log_odds,
                 agreement,
+                mirrored,
             )
             return predictor.improving_on(task.pending)
 
@@ -172,14 +199,15 @@ class TransferGaussianProcess(Surrogate[TransferPredictor]):
         known = 0.0 if math.isnan(rho) else rho * n
         return (known + _IMAGINED_TRIALS * self.model.agreement) / (n + _IMAGINED_TRIALS)
 
-    def _log_odds(self, n: int, agreement: float, posterior: Posterior) -> float:
+    def _log_odds(self, n: int, mirrored: bool, posterior: Posterior) -> float:
         """Log odds of the transfer hypothesis, from the evidence and the priors' agreement."""
         if not self.config.twin:
             return math.inf
-        bonus = 2.0 * self.model.agreement * max(1.0 - n / 40, 0.0)
+        if mirrored:
+            bonus = -_DOUBT_OF_MIRROR
+        else:
+            bonus = 2.0 * self.model.agreement * max(1.0 - n / 40, 0.0)
         if n < 2:
             return bonus
-        if n >= _MIN_TRIALS_TO_DISMISS and agreement < -0.1:
-            return -math.inf
         evidence = posterior.leave_one_out().sum(dim=1)
         return bonus + float(evidence[0] - evidence[1])

@@ -1,4 +1,4 @@
-"""How prior studies open a study, and when they are dismissed."""
+"""How prior studies open a study, and when the opening ends."""
 
 from __future__ import annotations
 
@@ -89,6 +89,17 @@ def test_the_opening_ends_once_trials_speak_against_the_priors() -> None:
     assert predictor is not None
     assert predictor.agreement < 0.0
     assert not contains(best_of(prior), new)
+
+
+def test_priors_of_the_wrong_direction_help_to_find_the_optimum() -> None:
+    prior = surrogate(7)
+    policy = TransferPolicy(prior, best_of(prior))
+    x = nothing()
+    for seed in range(8):
+        new = policy.propose(history(x, -value(x)), torch.Generator().manual_seed(seed))
+        x = torch.cat([x, new[None]])
+    # The farthest corner from what was best before.
+    assert float((x - torch.tensor([0.0, 1.0])).abs().sum(dim=1).min()) < 0.1
 
 
 def test_startup_trials_that_were_asked_for_come_first_and_the_opening_after() -> None:

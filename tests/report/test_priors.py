@@ -11,7 +11,7 @@ import pytest
 
 from optuna_metasampler import MetaSampler
 from optuna_metasampler.priors.study import PriorStudy
-from optuna_metasampler.report import inspect_priors, prior_relevance
+from optuna_metasampler.report import inspect_priors, prior_relevance, report_of
 
 
 def objective(trial: optuna.Trial, sign: float = 1.0) -> float:
@@ -43,6 +43,26 @@ def test_the_studies_that_are_alike_come_first(priors: list[optuna.Study]) -> No
     assert all(row.rank_correlation > 0.5 for row in rows[:2])
     assert rows[2].rank_correlation < 0
     assert 0 < sum(row.weight for row in rows) <= 1
+
+
+def test_studies_of_the_wrong_direction_have_the_say_and_are_told_of() -> None:
+    def wrong(seed: int) -> optuna.Study:
+        study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed))
+        study.optimize(lambda t: objective(t, -1.0), n_trials=40)
+        return study
+
+    sampler = MetaSampler([wrong(0), wrong(1)], seed=0)
+    study = optuna.create_study(sampler=sampler)
+    study.optimize(objective, n_trials=12)
+    rows = prior_relevance(sampler, study)
+    assert all(row.rank_correlation < -0.5 for row in rows)
+    assert sum(row.weight for row in rows) > 0.9
+    assert study.trials[-1].user_attrs["meta:priors_mirrored"] is True
+    assert "meta:priors_mirrored" not in study.trials[0].user_attrs
+    said = "are read the other way round"
+    assert any(said in w for w in sampler.report(study).warnings)
+    # Who has the trials alone can say so too.
+    assert any(said in w for w in report_of(study, None).warnings)
 
 
 def test_before_the_second_trial_correlations_are_unknown(priors: list[optuna.Study]) -> None:

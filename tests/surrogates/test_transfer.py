@@ -75,11 +75,59 @@ def test_related_studies_predict_better_than_none(
     assert agreement(related.condition(task)) > agreement(GaussianProcess().condition(task))
 
 
-def test_opposed_studies_lose_their_say(opposed: TransferGaussianProcess) -> None:
+def test_opposed_studies_are_read_the_other_way_round(opposed: TransferGaussianProcess) -> None:
     task = study(12, 1)
     predictor = opposed.condition(task)
-    assert predictor.evidence < 0.1
-    assert agreement(predictor) > agreement(GaussianProcess().condition(task)) - 0.05
+    assert predictor.mirrored
+    assert predictor.agreement < 0.0
+    assert predictor.evidence > 0.9
+    assert agreement(predictor) > 0.7
+    assert agreement(predictor) > agreement(GaussianProcess().condition(task))
+
+
+@pytest.mark.parametrize("n", [0, 1, 2])
+def test_too_few_trials_turn_nothing_round(opposed: TransferGaussianProcess, n: int) -> None:
+    assert not opposed.condition(study(n, 1)).mirrored
+
+
+def test_studies_that_rank_the_trials_by_chance_lose_their_say() -> None:
+    """Whichever way round they are read; a hundred such studies, of 12 trials each."""
+    tasks = []
+    for i in range(3):
+        x, other = points(60, 10 + i), points(60, 20 + i)
+        tasks.append(Task.of(SPACE, SPACE.decode(x.numpy()), value(other), name=f"s{i}"))
+    model = PriorModel.fit(tasks, torch.Generator().manual_seed(0))
+    surrogate = TransferGaussianProcess(model, same)
+    known = [surrogate.condition(study(12, seed)) for seed in range(100, 120)]
+    mirrored = [predictor for predictor in known if predictor.mirrored]
+    assert 2 <= len(mirrored) <= 18
+    assert sum(predictor.evidence for predictor in mirrored) / len(mirrored) < 0.5
+
+
+def test_predictions_are_told_as_the_studies_made_them(
+    related: TransferGaussianProcess, opposed: TransferGaussianProcess
+) -> None:
+    task = study(12, 1)
+    for surrogate, sign in ((related, 1.0), (opposed, -1.0)):
+        predictor = surrogate.condition(task)
+        torch.testing.assert_close(predictor.predictions, surrogate.model.sources(task.x))
+        correlations = [spearman(column, task.y) for column in predictor.predictions.T]
+        assert all(sign * rho > 0.0 for rho in correlations)
+
+
+def test_what_was_turned_round_is_turned_back_once_trials_say_so(
+    opposed: TransferGaussianProcess, related: TransferGaussianProcess
+) -> None:
+    """The same predictor as of one that never knew better, past the trials of every refit too."""
+    few, many = study(14, 1), study(45, 1)
+    for surrogate in (opposed, related):
+        unlucky = Task(SPACE, few.x, -few.y, few.mask, few.pending, few.tried)
+        before = surrogate.condition(unlucky)
+        after = surrogate.condition(many, before)
+        assert before.mirrored is not after.mirrored
+        anew = surrogate.condition(many)
+        x = points(20, 3)
+        assert spearman(after(x).mean, anew(x).mean) > 0.9
 
 
 def test_related_studies_keep_their_say(related: TransferGaussianProcess) -> None:
