@@ -193,7 +193,7 @@ PLANS: dict[str, Plan] = {
         Block(_SPACES, ("tpe-1", "tpe-8", "tpe-30"), ("MetaSampler",), 2, 50, 3),
         Block(_SPACES, _BAD, ("MetaSampler",), 3, 50, 3),
         Block(_SPACES, _BAD, ("TPE + best priors",), 1, 50, 3),
-        Block(_SPACES, _OVERLAP, ("MetaSampler",), 1, 50, 2),
+        Block(_SPACES, _OVERLAP, ("MetaSampler",), 3, 50, 2),
         Block(_SPACES, _OTHER, ("MetaSampler",), 1, 50, 1),
         Block(SYNTHETIC, ("none", "tpe-5"), ("MetaSampler",), 1, 50, 8),
         Block(SYNTHETIC, ("none",), ("Random", "TPE"), 2, 50, 8),
