@@ -140,7 +140,7 @@ def test_how_it_works_tells_the_numbers_of_the_code() -> None:
     result = json.loads(how_it_works.RESULT.read_text(encoding="utf-8"))
     for sentence in (
         f"at most {words[transfer_policy.N_OPENING_TRIALS]} trials",
-        f"Once there are {words[transfer._MIN_TRIALS_TO_DISMISS]} trials",
+        f"Once there are {words[transfer._MIN_TRIALS_TO_MIRROR]} trials",
         f"the {prior_mean._MAX_SOURCES} most telling ones",
         f"up to {words[weightings.MAX_MODELLED_OBJECTIVES]}, have a model each",
         f"{result['n_prior_trials']} trials of Optuna's default sampler each",

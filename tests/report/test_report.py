@@ -118,10 +118,24 @@ def test_it_says_what_more_trials_may_bring(report: Report) -> None:
 
 
 def test_priors_that_mislead_have_lost_their_say() -> None:
+    """The least is at the other end of `lr`: it is ranked in reverse, yet nothing is mirrored."""
+    elsewhere = []
+    for i in range(3):
+        study = seeded(f"elsewhere-{i}", i)
+        study.optimize(lambda t: (tuned(t), (math.log10(t.params["lr"]) + 4.5) ** 2)[1], 30)
+        elsewhere.append(study)
     study = ran(optuna.samplers.RandomSampler(seed=9), 30)
-    report = checked(sampler_of(prior_studies(sign=-1.0, name="wrong")).report(study))
+    report = checked(sampler_of(elsewhere).report(study))
     assert "The prior studies have lost their say: they are of use with a prob" in said(report)
     assert "have the say" not in said(report)
+    assert not any("the other way round" in w for w in report.warnings)
+
+
+def test_priors_of_the_wrong_direction_have_the_say_and_a_warning() -> None:
+    study = ran(optuna.samplers.RandomSampler(seed=9), 30)
+    report = checked(sampler_of(prior_studies(sign=-1.0, name="wrong")).report(study))
+    assert "The prior studies have the say" in said(report)
+    assert any("Look whether their direction is right" in w for w in report.warnings)
 
 
 def test_a_study_without_priors_says_so() -> None:
