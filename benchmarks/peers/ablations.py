@@ -71,11 +71,12 @@ class AblatedAuto(Auto):
 class _NetworkAlone(PriorModel):
     """The prior mean is the network's; with one prior study there is no network."""
 
-    def __call__(self, x: Tensor) -> Tensor:
-        features = super().__call__(x)
+    def __call__(self, x: Tensor, mirrored: bool = False) -> Tensor:
+        features = super().__call__(x, mirrored)
         if self.network is None:
             return features
-        return torch.cat([self.network(x)[:, None], features[:, 1:]], dim=1)
+        mean = -self.network(x) if mirrored else self.network(x)
+        return torch.cat([mean[:, None], features[:, 1:]], dim=1)
 
 
 def _network_alone(model: PriorModel) -> PriorModel:

@@ -20,6 +20,7 @@ from optuna_metasampler.report.contents import (
 )
 from optuna_metasampler.report.plots import plots_of
 from optuna_metasampler.report.words import (
+    DOUBTFUL,
     best_told,
     counted,
     forecasts_told,
@@ -48,7 +49,6 @@ _FEW_TRIALS = 5
 _MANY_FAILED = 0.2
 _MAX_NAMES_SHOWN = 4
 _TOGETHER = 1.15
-_HALF = 0.5
 
 
 def report_of(
@@ -326,9 +326,9 @@ def _warnings(
 def _mirrored(snapshot: Snapshot | None, suggestions: Sequence[tuple[int, Suggestion]]) -> bool:
     """Whether prior studies that are read the other way round have a say."""
     if snapshot is not None and snapshot.transfer:
-        return any(p.mirrored and p.evidence > _HALF for p in snapshot.transfer)
+        return any(p.mirrored and p.evidence > DOUBTFUL for p in snapshot.transfer)
     last = suggestions[-1][1] if suggestions else None
-    return last is not None and last.mirrored and (last.evidence or 0.0) > _HALF
+    return last is not None and last.mirrored and (last.evidence or 0.0) > DOUBTFUL
 
 
 def _of_trials(

@@ -19,7 +19,7 @@ _BARS = "▁▂▃▄▅▆▇█"
 _NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 _LONGEST_NAME = 60
 # Of these the model is sure, or all but sure that the opposite is true.
-_SURE, _DOUBTFUL, _LOST = 0.9, 0.5, 0.1
+_SURE, DOUBTFUL, _LOST = 0.9, 0.5, 0.1
 _LITTLE_LEFT = 0.1
 
 
@@ -170,7 +170,7 @@ def say_told(probability: float, priors: Sequence[PriorPart], now: bool) -> str:
             f" The largest share of it is that of {shortened(used[0].name)} "
             f"({percent(used[0].weight)})."
         )
-    if probability < _DOUBTFUL:
+    if probability < DOUBTFUL:
         return f"{who} {have} little say left{use}{strongest}"
     strength = "the say" if probability >= _SURE else "some say"
     return f"{who} {have} {strength}{use}{strongest}"

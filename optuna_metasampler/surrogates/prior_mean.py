@@ -10,7 +10,7 @@ columns, ``m`` members of the ensemble.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 import math
 
 import torch
@@ -111,10 +111,6 @@ class SourceProcesses:
     def pack(self) -> dict[str, Tensor]:
         """All of it as named tensors."""
         return {f"sources.{name}": tensor for name, tensor in vars(self).items()}
-
-    def mirrored(self) -> SourceProcesses:
-        """The same of studies whose outcomes had the opposite sign."""
-        return replace(self, alpha=-self.alpha, offset=-self.offset)
 
     def __call__(self, x: Tensor) -> Tensor:
         """Predicted quantiles at points ``(q, d)`` of the common space: shape ``(q, k)``."""
@@ -256,14 +252,6 @@ class PriorNetwork:
                     watch(step + 1, n_steps)
         return cls(
             tuple(w.detach().double() for w in weights), tuple(b.detach().double() for b in biases)
-        )
-
-    def mirrored(self) -> PriorNetwork:
-        """The same of studies whose outcomes had the opposite sign."""
-        sign = torch.tensor([-1.0, 1.0], dtype=torch.float64)
-        return PriorNetwork(
-            (*self.weights[:-1], self.weights[-1] * sign),
-            (*self.biases[:-1], self.biases[-1] * sign),
         )
 
     def __call__(self, x: Tensor) -> Tensor:
@@ -412,23 +400,23 @@ class PriorModel:
         tensors["agreement"] = torch.tensor(self.agreement, dtype=torch.float64)
         return tensors
 
-    def mirrored(self) -> PriorModel:
-        """What had been learned if every outcome had had the opposite sign."""
-        network = None if self.network is None else self.network.mirrored()
-        return replace(self, sources=self.sources.mirrored(), network=network)
-
-    def __call__(self, x: Tensor) -> Tensor:
+    def __call__(self, x: Tensor, mirrored: bool = False) -> Tensor:
         """Features at points ``(q, d)`` of the common space, shape ``(q, 1 + k)``.
 
         The first is the prior mean: what the processes and the network promise *both*, the lower
         of the two. A network is free to promise anything where no study has looked, and a
         maximiser finds such places at once; a process falls back to its average there. The others
         are the processes' predictions, one by one.
+
+        Args:
+            x: Points.
+            mirrored: Whether every outcome of the prior studies is taken to have the wrong sign.
         """
-        each = self.sources(x)
+        sign = -1.0 if mirrored else 1.0
+        each = sign * self.sources(x)
         mean = each @ self.share
         if self.network is not None:
-            mean = torch.minimum(mean, self.network(x))
+            mean = torch.minimum(mean, sign * self.network(x))
         return torch.cat([mean[:, None], each], dim=1)
 
 

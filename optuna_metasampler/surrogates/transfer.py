@@ -130,7 +130,6 @@ class TransferGaussianProcess(Surrogate[TransferPredictor]):
         self.model = model
         self.to_prior = to_prior
         self.config = config or TransferConfig()
-        self._mirror = model.mirrored()
 
     def features(self, x: Tensor, mirrored: bool = False) -> Tensor:
         """A constant, the prior mean and the sources at points ``(q, d)``: ``(q, 2 + k)``.
@@ -139,8 +138,7 @@ class TransferGaussianProcess(Surrogate[TransferPredictor]):
             x: Points.
             mirrored: Whether the outcomes of the prior studies are taken to have the wrong sign.
         """
-        model = self._mirror if mirrored else self.model
-        return torch.cat([constant_feature(x), model(self.to_prior(x))], dim=1)
+        return torch.cat([constant_feature(x), self.model(self.to_prior(x), mirrored)], dim=1)
 
     def condition(self, task: Task, previous: Predictor | None = None) -> TransferPredictor:
         """Condition on a task; see :meth:`Surrogate.condition`."""
