@@ -453,18 +453,28 @@ def overlap_section(summary: Summary) -> str:
     """What is kept when priors share the search space only in part."""
     return (
         _text(
-            """The gain from priors that share the space only in part (mean log10 regret with minus
-            without priors), beside the gain on the same tasks from priors that share all of it.
-            No share is given where that gain is not certain."""
+            """What priors that share the space only in part are worth: *difference* is mean log10
+            regret with minus without them, beside the same from priors that share all of the
+            space, on the same tasks. No share is given where that gain is not certain. The share
+            is of each sampler's own gain: one that is good without priors has less to gain."""
         )
         + "\n\n"
         + table(
-            ["scenario", "sampler", "tasks", "difference", "with full overlap", "share kept"],
+            [
+                "scenario",
+                "sampler",
+                "tasks",
+                "mean log10 regret",
+                "difference",
+                "with full overlap",
+                "share kept",
+            ],
             [
                 [
                     row["scenario"],
                     _peer(row["peer"]),
                     str(row["n_tasks"]),
+                    _interval(row["endpoint"]),
                     _interval(row["difference"]),
                     _interval(row["full"]),
                     _interval(row["share"], _share),

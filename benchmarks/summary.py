@@ -183,6 +183,10 @@ class Paired:
         kept = [i for i, task in enumerate(self.tasks) if task in tasks]
         return Paired(tuple(self.tasks[i] for i in kept), tuple(self.pairs[i] for i in kept))
 
+    def endpoints(self) -> np.ndarray:
+        """The first's mean log10 regret."""
+        return np.array([_endpoint(first) for first, _ in self.pairs])
+
     def differences(self, floor: float = FLOOR) -> np.ndarray:
         """First minus second, of mean log10 regret."""
         return np.array([_endpoint(a, floor) - _endpoint(b, floor) for a, b in self.pairs])
@@ -648,6 +652,7 @@ def overlap_table(data: Data, suites: Collection[str]) -> list[dict[str, Any]]:
                 "peer": peer,
                 "n_tasks": len(part.tasks),
                 "n_suites": len(set(part.suites)),
+                "endpoint": _interval(part.endpoints(), part.suites, data.n_draws),
                 "difference": _interval(kept, part.suites, data.n_draws),
                 "full": gain,
                 "share": None,

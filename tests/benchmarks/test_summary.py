@@ -172,6 +172,7 @@ def test_the_share_kept_is_of_the_gain_on_the_same_tasks() -> None:
     runs.append(make(REFERENCE, 0.1, "overlap-ranges", "t0"))
     found = row(numbers(runs)["overlap"], scenario="overlap-ranges")
     assert found["n_tasks"] == 1
+    assert found["endpoint"] == pytest.approx([-1.0, -1.0, -1.0])
     assert found["share"] == pytest.approx([0.5, 0.5, 0.5])
 
 
