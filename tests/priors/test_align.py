@@ -146,6 +146,25 @@ def test_any_two_spaces_align(data: Any, own: Any, common: Any) -> None:
     assert bool(((out >= -0.5) & (out <= 1.5)).all())
 
 
+@pytest.mark.parametrize(
+    ("own", "common", "places"),
+    [
+        (FloatDistribution(-0.25, 5), FloatDistribution(0, 1), [-0.25, 1.5]),
+        (FloatDistribution(1e-5, 1, log=True), FloatDistribution(1e-4, 1, log=True), [-0.25, 1]),
+        (FloatDistribution(-5, 5), FloatDistribution(1e-2, 1, log=True), [-0.5, 1.3495]),
+        (IntDistribution(16, 512, log=True), FloatDistribution(0, 1), [1.5, 1.5]),
+        (CategoricalDistribution([16, 24]), FloatDistribution(32, 64), [-0.5, -0.25]),
+    ],
+)
+def test_outside_the_range_of_the_prior_studies_a_value_is_at_most_half_a_range_away(
+    own: Any, common: Any, places: list[float]
+) -> None:
+    a, b = SearchSpace.of({"p": own}), SearchSpace.of({"p": common})
+    ends = own.choices if isinstance(own, CategoricalDistribution) else (own.low, own.high)
+    out = Alignment.of(a, b)(torch.from_numpy(a.encode([{"p": v} for v in ends])))
+    assert out[:, 0].tolist() == pytest.approx(places, abs=1e-4)
+
+
 @given(st.data(), st.lists(spaces(3), min_size=1, max_size=3), spaces(3))
 def test_any_studies_are_pooled_and_any_space_aligns_with_them(
     data: Any, theirs: list[Any], own: Any
