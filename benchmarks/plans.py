@@ -211,6 +211,7 @@ PLANS: dict[str, Plan] = {
         Block(_SPACES, ("tpe-5",), _WITH_PRIORS + _ALWAYS, 1, 50, 1),
         Block(_SPACES, (*_OVERLAP, "scaled"), ("TPE + best priors",), 1, 50, 2),
         Block(SYNTHETIC, ("tpe-5",), ("TPE + best priors", "RGPE"), 1, 50, 8),
-        Block(("live_svm", "live_mlp"), ("tpe-5",), ("TPE + best priors",), 1, 50, 3),
+        Block(("live_svm",), ("tpe-5",), ("TPE + best priors",), 1, 50, 5),
+        Block(("live_mlp",), ("tpe-5",), ("TPE + best priors",), 1, 50, 3),
     ),
 }
