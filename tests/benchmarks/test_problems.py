@@ -28,6 +28,7 @@ from benchmarks.problems.base import (
     suggest,
 )
 from benchmarks.problems.flags import FlagsSuite
+from benchmarks.problems.learners import LiveLearners, MadeLearners
 from benchmarks.problems.live import LiveSVM
 from benchmarks.problems.synthetic import SteppedSuite, SyntheticSuite
 from benchmarks.problems.tables import FolderSuite, HPOBSuite, read_hpo_b
@@ -180,6 +181,30 @@ def test_a_live_machine_is_better_with_the_right_kernel_width() -> None:
     useless = objective({"scaler": "standard", "kernel": "rbf", "C": 1e-3, "gamma": 1e-5})
     assert good < 0.15
     assert useless > 0.5
+
+
+def test_which_learner_is_best_differs_from_data_set_to_data_set() -> None:
+    suite = MadeLearners()
+    settings = (
+        {"learner": "boosting", "learning_rate": 0.2, "max_leaves": 8},
+        {"learner": "forest", "max_features": 0.5, "min_leaf": 1},
+        {"learner": "linear", "alpha": 1.0},
+        {"learner": "neighbors", "n_neighbors": 10},
+        {"learner": "svm", "C": 10.0, "gamma": 0.1},
+    )
+    values = {
+        task: [suite.objective(task)({"scaler": "standard", **s}) for s in settings]
+        for task in ("friedman2", "sparse_linear", "circles")
+    }
+    best = {task: settings[int(np.argmin(v))]["learner"] for task, v in values.items()}
+    assert best == {"friedman2": "boosting", "sparse_linear": "linear", "circles": "svm"}
+    assert all(0.0 < v < 1.5 for row in values.values() for v in row)
+
+
+def test_large_data_sets_are_thinned_for_the_learners() -> None:
+    x, y = LiveLearners().data("digits")
+    assert len(x) == len(y) == 599
+    assert len(set(y.tolist())) == 10
 
 
 def test_fingerprints_tell_objectives_apart_and_are_stable(
