@@ -26,6 +26,7 @@ PHASES = {
     "contrast": (PURPLE, "triangle"),
     "start-up": (GREY, "square"),
     "model": (BLUE, "circle"),
+    "untried": (TEAL, "triangle"),
     "enqueued": (GREEN, "star"),
     "independent": (BROWN, "cross"),
     "policy": (SKY, "circle"),
