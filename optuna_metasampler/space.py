@@ -226,14 +226,6 @@ class ActivityRule:
     features: tuple[int, ...]
     tree: Any
 
-    @property
-    def columns(self) -> frozenset[int]:
-        """The encoded columns that activity was found to depend on, some of ``features``."""
-        if self.tree is None:
-            return frozenset()
-        # Leaves of the tree have a negative number for the feature.
-        return frozenset(self.features[i] for i in self.tree.tree_.feature if i >= 0)
-
     def __call__(self, x: FloatArray) -> NDArray[np.bool_]:
         """Whether the parameter is active at ``x`` of shape ``(n, d)``; returns shape ``(n,)``."""
         if self.tree is None:
@@ -397,21 +389,6 @@ class SearchSpace:
     def n_points(self) -> float:
         """Number of configurations with every parameter active; ``inf`` for a continuum."""
         return math.prod((math.inf if p.n_values is None else p.n_values) for p in self.free)
-
-    @cached_property
-    def deciding(self) -> tuple[Parameter, ...]:
-        """The free parameters with choices that decide which other ones take part.
-
-        Those that are conditional themselves are left out.
-        """
-        columns = frozenset().union(*(rule.columns for rule in self.rules))
-        return tuple(
-            p
-            for p in self.free
-            if p.categorical
-            and p.activity is None
-            and not columns.isdisjoint(range(p.start, p.start + p.width))
-        )
 
     def pin(self, values: Mapping[str, Any]) -> SearchSpace:
         """The same space with parameters held at ``values``; unknown names are passed over."""

@@ -248,19 +248,3 @@ def test_a_pinned_value_is_in_every_point(network_space: SearchSpace) -> None:
     for params in pinned.decode(pinned.spread(np.random.default_rng(0).random((50, 8)))):
         assert params["model"] == "svm"
         assert params.keys() == {"model", "C"}
-
-
-def test_choices_that_others_depend_on_are_told_from_other_choices() -> None:
-    rng = np.random.default_rng(0)
-
-    def params(u: list[float]) -> dict[str, Any]:
-        return {**network(u), "scaler": ["none", "unit"][int(u[1] * 2)]}
-
-    space = SearchSpace.of(
-        {**NETWORK, "scaler": CategoricalDistribution(["none", "unit"])},
-        [params(list(u)) for u in rng.random((200, 8))],
-    )
-    # Not the solver, which is there for one model only, nor the number of layers.
-    assert [p.name for p in space.deciding] == ["model"]
-    assert space.pin({"model": "mlp"}).deciding == ()
-    assert SearchSpace.of(NETWORK).deciding == ()

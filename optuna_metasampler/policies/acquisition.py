@@ -27,8 +27,6 @@ TIE_BREAK = 0.05
 # Beside a trial that is running a point tells next to nothing that this trial will not tell.
 _NEAR = 0.01
 _CROWDED = 50.0
-# More nats than any two points of a space differ by in earnest.
-_OUT_OF_REACH = 1e6
 
 
 @dataclass(frozen=True)
@@ -117,29 +115,15 @@ class AcquisitionPolicy(Generic[P]):
         self._choice = Choice(Phase.START_UP)
         return space_filling(history.space, seen(history), generator, self.log_feasible(history))
 
-    def exploit(
-        self,
-        history: Task,
-        predictor: Predictor,
-        generator: torch.Generator,
-        choices: Tensor | None = None,
-    ) -> Tensor:
-        """The point of the highest score that is none of those already asked for, ``(d,)``.
-
-        Args:
-            history: The study so far.
-            predictor: Conditioned on it.
-            generator: Source of all randomness.
-            choices: Columns of choices, one of which the point is to have; ``None`` for any point.
-        """
+    def exploit(self, history: Task, predictor: Predictor, generator: torch.Generator) -> Tensor:
+        """The point of the highest score that is none of those already asked for, ``(d,)``."""
         # The best feasible trials, or the least infeasible ones.
         best = torch.topk(penalized(history).y, min(_N_GOOD, len(history))).indices
         good = history.x[best]
         if self.favourites is not None:
             good = torch.cat([good, self.favourites])
         score = self.score(history, predictor)
-        sought = score if choices is None else _having(choices, score)
-        x = maximize(sought, history.space, generator, good, seen(history), self.config.search)
+        x = maximize(score, history.space, generator, good, seen(history), self.config.search)
         with torch.no_grad():
             self._choice = Choice(Phase.MODEL, (predictor,), float(score(x[None])))
         return x
@@ -177,16 +161,6 @@ class AcquisitionPolicy(Generic[P]):
             return value if self.config.logarithm else value.exp()
 
         return score
-
-
-def _having(choices: Tensor, score: Score) -> Score:
-    """The score, out of reach for points that have none of the choices."""
-
-    def having(x: Tensor) -> Tensor:
-        value = score(x)
-        return torch.where(x[:, choices].amax(dim=1) > 0.5, value, value - _OUT_OF_REACH)
-
-    return having
 
 
 def crowding(x: Tensor, pending: Tensor) -> Tensor:

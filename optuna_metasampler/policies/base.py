@@ -21,14 +21,12 @@ class Phase(str, Enum):
         OPENING: It is a configuration that was best in a prior study.
         CONTRAST: It is far away from those, to see early whether the prior studies are right.
         MODEL: It has the highest score under the model.
-        UNTRIED: It has the highest score among points of a kind that no trial was of.
     """
 
     START_UP = "start-up"
     OPENING = "opening"
     CONTRAST = "contrast"
     MODEL = "model"
-    UNTRIED = "untried"
 
 
 @dataclass(frozen=True)

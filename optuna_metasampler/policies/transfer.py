@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -27,9 +26,6 @@ from optuna_metasampler.task import Task, to_tensor
 N_OPENING_TRIALS = 5
 # The trial, from 0, that is chosen far away from the one before it.
 CONTRAST = 1
-# Every third trial may go to a kind that none was of: often enough to see some in a short study,
-# seldom enough where there are a dozen.
-_UNTRIED_EVERY = 3
 # Ways to fill in what the prior studies did not have.
 _N_COMPLETIONS = 8
 
@@ -45,11 +41,6 @@ class TransferPolicy:
     beside a point that they do not recommend, and a surrogate that has seen good points alone
     knows little of the rest. The opening ends as soon as the study's own trials speak against
     the prior studies.
-
-    Where other parameters depend on a choice (a booster, a kernel, a learner) the configurations
-    of each are of a kind of their own, and what is known of one says little of the others. A kind
-    that no prior study was good with may be the best one all the same, so after the opening every
-    third trial is of one that no trial was of, for as long as there is any.
 
     Args:
         surrogate: The transfer Gaussian process.
@@ -114,26 +105,9 @@ class TransferPolicy:
             if opener is not None:
                 self._choice = Choice(Phase.OPENING, (predictor,))
                 return opener
-        kinds = None
-        if n_before > self._n_opening_trials and n_before % _UNTRIED_EVERY == 0:
-            kinds = untried(history)
-        x = self._acquisition.exploit(history, predictor, generator, kinds)
+        x = self._acquisition.exploit(history, predictor, generator)
         self._choice = self._acquisition.choice
-        if kinds is not None and self._choice is not None:
-            self._choice = replace(self._choice, phase=Phase.UNTRIED)
         return x
-
-
-def untried(history: Task) -> Tensor | None:
-    """Columns of the choices that others depend on and that no trial had, ``(c,)``, if any."""
-    asked = seen(history)
-    columns = [
-        column
-        for p in history.space.deciding
-        for column in range(p.start, p.start + p.width)
-        if not bool((asked[:, column] > 0.5).any())
-    ]
-    return torch.tensor(columns) if columns else None
 
 
 def openers(

@@ -115,7 +115,6 @@ _PHASES = {
     "opening": "the best of prior studies",
     "contrast": "far away from these",
     "model": "by the model",
-    "untried": "of a kind not tried yet",
     "policy": "by the method",
     "enqueued": "enqueued",
     "independent": "at random",

@@ -26,7 +26,6 @@ PHASES = {
     "contrast": (PURPLE, "triangle"),
     "start-up": (GREY, "square"),
     "model": (BLUE, "circle"),
-    "untried": (TEAL, "triangle"),
     "enqueued": (GREEN, "star"),
     "independent": (BROWN, "cross"),
     "policy": (SKY, "circle"),

@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 import torch
 
-from optuna_metasampler.policies.base import Phase
-from optuna_metasampler.policies.transfer import N_OPENING_TRIALS, TransferPolicy, untried
+from optuna_metasampler.policies.transfer import N_OPENING_TRIALS, TransferPolicy
 from optuna_metasampler.space import SearchSpace
 from optuna_metasampler.surrogates.prior_mean import PriorModel, best_configurations
 from optuna_metasampler.surrogates.transfer import TransferGaussianProcess
@@ -40,7 +38,7 @@ def prior_studies(n: int) -> list[Task]:
     return tasks
 
 
-def prior_surrogate(n_priors: int) -> TransferGaussianProcess:
+def surrogate(n_priors: int) -> TransferGaussianProcess:
     model = PriorModel.fit(prior_studies(n_priors), torch.Generator().manual_seed(0))
     return TransferGaussianProcess(model, lambda x: x)
 
@@ -54,7 +52,7 @@ def contains(points: torch.Tensor, x: torch.Tensor) -> bool:
 
 
 def test_a_study_opens_with_what_was_best_before_and_one_point_for_contrast() -> None:
-    prior = prior_surrogate(7)
+    prior = surrogate(7)
     policy = TransferPolicy(prior, best_of(prior))
     x = nothing()
     for seed in range(N_OPENING_TRIALS):
@@ -68,21 +66,21 @@ def test_a_study_opens_with_what_was_best_before_and_one_point_for_contrast() ->
 
 
 def test_with_fewer_priors_than_opening_trials_the_search_begins_earlier() -> None:
-    prior = prior_surrogate(2)
+    prior = surrogate(2)
     policy = TransferPolicy(prior, best_of(prior))
     new = policy.propose(history(best_of(prior)), torch.Generator().manual_seed(0))
     assert not contains(best_of(prior), new)
 
 
 def test_without_an_opening_the_first_point_is_not_one_of_the_best_before() -> None:
-    prior = prior_surrogate(7)
+    prior = surrogate(7)
     policy = TransferPolicy(prior, best_of(prior), n_opening_trials=0)
     new = policy.propose(history(nothing()), torch.Generator().manual_seed(0))
     assert not contains(best_of(prior), new)
 
 
 def test_the_opening_ends_once_trials_speak_against_the_priors() -> None:
-    prior = prior_surrogate(7)
+    prior = surrogate(7)
     policy = TransferPolicy(prior, best_of(prior))
     generator = torch.Generator().manual_seed(0)
     x = torch.cat([best_of(prior)[:2], torch.tensor([[0.1, 0.9], [0.0, 0.5]]).double()])
@@ -94,7 +92,7 @@ def test_the_opening_ends_once_trials_speak_against_the_priors() -> None:
 
 
 def test_priors_of_the_wrong_direction_help_to_find_the_optimum() -> None:
-    prior = prior_surrogate(7)
+    prior = surrogate(7)
     policy = TransferPolicy(prior, best_of(prior))
     x = nothing()
     for seed in range(8):
@@ -105,7 +103,7 @@ def test_priors_of_the_wrong_direction_help_to_find_the_optimum() -> None:
 
 
 def test_startup_trials_that_were_asked_for_come_first_and_the_opening_after() -> None:
-    prior = prior_surrogate(7)
+    prior = surrogate(7)
     policy = TransferPolicy(prior, best_of(prior), n_startup_trials=2)
     generator = torch.Generator().manual_seed(0)
     x = nothing()
@@ -124,7 +122,7 @@ def test_what_no_prior_had_is_varied_in_the_opening() -> None:
             "kind": CategoricalDistribution(["a", "b", "c"]),
         }
     )
-    prior = prior_surrogate(5)
+    prior = surrogate(5)
     shared = [p.start for p in space.parameters if p.name in "xy"]
     seen_from = TransferGaussianProcess(prior.model, lambda x: x[:, shared])
     configurations = SPACE.decode(best_of(prior).numpy())
@@ -144,7 +142,7 @@ def test_what_no_prior_had_is_varied_in_the_opening() -> None:
 
 
 def test_a_pending_favourite_is_not_proposed_again() -> None:
-    prior = prior_surrogate(7)
+    prior = surrogate(7)
     policy = TransferPolicy(prior, best_of(prior))
     waiting = nothing()
     for seed in range(N_OPENING_TRIALS):
@@ -153,81 +151,3 @@ def test_a_pending_favourite_is_not_proposed_again() -> None:
         assert contains(best_of(prior), new) is (seed != 1)
         assert not len(waiting) or not contains(waiting, new)
         waiting = torch.cat([waiting, new[None]])
-
-
-KERNELS = ("linear", "poly", "rbf", "sigmoid")
-
-
-def machines(u: NDArray[np.float64], kernels: tuple[str, ...]) -> list[dict[str, object]]:
-    """Configurations of which some have a width, by their kernels, and all a scaler."""
-    rows: list[dict[str, object]] = []
-    for a, b, c in u:
-        kernel = kernels[int(a * len(kernels))]
-        row: dict[str, object] = {"kernel": kernel, "C": b, "scaler": "none"}
-        rows.append(row if kernel == "linear" else {**row, "gamma": c})
-    return rows
-
-
-def machine_space() -> SearchSpace:
-    return SearchSpace.of(
-        {
-            "kernel": CategoricalDistribution(KERNELS),
-            "scaler": CategoricalDistribution(["none", "unit"]),
-            "C": FloatDistribution(0, 1),
-            "gamma": FloatDistribution(0, 1),
-        },
-        machines(np.random.default_rng(0).random((40, 3)), KERNELS),
-    )
-
-
-def loss_of(machine: dict[str, object]) -> float:
-    """Linear machines are the best by far, then those of the next kernel, and so on."""
-    return KERNELS.index(str(machine["kernel"])) + float(str(machine["C"]))
-
-
-def test_a_kind_that_no_prior_recommends_gets_one_trial_each_third_time() -> None:
-    space = machine_space()
-    rng = np.random.default_rng(1)
-    priors = []
-    for seed in range(3):
-        found = machines(rng.random((20, 3)), KERNELS)
-        y = torch.tensor([-loss_of(m) for m in found], dtype=torch.float64)
-        priors.append(replace(Task.of(space, found, y), name=f"prior {seed}"))
-    model = PriorModel.fit(priors, torch.Generator().manual_seed(0))
-    policy = TransferPolicy(
-        TransferGaussianProcess(model, lambda x: x), best_configurations(priors)
-    )
-    trials: list[dict[str, object]] = []
-    phases = []
-    for seed in range(20):
-        y = torch.tensor([-loss_of(m) for m in trials], dtype=torch.float64)
-        task = Task.of(space, trials, y)
-        left = untried(task)
-        tried = {m["kernel"] for m in trials}
-        assert (len(left) if left is not None else 0) == len(KERNELS) - len(tried)
-        x = policy.propose(task, torch.Generator().manual_seed(seed))
-        trials += space.decode(x.numpy()[None])
-        assert policy.choice is not None
-        phases.append(policy.choice.phase)
-        if phases[-1] is Phase.UNTRIED:
-            assert trials[-1]["kernel"] not in tried
-            assert len(trials) % 3 == 1
-    assert {m["kernel"] for m in trials} == set(KERNELS)
-    assert Phase.UNTRIED in phases
-    # The scaler decides nothing, so nobody has to try the other one.
-    assert phases[6] is Phase.UNTRIED
-    assert phases[-1] is Phase.MODEL
-
-
-def test_a_kind_that_another_worker_is_at_or_that_failed_is_not_untried() -> None:
-    space = machine_space()
-    rows = torch.from_numpy(
-        space.encode([{"kernel": k, "C": 0.5, "scaler": "none"} for k in KERNELS])
-    )
-    none = torch.zeros(0, dtype=torch.float64)
-    task = replace(Task.of(space, [], none), pending=rows[:2], tried=rows[2:3])
-    left = untried(task)
-    assert left is not None
-    (kernel,) = (p for p in space.parameters if p.name == "kernel")
-    assert left.tolist() == [kernel.start + 3]
-    assert untried(replace(task, tried=rows[2:])) is None
