@@ -126,6 +126,7 @@ SYNTHETIC = tuple(f"synthetic_{r}" for r in RELATEDNESS)
 
 _COLD = ("Random", "QMC", "TPE", "CMA-ES")
 _BEST = ("TPE + best priors", "GPSampler + best priors")
+_OWN_BEST = "MetaSampler (gp) + best priors"
 _TRANSFER = (
     "RGPE",
     "TPE + all prior trials",
@@ -171,6 +172,7 @@ PLANS: dict[str, Plan] = {
         Block(_DEVELOPMENT, _DEVELOPMENT_SCENARIOS, ("MetaSampler",), 1, 50, 9, 4),
         Block(("fcnet_hpolib", "hpolib"), _DEVELOPMENT_SCENARIOS, ("MetaSampler",), 1, 50, 4),
         Block(_DEVELOPMENT_FUNCTIONS, _DEVELOPMENT_SCENARIOS, ("MetaSampler",), 1, 50, 8),
+        Block(("made_learners",), _DEVELOPMENT_SCENARIOS, ("MetaSampler",), 2, 50, 12),
     ),
     # The table of all methods: every one with eight related priors, on tasks of which none is in a
     # pooled figure.
@@ -186,7 +188,7 @@ PLANS: dict[str, Plan] = {
         Block(_SPACES, ("none",), ("GPSampler",), 3, 50, 4),
         Block(_SPACES, ("none",), ("MetaSampler",), 3, 100, 4),
         Block(_SPACES, ("tpe-5",), ("MetaSampler",), 2, 50, 4),
-        Block(_SPACES, ("tpe-5",), _BEST, 2, 50, 4),
+        Block(_SPACES, ("tpe-5",), (*_BEST, _OWN_BEST), 2, 50, 4),
         Block(_SPACES, ("tpe-5",), _TRANSFER, 1, 50, 4),
         # Slow ones: a suggestion of theirs takes up to some seconds.
         Block(_SPACES, ("none",), ("SMAC3", "BoTorch", "Ax"), 1, 30, 1),
@@ -197,10 +199,12 @@ PLANS: dict[str, Plan] = {
         Block(_SPACES, _OTHER, ("MetaSampler",), 1, 50, 1),
         Block(SYNTHETIC, ("none", "tpe-5"), ("MetaSampler",), 1, 50, 8),
         Block(SYNTHETIC, ("none",), ("Random", "TPE"), 2, 50, 8),
-        Block(("live_svm",), ("none", "tpe-5"), ("MetaSampler",), 1, 50, 5),
+        Block(("live_svm",), ("none", "tpe-5"), ("MetaSampler",), 3, 50, 5),
         Block(("live_svm",), ("none",), ("Random", "TPE", "GPSampler"), 2, 50, 5),
-        Block(("live_mlp",), ("none",), ("Random", "TPE", "GPSampler", "MetaSampler"), 1, 50, 3),
-        Block(("live_mlp",), ("tpe-5",), ("MetaSampler",), 1, 50, 3),
+        Block(("live_mlp",), ("none", "tpe-5"), ("MetaSampler",), 2, 50, 3),
+        Block(("live_mlp",), ("none",), ("Random", "TPE", "GPSampler"), 1, 50, 3),
+        Block(("live_learners",), ("none", "tpe-5"), ("MetaSampler",), 3, 50, 5),
+        Block(("live_learners",), ("none",), ("Random", "TPE", "GPSampler"), 2, 50, 5),
         # Seed 0 of tasks that the default has run on too.
         Block(_SPACES, ("none",), _ALWAYS, 1, 50, 1),
     ),
@@ -211,7 +215,9 @@ PLANS: dict[str, Plan] = {
         Block(_SPACES, ("tpe-5",), _WITH_PRIORS + _ALWAYS, 1, 50, 1),
         Block(_SPACES, (*_OVERLAP, "scaled"), ("TPE + best priors",), 1, 50, 2),
         Block(SYNTHETIC, ("tpe-5",), ("TPE + best priors", "RGPE"), 1, 50, 8),
-        Block(("live_svm",), ("tpe-5",), ("TPE + best priors",), 1, 50, 5),
+        Block(("live_svm",), ("tpe-5",), ("TPE + best priors",), 3, 50, 5),
         Block(("live_mlp",), ("tpe-5",), ("TPE + best priors",), 1, 50, 3),
+        Block(("live_learners",), ("tpe-5",), ("TPE + best priors",), 3, 50, 5),
+        Block(_SPACES, ("flipped", "tpe-30"), (_OWN_BEST,), 1, 50, 3),
     ),
 }

@@ -79,6 +79,7 @@ PEERS = (
     "RGPE",
     "Meta-learn TPE",
     "Zero-shot portfolio",
+    "MetaSampler (gp) + best priors",
     "GPSampler + best priors",
     "TPE + best priors",
     "TPE + all prior trials",

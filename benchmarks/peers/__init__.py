@@ -41,6 +41,14 @@ _ALL = (
         cold="GPSampler",
     ),
     Peer(
+        # What the priors' best are worth to the default's process, and nothing else of them.
+        "MetaSampler (gp) + best priors",
+        with_best_priors(with_method("gp")),
+        uses_priors=True,
+        packages=("torch", "scipy"),
+        cold="MetaSampler",
+    ),
+    Peer(
         "TPE + all prior trials",
         optuna_samplers.tpe_with_all_priors,
         uses_priors=True,

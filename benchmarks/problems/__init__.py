@@ -24,6 +24,7 @@ SEEN = frozenset(
         "yahpo_rbv2_xgboost",
         "hpolib",
         "live_mlp",
+        "live_svm",
         "made_learners",
         "stepped_0.9",
         "stepped_0.5",
