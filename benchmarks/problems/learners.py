@@ -11,20 +11,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 import functools
 from typing import Any
-import warnings
 
 import numpy as np
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from benchmarks.problems.base import Condition, Parameter
-from benchmarks.problems.live import LiveSuite, load
+from benchmarks.problems.live import MAX_ITERATIONS, LiveSuite, is_regression, load, relative_loss
 
 
-_N_FOLDS = 4
 _MAX_ROWS = 600
 _N_TREES = 40
 _MIN_LEAF_OF_BOOSTING = 5
-_MAX_ITERATIONS = 20_000
 
 _MADE: dict[str, tuple[str, dict[str, Any]]] = {
     "circles": ("make_circles", {"n_samples": 200, "noise": 0.15, "factor": 0.5}),
@@ -86,26 +83,9 @@ class LiveLearners(LiveSuite):
 
     def evaluate(self, task: str, params: Mapping[str, Any]) -> float:
         """See `LiveSuite.evaluate`."""
-        from sklearn.exceptions import ConvergenceWarning
-        from sklearn.model_selection import KFold, StratifiedKFold, cross_val_predict
-        from sklearn.pipeline import make_pipeline
-        from sklearn.preprocessing import MinMaxScaler, StandardScaler
-
         x, y = self.data(task)
-        regression = np.issubdtype(y.dtype, np.floating)
-        scalers = {"standard": [StandardScaler()], "minmax": [MinMaxScaler()], "none": []}
-        machine = make_pipeline(
-            *scalers[params["scaler"]], _MAKERS[params["learner"]](params, regression)
-        )
-        folds = (KFold if regression else StratifiedKFold)(_N_FOLDS, shuffle=True, random_state=0)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            guess = cross_val_predict(machine, x, y, cv=folds)
-        if regression:
-            # An unfinished fit may predict anything; worse than ten constants is just bad.
-            return float(min(np.mean((guess - y) ** 2) / np.var(y), 10.0))
-        majority = np.bincount(y).max() / len(y)
-        return float(np.mean(guess != y) / (1.0 - majority))
+        learner = _MAKERS[params["learner"]](params, is_regression(y))
+        return relative_loss(learner, params["scaler"], x, y)
 
 
 class MadeLearners(LiveLearners):
@@ -169,7 +149,7 @@ def _svm(params: Mapping[str, Any], regression: bool) -> Any:
     from sklearn.svm import SVC, SVR
 
     return (SVR if regression else SVC)(
-        C=params["C"], gamma=params["gamma"], max_iter=_MAX_ITERATIONS
+        C=params["C"], gamma=params["gamma"], max_iter=MAX_ITERATIONS
     )
 
 

@@ -17,7 +17,8 @@ from optuna_metasampler import demo
 
 _N_FOLDS = 4
 # Unscaled polynomial kernels may not converge within hours.
-_MAX_ITERATIONS = 20_000
+MAX_ITERATIONS = 20_000
+"""Of a support-vector machine."""
 
 
 class LiveSuite(Suite):
@@ -88,30 +89,46 @@ class LiveSVM(LiveSuite):
 
     def evaluate(self, task: str, params: Mapping[str, Any]) -> float:
         """See `LiveSuite.evaluate`."""
-        from sklearn.exceptions import ConvergenceWarning
-        from sklearn.model_selection import KFold, StratifiedKFold, cross_val_predict
-        from sklearn.pipeline import make_pipeline
-        from sklearn.preprocessing import MinMaxScaler, StandardScaler
         from sklearn.svm import SVC, SVR
 
         x, y = load(task)
-        regression = np.issubdtype(y.dtype, np.floating)
         options = {name: params[name] for name in ("gamma", "degree", "coef0") if name in params}
-        machine = (SVR if regression else SVC)(
-            kernel=params["kernel"], C=params["C"], max_iter=_MAX_ITERATIONS, **options
+        machine = (SVR if is_regression(y) else SVC)(
+            kernel=params["kernel"], C=params["C"], max_iter=MAX_ITERATIONS, **options
         )
-        scalers = {"standard": [StandardScaler()], "minmax": [MinMaxScaler()], "none": []}
-        folds = (KFold if regression else StratifiedKFold)(_N_FOLDS, shuffle=True, random_state=0)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            guess = cross_val_predict(
-                make_pipeline(*scalers[params["scaler"]], machine), x, y, cv=folds
-            )
-        if regression:
-            # An unfinished fit may predict anything; worse than ten constants is just bad.
-            return float(min(np.mean((guess - y) ** 2) / np.var(y), 10.0))
-        majority = np.bincount(y).max() / len(y)
-        return float(np.mean(guess != y) / (1.0 - majority))
+        return relative_loss(machine, params["scaler"], x, y)
+
+
+def is_regression(y: np.ndarray) -> bool:
+    """Whether targets are numbers to predict; whole ones are classes."""
+    return np.issubdtype(y.dtype, np.floating)
+
+
+def relative_loss(learner: Any, scaler: str, x: np.ndarray, y: np.ndarray) -> float:
+    """Cross-validate a learner of scikit-learn on scaled inputs; the value as in `LiveSuite`.
+
+    Args:
+        learner: Not fitted yet.
+        scaler: ``"standard"``, ``"minmax"`` or ``"none"``.
+        x: Inputs, shape ``(n, d)``.
+        y: Targets, shape ``(n,)``.
+    """
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.model_selection import KFold, StratifiedKFold, cross_val_predict
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import MinMaxScaler, StandardScaler
+
+    regression = is_regression(y)
+    scalers = {"standard": [StandardScaler()], "minmax": [MinMaxScaler()], "none": []}
+    folds = (KFold if regression else StratifiedKFold)(_N_FOLDS, shuffle=True, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        guess = cross_val_predict(make_pipeline(*scalers[scaler], learner), x, y, cv=folds)
+    if regression:
+        # An unfinished fit may predict anything; worse than ten constants is just bad.
+        return float(min(np.mean((guess - y) ** 2) / np.var(y), 10.0))
+    majority = np.bincount(y).max() / len(y)
+    return float(np.mean(guess != y) / (1.0 - majority))
 
 
 @functools.cache
