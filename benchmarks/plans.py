@@ -11,6 +11,7 @@ from benchmarks.peers.ablations import ALWAYS, WITH_PRIORS
 from benchmarks.peers.metasampler import VARIANTS
 from benchmarks.problems import DEVELOPMENT_RELATEDNESS
 from benchmarks.problems.base import Suite, seed_of
+from benchmarks.problems.simulators import SIMULATORS
 from benchmarks.problems.synthetic import RELATEDNESS
 from benchmarks.scenarios import SCENARIOS, applies
 from optuna_metasampler.methods import METHODS
@@ -123,6 +124,7 @@ TABLES = (
 )
 PACKAGED = ("nasbench201",)
 SYNTHETIC = tuple(f"synthetic_{r}" for r in RELATEDNESS)
+_SIMULATORS = tuple(simulator.name for simulator in SIMULATORS)
 
 _COLD = ("Random", "QMC", "TPE", "CMA-ES")
 _BEST = ("TPE + best priors", "GPSampler + best priors")
@@ -173,6 +175,7 @@ PLANS: dict[str, Plan] = {
         Block(("fcnet_hpolib", "hpolib"), _DEVELOPMENT_SCENARIOS, ("MetaSampler",), 1, 50, 4),
         Block(_DEVELOPMENT_FUNCTIONS, _DEVELOPMENT_SCENARIOS, ("MetaSampler",), 1, 50, 8),
         Block(("made_learners",), _DEVELOPMENT_SCENARIOS, ("MetaSampler",), 2, 50, 12),
+        Block(_SIMULATORS, _DEVELOPMENT_SCENARIOS, ("MetaSampler",), 1, 50, 12, 4),
     ),
     # The table of all methods: every one with eight related priors, on tasks of which none is in a
     # pooled figure.
@@ -205,6 +208,9 @@ PLANS: dict[str, Plan] = {
         Block(("live_mlp",), ("none",), ("Random", "TPE", "GPSampler"), 1, 50, 3),
         Block(("live_learners",), ("none", "tpe-5"), ("MetaSampler",), 3, 50, 5),
         Block(("live_learners",), ("none",), ("Random", "TPE", "GPSampler"), 2, 50, 5),
+        Block(_SIMULATORS, ("none", "tpe-5"), ("MetaSampler",), 2, 50, 4),
+        Block(_SIMULATORS, ("none",), ("Random", "TPE", "GPSampler"), 2, 50, 4),
+        Block(_SIMULATORS, ("tpe-5",), (*_BEST, _OWN_BEST), 2, 50, 4),
         # Seed 0 of tasks that the default has run on too.
         Block(_SPACES, ("none",), _ALWAYS, 1, 50, 1),
     ),

@@ -48,6 +48,7 @@ Summary = Mapping[str, Any]
 
 _NONE = "–"
 _README_TRIALS = ("1", "5", "10", "20", "50")
+_FIELDS = "control, chemistry, logistics, epidemiology, optics and structures"
 
 
 def _text(text: str) -> str:
@@ -150,16 +151,31 @@ def benchmark_block(summary: Summary) -> str:
         {summary["horizon"]}, with
         its 95% bootstrap interval. Lower is better:"""
     )
-    return f"{text}\n\n" + table(
-        ["sampler", *(f"trial {n}" for n in trials), "mean log10 regret"],
-        [
+    return (
+        f"{text}\n\n"
+        + table(
+            ["sampler", *(f"trial {n}" for n in trials), "mean log10 regret"],
             [
-                _peer(row["peer"]),
-                *(_number(row["regret"][n], 3) for n in trials),
-                _interval(row["endpoint"]),
-            ]
-            for row in rows
-        ],
+                [
+                    _peer(row["peer"]),
+                    *(_number(row["regret"][n], 3) for n in trials),
+                    _interval(row["endpoint"]),
+                ]
+                for row in rows
+            ],
+        )
+        + _other_fields(summary["comparison"]["simulators"])
+    )
+
+
+def _other_fields(rows: Sequence[Summary]) -> str:
+    if not rows:
+        return ""
+    shown = [row for row in rows if row["peer"] in MAIN_PEERS]
+    found = ", ".join(f"{_peer(row['peer'])} {_interval(row['endpoint'])}" for row in shown)
+    return "\n\n" + _text(
+        f"""On simulators of other fields ({_FIELDS}; {rows[0]["n_tasks"]} tasks on which nothing
+        was chosen), mean log10 regret: {found}."""
     )
 
 
@@ -305,6 +321,38 @@ def suite_section(summary: Summary) -> str:
         *best* is of all samplers that ran on every task of the suite."""
     )
     return f"{text}\n\n" + table(["suite", "tasks", *map(_peer, peers), "best"], lines)
+
+
+def simulator_section(summary: Summary) -> str:
+    """Simulators of other fields than learning, with and without priors."""
+    rows = summary["comparison"]["simulators"]
+    cold = summary["cold_simulators"]
+    trials = list(dict.fromkeys(n for row in rows + cold for n in row["regret"]))
+
+    def by_trial(found: Sequence[Summary]) -> str:
+        return table(
+            ["sampler", *(f"trial {n}" for n in trials), "mean log10 regret", "difference"],
+            [
+                [
+                    _peer(row["peer"]),
+                    *(_number(row["regret"].get(n), 4) for n in trials),
+                    _interval(row["endpoint"]),
+                    _interval(row.get("difference")),
+                ]
+                for row in found
+            ],
+        )
+
+    if not rows and not cold:
+        return "There are no such runs."
+    n_tasks = max(row["n_tasks"] for row in rows + cold)
+    text = _text(
+        f"""{_FIELDS.capitalize()}: {n_tasks} tasks on which nothing was chosen. They are in no
+        other pooled figure: the best possible value is not known, and that of all runs stands for
+        it. *Difference* is {REFERENCE} minus the peer.
+        Scenario `{summary["scenario"]}`:"""
+    )
+    return f"{text}\n\n{by_trial(rows)}\n\nNobody has priors:\n\n{by_trial(cold)}"
 
 
 def rank_section(summary: Summary) -> str:
@@ -508,6 +556,18 @@ def aims_section(summary: Summary) -> str:
                 for row in summary["aims"]
             ],
         )
+        + _hindsight(summary["hindsight"])
+    )
+
+
+def _hindsight(found: Summary | None) -> str:
+    if found is None:
+        return ""
+    return "\n\n" + _text(
+        f"""What there is to gain: who knew beforehand, for each of the {found["n_tasks"]} tasks,
+        which of the {found["n_samplers"]} samplers that ran on all of them does best on it, would
+        be at {_interval(found["difference"])} to the better of TPE and GPSampler with the best
+        priors enqueued. It flatters, as the best of several is partly luck."""
     )
 
 
@@ -658,6 +718,7 @@ _SECTIONS: dict[str, tuple[str, Callable[[Summary], str], tuple[str, ...]]] = {
     "match": ("Trials to match Optuna's samplers", match_section, ()),
     "suites": ("By suite", suite_section, ("curves_by_suite",)),
     "seen": ("Seen and unseen suites", seen_section, ()),
+    "simulators": ("Simulators of other fields", simulator_section, ()),
     "losses": ("Where it loses", losses_section, ()),
     "repeats": ("Trials that found nothing out", repeats_section, ()),
     "harm": ("Priors that mislead", harm_section, ("harm",)),

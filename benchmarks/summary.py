@@ -70,6 +70,7 @@ HARMS = (
     "flipped",
 )
 SYNTHETIC = "synthetic_"
+SIMULATORS = "sim_"
 ABLATED = {f"{REFERENCE} {name}": name for name in ABLATIONS}
 """Peers that are the reference with one part told otherwise: they have a table of their own."""
 
@@ -95,6 +96,9 @@ PEERS = (
     "Random",
 )
 """In the order of tables: those that use prior studies first. Others follow by name."""
+
+ENQUEUED = ("TPE + best priors", "GPSampler + best priors")
+"""Optuna's samplers that get the best trial of each prior study, which is what most users do."""
 
 MAIN_PEERS = (
     REFERENCE,
@@ -253,6 +257,7 @@ def summarize(
         "all": pooled,
         "seen": [suite for suite in pooled if scales[suite].get("seen", False)],
         "unseen": [suite for suite in pooled if not scales[suite].get("seen", False)],
+        "simulators": [suite for suite in real if suite.startswith(SIMULATORS)],
     }
     scenarios = {run.scenario for run in judged if run.suite in real}
     main = MAIN if MAIN in scenarios else max(sorted(scenarios), default=MAIN)
@@ -273,6 +278,7 @@ def summarize(
         },
         "shared_comparison": comparison(data, shared),
         "cold_comparison": comparison(data, data.entries("none", pooled)),
+        "cold_simulators": comparison(data, data.entries("none", pools["simulators"])),
         "by_suite": {s: comparison(data, data.entries(main, [s])) for s in real},
         "ranks": rank_table(data, shared),
         "curves": {
@@ -292,6 +298,7 @@ def summarize(
         "relatedness": relatedness_table(data, suites),
         "ablation": ablation_table(data, regrets_by_peer(ablated, found), pooled),
         "aims": aims_table(data, pooled),
+        "hindsight": hindsight(data, shared),
         "losses": losses(data, data.entries(main, real)),
         "repeats": repeats_table(judged, pooled, main, horizon),
         "problems": _problem_table(problems, set(expected) - latest.keys()),
@@ -792,6 +799,44 @@ def aims_table(data: Data, suites: Collection[str]) -> list[dict[str, Any]]:
             worse,
         )
     return rows
+
+
+def hindsight(data: Data, entries: Mapping[str, Entry]) -> dict[str, Any] | None:
+    """How far ahead one would be who knew for every task which sampler does best on it.
+
+    That is the better of the peers that get each prior's best trial, on average over the tasks,
+    against the best of all samplers on each task: a bound on what choosing well among everything
+    known can bring. It flatters, as the best of several is partly luck.
+
+    Args:
+        data: All that can be compared.
+        entries: Samplers that ran on the same tasks; others are left out.
+
+    Returns:
+        ``None`` if those two peers did not run.
+    """
+    naive = [entries[name] for name in ENQUEUED if name in entries]
+    if len(naive) < len(ENQUEUED):
+        return None
+    tasks = sorted(naive[0])
+    complete = {
+        name: entry
+        for name, entry in entries.items()
+        if sorted(entry) == tasks
+        and all(regrets.shape[1] >= data.horizon for regrets in entry.values())
+    }
+    endpoints = {
+        name: np.array([_endpoint(entry[task][:, : data.horizon]) for task in tasks])
+        for name, entry in complete.items()
+    }
+    suites = [suite for suite, _ in tasks]
+    best = min((endpoints[name] for name in ENQUEUED), key=lambda e: float(pooled_mean(e, suites)))
+    ideal = np.min(list(endpoints.values()), axis=0)
+    return {
+        "n_samplers": len(endpoints),
+        "n_tasks": len(tasks),
+        "difference": _interval(ideal - best, suites, data.n_draws),
+    }
 
 
 def relatedness_table(data: Data, suites: Iterable[str]) -> list[dict[str, Any]]:

