@@ -211,6 +211,8 @@ PLANS: dict[str, Plan] = {
         Block(_SIMULATORS, ("none", "tpe-5"), ("MetaSampler",), 2, 50, 4),
         Block(_SIMULATORS, ("none",), ("Random", "TPE", "GPSampler"), 2, 50, 4),
         Block(_SIMULATORS, ("tpe-5",), (*_BEST, _OWN_BEST), 2, 50, 4),
+        Block(_SIMULATORS, _BAD, ("MetaSampler",), 2, 50, 4),
+        Block(_SIMULATORS, _BAD, ("TPE + best priors",), 1, 50, 4),
         # Seed 0 of tasks that the default has run on too.
         Block(_SPACES, ("none",), _ALWAYS, 1, 50, 1),
     ),

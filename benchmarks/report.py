@@ -352,7 +352,16 @@ def simulator_section(summary: Summary) -> str:
         it. *Difference* is {REFERENCE} minus the peer.
         Scenario `{summary["scenario"]}`:"""
     )
-    return f"{text}\n\n{by_trial(rows)}\n\nNobody has priors:\n\n{by_trial(cold)}"
+    return "\n\n".join(
+        [
+            text,
+            by_trial(rows),
+            "Nobody has priors:",
+            by_trial(cold),
+            "Each sampler with these priors minus itself without, as in *Priors that mislead*:",
+            _harm_table(summary["harm_simulators"]),
+        ]
+    )
 
 
 def rank_section(summary: Summary) -> str:
@@ -439,7 +448,6 @@ CHANCE = "another seed"
 
 def harm_section(summary: Summary) -> str:
     """What priors of every kind did to each peer."""
-    trials = list(dict.fromkeys(n for row in summary["harm"] for n in row["worse_at"]))
     return (
         _text(
             f"""Each sampler with these priors minus itself without: above 0, the priors did harm.
@@ -447,28 +455,32 @@ def harm_section(summary: Summary) -> str:
             regret more than {HARM} above the one without priors. How much of both comes about by
             chance says the row `{CHANCE}`: no priors on either side, only another seed."""
         )
-        + "\n\n"
-        + table(
+        + f"\n\n{_harm_table(summary['harm'])}"
+    )
+
+
+def _harm_table(rows: Sequence[Summary]) -> str:
+    trials = list(dict.fromkeys(n for row in rows for n in row["worse_at"]))
+    return table(
+        [
+            "scenario",
+            "sampler",
+            "tasks",
+            "difference",
+            "worst decile",
+            *(f"worse at {n}" for n in trials),
+        ],
+        [
             [
-                "scenario",
-                "sampler",
-                "tasks",
-                "difference",
-                "worst decile",
-                *(f"worse at {n}" for n in trials),
-            ],
-            [
-                [
-                    CHANCE if row["scenario"] == "none" else row["scenario"],
-                    _peer(row["peer"]),
-                    str(row["n_tasks"]),
-                    _interval(row["difference"]),
-                    _number(row["worst_decile"]),
-                    *(_share(row["worse_at"].get(n)) for n in trials),
-                ]
-                for row in summary["harm"]
-            ],
-        )
+                CHANCE if row["scenario"] == "none" else row["scenario"],
+                _peer(row["peer"]),
+                str(row["n_tasks"]),
+                _interval(row["difference"]),
+                _number(row["worst_decile"]),
+                *(_share(row["worse_at"].get(n)) for n in trials),
+            ]
+            for row in rows
+        ],
     )
 
 

@@ -286,13 +286,8 @@ def summarize(
             "by_suite": {s: curves(data, data.entries(main, [s])) for s in real},
         },
         "match": match_table(data, entries),
-        "harm": [
-            row
-            for scenario in ("none", *HARMS)
-            for peer in (_in_order(cold) if scenario != "none" else (REFERENCE,))
-            if peer in cold
-            if (row := harm(data, peer, scenario, pooled))
-        ],
+        "harm": harm_table(data, pooled),
+        "harm_simulators": harm_table(data, pools["simulators"]),
         "n_priors": n_priors_table(data, pooled),
         "overlap": overlap_table(data, pooled),
         "relatedness": relatedness_table(data, suites),
@@ -579,6 +574,17 @@ def match_table(data: Data, entries: Mapping[str, Entry]) -> list[dict[str, Any]
                     }
                 )
     return rows
+
+
+def harm_table(data: Data, suites: Collection[str]) -> list[dict[str, Any]]:
+    """What priors of each kind did to each peer, and what another seed does without any."""
+    return [
+        row
+        for scenario in ("none", *HARMS)
+        for peer in (_in_order(data.cold) if scenario != "none" else (REFERENCE,))
+        if peer in data.cold
+        if (row := harm(data, peer, scenario, suites))
+    ]
 
 
 def harm(data: Data, peer: str, scenario: str, suites: Collection[str]) -> dict[str, Any] | None:
