@@ -518,13 +518,7 @@ def rank_table(data: Data, entries: Mapping[str, Entry]) -> dict[str, Any]:
 
     Here every task counts once, whatever its suite: the tests know no other weights.
     """
-    pool = sorted({task for entry in entries.values() for task in entry})
-    full = [
-        peer
-        for peer, entry in entries.items()
-        if len(entry) == len(pool)
-        and all(regrets.shape[1] >= data.horizon for regrets in entry.values())
-    ]
+    pool, full = _complete(data, entries)
     if len(full) < 2:
         return {}
     regrets = np.stack(
@@ -544,6 +538,18 @@ def rank_table(data: Data, entries: Mapping[str, Entry]) -> dict[str, Any]:
         "curves": {peer: _rounded(average[:, i], 2) for i, peer in enumerate(full)},
         "left_out": [peer for peer in entries if peer not in full],
     }
+
+
+def _complete(data: Data, entries: Mapping[str, Entry]) -> tuple[list[Task], list[str]]:
+    """All tasks, and the peers that ran on all of them for the whole budget."""
+    pool = sorted({task for entry in entries.values() for task in entry})
+    full = [
+        peer
+        for peer, entry in entries.items()
+        if len(entry) == len(pool)
+        and all(regrets.shape[1] >= data.horizon for regrets in entry.values())
+    ]
+    return pool, full
 
 
 def match_table(data: Data, entries: Mapping[str, Entry]) -> list[dict[str, Any]]:
@@ -819,21 +825,14 @@ def hindsight(data: Data, entries: Mapping[str, Entry]) -> dict[str, Any] | None
         entries: Samplers that ran on the same tasks; others are left out.
 
     Returns:
-        ``None`` if those two peers did not run.
+        ``None`` if those two peers did not run on all tasks.
     """
-    naive = [entries[name] for name in ENQUEUED if name in entries]
-    if len(naive) < len(ENQUEUED):
+    tasks, full = _complete(data, entries)
+    if not set(ENQUEUED) <= set(full):
         return None
-    tasks = sorted(naive[0])
-    complete = {
-        name: entry
-        for name, entry in entries.items()
-        if sorted(entry) == tasks
-        and all(regrets.shape[1] >= data.horizon for regrets in entry.values())
-    }
     endpoints = {
-        name: np.array([_endpoint(entry[task][:, : data.horizon]) for task in tasks])
-        for name, entry in complete.items()
+        name: np.array([_endpoint(entries[name][task][:, : data.horizon]) for task in tasks])
+        for name in full
     }
     suites = [suite for suite, _ in tasks]
     best = min((endpoints[name] for name in ENQUEUED), key=lambda e: float(pooled_mean(e, suites)))

@@ -30,7 +30,8 @@ class Simulator(Suite):
 
     def objective(self, task: str) -> Objective:
         """See `Suite.objective`."""
-        return lambda params: float(f"{self.simulate(self.draw(task), params):.{_DIGITS}g}")
+        world = self.draw(task)
+        return lambda params: float(f"{self.simulate(world, params):.{_DIGITS}g}")
 
     def scale(self, task: str) -> None:
         """Only the runs can tell."""

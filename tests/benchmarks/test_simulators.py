@@ -21,6 +21,13 @@ from benchmarks.problems.simulators import (
 
 
 MIDDLE = np.full(8, 0.5)
+LOOP: Params = {
+    "mode": "PI",
+    "gain": 2.0,
+    "integral_time": 3.0,
+    "setpoint_weight": 1.0,
+    "anti_windup": True,
+}
 
 each = pytest.mark.parametrize("suite", [s() for s in SIMULATORS], ids=lambda suite: suite.name)
 
@@ -55,26 +62,13 @@ def test_good_configurations_are_rare(suite: Simulator) -> None:
 
 
 def test_a_loop_of_too_high_a_gain_oscillates() -> None:
-    quiet: Params = {
-        "mode": "PI",
-        "gain": 2.0,
-        "integral_time": 3.0,
-        "setpoint_weight": 1.0,
-        "anti_windup": True,
-    }
-    assert Control().simulate(MIDDLE, quiet) < Control().simulate(MIDDLE, {**quiet, "gain": 50.0})
+    assert Control().simulate(MIDDLE, LOOP) < Control().simulate(MIDDLE, {**LOOP, "gain": 50.0})
 
 
 def test_a_loop_without_integral_action_worth_the_name_leaves_an_error() -> None:
-    slow: Params = {
-        "mode": "PI",
-        "gain": 0.5,
-        "integral_time": 100.0,
-        "setpoint_weight": 1.0,
-        "anti_windup": True,
-    }
-    assert Control().simulate(MIDDLE, slow) > Control().simulate(
-        MIDDLE, {**slow, "integral_time": 3.0}
+    weak = {**LOOP, "gain": 0.5}
+    assert Control().simulate(MIDDLE, {**weak, "integral_time": 100.0}) > Control().simulate(
+        MIDDLE, weak
     )
 
 
