@@ -157,7 +157,7 @@ _METHOD_SPACES = ("openml_random_forest", "xgboost_libsvm", "yahpo_lcbench", "ya
 _DEVELOPMENT_FUNCTIONS = tuple(
     f"{kind}_{r}" for kind in ("synthetic", "stepped", "flags") for r in DEVELOPMENT_RELATEDNESS
 )
-_DEVELOPMENT_SCENARIOS = ("none", "tpe-1", "tpe-5", "flipped", "mixed")
+_DEVELOPMENT_SCENARIOS = ("none", "tpe-1", "tpe-5", *_BAD)
 
 PLANS: dict[str, Plan] = {
     # Three minutes on two cores, and no data needed.

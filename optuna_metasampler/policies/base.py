@@ -19,7 +19,7 @@ class Phase(str, Enum):
     Attributes:
         START_UP: It fills the space, while nothing is known.
         OPENING: It is a configuration that was best in a prior study.
-        CONTRAST: It is far away from those, to see early whether the prior studies are right.
+        CONTRAST: It is apart from those, to see early whether the prior studies are right.
         MODEL: It has the highest score under the model.
     """
 

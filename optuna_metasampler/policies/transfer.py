@@ -19,13 +19,15 @@ from optuna_metasampler.policies.completion import completed
 from optuna_metasampler.space import SearchSpace
 from optuna_metasampler.surrogates.base import Predictor
 from optuna_metasampler.surrogates.feasibility import Feasibility
-from optuna_metasampler.surrogates.transfer import TransferGaussianProcess
+from optuna_metasampler.surrogates.transfer import TransferGaussianProcess, TransferPredictor
 from optuna_metasampler.task import Task, to_tensor
 
 
 N_OPENING_TRIALS = 5
 # The trial, from 0, that is chosen far away from the one before it.
 CONTRAST = 1
+# Prior studies whose mean rank correlation with one another is below this contradict one another.
+_CONCORDANT = 0.4
 # Ways to fill in what the prior studies did not have.
 _N_COMPLETIONS = 8
 
@@ -39,8 +41,9 @@ class TransferPolicy:
     them comes next is the acquisition function's choice, so each teaches something about the
     others. The second trial is space-filling: whether the prior studies are right shows only
     beside a point that they do not recommend, and a surrogate that has seen good points alone
-    knows little of the rest. The opening ends as soon as the study's own trials speak against
-    the prior studies.
+    knows little of the rest. Where the prior studies contradict one another, some of them at least
+    are wrong, and what a study without any begins with comes before that: the middle of the
+    ranges. The opening ends as soon as the study's own trials speak against the prior studies.
 
     Args:
         surrogate: The transfer Gaussian process.
@@ -93,21 +96,41 @@ class TransferPolicy:
             self._choice = self._acquisition.choice
             return x
         predictor = self._acquisition.condition(history)
-        if n_before == CONTRAST and n_before < self._n_opening_trials:
-            self._choice = Choice(Phase.CONTRAST, (predictor,))
-            return self._acquisition.explore(history, generator)
-        believed = predictor.log_odds > 0.0 and predictor.agreement > 0.0
-        if believed and n_before < self._n_opening_trials:
-            points = openers(self._favourites, self._unknown, history.space, generator)
-            with torch.no_grad():
-                values = self._acquisition.score(history, predictor)(points)
-            opener = best_unseen(points, values, seen(history))
-            if opener is not None:
-                self._choice = Choice(Phase.OPENING, (predictor,))
-                return opener
+        if n_before < self._n_opening_trials:
+            contrast = self._contrast(n_before, history, predictor, generator)
+            if contrast is not None:
+                self._choice = Choice(Phase.CONTRAST, (predictor,))
+                return contrast
+            if predictor.log_odds > 0.0 and predictor.agreement > 0.0:
+                points = openers(self._favourites, self._unknown, history.space, generator)
+                with torch.no_grad():
+                    values = self._acquisition.score(history, predictor)(points)
+                opener = best_unseen(points, values, seen(history))
+                if opener is not None:
+                    self._choice = Choice(Phase.OPENING, (predictor,))
+                    return opener
         x = self._acquisition.exploit(history, predictor, generator)
         self._choice = self._acquisition.choice
         return x
+
+    def _contrast(
+        self,
+        n_before: int,
+        history: Task,
+        predictor: TransferPredictor,
+        generator: torch.Generator,
+    ) -> Tensor | None:
+        """A point that does not come from the prior studies, ``(d,)``, if it is time for one."""
+        doubtful = predictor.surrogate.model.agreement < _CONCORDANT
+        if doubtful and n_before == CONTRAST:
+            space = history.space
+            middle = to_tensor(space.project(space.neutral[None]))
+            new = best_unseen(middle, middle.new_zeros(1), seen(history))
+            if new is not None:
+                return new
+        if n_before == CONTRAST or (doubtful and n_before == CONTRAST + 1):
+            return self._acquisition.explore(history, generator)
+        return None
 
 
 def openers(

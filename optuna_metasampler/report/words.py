@@ -113,7 +113,7 @@ def states_told(states: dict[str, int]) -> str:
 _PHASES = {
     "start-up": "to fill the space",
     "opening": "the best of prior studies",
-    "contrast": "far away from these",
+    "contrast": "apart from these",
     "model": "by the model",
     "policy": "by the method",
     "enqueued": "enqueued",

@@ -30,11 +30,13 @@ def nothing() -> torch.Tensor:
     return torch.zeros((0, 2), dtype=torch.float64)
 
 
-def prior_studies(n: int) -> list[Task]:
+def prior_studies(n: int, shuffled: bool = False) -> list[Task]:
     tasks = []
     for seed in range(n):
-        x = torch.from_numpy(np.random.default_rng(seed).random((30, 2)))
-        tasks.append(replace(history(x), name=f"prior {seed}"))
+        rng = np.random.default_rng(seed)
+        x = torch.from_numpy(rng.random((30, 2)))
+        y = value(x)[torch.from_numpy(rng.permutation(30))] if shuffled else None
+        tasks.append(replace(history(x, y), name=f"prior {seed}"))
     return tasks
 
 
@@ -63,6 +65,23 @@ def test_a_study_opens_with_what_was_best_before_and_one_point_for_contrast() ->
     assert float((x[1] - x[0]).norm()) > 0.3
     new = policy.propose(history(x), torch.Generator().manual_seed(9))
     assert not contains(best_of(prior), new)
+
+
+def test_where_priors_contradict_one_another_the_middle_comes_before_the_contrast() -> None:
+    tasks = prior_studies(7, shuffled=True)
+    model = PriorModel.fit(tasks, torch.Generator().manual_seed(0))
+    best = best_configurations(tasks)
+    middle = torch.tensor([[0.5, 0.5]], dtype=torch.float64)
+    for first in (best[:1], middle):
+        policy = TransferPolicy(TransferGaussianProcess(model, lambda x: x), best)
+        x = first
+        for seed in range(2):
+            new = policy.propose(history(x), torch.Generator().manual_seed(seed))
+            assert not contains(best, new)
+            assert not contains(x, new)
+            x = torch.cat([x, new[None]])
+        assert contains(x[:2], middle[0])
+        assert float((x[2] - x[:2]).norm(dim=1).min()) > 0.3
 
 
 def test_with_fewer_priors_than_opening_trials_the_search_begins_earlier() -> None:
