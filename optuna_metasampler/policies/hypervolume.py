@@ -44,7 +44,8 @@ class HypervolumePolicy(Generic[P]):
 
     With prior studies it opens as :class:`~optuna_metasampler.policies.transfer.TransferPolicy`
     does, with configurations of their Pareto sets; for as long as the trials do not speak against
-    what the prior studies say of at least one objective.
+    what the prior studies say of at least one objective. Whether the prior studies contradict one
+    another makes no difference here.
 
     Args:
         surrogates: One an objective, each conditioned on that outcome alone.
