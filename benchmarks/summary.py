@@ -41,6 +41,7 @@ Entry = dict[Task, np.ndarray]
 """One row of a comparison: by task the regret of the best so far, ``(n_seeds, n_trials)``."""
 
 HORIZON = 50
+SOON = 10
 LOW_FLOOR = 1e-4
 LOSS = 0.05
 HARM = 0.02
@@ -187,6 +188,12 @@ class Paired:
         """The part on some tasks."""
         kept = [i for i, task in enumerate(self.tasks) if task in tasks]
         return Paired(tuple(self.tasks[i] for i in kept), tuple(self.pairs[i] for i in kept))
+
+    def with_trials(self, n: int) -> Paired:
+        """The part on tasks with at least so many trials."""
+        return self.of_tasks(
+            {t for t, (a, _) in zip(self.tasks, self.pairs, strict=True) if a.shape[1] >= n}
+        )
 
     def endpoints(self) -> np.ndarray:
         """The first's mean log10 regret."""
@@ -718,9 +725,10 @@ def ablation_table(
     return rows
 
 
-def _gaps_at(paired: Paired, trial: int) -> np.ndarray:
-    """First minus second, of log10 regret at a trial."""
-    return np.array([_curve(a)[trial - 1] - _curve(b)[trial - 1] for a, b in paired.pairs])
+def _gaps_at(paired: Paired, trial: int, later: int | None = None) -> np.ndarray:
+    """First at a trial minus second at the same trial, or at a later one, of log10 regret."""
+    other = trial if later is None else later
+    return np.array([_curve(a)[trial - 1] - _curve(b)[other - 1] for a, b in paired.pairs])
 
 
 def aims_table(data: Data, suites: Collection[str]) -> list[dict[str, Any]]:
@@ -767,6 +775,15 @@ def aims_table(data: Data, suites: Collection[str]) -> list[dict[str, Any]]:
         "-0.30 to the better of these with the best priors enqueued",
         -0.30,
     )
+    long = against(MAIN, "TPE", "none").with_trials(HORIZON)
+    if long.tasks:
+        add(
+            "5 priors",
+            f"log10 regret at trial {SOON} not above TPE's at trial {HORIZON}",
+            0.0,
+            long,
+            _gaps_at(long, SOON, HORIZON),
+        )
     below_both("1 prior", "tpe-1", "", "none", "-0.25 to the better of TPE, GPSampler", -0.25)
     for more, fewer in ((8, 5), (30, 8)):
         found = against(K_SCENARIOS[more], REFERENCE, K_SCENARIOS[fewer])
@@ -786,9 +803,7 @@ def aims_table(data: Data, suites: Collection[str]) -> list[dict[str, Any]]:
             max(trials),
         )
         for n in trials:
-            enough = whole.of_tasks(
-                {t for t, (a, _) in zip(whole.tasks, whole.pairs, strict=True) if a.shape[1] >= n}
-            )
+            enough = whole.with_trials(n)
             if enough.tasks:
                 add(
                     "no prior",

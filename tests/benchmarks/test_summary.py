@@ -337,6 +337,22 @@ def test_an_aim_is_held_against_the_better_of_two_peers() -> None:
     assert not aim["met"]
 
 
+@pytest.mark.parametrize(("regret", "met"), [(0.09, True), (0.11, False)])
+def test_an_aim_holds_ten_trials_against_fifty_of_another(regret: float, met: bool) -> None:
+    falling = [1.0] * 9 + [regret] + [0.001] * 40
+    theirs = [1.0] * 49 + [0.1]
+    runs = [
+        replace(make(REFERENCE, 1.0, "tpe-5", n_trials=50), values=falling),
+        replace(make("TPE", 1.0, n_trials=50), values=theirs),
+    ]
+    aim = row(
+        numbers(runs)["aims"],
+        aim="log10 regret at trial 10 not above TPE's at trial 50",
+    )
+    assert aim["measured"][0] == pytest.approx(np.log10(regret / 0.1), abs=1e-4)
+    assert aim["met"] is met
+
+
 @pytest.mark.parametrize(("regret", "met"), [(0.11, True), (0.2, False)])
 def test_harm_beyond_the_limit_misses_the_aim(regret: float, met: bool) -> None:
     runs = [make(REFERENCE, regret, "flipped"), make(REFERENCE, 0.1)]
