@@ -104,12 +104,12 @@ def turned_round(distribution: BaseDistribution, value: Any) -> Any:
         return value
     assert isinstance(distribution, (FloatDistribution, IntDistribution))
     if not distribution.log:
-        mirrored = distribution.low + distribution.high - value
+        sign_flipped = distribution.low + distribution.high - value
     elif isinstance(distribution, FloatDistribution):
-        mirrored = distribution.low * distribution.high / value
+        sign_flipped = distribution.low * distribution.high / value
     else:
         return value
-    return min(max(mirrored, distribution.low), distribution.high)
+    return min(max(sign_flipped, distribution.low), distribution.high)
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from benchmarks.problems.base import Suite, seed_of, suggest
 from benchmarks.run import setting_of
 from benchmarks.scenarios import prior_logs
 from optuna_metasampler import MetaSampler
-from optuna_metasampler.suggestion import Suggestion
+from optuna_metasampler.explain.trial_record import TrialRecord
 
 
 RESULTS = Path(__file__).parent / "results" / "forecasts.json"
@@ -52,7 +52,7 @@ def measure(suite: Suite, target: str, scenario: str) -> dict[str, Any]:
     sign = 1.0 if suite.direction == "maximize" else -1.0
     places = []
     for trial in study.trials:
-        told = Suggestion.read(trial)
+        told = TrialRecord.read(trial)
         if told is not None and told.forecasts and trial.value is not None:
             (forecast,) = told.forecasts
             low, high = sorted((sign * forecast.low, sign * forecast.high))

@@ -24,7 +24,7 @@ from PIL import Image
 import torch
 
 from optuna_metasampler import MetaSampler
-from optuna_metasampler.report import prior_relevance
+from optuna_metasampler.explain.report import prior_relevance
 from optuna_metasampler.surrogates.transfer import TransferPredictor
 
 

@@ -37,7 +37,7 @@ from tqdm import tqdm
 from benchmarks import markdown
 from benchmarks.statistics import t_interval
 from optuna_metasampler import MetaSampler
-from optuna_metasampler.hypervolume import everything_above, hypervolume, non_dominated
+from optuna_metasampler.pareto import everything_above, hypervolume, non_dominated
 
 
 RESULTS = Path(__file__).parent / "results" / "objectives.json"

@@ -35,8 +35,8 @@ from benchmarks.problems.synthetic import SkewedSuite, SteppedSuite, SyntheticSu
 from benchmarks.run import setting_of
 from benchmarks.scenarios import prior_logs
 from optuna_metasampler import MetaSampler
-from optuna_metasampler.insight.outlook import outlook
-from optuna_metasampler.snapshot import Snapshot
+from optuna_metasampler.explain.improvement_forecast import improvement_forecast as outlook
+from optuna_metasampler.explain.snapshot import Snapshot
 
 
 RESULTS = Path(__file__).parent / "results" / "outlook.json"

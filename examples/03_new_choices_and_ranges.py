@@ -10,7 +10,7 @@ import optuna
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from optuna_metasampler import MetaSampler
-from optuna_metasampler.report import inspect_priors
+from optuna_metasampler.explain.report import inspect_priors
 
 
 def train(rate: float, batch_size: int, optimizer: str) -> float:

@@ -9,7 +9,7 @@ import random
 import optuna
 
 from optuna_metasampler import MetaSampler, PriorFilter
-from optuna_metasampler.report import prior_relevance
+from optuna_metasampler.explain.report import prior_relevance
 
 
 def train(trial: optuna.Trial, best_rate: float, best_depth: float) -> float:

@@ -39,7 +39,7 @@ import warnings
 import optuna
 
 from optuna_metasampler import __version__
-from optuna_metasampler.report import prior_relevance
+from optuna_metasampler.explain.report import prior_relevance
 from optuna_metasampler.sampler import MetaSampler
 
 

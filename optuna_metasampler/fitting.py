@@ -81,7 +81,7 @@ def fit(
     from optuna_metasampler.checkpoint import Checkpoint, Header, digest_of, versions
     from optuna_metasampler.isolation import isolated
     from optuna_metasampler.meta_train.loop import Trainer
-    from optuna_metasampler.surrogates.prior_mean import best_configurations
+    from optuna_metasampler.surrogates.prior_model import best_configurations
 
     chosen = method_of(method, method_options)
     with isolated():

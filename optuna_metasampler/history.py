@@ -28,7 +28,7 @@ _SUGGESTION_TIME = timedelta(minutes=5)
 
 
 @dataclass(frozen=True)
-class Running:
+class PendingTrial:
     """A trial that is running beside the one that is asked for.
 
     Attributes:
@@ -51,7 +51,7 @@ class Running:
         trial: FrozenTrial,
         trials: Sequence[FrozenTrial],
         handed_out: Mapping[int, Mapping[str, Any]],
-    ) -> list[Running]:
+    ) -> list[PendingTrial]:
         """The trials that run beside one, in the order given.
 
         A trial's parameters reach the storage one by one; what this sampler handed out is
@@ -87,11 +87,11 @@ class History:
 
     records: Records
     number: int
-    running: Sequence[Running] = ()
+    running: Sequence[PendingTrial] = ()
     curves: CurveRecords | None = None
     features: Mapping[str, float] = field(default_factory=dict)
 
-    def undecided(self, space: SearchSpace) -> list[Running]:
+    def undecided(self, space: SearchSpace) -> list[PendingTrial]:
         """The trials that lack a parameter of ``space`` which every trial has, oldest first.
 
         What cannot be told from these is only whether a conditional parameter is still to come.
@@ -120,7 +120,8 @@ class History:
         """
         import torch
 
-        from optuna_metasampler.task import Task, penalized, scalarize, to_tensor
+        from optuna_metasampler.outcomes import penalized, scalarize
+        from optuna_metasampler.task import Task, to_tensor
 
         names = space.distributions.keys()
         always = {p.name for p in space.parameters if p.activity is None}
@@ -144,12 +145,12 @@ class History:
         )
         return task if constrained else penalized(task)
 
-    def before(self, task: Task, trial: Running) -> Task:
+    def before(self, task: Task, trial: PendingTrial) -> Task:
         """The task as an undecided trial finds it: its own values held, others in its place."""
         space = task.space.pin(trial.params)
         return replace(task, space=space, n_later=_n_later(self._pending(space), trial.number))
 
-    def _pending(self, space: SearchSpace) -> list[Running]:
+    def _pending(self, space: SearchSpace) -> list[PendingTrial]:
         names, undecided = space.distributions.keys(), self.undecided(space)
         return [r for r in self.running if names & r.params.keys() and r not in undecided]
 
@@ -170,7 +171,7 @@ def _together(other: FrozenTrial, trial: FrozenTrial) -> bool:
     return trial.datetime_start - other.datetime_start < _SUGGESTION_TIME
 
 
-def _n_later(pending: Sequence[Running], number: int) -> int:
+def _n_later(pending: Sequence[PendingTrial], number: int) -> int:
     return sum(r.elsewhere and r.number > number for r in pending)
 
 

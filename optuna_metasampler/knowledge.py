@@ -8,18 +8,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 import warnings
 
+from optuna_metasampler._text import counted, listed
 from optuna_metasampler.exceptions import MethodError, PriorWarning
 from optuna_metasampler.logging import get_logger
-from optuna_metasampler.text import counted, listed
 
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from optuna_metasampler.checkpoint import Checkpoint
+    from optuna_metasampler.learning_curves import CurveCorrelation
     from optuna_metasampler.methods.base import Method, Prior
     from optuna_metasampler.priors.align import Pool
-    from optuna_metasampler.priors.extrapolation import Persistence
     from optuna_metasampler.space import SearchSpace
     from optuna_metasampler.surrogates.prior_feasibility import PriorFeasibility
 
@@ -51,15 +51,18 @@ class Knowledge(ABC):
     Args:
         method: The method that learns.
         space: Common space of the prior studies.
-        persistence: What is left of early differences at the end of their learning curves.
+        curve_correlation: What is left of early differences at the end of their learning curves.
     """
 
     def __init__(
-        self, method: Method[Any], space: SearchSpace, persistence: Persistence | None = None
+        self,
+        method: Method[Any],
+        space: SearchSpace,
+        curve_correlation: CurveCorrelation | None = None,
     ) -> None:
         self.method = method
         self.space = space
-        self.persistence = persistence
+        self.curve_correlation = curve_correlation
         self._warned = False
 
     @abstractmethod
@@ -132,7 +135,7 @@ class Knowledge(ABC):
             learned=lessons.learned,
             to_prior=to_prior,
             from_prior=back,
-            favourites=back(lessons.best),
+            prior_incumbents=back(lessons.best),
             unknown=unknown,
             feasibility=Feasibility(lessons.feasibility, to_prior),
         )
@@ -172,7 +175,7 @@ class PriorKnowledge(Knowledge):
     """
 
     def __init__(self, pool: Pool, method: Method[Any], seed: int) -> None:
-        super().__init__(method, pool.space, pool.persistence)
+        super().__init__(method, pool.space, pool.curve_correlation)
         self.pool = pool
         self._seed = seed
         self._lessons: dict[tuple[tuple[float, ...], frozenset[str]], Lessons] = {}
@@ -188,9 +191,9 @@ class PriorKnowledge(Knowledge):
 
         from optuna_metasampler import progress
         from optuna_metasampler.meta_train.loop import Trainer, shown_by
+        from optuna_metasampler.outcomes import penalized
         from optuna_metasampler.surrogates.prior_feasibility import PriorFeasibility
-        from optuna_metasampler.surrogates.prior_mean import best_configurations, pareto_sets
-        from optuna_metasampler.task import penalized
+        from optuna_metasampler.surrogates.prior_model import best_configurations, pareto_sets
 
         key = (weights, without)
         if key not in self._lessons:

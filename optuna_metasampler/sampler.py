@@ -28,11 +28,19 @@ from optuna_metasampler._optuna import (
     trials_of_all_brackets,
 )
 from optuna_metasampler.background import Background
-from optuna_metasampler.history import History, Running, settled
+from optuna_metasampler.explain.snapshot import Snapshot
+from optuna_metasampler.explain.trial_record import ENQUEUED, INDEPENDENT, POLICY, TrialRecord
+from optuna_metasampler.history import History, PendingTrial, settled
 from optuna_metasampler.isolation import isolated
 from optuna_metasampler.knowledge import Knowledge
 from optuna_metasampler.logging import get_logger
 from optuna_metasampler.methods import method_of
+from optuna_metasampler.outcomes import (
+    MAX_MODELLED_OBJECTIVES,
+    ScalarisationWeights,
+    each_alone,
+    in_turn,
+)
 from optuna_metasampler.priors.filter import PriorFilter
 from optuna_metasampler.priors.records import (
     CurveRecords,
@@ -41,27 +49,19 @@ from optuna_metasampler.priors.records import (
 )
 from optuna_metasampler.priors.sources import PriorLike
 from optuna_metasampler.priors.study import meta_features
-from optuna_metasampler.shown import ShownDistributions
-from optuna_metasampler.snapshot import Snapshot
+from optuna_metasampler.shown import UnionSearchSpace
 from optuna_metasampler.space import SearchSpace, choice_key
-from optuna_metasampler.suggestion import ENQUEUED, INDEPENDENT, POLICY, Suggestion
-from optuna_metasampler.weightings import (
-    MAX_MODELLED_OBJECTIVES,
-    Weightings,
-    each_alone,
-    in_turn,
-)
 
 
 if TYPE_CHECKING:
     from optuna import Study
     from optuna.trial import FrozenTrial
 
-    from optuna_metasampler.dashboard import LiveGraphs
+    from optuna_metasampler.explain.dashboard import LiveGraphs
+    from optuna_metasampler.explain.report import Report
     from optuna_metasampler.methods.base import Method, Prior
     from optuna_metasampler.policies.base import Choice, Policy
     from optuna_metasampler.priors.overlap import Overlaps
-    from optuna_metasampler.report import Report
     from optuna_metasampler.surrogates.transfer import TransferPredictor
 
 
@@ -88,13 +88,13 @@ class _StudyState:
     """
 
     knowledge: Knowledge | None = None
-    policies: dict[Weightings, tuple[object, Policy]] = field(default_factory=dict)
-    plan_policies: dict[Weightings, Policy] = field(default_factory=dict)
+    policies: dict[ScalarisationWeights, tuple[object, Policy]] = field(default_factory=dict)
+    plan_policies: dict[ScalarisationWeights, Policy] = field(default_factory=dict)
     plans: dict[int, dict[str, Any]] = field(default_factory=dict)
     asked: dict[int, dict[str, Any]] = field(default_factory=dict)
     last_transfer: tuple[TransferPredictor, ...] = ()
     told: dict[int, None] = field(default_factory=dict)
-    shown: ShownDistributions = field(default_factory=ShownDistributions)
+    shown: UnionSearchSpace = field(default_factory=UnionSearchSpace)
     graphs: LiveGraphs | None = None
 
 
@@ -142,7 +142,7 @@ class MetaSampler(BaseSampler):
             ``trial.set_constraint`` as well; what a trial set itself needs no argument here.
         explain: Whether each trial keeps, in user attributes that begin with ``meta:``, how it
             was chosen and what was expected of it; see
-            :class:`~optuna_metasampler.suggestion.Suggestion`.
+            :class:`~optuna_metasampler.explain.trial_record.TrialRecord`.
 
     Raises:
         TypeError: If ``prior`` or another argument is of a kind that cannot be used.
@@ -224,7 +224,9 @@ class MetaSampler(BaseSampler):
             cache.asked[trial_id(trial)] = {}
             if self._may_have_twins:
                 running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-                if any(other.elsewhere for other in Running.beside(trial, running, cache.asked)):
+                if any(
+                    other.elsewhere for other in PendingTrial.beside(trial, running, cache.asked)
+                ):
                     self._part_from_twins(trial)
         self._independent_sampler.before_trial(study, trial)
 
@@ -274,10 +276,12 @@ class MetaSampler(BaseSampler):
             cache = self._state(study)
             history = self._history(study, trial, cache)
             space = history.space(varying)
-            weightings = self._weightings(study, trial)
-            policy = self._relative_policy(study, cache, weightings, space, history)
+            scalarisation_weights = self._weightings(study, trial)
+            policy = self._relative_policy(study, cache, scalarisation_weights, space, history)
             given = settled(trial)
-            params, told = self._propose(study, policy, space.pin(given), weightings, history)
+            params, told = self._propose(
+                study, policy, space.pin(given), scalarisation_weights, history
+            )
             if varying.keys() <= given.keys():
                 told = replace(told, phase=ENQUEUED)
             self._remember_transfer(cache, policy)
@@ -304,7 +308,7 @@ class MetaSampler(BaseSampler):
             value = self._planned(study, trial, cache, param_name, param_distribution)
             if value is _NOTHING:
                 value = self._uninformed(study, trial, param_name, param_distribution)
-                self._tell(study, trial, cache, Suggestion(INDEPENDENT))
+                self._tell(study, trial, cache, TrialRecord(INDEPENDENT))
             asked[param_name] = value
         return value
 
@@ -374,7 +378,7 @@ class MetaSampler(BaseSampler):
 
             cache = self._state(study)
             # Of its own: a trial that is ending is not yet what the next suggestion will read.
-            shown = ShownDistributions().common(trials)
+            shown = UnionSearchSpace().common(trials)
             if not shown:
                 raise ValueError(
                     f"The study {study.study_name!r} has {len(trials)} trials, none of which has "
@@ -383,11 +387,11 @@ class MetaSampler(BaseSampler):
             history = self._history(study, None, cache, trials)
             space = history.space(shown)
             m = len(study.directions)
-            weightings = each_alone(m)
+            scalarisation_weights = each_alone(m)
             predictors: tuple[Any, ...] = ()
             task = history.task(space, [1.0 / m] * m)
             if self._background.method.models_objectives or m == 1:
-                policy = self._relative_policy(study, cache, weightings, space, history)
+                policy = self._relative_policy(study, cache, scalarisation_weights, space, history)
                 if isinstance(policy, ModelPolicy):
                     predictors = policy.believe(task)
             own = bool(predictors) and all(
@@ -420,7 +424,7 @@ class MetaSampler(BaseSampler):
         Raises:
             TypeError: If ``study`` is none.
         """
-        from optuna_metasampler.report import report_of
+        from optuna_metasampler.explain.report import report_of
 
         if not isinstance(study, optuna.Study):
             raise TypeError(
@@ -515,16 +519,16 @@ class MetaSampler(BaseSampler):
         self, study: Study, trial: FrozenTrial, cache: _StudyState, knowledge: Knowledge
     ) -> dict[str, Any]:
         """A configuration of the prior studies' common space, given what the trial already has."""
-        weightings = self._weightings(study, trial)
-        priors = [knowledge.seen_from_itself(weights) for weights in weightings]
+        scalarisation_weights = self._weightings(study, trial)
+        priors = [knowledge.seen_from_itself(weights) for weights in scalarisation_weights]
         space = priors[0].space
-        policy = cache.plan_policies.get(weightings)
+        policy = cache.plan_policies.get(scalarisation_weights)
         if policy is None:
             policy = self._policy(space, priors)
-            cache.plan_policies[weightings] = policy
+            cache.plan_policies[scalarisation_weights] = policy
         history = self._history(study, trial, cache)
         given = settled(trial)
-        plan, told = self._propose(study, policy, space.pin(given), weightings, history)
+        plan, told = self._propose(study, policy, space.pin(given), scalarisation_weights, history)
         self._remember_transfer(cache, policy)
         self._tell(study, trial, cache, told)
         return {**plan, **given}
@@ -534,15 +538,18 @@ class MetaSampler(BaseSampler):
         study: Study,
         policy: Policy,
         space: SearchSpace,
-        weightings: Weightings,
+        scalarisation_weights: ScalarisationWeights,
         history: History,
-    ) -> tuple[dict[str, Any], Suggestion]:
+    ) -> tuple[dict[str, Any], TrialRecord]:
         """Ask a policy for a configuration of ``space``, and how it came to it."""
         import torch
 
         generator = torch.Generator(device="cpu").manual_seed(self._draw_seed())
         # Where each objective is modelled, the one outcome of the task is their compromise.
-        weights = [sum(column) / len(weightings) for column in zip(*weightings, strict=True)]
+        weights = [
+            sum(column) / len(scalarisation_weights)
+            for column in zip(*scalarisation_weights, strict=True)
+        ]
         task = history.task(space, weights, self._background.method.models_constraints)
         for other in history.undecided(space):
             # Its worker is at this moment where we are: it will take what we would in its place.
@@ -551,12 +558,12 @@ class MetaSampler(BaseSampler):
         x = policy.propose(task, generator)
         params = space.decode(x.numpy()[None])[0]
         if not self._explain:
-            return params, Suggestion(POLICY)
+            return params, TrialRecord(POLICY)
         choice = getattr(policy, "choice", None)
-        return params, Suggestion.by(choice, x, task, signs_of(study))
+        return params, TrialRecord.by(choice, x, task, signs_of(study))
 
     def _tell(
-        self, study: Study, trial: FrozenTrial, cache: _StudyState, suggestion: Suggestion
+        self, study: Study, trial: FrozenTrial, cache: _StudyState, suggestion: TrialRecord
     ) -> None:
         """Keep with a trial how it was chosen; what was told first is what led to the rest."""
         if not self._explain or trial_id(trial) in cache.told:
@@ -581,7 +588,7 @@ class MetaSampler(BaseSampler):
         values: Sequence[float] | None,
     ) -> None:
         """Draw the study for optuna-dashboard, if there is time."""
-        from optuna_metasampler.dashboard import LiveGraphs, trials_with, wanted
+        from optuna_metasampler.explain.dashboard import LiveGraphs, trials_with, wanted
 
         if not wanted(study):
             return
@@ -612,16 +619,16 @@ class MetaSampler(BaseSampler):
         """
         if trials is None:
             trials = trials_of_all_brackets(study)
-        persistence = None
+        curve_correlation = None
         if any(t.state == TrialState.PRUNED for t in trials):
             knowledge = self._knowledge(study, cache)
-            persistence = None if knowledge is None else knowledge.persistence
+            curve_correlation = None if knowledge is None else knowledge.curve_correlation
         # What is meant for a trial whose space is not known, and what it was told of it.
         handed_out = {i: {**cache.plans.get(i, {}), **told} for i, told in cache.asked.items()}
         return History(
-            records_of(trials, study.directions, persistence=persistence),
+            records_of(trials, study.directions, curve_correlation=curve_correlation),
             len(trials) if trial is None else trial.number,
-            () if trial is None else Running.beside(trial, trials, handed_out),
+            () if trial is None else PendingTrial.beside(trial, trials, handed_out),
             self._curves(study, trials),
             self._features(study),
         )
@@ -655,7 +662,7 @@ class MetaSampler(BaseSampler):
         self,
         study: Study,
         cache: _StudyState,
-        weightings: Weightings,
+        scalarisation_weights: ScalarisationWeights,
         space: SearchSpace,
         history: History,
     ) -> Policy:
@@ -666,13 +673,16 @@ class MetaSampler(BaseSampler):
         if knowledge is not None:
             shown = {n for c in history.records.configurations for n in c}
             without = knowledge.lacking(space, shown)
-        known, policy = cache.policies.get(weightings, (None, None))
+        known, policy = cache.policies.get(scalarisation_weights, (None, None))
         if policy is None or known != (layout, without):
-            priors: list[Prior[Any] | None] = [None] * len(weightings)
+            priors: list[Prior[Any] | None] = [None] * len(scalarisation_weights)
             if knowledge is not None and without is not None:
-                priors = [knowledge.seen_from(space, weights, without) for weights in weightings]
+                priors = [
+                    knowledge.seen_from(space, weights, without)
+                    for weights in scalarisation_weights
+                ]
             policy = self._policy(space, priors)
-            cache.policies[weightings] = (layout, without), policy
+            cache.policies[scalarisation_weights] = (layout, without), policy
         return policy
 
     def _policy(self, space: SearchSpace, priors: Sequence[Prior[Any] | None]) -> Policy:
@@ -691,7 +701,7 @@ class MetaSampler(BaseSampler):
             cache.knowledge = self._background.knowledge_of(study, self._draw_seed)
         return cache.knowledge
 
-    def _weightings(self, study: Study, trial: FrozenTrial) -> Weightings:
+    def _weightings(self, study: Study, trial: FrozenTrial) -> ScalarisationWeights:
         m = len(study.directions)
         side_by_side = self._background.method.models_objectives and m <= MAX_MODELLED_OBJECTIVES
         return each_alone(m) if side_by_side else (in_turn(m, trial.number),)

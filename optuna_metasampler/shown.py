@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 
-class ShownDistributions:
+class UnionSearchSpace:
     """What finished trials have shown, kept from one suggestion to the next.
 
     A trial that has finished never changes again, so each is read once: with ten thousand of them
@@ -31,7 +31,7 @@ class ShownDistributions:
         self._last: dict[str, tuple[int, BaseDistribution]] = {}
         self._clashing: set[str] = set()
 
-    def __reduce__(self) -> tuple[type[ShownDistributions], tuple[()]]:
+    def __reduce__(self) -> tuple[type[UnionSearchSpace], tuple[()]]:
         """A copy begins with nothing, and reads the trials of whoever it meets."""
         return type(self), ()
 

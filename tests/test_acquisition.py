@@ -16,7 +16,7 @@ from optuna_metasampler.acquisition import (
     log_expected_hypervolume_improvement,
     log_expected_improvement,
 )
-from optuna_metasampler.hypervolume import Boxes, non_dominated_boxes
+from optuna_metasampler.pareto import Boxes, non_dominated_boxes
 
 
 def normal(mean: float, std: float) -> Normal:

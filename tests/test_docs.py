@@ -13,9 +13,9 @@ import nbformat
 import pytest
 
 from benchmarks import how_it_works
-from optuna_metasampler import weightings
+from optuna_metasampler import outcomes
 from optuna_metasampler.policies import transfer as transfer_policy
-from optuna_metasampler.surrogates import prior_mean, transfer
+from optuna_metasampler.surrogates import prior_model, transfer
 from tests.pages import (
     DOCS,
     ROOT,
@@ -141,14 +141,14 @@ def test_how_it_works_tells_the_numbers_of_the_code() -> None:
     for sentence in (
         f"at most {words[transfer_policy.N_OPENING_TRIALS]} trials",
         f"Once there are {words[transfer._MIN_TRIALS_TO_MIRROR]} trials",
-        f"the {prior_mean._MAX_SOURCES} most telling ones",
-        f"up to {words[weightings.MAX_MODELLED_OBJECTIVES]}, have a model each",
+        f"the {prior_model._MAX_SOURCES} most telling ones",
+        f"up to {words[outcomes.MAX_MODELLED_OBJECTIVES]}, have a model each",
         f"{result['n_prior_trials']} trials of Optuna's default sampler each",
         f"two prior studies of {how_it_works.N_SLICE_PRIOR_TRIALS} trials each",
         f"{words[len(result['say']['1 wrong'])]} seeds each",
     ):
         assert sentence in " ".join(text.split())
-    assert transfer_policy.CONTRAST == 1, "the second trial is the one far away"
+    assert transfer_policy.PROBE == 1, "the second trial is the one far away"
 
 
 @pytest.mark.parametrize(

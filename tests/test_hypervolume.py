@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from optuna_metasampler.hypervolume import (
+from optuna_metasampler.pareto import (
     Boxes,
     dominates,
     hypervolume,

@@ -23,9 +23,9 @@ import pytest
 
 from optuna_metasampler import MetaSampler, fit
 from optuna_metasampler.exceptions import MethodError, PriorWarning
-from optuna_metasampler.report import prior_relevance
+from optuna_metasampler.explain.report import prior_relevance
+from optuna_metasampler.outcomes import simplex_lattice
 from optuna_metasampler.sampler import fit_value
-from optuna_metasampler.weightings import simplex_lattice
 
 
 @pytest.fixture(autouse=True)
@@ -440,10 +440,10 @@ def test_a_copy_goes_on_as_the_original_would(priors: list[optuna.Study]) -> Non
         copy.deepcopy(study.sampler),
         pickle.loads(pickle.dumps(study.sampler)),
     ):
-        twin = copy.deepcopy(study)
-        twin.sampler = copy.deepcopy(sampler)
-        twin.optimize(loss, n_trials=4)
-        following.append([t.params for t in twin.trials[8:]])
+        target_only = copy.deepcopy(study)
+        target_only.sampler = copy.deepcopy(sampler)
+        target_only.optimize(loss, n_trials=4)
+        following.append([t.params for t in target_only.trials[8:]])
     assert following[0] == following[1] == following[2]
 
 

@@ -17,7 +17,7 @@ from optuna.distributions import (
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from optuna_metasampler.priors.records import distributions_of
-from optuna_metasampler.shown import ShownDistributions, same_kind
+from optuna_metasampler.shown import UnionSearchSpace, same_kind
 
 
 DISTRIBUTIONS: list[tuple[BaseDistribution, object]] = [
@@ -31,7 +31,7 @@ DISTRIBUTIONS: list[tuple[BaseDistribution, object]] = [
 ]
 
 
-class Counting(ShownDistributions):
+class Counting(UnionSearchSpace):
     """Counts how often it reads a trial."""
 
     n_read = 0
@@ -72,7 +72,7 @@ ended = st.sampled_from([TrialState.COMPLETE, TrialState.FAIL])
 def test_what_is_kept_is_what_all_trials_say_in_whatever_order_they_end(
     shown: list[dict[str, int]], data: st.DataObject
 ) -> None:
-    kept = ShownDistributions()
+    kept = UnionSearchSpace()
     trials = [trial(i, s, TrialState.RUNNING) for i, s in enumerate(shown)]
     for i in data.draw(st.permutations(range(len(trials)))):
         trials[i] = trial(i, shown[i], data.draw(ended))
@@ -85,7 +85,7 @@ def test_what_is_kept_is_what_all_trials_say_in_whatever_order_they_end(
 def test_a_study_in_the_place_of_another_is_read_anew(
     before: list[dict[str, int]], after: list[dict[str, int]]
 ) -> None:
-    kept = ShownDistributions()
+    kept = UnionSearchSpace()
     kept.common([trial(i, s, TrialState.COMPLETE) for i, s in enumerate(before)])
     trials = [trial(i, s, TrialState.COMPLETE) for i, s in enumerate(after)]
     assert kept.common(trials) == from_scratch(trials)
@@ -93,7 +93,7 @@ def test_a_study_in_the_place_of_another_is_read_anew(
 
 def test_a_trial_that_has_gone_counts_no_more() -> None:
     trials = [trial(i, {"xyz"[i]: 0}, TrialState.COMPLETE) for i in range(3)]
-    kept = ShownDistributions()
+    kept = UnionSearchSpace()
     assert set(kept.common(trials)) == {"x", "y", "z"}
     assert set(kept.common(trials[:1] + trials[2:])) == {"x", "z"}
 
@@ -114,7 +114,7 @@ def test_each_of_a_thousand_trials_is_read_once_from_a_real_storage() -> None:
 
 def test_a_copy_carries_no_trials() -> None:
     trials = [trial(i, {"x": 0}, TrialState.COMPLETE) for i in range(1000)]
-    kept = ShownDistributions()
+    kept = UnionSearchSpace()
     kept.common(trials)
     assert len(pickle.dumps(kept)) < 200
     assert copy.deepcopy(kept).common(trials) == kept.common(trials)

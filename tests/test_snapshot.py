@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from optuna_metasampler import MetaSampler
-from optuna_metasampler.snapshot import Snapshot
+from optuna_metasampler.explain.snapshot import Snapshot
+from optuna_metasampler.outcomes import half_rank_unwarp
 from optuna_metasampler.surrogates.gaussian_process import GaussianProcessPredictor
-from optuna_metasampler.task import half_rank_unwarp
 
 
 def objective(trial: optuna.Trial, optimum: float = 0.3) -> float:
@@ -105,7 +105,7 @@ def test_a_study_without_parameters_or_with_another_sampler_is_refused_in_words(
 
 
 def test_the_warp_is_undone() -> None:
-    from optuna_metasampler.task import half_rank_warp
+    from optuna_metasampler.outcomes import half_rank_warp
 
     y = torch.tensor([3.0, -1e18, 2.0, 2.5, 2.5, 0.0, 9.0], dtype=torch.float64)
     z = half_rank_warp(y)

@@ -16,16 +16,17 @@ import torch
 
 from optuna_metasampler import MetaSampler
 from optuna_metasampler._optuna import set_trial_attributes, trial_id
-from optuna_metasampler.space import SearchSpace
-from optuna_metasampler.suggestion import (
+from optuna_metasampler.explain.trial_record import (
     PREFIX,
     WEIGHTS,
     Forecast,
-    Suggestion,
+    TrialRecord,
     outcome_quantiles,
 )
+from optuna_metasampler.outcomes import spearman, spearman_of_columns
+from optuna_metasampler.space import SearchSpace
 from optuna_metasampler.surrogates.gaussian_process import GaussianProcess
-from optuna_metasampler.task import Task, spearman, spearman_of_columns
+from optuna_metasampler.task import Task
 
 
 def objective(trial: optuna.Trial, optimum: float = 0.3) -> float:
@@ -45,8 +46,8 @@ def priors() -> list[optuna.Study]:
     return studies
 
 
-def suggestions(study: optuna.Study) -> list[Suggestion]:
-    read = [Suggestion.read(trial) for trial in study.trials]
+def suggestions(study: optuna.Study) -> list[TrialRecord]:
+    read = [TrialRecord.read(trial) for trial in study.trials]
     assert None not in read
     return [s for s in read if s is not None]
 
@@ -182,7 +183,7 @@ numbers = st.floats(-1e9, 1e9)
     acquisition=st.none() | st.floats(-1e3, 1e3),
     evidence=st.none() | st.floats(0, 1),
     weights=st.lists(st.tuples(st.text(max_size=8), st.floats(0, 1)), max_size=3),
-    mirrored=st.booleans(),
+    sign_flipped=st.booleans(),
 )
 def test_what_is_kept_is_read_back_to_a_hundredth_of_the_interval(
     predicted: float,
@@ -192,16 +193,18 @@ def test_what_is_kept_is_read_back_to_a_hundredth_of_the_interval(
     acquisition: float | None,
     evidence: float | None,
     weights: list[tuple[str, float]],
-    mirrored: bool,
+    sign_flipped: bool,
 ) -> None:
     forecast = Forecast(predicted, predicted - below, predicted + above)
-    written = Suggestion("model", (forecast,) * n, acquisition, evidence, tuple(weights), mirrored)
+    written = TrialRecord(
+        "model", (forecast,) * n, acquisition, evidence, tuple(weights), sign_flipped
+    )
     trial = optuna.trial.create_trial(
         value=0.0,
         user_attrs=written.user_attributes(),
         system_attrs=written.system_attributes(),
     )
-    read = Suggestion.read(trial)
+    read = TrialRecord.read(trial)
     assert read is not None
     assert read.phase == "model"
     assert len(read.forecasts) == n
@@ -214,7 +217,7 @@ def test_what_is_kept_is_read_back_to_a_hundredth_of_the_interval(
         assert (a is None) == (b is None)
         assert a is None or b is None or abs(a - b) <= 5e-4
     assert [name for name, _ in read.weights] == [name for name, _ in weights]
-    assert read.mirrored is mirrored
+    assert read.sign_flipped is sign_flipped
 
 
 @pytest.mark.parametrize(
@@ -230,7 +233,7 @@ def test_what_is_kept_is_read_back_to_a_hundredth_of_the_interval(
 def test_attributes_that_somebody_else_has_set_are_no_suggestion(
     attributes: dict[str, Any],
 ) -> None:
-    assert Suggestion.read(optuna.trial.create_trial(value=0.0, user_attrs=attributes)) is None
+    assert TrialRecord.read(optuna.trial.create_trial(value=0.0, user_attrs=attributes)) is None
 
 
 def test_quantiles_of_the_mixture_hold_their_share(priors: list[optuna.Study]) -> None:

@@ -11,14 +11,9 @@ import pytest
 from scipy import stats
 import torch
 
+from optuna_metasampler.outcomes import half_rank_warp, rank_gaussianize, scalarize, spearman
 from optuna_metasampler.space import SearchSpace
-from optuna_metasampler.task import (
-    Task,
-    half_rank_warp,
-    rank_gaussianize,
-    scalarize,
-    spearman,
-)
+from optuna_metasampler.task import Task
 
 
 ANY = st.lists(st.floats(allow_nan=False), min_size=1, max_size=30)

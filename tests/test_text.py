@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 import pytest
 
-from optuna_metasampler.text import listed, printable
+from optuna_metasampler._text import listed, printable
 
 
 @pytest.mark.parametrize(

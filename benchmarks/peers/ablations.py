@@ -15,14 +15,14 @@ from optuna_metasampler.maximize import MaximizeConfig
 from optuna_metasampler.methods.auto import Auto
 from optuna_metasampler.methods.base import Prior
 from optuna_metasampler.methods.gp import n_cold_startup_trials
+from optuna_metasampler.outcomes import rank_gaussianize
 from optuna_metasampler.policies.acquisition import AcquisitionConfig, AcquisitionPolicy
 from optuna_metasampler.policies.base import Policy
-from optuna_metasampler.policies.transfer import N_OPENING_TRIALS, TransferPolicy
+from optuna_metasampler.policies.transfer import N_WARM_START_TRIALS, TransferPolicy
 from optuna_metasampler.space import SearchSpace
 from optuna_metasampler.surrogates.gaussian_process import GaussianProcess, GaussianProcessConfig
-from optuna_metasampler.surrogates.prior_mean import PriorModel
+from optuna_metasampler.surrogates.prior_model import PriorModel
 from optuna_metasampler.surrogates.transfer import TransferConfig, TransferGaussianProcess
-from optuna_metasampler.task import rank_gaussianize
 
 
 @dataclass(frozen=True)
@@ -32,13 +32,13 @@ class Ablation:
     Attributes:
         transfer: Parts of the transfer Gaussian process.
         acquisition: Score and search.
-        n_opening_trials: Trials that are chosen among the priors' best.
+        n_warm_start_trials: Trials that are chosen among the priors' best.
         model: From what was learned from the priors to what is used of it.
     """
 
     transfer: TransferConfig = TransferConfig()
     acquisition: AcquisitionConfig = AcquisitionConfig()
-    n_opening_trials: int = N_OPENING_TRIALS
+    n_warm_start_trials: int = N_WARM_START_TRIALS
     model: Callable[[PriorModel], PriorModel] = lambda model: model
 
 
@@ -60,10 +60,10 @@ class AblatedAuto(Auto):
         surrogate = TransferGaussianProcess(its.model(prior.learned), prior.to_prior, its.transfer)
         return TransferPolicy(
             surrogate,
-            prior.favourites,
+            prior.prior_incumbents,
             prior.unknown,
             n_startup_trials or 0,
-            its.n_opening_trials,
+            its.n_warm_start_trials,
             its.acquisition,
         )
 
@@ -71,11 +71,11 @@ class AblatedAuto(Auto):
 class _NetworkAlone(PriorModel):
     """The prior mean is the network's; with one prior study there is no network."""
 
-    def __call__(self, x: Tensor, mirrored: bool = False) -> Tensor:
-        features = super().__call__(x, mirrored)
+    def __call__(self, x: Tensor, sign_flipped: bool = False) -> Tensor:
+        features = super().__call__(x, sign_flipped)
         if self.network is None:
             return features
-        mean = -self.network(x) if mirrored else self.network(x)
+        mean = -self.network(x) if sign_flipped else self.network(x)
         return torch.cat([mean[:, None], features[:, 1:]], dim=1)
 
 
@@ -101,14 +101,14 @@ WITH_PRIORS: dict[str, Ablation] = {
     "without the network": Ablation(model=lambda model: replace(model, network=None)),
     "without the source processes": Ablation(TransferConfig(linear=False), model=_network_alone),
     "without the linear kernel": Ablation(TransferConfig(linear=False)),
-    "without the twin": Ablation(TransferConfig(twin=False)),
-    "without the opening": Ablation(n_opening_trials=0),
+    "without the twin": Ablation(TransferConfig(target_only=False)),
+    "without the opening": Ablation(n_warm_start_trials=0),
 }
 """What only prior studies make a difference to."""
 
 ALWAYS: dict[str, Ablation] = {
     "without the trend": Ablation(_process(trend=False)),
-    "without plateaus": Ablation(acquisition=AcquisitionConfig(plateaus=False)),
+    "without plateaus": Ablation(acquisition=AcquisitionConfig(ties=False)),
     "standardised, not warped": Ablation(_process(warp=_standardize)),
     "ranked, not warped": Ablation(_process(warp=rank_gaussianize)),
     "EI, not log EI": Ablation(acquisition=AcquisitionConfig(logarithm=False)),

@@ -262,8 +262,8 @@ def policy_of(space: SearchSpace, sources: Sequence[Source], seed: int) -> Polic
     tasks = [Task.of(space, s.configurations, torch.tensor(s.outcomes)) for s in sources]
     best = np.stack([task.x[int(task.y.argmax())].numpy() for task in tasks])
     # Places to start the search of the acquisition from, no more.
-    favourites = torch.tensor(space.project(best))
-    return AcquisitionPolicy(RankWeightedEnsemble(tasks, seed), favourites=favourites)
+    prior_incumbents = torch.tensor(space.project(best))
+    return AcquisitionPolicy(RankWeightedEnsemble(tasks, seed), prior_incumbents=prior_incumbents)
 
 
 def build(setting: Setting) -> optuna.Study:

@@ -27,7 +27,7 @@ from optuna_metasampler.cli.output import (
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage
 
-    from optuna_metasampler.report import Report
+    from optuna_metasampler.explain.report import Report
 
 _EXAMPLES = (
     "\b\nExamples:\n"
@@ -116,9 +116,9 @@ def _report(
     import optuna
 
     from optuna_metasampler import MetaSampler
+    from optuna_metasampler._text import listed
     from optuna_metasampler.exceptions import PriorNotFoundError, PriorWarning
     from optuna_metasampler.priors.storages import shown
-    from optuna_metasampler.text import listed
 
     known = optuna.get_all_study_names(held)
     if name not in known:

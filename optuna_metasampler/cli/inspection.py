@@ -95,8 +95,8 @@ def _show_overlaps(
     everything: bool,
     json_: bool,
 ) -> None:
+    from optuna_metasampler.explain.report import inspect_priors
     from optuna_metasampler.priors.sources import resolve
-    from optuna_metasampler.report import inspect_priors
 
     (own,) = [s for source in resolve(location, [target]) for s in source.read()][:1]
     found = inspect_priors([s for s in studies if s.name != own.name], own, rename=rename)

@@ -9,8 +9,8 @@ from typing import Any
 
 import click
 
-from optuna_metasampler.text import counted as counted
-from optuna_metasampler.text import printable as printable
+from optuna_metasampler._text import counted as counted
+from optuna_metasampler._text import printable as printable
 
 
 WIDTH = 80

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from optuna_metasampler.maximize import quasi_random
-from optuna_metasampler.surrogates.prior_mean import SourceProcesses
+from optuna_metasampler.surrogates.prior_model import SourceProcesses
 from optuna_metasampler.task import Task
 
 

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from optuna_metasampler.task import Task, mean_and_spread, rank_gaussianize
+from optuna_metasampler.outcomes import mean_and_spread, rank_gaussianize
+from optuna_metasampler.task import Task
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from torch import Tensor
 from optuna_metasampler.meta_train.reinforce import improvements, policy_gradient_loss
 from optuna_metasampler.meta_train.simulators import Objectives, Simulators
 from optuna_metasampler.policies.lstm import RecurrentNetwork, feasible
-from optuna_metasampler.policies.signals import signals
+from optuna_metasampler.policies.rank_features import rank_features
 from optuna_metasampler.space import SearchSpace
 
 
@@ -62,7 +62,7 @@ def roll_out(
             x = feasible(network.space, drawn)
             outcomes.append(objectives(x))
             so_far = torch.stack(outcomes, dim=-1)
-            signal = signals(so_far[..., -1:], so_far)[..., 0, :]
+            signal = rank_features(so_far[..., -1:], so_far)[..., 0, :]
         # What was drawn, before it was rounded, and which of it had an effect.
         taken.append(torch.where(activity, x, drawn).detach())
         state = network.step(state, x, signal)

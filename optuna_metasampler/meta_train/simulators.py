@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from optuna_metasampler.surrogates.gaussian_process import matern52
-from optuna_metasampler.surrogates.prior_mean import SourceProcesses, most_telling
+from optuna_metasampler.surrogates.prior_model import SourceProcesses, most_informative
 from optuna_metasampler.task import Task
 
 
@@ -77,7 +77,7 @@ class Simulators:
         dtype: torch.dtype = torch.float32,
     ) -> Simulators:
         """Fit a Gaussian process to each of the most telling studies, which share a space."""
-        fitted = SourceProcesses.fit(most_telling(tasks))
+        fitted = SourceProcesses.fit(most_informative(tasks))
         moved = {name: t.to(device=device, dtype=dtype) for name, t in vars(fitted).items()}
         return cls(SourceProcesses(**moved), variation)
 

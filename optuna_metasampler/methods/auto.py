@@ -11,7 +11,7 @@ from optuna_metasampler.methods.prior_model import PriorModelMethod
 from optuna_metasampler.policies.base import Policy
 from optuna_metasampler.policies.transfer import TransferPolicy
 from optuna_metasampler.space import SearchSpace
-from optuna_metasampler.surrogates.prior_mean import PriorModel
+from optuna_metasampler.surrogates.prior_model import PriorModel
 from optuna_metasampler.surrogates.transfer import TransferGaussianProcess
 
 
@@ -31,7 +31,7 @@ class Auto(PriorModelMethod):
         surrogate = TransferGaussianProcess(prior.learned, prior.to_prior)
         return TransferPolicy(
             surrogate,
-            prior.favourites,
+            prior.prior_incumbents,
             prior.unknown,
             n_startup_trials or 0,
             feasibility=prior.feasibility,

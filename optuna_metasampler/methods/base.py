@@ -32,8 +32,8 @@ class Prior(Generic[L]):
             Differentiable in numeric columns.
         from_prior: Maps points ``(q, e)`` of the common space to feasible points ``(q, d)`` of the
             running study's; what it does not know is neutral.
-        favourites: The prior studies' best configurations in the running study's space, ``(k,
-            d)``.
+        prior_incumbents: The prior studies' best configurations in the running study's space,
+            ``(k, d)``.
         unknown: Names of the running study's parameters that no prior study had.
         feasibility: Learns where trials of the running study are feasible, with what the prior
             studies say of it.
@@ -43,7 +43,7 @@ class Prior(Generic[L]):
     learned: L
     to_prior: Callable[[Tensor], Tensor]
     from_prior: Callable[[Tensor], Tensor]
-    favourites: Tensor
+    prior_incumbents: Tensor
     unknown: tuple[str, ...] = ()
     feasibility: Feasibility = field(default_factory=Feasibility)
 

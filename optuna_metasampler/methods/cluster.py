@@ -31,10 +31,10 @@ from optuna_metasampler.packing import below, checked
 from optuna_metasampler.policies.base import Policy
 from optuna_metasampler.policies.nearest_group import NearestGroupPolicy
 from optuna_metasampler.space import SearchSpace
-from optuna_metasampler.surrogates.prior_mean import (
+from optuna_metasampler.surrogates.prior_model import (
     SourceProcesses,
     best_configurations,
-    most_telling,
+    most_informative,
 )
 from optuna_metasampler.task import Task
 
@@ -121,7 +121,7 @@ class Cluster(Method[Groups]):
     def learn(self, tasks: Sequence[Task], generator: torch.Generator, trainer: Trainer) -> Groups:
         """See :meth:`Method.learn`."""
         base = method_of(self.base, self.base_options)
-        chosen = most_telling(tasks)
+        chosen = most_informative(tasks)
         sources = SourceProcesses.fit(chosen, watch=trainer.count)
         names, features = shared_features(chosen)
         apart = distances(behaviour(sources, chosen, generator), features)

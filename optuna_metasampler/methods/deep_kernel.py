@@ -13,6 +13,7 @@ from optuna_metasampler.meta_train.deep_kernel import DeepKernelLearner
 from optuna_metasampler.meta_train.loop import TrainConfig, Trainer
 from optuna_metasampler.methods.base import Method, Prior
 from optuna_metasampler.methods.options import positive, whole
+from optuna_metasampler.outcomes import penalized, rank_gaussianize
 from optuna_metasampler.packing import checked
 from optuna_metasampler.policies.acquisition import AcquisitionConfig, AcquisitionPolicy
 from optuna_metasampler.policies.base import Policy
@@ -20,7 +21,7 @@ from optuna_metasampler.policies.warm_start import WarmStartPolicy
 from optuna_metasampler.space import SearchSpace
 from optuna_metasampler.surrogates.deep_kernel import DeepKernel, predict
 from optuna_metasampler.surrogates.gaussian_process import representative_rows
-from optuna_metasampler.task import Task, penalized, rank_gaussianize
+from optuna_metasampler.task import Task
 
 
 # Configurations of each prior study that may become part of the warm start.
@@ -113,9 +114,9 @@ class DeepKernelMethod(Method[FewShot]):
             self.adaptation_rate,
         )
         points = prior.from_prior(prior.learned.warm_start)
-        config = AcquisitionConfig(plateaus=False)
+        config = AcquisitionConfig(ties=False)
         then = AcquisitionPolicy(
-            surrogate, n_startup_trials or 0, prior.favourites, config, prior.feasibility
+            surrogate, n_startup_trials or 0, prior.prior_incumbents, config, prior.feasibility
         )
         return WarmStartPolicy(points, then)
 

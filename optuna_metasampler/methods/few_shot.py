@@ -54,10 +54,10 @@ class FewShot(Method[FewShotNetworks]):
         """See :meth:`Method.policy`."""
         assert prior is not None
         surrogate = FewShotSurrogate(prior.learned, prior.to_prior)
-        config = AcquisitionConfig(plateaus=False)
+        config = AcquisitionConfig(ties=False)
         return FavouritesPolicy(
             surrogate,
-            prior.favourites,
+            prior.prior_incumbents,
             prior.unknown,
             n_startup_trials or 0,
             config=config,

@@ -13,7 +13,7 @@ from optuna_metasampler.meta_train.loop import Trainer
 from optuna_metasampler.methods.base import Method, Prior
 from optuna_metasampler.policies.acquisition import AcquisitionPolicy
 from optuna_metasampler.policies.base import Policy
-from optuna_metasampler.policies.hypervolume import HypervolumePolicy
+from optuna_metasampler.policies.multi_objective import MultiObjectivePolicy
 from optuna_metasampler.space import SearchSpace
 from optuna_metasampler.surrogates.gaussian_process import (
     GaussianProcess,
@@ -78,7 +78,7 @@ def cold_policy(
 
 def cold_policy_of_objectives(
     space: SearchSpace, n_objectives: int, n_startup_trials: int | None
-) -> HypervolumePolicy[GaussianProcessPredictor]:
+) -> MultiObjectivePolicy[GaussianProcessPredictor]:
     """The policy of several objectives without prior studies."""
     n = n_cold_startup_trials(space) if n_startup_trials is None else n_startup_trials
-    return HypervolumePolicy([GaussianProcess(NO_TREND) for _ in range(n_objectives)], n)
+    return MultiObjectivePolicy([GaussianProcess(NO_TREND) for _ in range(n_objectives)], n)

@@ -17,7 +17,7 @@ from optuna_metasampler.policies.warm_start import WarmStartPolicy
 from optuna_metasampler.space import SearchSpace
 from optuna_metasampler.surrogates.gaussian_process import GaussianProcess
 from optuna_metasampler.surrogates.multi_fidelity import MultiFidelity, without_length
-from optuna_metasampler.surrogates.prior_mean import PriorModel
+from optuna_metasampler.surrogates.prior_model import PriorModel
 from optuna_metasampler.surrogates.transfer import TransferGaussianProcess
 
 
@@ -61,14 +61,14 @@ class Hyperband(PriorModelMethod):
             n = n_cold_startup_trials(space) if n_startup_trials is None else n_startup_trials
             return AcquisitionPolicy(MultiFidelity(GaussianProcess()), n)
         process = TransferGaussianProcess(prior.learned, without_length(prior.to_prior))
-        favourites = prior.favourites
+        prior_incumbents = prior.prior_incumbents
         with torch.no_grad():
-            promise = prior.learned(prior.to_prior(favourites))[:, 0]
-        first = favourites[torch.argsort(promise, descending=True, stable=True)]
+            promise = prior.learned(prior.to_prior(prior_incumbents))[:, 0]
+        first = prior_incumbents[torch.argsort(promise, descending=True, stable=True)]
         then = AcquisitionPolicy(
             MultiFidelity(process),
             n_startup_trials or 0,
-            favourites,
+            prior_incumbents,
             feasibility=prior.feasibility,
         )
         return WarmStartPolicy(first[: self.n_warm_start], then)

@@ -130,7 +130,7 @@ class Mlp(Method[LearnedMlp]):
         """See :meth:`Method.policy`."""
         n_cold = n_cold_startup_trials(space) if prior is None else 0
         n = n_cold if n_startup_trials is None else n_startup_trials
-        favourites = None if prior is None else prior.favourites
+        prior_incumbents = None if prior is None else prior.prior_incumbents
         if prior is None:
             inputs = Inputs.of(space)
             records, shares = PriorRecords.none(space.n_columns), torch.zeros((self.n_members, 0))
@@ -141,7 +141,7 @@ class Mlp(Method[LearnedMlp]):
             regressors = Regressors(self.surrogate, learned.records, inputs, self.prior_weight)
             search = MaximizeConfig(n_starts=self.n_starts, n_gradient_steps=0)
             return ConfidenceBoundPolicy(
-                regressors, self.exploration, n, favourites, AcquisitionConfig(search=search)
+                regressors, self.exploration, n, prior_incumbents, AcquisitionConfig(search=search)
             )
         config = self._config(_COLD_STEPS if prior is None else 1)
         ensemble = Ensemble(learned.records, learned.weights, learned.shares, inputs, config)
@@ -151,7 +151,7 @@ class Mlp(Method[LearnedMlp]):
             step_size=self.step_size,
         )
         return ConfidenceBoundPolicy(
-            ensemble, self.exploration, n, favourites, AcquisitionConfig(search=search)
+            ensemble, self.exploration, n, prior_incumbents, AcquisitionConfig(search=search)
         )
 
     def pack(self, learned: LearnedMlp) -> dict[str, Tensor]:

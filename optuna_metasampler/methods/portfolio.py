@@ -21,7 +21,7 @@ from optuna_metasampler.packing import checked
 from optuna_metasampler.policies.base import Policy
 from optuna_metasampler.policies.portfolio import PortfolioPolicy, greedy
 from optuna_metasampler.space import SearchSpace
-from optuna_metasampler.surrogates.prior_mean import SourceProcesses, most_telling
+from optuna_metasampler.surrogates.prior_model import SourceProcesses, most_informative
 from optuna_metasampler.task import Task
 
 
@@ -53,7 +53,7 @@ class Portfolio(Method[Tensor]):
 
     def learn(self, tasks: Sequence[Task], generator: torch.Generator, trainer: Trainer) -> Tensor:
         """See :meth:`Method.learn`; the list, shape ``(l, e)``."""
-        studies = most_telling(tasks)
+        studies = most_informative(tasks)
         candidates = torch.unique(torch.cat([task.x for task in studies]), dim=0)
         with torch.no_grad():
             predicted = SourceProcesses.fit(studies, watch=trainer.count)(candidates).T

@@ -13,9 +13,9 @@ from optuna_metasampler.meta_train.loop import Trainer
 from optuna_metasampler.methods.base import Method, Prior
 from optuna_metasampler.methods.gp import NO_TREND, cold_policy_of_objectives
 from optuna_metasampler.policies.base import Policy
-from optuna_metasampler.policies.hypervolume import HypervolumePolicy
+from optuna_metasampler.policies.multi_objective import MultiObjectivePolicy
 from optuna_metasampler.space import SearchSpace
-from optuna_metasampler.surrogates.prior_mean import PriorModel
+from optuna_metasampler.surrogates.prior_model import PriorModel
 from optuna_metasampler.surrogates.transfer import TransferConfig, TransferGaussianProcess
 from optuna_metasampler.task import Task
 
@@ -47,10 +47,10 @@ class PriorModelMethod(Method[PriorModel]):
         config = TransferConfig(process=NO_TREND)
         surrogates = [TransferGaussianProcess(p.learned, p.to_prior, config) for p in known]
         first = known[0]
-        return HypervolumePolicy(
+        return MultiObjectivePolicy(
             surrogates,
             n_startup_trials or 0,
-            first.favourites,
+            first.prior_incumbents,
             first.unknown,
             feasibility=first.feasibility,
         )

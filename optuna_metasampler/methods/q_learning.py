@@ -112,7 +112,7 @@ class QLearning(Method[QNetwork]):
         return QPolicy(
             prior.learned,
             prior.to_prior,
-            prior.favourites,
+            prior.prior_incumbents,
             n_startup_trials or 0,
             self.epsilon,
         )

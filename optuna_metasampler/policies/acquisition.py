@@ -8,14 +8,14 @@ from typing import Generic
 import torch
 from torch import Tensor
 
-from optuna_metasampler.acquisition import log_expected_improvement
+from optuna_metasampler.acquisition import TieProbability, log_expected_improvement
 from optuna_metasampler.maximize import MaximizeConfig, Score, maximize, space_filling
-from optuna_metasampler.plateaus import Plateaus
+from optuna_metasampler.outcomes import penalized
 from optuna_metasampler.policies.base import Choice, Phase
 from optuna_metasampler.surrogates.base import P, Predictor, Surrogate
 from optuna_metasampler.surrogates.feasibility import Feasibility, FeasibilityPredictor
 from optuna_metasampler.surrogates.gaussian_process import representative_rows
-from optuna_metasampler.task import Task, penalized
+from optuna_metasampler.task import Task
 
 
 _N_GOOD = 5
@@ -36,12 +36,12 @@ class AcquisitionConfig:
     Attributes:
         logarithm: Whether the logarithm of the expected improvement is climbed, which has a slope
             where the improvement itself is too small for one.
-        plateaus: Whether an outcome that is likely to be known already counts for less.
+        ties: Whether an outcome that is likely to be known already counts for less.
         search: Effort of the search for the best score.
     """
 
     logarithm: bool = True
-    plateaus: bool = True
+    ties: bool = True
     search: MaximizeConfig = MaximizeConfig()
 
 
@@ -52,8 +52,7 @@ class AcquisitionPolicy(Generic[P]):
         surrogate: What to condition on the history.
         n_startup_trials: Space-filling points before the surrogate is asked; more of them, if
             there are any, while none has come back.
-        favourites: Points that are worth a look in any case, such as the best of prior studies,
-            shape ``(m, d)``.
+        prior_incumbents: Best configurations of prior studies, shape ``(m, d)``.
         config: How points are scored and searched for.
         feasibility: Learns where trials are feasible; from the running study alone by default.
     """
@@ -62,13 +61,13 @@ class AcquisitionPolicy(Generic[P]):
         self,
         surrogate: Surrogate[P],
         n_startup_trials: int = 0,
-        favourites: Tensor | None = None,
+        prior_incumbents: Tensor | None = None,
         config: AcquisitionConfig | None = None,
         feasibility: Feasibility | None = None,
     ) -> None:
         self.surrogate = surrogate
         self.n_startup_trials = n_startup_trials
-        self.favourites = favourites
+        self.prior_incumbents = prior_incumbents
         self.config = config or AcquisitionConfig()
         self.feasibility = feasibility or Feasibility()
         self._last: P | None = None
@@ -112,7 +111,7 @@ class AcquisitionPolicy(Generic[P]):
 
     def explore(self, history: Task, generator: torch.Generator) -> Tensor:
         """A space-filling point, ``(d,)``, among those that are likely to be feasible."""
-        self._choice = Choice(Phase.START_UP)
+        self._choice = Choice(Phase.INITIAL_DESIGN)
         return space_filling(history.space, seen(history), generator, self.log_feasible(history))
 
     def exploit(self, history: Task, predictor: Predictor, generator: torch.Generator) -> Tensor:
@@ -120,8 +119,8 @@ class AcquisitionPolicy(Generic[P]):
         # The best feasible trials, or the least infeasible ones.
         best = torch.topk(penalized(history).y, min(_N_GOOD, len(history))).indices
         good = history.x[best]
-        if self.favourites is not None:
-            good = torch.cat([good, self.favourites])
+        if self.prior_incumbents is not None:
+            good = torch.cat([good, self.prior_incumbents])
         score = self.score(history, predictor)
         x = maximize(score, history.space, generator, good, seen(history), self.config.search)
         with torch.no_grad():
@@ -147,14 +146,14 @@ class AcquisitionPolicy(Generic[P]):
             assert log_feasible is not None
             feasible = log_feasible
             return lambda x: feasible(x) + TIE_BREAK * predictor(x).mean
-        plateaus = None
-        if self.config.plateaus:
+        ties = None
+        if self.config.ties:
             rows = representative_rows(history.y, _MAX_TRIALS_FOR_PLATEAUS)
-            plateaus = Plateaus.of(history.x[rows], history.y[rows], predictor.column_scale)
+            ties = TieProbability.of(history.x[rows], history.y[rows], predictor.column_scale)
 
         def score(x: Tensor) -> Tensor:
             value = log_expected_improvement(predictor(x), incumbent)
-            value = value if plateaus is None else value + plateaus(x)
+            value = value if ties is None else value + ties(x)
             value = value if log_feasible is None else value + log_feasible(x)
             if len(history.pending):
                 value = value + crowding(x, history.pending)

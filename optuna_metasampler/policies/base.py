@@ -17,15 +17,15 @@ class Phase(str, Enum):
     """Why a point was chosen.
 
     Attributes:
-        START_UP: It fills the space, while nothing is known.
-        OPENING: It is a configuration that was best in a prior study.
-        CONTRAST: It is apart from those, to see early whether the prior studies are right.
+        INITIAL_DESIGN: It fills the space, while nothing is known.
+        WARM_START: It is a configuration that was best in a prior study.
+        PROBE: It is apart from those, to see early whether the prior studies are right.
         MODEL: It has the highest score under the model.
     """
 
-    START_UP = "start-up"
-    OPENING = "opening"
-    CONTRAST = "contrast"
+    INITIAL_DESIGN = "start-up"
+    WARM_START = "opening"
+    PROBE = "contrast"
     MODEL = "model"
 
 

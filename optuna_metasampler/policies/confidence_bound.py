@@ -22,7 +22,7 @@ class ConfidenceBoundPolicy(AcquisitionPolicy[P]):
         surrogate: What to condition on the history.
         exploration: The factor; 0 goes to where the prediction is highest.
         n_startup_trials: Space-filling points before the surrogate is asked.
-        favourites: Points that are worth a look in any case, shape ``(m, d)``.
+        prior_incumbents: Points that are worth a look in any case, shape ``(m, d)``.
         config: How points are searched for.
     """
 
@@ -31,10 +31,10 @@ class ConfidenceBoundPolicy(AcquisitionPolicy[P]):
         surrogate: Surrogate[P],
         exploration: float,
         n_startup_trials: int = 0,
-        favourites: Tensor | None = None,
+        prior_incumbents: Tensor | None = None,
         config: AcquisitionConfig | None = None,
     ) -> None:
-        super().__init__(surrogate, n_startup_trials, favourites, config)
+        super().__init__(surrogate, n_startup_trials, prior_incumbents, config)
         self.exploration = exploration
 
     def score(self, history: Task, predictor: Predictor) -> Score:

@@ -31,11 +31,11 @@ class FavouritesPolicy(AcquisitionPolicy[P]):
 
     Args:
         surrogate: What to condition on the history.
-        favourites: The best configuration of every prior study, shape ``(k, d)``.
+        prior_incumbents: The best configuration of every prior study, shape ``(k, d)``.
         unknown: Names of the parameters that no prior study had; favourites get quasi-random
             values of these.
         n_startup_trials: Space-filling points before everything else.
-        n_opening_trials: Trials among the favourites after that.
+        n_warm_start_trials: Trials among the favourites after that.
         config: How points are scored and searched for.
         feasibility: Learns where trials are feasible; from the running study alone by default.
     """
@@ -43,17 +43,17 @@ class FavouritesPolicy(AcquisitionPolicy[P]):
     def __init__(
         self,
         surrogate: Surrogate[P],
-        favourites: Tensor,
+        prior_incumbents: Tensor,
         unknown: Sequence[str] = (),
         n_startup_trials: int = 0,
-        n_opening_trials: int = 3,
+        n_warm_start_trials: int = 3,
         config: AcquisitionConfig | None = None,
         feasibility: Feasibility | None = None,
     ) -> None:
-        super().__init__(surrogate, n_startup_trials, favourites, config, feasibility)
-        self._openers = favourites
+        super().__init__(surrogate, n_startup_trials, prior_incumbents, config, feasibility)
+        self._openers = prior_incumbents
         self._unknown = frozenset(unknown)
-        self._n_opening_trials = n_opening_trials
+        self._n_opening_trials = n_warm_start_trials
 
     def propose(self, history: Task, generator: torch.Generator) -> Tensor:
         """The next point; see :meth:`Policy.propose`."""
@@ -66,8 +66,8 @@ class FavouritesPolicy(AcquisitionPolicy[P]):
         points = to_tensor(space.project(points.numpy()))
         with torch.no_grad():
             values = self.score(history, predictor)(points)
-        opener = best_unseen(points, values, seen(history))
-        if opener is None:
+        candidate = best_unseen(points, values, seen(history))
+        if candidate is None:
             return self.exploit(history, predictor, generator)
-        self._choice = Choice(Phase.OPENING, (predictor,))
-        return opener
+        self._choice = Choice(Phase.WARM_START, (predictor,))
+        return candidate

@@ -20,7 +20,7 @@ from torch.nn.functional import one_hot
 
 from optuna_metasampler.maximize import best_unseen, maximize, space_filling
 from optuna_metasampler.policies.acquisition import n_asked, seen
-from optuna_metasampler.policies.signals import N_SIGNALS, pessimistic, signals
+from optuna_metasampler.policies.rank_features import N_RANK_FEATURES, constant_liar, rank_features
 from optuna_metasampler.space import Parameter, SearchSpace
 from optuna_metasampler.task import Task, to_tensor
 
@@ -182,7 +182,7 @@ class RecurrentNetwork:
     @staticmethod
     def shapes(space: SearchSpace, width: int) -> list[tuple[int, ...]]:
         """Shapes of the weights."""
-        i, h, o = space.n_columns + N_SIGNALS, width, Actions.n_outputs(space)
+        i, h, o = space.n_columns + N_RANK_FEATURES, width, Actions.n_outputs(space)
         return [(i, 4 * h), (h, 4 * h), (4 * h,), (h,), (h,), (h, o), (o,)]
 
     @classmethod
@@ -234,7 +234,7 @@ class RecurrentNetwork:
         """
         state = self.begin()
         for t in range(len(x)):
-            signal = signals(y[t : t + 1], y[: t + 1])[0]
+            signal = rank_features(y[t : t + 1], y[: t + 1])[0]
             state = self.step(state, x[t].to(state.output), signal.to(state.output))
         return state
 
@@ -287,7 +287,7 @@ class LstmPolicy:
 
     def actions(self, history: Task) -> Actions:
         """The distribution of the next point, in the common space of the prior studies."""
-        x, y = pessimistic(history)
+        x, y = constant_liar(history)
         return self._network.act(self._network.replay(self._to_prior(x), y).output)
 
     def _score(self, actions: Actions) -> Callable[[Tensor], Tensor]:

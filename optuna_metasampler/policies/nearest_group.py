@@ -11,8 +11,9 @@ import math
 import torch
 from torch import Tensor
 
+from optuna_metasampler.outcomes import spearman
 from optuna_metasampler.policies.base import Choice, ModelPolicy, Policy
-from optuna_metasampler.task import Task, spearman
+from optuna_metasampler.task import Task
 
 
 # What is believed before the first trial counts as much as so many of them.

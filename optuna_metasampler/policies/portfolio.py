@@ -88,7 +88,7 @@ class PortfolioPolicy:
         """The next point; see :meth:`Policy.propose`."""
         space = history.space
         if n_asked(history) < self._n_startup_trials:
-            self._choice = Choice(Phase.START_UP)
+            self._choice = Choice(Phase.INITIAL_DESIGN)
             return space_filling(space, seen(history), generator)
         entries = to_tensor(space.project(self._entries.numpy()))
         told = self._told(space)
@@ -100,7 +100,7 @@ class PortfolioPolicy:
             point = self._after.propose(history, generator)
             self._choice = self._after.choice
             return point
-        self._choice = Choice(Phase.OPENING)
+        self._choice = Choice(Phase.WARM_START)
         x = entries[int(left[0])]
         if len(told) < space.n_columns:
             untold = torch.ones(space.n_columns, dtype=torch.bool)

@@ -20,7 +20,7 @@ from torch import Tensor
 from optuna_metasampler import networks
 from optuna_metasampler.maximize import MaximizeConfig, maximize, space_filling
 from optuna_metasampler.policies.acquisition import n_asked, seen
-from optuna_metasampler.policies.signals import N_SIGNALS, pessimistic, signals
+from optuna_metasampler.policies.rank_features import N_RANK_FEATURES, constant_liar, rank_features
 from optuna_metasampler.space import SearchSpace
 from optuna_metasampler.surrogates.gaussian_process import squared_distance
 from optuna_metasampler.task import Task
@@ -29,7 +29,7 @@ from optuna_metasampler.task import Task
 # The lengthscale at which the trials around a candidate are looked at first, in units of a range.
 _FIRST_LENGTHSCALE = 0.3
 # What is read around a candidate: the signals there, and how many trials there are.
-_N_LOCAL = N_SIGNALS + 1
+_N_LOCAL = N_RANK_FEATURES + 1
 _N_GOOD = 5
 # Candidates alone, and no search from them: the maximum is over a finite set, as in training.
 _CANDIDATES = MaximizeConfig(n_candidates=320, n_perturbed=160, n_starts=1, n_rounds=0)
@@ -62,7 +62,7 @@ class QNetwork:
     def sizes(space: SearchSpace, width: int) -> tuple[list[int], list[int]]:
         """Inputs, units and outputs of the layers of the two networks."""
         d, w = space.n_columns, width
-        return [d + N_SIGNALS, w, w], [d + w + _N_LOCAL + 1, w, w, 1]
+        return [d + N_RANK_FEATURES, w, w], [d + w + _N_LOCAL + 1, w, w, 1]
 
     @classmethod
     def initial(
@@ -108,7 +108,7 @@ class QNetwork:
             Shape ``(b, c)``.
         """
         count = known.to(candidates).unsqueeze(-1)
-        told = torch.where(known.unsqueeze(-1), signals(y, y, known), 0.0).to(candidates)
+        told = torch.where(known.unsqueeze(-1), rank_features(y, y, known), 0.0).to(candidates)
         x = torch.where(known.unsqueeze(-1), x, 0.0)
         each = networks.forward(self.trial, torch.cat([x, told], dim=-1)) * count
         history = each.sum(-2) / count.sum(-2).clamp_min(1.0)
@@ -130,8 +130,8 @@ class QPolicy:
     Args:
         network: What was learned, in the common space of the prior studies.
         to_prior: Maps points ``(q, d)`` of the running study to that space.
-        favourites: The prior studies' best configurations, shape ``(k, d)``; they and points near
-            them are among the candidates.
+        prior_incumbents: The prior studies' best configurations, shape ``(k, d)``; they and points
+            near them are among the candidates.
         n_startup_trials: Space-filling points before the network is asked.
         epsilon: Probability of a candidate at random.
     """
@@ -140,13 +140,13 @@ class QPolicy:
         self,
         network: QNetwork,
         to_prior: Callable[[Tensor], Tensor],
-        favourites: Tensor,
+        prior_incumbents: Tensor,
         n_startup_trials: int = 0,
         epsilon: float = 0.0,
     ) -> None:
         self._network = network
         self._to_prior = to_prior
-        self._favourites = favourites
+        self._favourites = prior_incumbents
         self._n_startup_trials = n_startup_trials
         self._epsilon = epsilon
 
@@ -164,7 +164,7 @@ class QPolicy:
 
     def value(self, history: Task) -> Callable[[Tensor], Tensor]:
         """The Q function after a history: points ``(q, d)`` to values ``(q,)``."""
-        x, y = pessimistic(history)
+        x, y = constant_liar(history)
         weight = self._network.log_scale
         x, y = self._to_prior(x).to(weight)[None], y[None]
         known = torch.ones(y.shape, dtype=torch.bool)

@@ -23,9 +23,9 @@ from optuna_metasampler.surrogates.transfer import TransferGaussianProcess, Tran
 from optuna_metasampler.task import Task, to_tensor
 
 
-N_OPENING_TRIALS = 5
+N_WARM_START_TRIALS = 5
 # The trial, from 0, that is chosen far away from the one before it.
-CONTRAST = 1
+PROBE = 1
 # Prior studies whose mean rank correlation with one another is below this contradict one another.
 _CONCORDANT = 0.4
 # Ways to fill in what the prior studies did not have.
@@ -47,11 +47,11 @@ class TransferPolicy:
 
     Args:
         surrogate: The transfer Gaussian process.
-        favourites: The best configuration of every prior study, shape ``(k, d)``.
+        prior_incumbents: The best configuration of every prior study, shape ``(k, d)``.
         unknown: Names of the parameters that no prior study had; favourites are tried with several
             values of these.
         n_startup_trials: Space-filling points before everything else.
-        n_opening_trials: How many trials the opening has at most.
+        n_warm_start_trials: How many trials the opening has at most.
         config: How points are scored and searched for.
         feasibility: Learns where trials are feasible; from the running study alone by default.
     """
@@ -59,19 +59,19 @@ class TransferPolicy:
     def __init__(
         self,
         surrogate: TransferGaussianProcess,
-        favourites: Tensor,
+        prior_incumbents: Tensor,
         unknown: Sequence[str] = (),
         n_startup_trials: int = 0,
-        n_opening_trials: int = N_OPENING_TRIALS,
+        n_warm_start_trials: int = N_WARM_START_TRIALS,
         config: AcquisitionConfig | None = None,
         feasibility: Feasibility | None = None,
     ) -> None:
         self._acquisition = AcquisitionPolicy(
-            surrogate, n_startup_trials, favourites, config, feasibility
+            surrogate, n_startup_trials, prior_incumbents, config, feasibility
         )
-        self._favourites = favourites
+        self._favourites = prior_incumbents
         self._unknown = frozenset(unknown)
-        self._n_opening_trials = n_opening_trials
+        self._n_opening_trials = n_warm_start_trials
         self._choice: Choice | None = None
 
     @property
@@ -99,16 +99,18 @@ class TransferPolicy:
         if n_before < self._n_opening_trials:
             contrast = self._contrast(n_before, history, predictor, generator)
             if contrast is not None:
-                self._choice = Choice(Phase.CONTRAST, (predictor,))
+                self._choice = Choice(Phase.PROBE, (predictor,))
                 return contrast
             if predictor.log_odds > 0.0 and predictor.agreement > 0.0:
-                points = openers(self._favourites, self._unknown, history.space, generator)
+                points = warm_start_candidates(
+                    self._favourites, self._unknown, history.space, generator
+                )
                 with torch.no_grad():
                     values = self._acquisition.score(history, predictor)(points)
-                opener = best_unseen(points, values, seen(history))
-                if opener is not None:
-                    self._choice = Choice(Phase.OPENING, (predictor,))
-                    return opener
+                candidate = best_unseen(points, values, seen(history))
+                if candidate is not None:
+                    self._choice = Choice(Phase.WARM_START, (predictor,))
+                    return candidate
         x = self._acquisition.exploit(history, predictor, generator)
         self._choice = self._acquisition.choice
         return x
@@ -122,19 +124,19 @@ class TransferPolicy:
     ) -> Tensor | None:
         """A point that does not come from the prior studies, ``(d,)``, if it is time for one."""
         doubtful = predictor.surrogate.model.agreement < _CONCORDANT
-        if doubtful and n_before == CONTRAST:
+        if doubtful and n_before == PROBE:
             space = history.space
             middle = to_tensor(space.project(space.neutral[None]))
             new = best_unseen(middle, middle.new_zeros(1), seen(history))
             if new is not None:
                 return new
-        if n_before == CONTRAST or (doubtful and n_before == CONTRAST + 1):
+        if n_before == PROBE or (doubtful and n_before == PROBE + 1):
             return self._acquisition.explore(history, generator)
         return None
 
 
-def openers(
-    favourites: Tensor,
+def warm_start_candidates(
+    prior_incumbents: Tensor,
     unknown: Collection[str],
     space: SearchSpace,
     generator: torch.Generator,
@@ -142,12 +144,12 @@ def openers(
     """Favourites as points of ``space``, each with several values of what is unknown: ``(k, d)``.
 
     Args:
-        favourites: The best configurations of prior studies, shape ``(f, d)``.
+        prior_incumbents: The best configurations of prior studies, shape ``(f, d)``.
         unknown: Names of the parameters that no prior study had.
         space: The space; pinned parameters stay pinned.
         generator: Source of all randomness; nothing is drawn where nothing is unknown.
     """
-    points = favourites
+    points = prior_incumbents
     if not set(space.names).isdisjoint(unknown):
         more = points.repeat(_N_COMPLETIONS - 1, 1)
         # The first time as they are, with the middle of the range.

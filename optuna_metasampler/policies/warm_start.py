@@ -41,7 +41,7 @@ class WarmStartPolicy:
             order = -torch.arange(len(self.points), dtype=torch.float64)
             point = best_unseen(self.points, order, seen(history))
             if point is not None:
-                self._choice = Choice(Phase.OPENING)
+                self._choice = Choice(Phase.WARM_START)
                 return point
         x = self.then.propose(history, generator)
         self._choice = self.then.choice

@@ -24,16 +24,17 @@ from torch import Tensor
 
 from optuna_metasampler.exceptions import PriorWarning
 from optuna_metasampler.isolation import uncollected
-from optuna_metasampler.priors.extrapolation import Persistence
+from optuna_metasampler.learning_curves import CurveCorrelation
+from optuna_metasampler.outcomes import scalarize
 from optuna_metasampler.priors.records import (
     Records,
+    curve_correlation_in,
     distributions_of,
-    persistence_in,
     records_of,
 )
 from optuna_metasampler.priors.study import PriorStudy, meta_features
 from optuna_metasampler.space import Parameter, SearchSpace, choice_key
-from optuna_metasampler.task import Task, scalarize, to_tensor
+from optuna_metasampler.task import Task, to_tensor
 
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class Pool:
         records: Their records.
         skipped: Names of the studies that are not, with the reason.
         features: Meta-features of the studies.
-        persistence: What is left of early differences at the end of their learning curves.
+        curve_correlation: What is left of early differences at the end of their learning curves.
     """
 
     space: SearchSpace
@@ -64,7 +65,7 @@ class Pool:
     records: tuple[Records, ...]
     skipped: dict[str, str]
     features: tuple[Mapping[str, float], ...]
-    persistence: Persistence
+    curve_correlation: CurveCorrelation
 
     def tasks(self, weights: Sequence[float], without: frozenset[str] = frozenset()) -> list[Task]:
         """The studies as tasks of one outcome, but those that share none of the parameters left.
@@ -169,7 +170,9 @@ def pool(
         for name, many in distributions.items():
             shown.setdefault(name, []).extend(many)
     space = _common_space({name: merge(many) for name, many in shown.items()}, kept)
-    return Pool(space, tuple(names), tuple(kept), skipped, tuple(features), persistence_in(curves))
+    return Pool(
+        space, tuple(names), tuple(kept), skipped, tuple(features), curve_correlation_in(curves)
+    )
 
 
 def unusable(

@@ -13,13 +13,13 @@ from optuna.distributions import (
 )
 from optuna.study import Study, StudyDirection
 
+from optuna_metasampler._text import listed, printable
 from optuna_metasampler.priors.align import compatible, merge, unusable
 from optuna_metasampler.priors.filter import PriorFilter
 from optuna_metasampler.priors.records import distributions_of, records_of
 from optuna_metasampler.priors.selection import Selected, select
 from optuna_metasampler.priors.study import PriorStudy
 from optuna_metasampler.space import choice_key
-from optuna_metasampler.text import listed, printable
 
 
 _MAX_SHOWN = 6

@@ -15,11 +15,11 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from optuna_metasampler._optuna import constraints_of
-from optuna_metasampler.priors.extrapolation import (
+from optuna_metasampler.learning_curves import (
     Curve,
-    Persistence,
+    CurveCorrelation,
+    curve_correlation_of,
     final_values,
-    persistence_of,
 )
 
 
@@ -61,19 +61,19 @@ def records_of(
     trials: Sequence[FrozenTrial],
     directions: Sequence[StudyDirection],
     rename: Mapping[str, str] | None = None,
-    persistence: Persistence | None = None,
+    curve_correlation: CurveCorrelation | None = None,
 ) -> Records:
     """Turn trials into records.
 
     A pruned trial counts as ending where its learning curve would have, see
-    :func:`~optuna_metasampler.priors.extrapolation.final_values`; one that reported nothing as the
+    :func:`~optuna_metasampler.learning_curves.final_values`; one that reported nothing as the
     median of the completed ones, or as failed if there are none.
 
     Args:
         trials: Trials of one study, in any state.
         directions: The study's directions, one an objective.
         rename: Parameters' names, old to new.
-        persistence: What other studies say of how long early differences last.
+        curve_correlation: What other studies say of how long early differences last.
     """
     signs = _signs(directions)
     # In the order of their end: a trial that ends appends to what is known and moves nothing else.
@@ -86,7 +86,7 @@ def records_of(
     failed: list[dict[str, Any]] = []
     constraints: list[dict[str, float]] = []
     crashed: list[dict[str, Any]] = []
-    for t, outcome in zip(ended, _outcomes(ended, signs, persistence), strict=True):
+    for t, outcome in zip(ended, _outcomes(ended, signs, curve_correlation), strict=True):
         params = _renamed(t.params, rename)
         if np.isnan(outcome).any():
             failed.append(params)
@@ -167,9 +167,9 @@ def distributions_of(
     return shown
 
 
-def persistence_in(
+def curve_correlation_in(
     studies: Iterable[tuple[Sequence[FrozenTrial], StudyDirection]],
-) -> Persistence:
+) -> CurveCorrelation:
     """What is left of early differences in studies with one objective.
 
     Args:
@@ -185,11 +185,13 @@ def persistence_in(
                 _outcomes(done, sign, None)[:, 0],
             )
 
-    return persistence_of(measured())
+    return curve_correlation_of(measured())
 
 
 def _outcomes(
-    ended: Sequence[FrozenTrial], signs: NDArray[np.float64], persistence: Persistence | None
+    ended: Sequence[FrozenTrial],
+    signs: NDArray[np.float64],
+    curve_correlation: CurveCorrelation | None,
 ) -> NDArray[np.float64]:
     """Outcomes of trials that have ended, shape ``(n, m)``; NaN where there is none."""
     m = len(signs)
@@ -204,7 +206,7 @@ def _outcomes(
             # With several objectives nothing can be reported.
             known = pruned | ~np.isnan(outcomes[:, 0])
             curves = [_signed(t, signs[0]) for t, k in zip(ended, known, strict=True) if k]
-            outcomes[known, 0] = final_values(curves, outcomes[known, 0], persistence)
+            outcomes[known, 0] = final_values(curves, outcomes[known, 0], curve_correlation)
         if len(complete):
             silent = pruned & np.isnan(outcomes).any(axis=1)
             outcomes[silent] = np.median(_finite(complete), axis=0)

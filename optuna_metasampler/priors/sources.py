@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
+from optuna_metasampler._text import listed
 from optuna_metasampler.exceptions import PriorError, PriorNotFoundError
 from optuna_metasampler.priors.archive import SUFFIX, Archive, starts_as_archive
 from optuna_metasampler.priors.cache import read_studies, study_names
@@ -19,7 +20,6 @@ from optuna_metasampler.priors.columns import is_frame
 from optuna_metasampler.priors.storages import shown
 from optuna_metasampler.priors.study import PriorStudy
 from optuna_metasampler.priors.table import Table
-from optuna_metasampler.text import listed
 
 
 if TYPE_CHECKING:

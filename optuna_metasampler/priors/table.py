@@ -20,6 +20,7 @@ from optuna.distributions import (
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
+from optuna_metasampler._text import listed
 from optuna_metasampler.exceptions import PriorError
 from optuna_metasampler.priors.columns import (
     EMPTY,
@@ -31,7 +32,6 @@ from optuna_metasampler.priors.columns import (
 )
 from optuna_metasampler.priors.study import PriorStudy
 from optuna_metasampler.space import choice_key
-from optuna_metasampler.text import listed
 
 
 Scale: TypeAlias = "str | BaseDistribution | Mapping[str, Any] | None"

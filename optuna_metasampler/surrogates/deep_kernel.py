@@ -25,9 +25,10 @@ from torch import Tensor
 from torch.distributions import Normal
 
 from optuna_metasampler import networks
+from optuna_metasampler.outcomes import half_rank_warp
 from optuna_metasampler.surrogates.base import Predictor, Surrogate
 from optuna_metasampler.surrogates.gaussian_process import matern52, representative_rows
-from optuna_metasampler.task import Task, half_rank_warp
+from optuna_metasampler.task import Task
 
 
 # Noise never falls below this: it keeps the covariance well-conditioned, duplicates included.

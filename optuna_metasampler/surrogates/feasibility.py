@@ -26,9 +26,9 @@ import torch
 from torch import Tensor
 
 from optuna_metasampler.surrogates.gaussian_process import (
+    BasisPrior,
     GaussianProcessConfig,
     GaussianProcessPredictor,
-    LinearPart,
     condition_hypotheses,
     constant_feature,
     modelled_rows,
@@ -41,7 +41,7 @@ from optuna_metasampler.surrogates.prior_feasibility import (
     slack_warp,
     violation_task,
 )
-from optuna_metasampler.surrogates.prior_mean import SourceProcesses
+from optuna_metasampler.surrogates.prior_model import SourceProcesses
 from optuna_metasampler.task import Task
 
 
@@ -55,7 +55,7 @@ Features = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True)
-class Limit:
+class ConstraintModel:
     """What is known of one constraint, or of failures.
 
     The probability at a point is a weighted mean over ``h`` hypotheses: normal distribution
@@ -97,7 +97,7 @@ class FeasibilityPredictor:
         limits: By what they are about.
     """
 
-    limits: Mapping[str, Limit]
+    limits: Mapping[str, ConstraintModel]
 
     def __call__(self, x: Tensor) -> Tensor:
         """Log probability at points ``(q, d)``: shape ``(q,)``, at most 0, differentiable.
@@ -170,8 +170,8 @@ class Feasibility:
         task: Task,
         sources: SourceProcesses | None,
         warp: Callable[[Tensor], Tensor],
-        previous: Limit | None,
-    ) -> Limit:
+        previous: ConstraintModel | None,
+    ) -> ConstraintModel:
         features: Features = (
             constant_feature if sources is None else _SourceFeatures(sources, self.to_prior)
         )
@@ -195,7 +195,7 @@ class Feasibility:
             # Values: the evidence is their density, and the step at zero is sharp.
             weights = posterior.leave_one_out().sum(1) + bonus
             log_weights = torch.cat([weights, torch.tensor([-math.inf], dtype=torch.float64)])
-            return Limit(
+            return ConstraintModel(
                 process,
                 features,
                 torch.arange(g),
@@ -215,7 +215,7 @@ class Feasibility:
         alike = torch.where(label > 0, n_good, m - n_good)
         chance = (alike / (m + 1)).log().sum()
         log_weights = torch.cat([fit + bonus[row] - math.log(len(_SLOPES)), chance[None]])
-        return Limit(
+        return ConstraintModel(
             process,
             features,
             row,
@@ -237,7 +237,7 @@ class _SourceFeatures:
         return torch.cat([constant_feature(x), mean], dim=1)
 
 
-def _linear_parts(with_prior: bool, z: Tensor) -> list[LinearPart]:
+def _linear_parts(with_prior: bool, z: Tensor) -> list[BasisPrior]:
     """The hypothesis with prior studies, if there are any, and the one without.
 
     Args:
@@ -245,11 +245,11 @@ def _linear_parts(with_prior: bool, z: Tensor) -> list[LinearPart]:
         z: Warped slacks or labels, shape ``(n,)``. Zero is where the limit is, not where they are:
             the constant of the hypothesis without priors has to get to their mean.
     """
-    alone = LinearPart.constant(1 + with_prior)
+    alone = BasisPrior.constant(1 + with_prior)
     if len(z):
         alone = replace(alone, variances=alone.variances * (1.0 + z.mean() ** 2))
     if not with_prior:
         return [alone]
     mean = torch.tensor([0.0, 1.0], dtype=torch.float64)
     variances = torch.tensor([0.25, 0.25], dtype=torch.float64)
-    return [LinearPart(mean, variances, torch.zeros(2, dtype=torch.bool)), alone]
+    return [BasisPrior(mean, variances, torch.zeros(2, dtype=torch.bool)), alone]

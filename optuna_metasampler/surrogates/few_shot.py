@@ -19,9 +19,10 @@ from torch import Tensor
 from torch.distributions import Normal
 
 from optuna_metasampler.networks import forward
+from optuna_metasampler.outcomes import half_rank_warp, mean_and_spread
 from optuna_metasampler.surrogates.base import Predictor, Surrogate
 from optuna_metasampler.surrogates.gaussian_process import representative_rows
-from optuna_metasampler.task import Task, half_rank_warp, mean_and_spread
+from optuna_metasampler.task import Task
 
 
 # The standard deviation of what no member can tell, in units of the outcomes' spread.

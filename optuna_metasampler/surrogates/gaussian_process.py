@@ -32,9 +32,10 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, Normal
 
+from optuna_metasampler.outcomes import half_rank_warp
 from optuna_metasampler.space import SearchSpace
 from optuna_metasampler.surrogates.base import Predictor, Surrogate
-from optuna_metasampler.task import Task, half_rank_warp, to_tensor
+from optuna_metasampler.task import Task, to_tensor
 
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ class Metric:
 
 
 @dataclass(frozen=True)
-class LinearPart:
+class BasisPrior:
     """The prior of the weights of the features.
 
     Attributes:
@@ -115,7 +116,7 @@ class LinearPart:
     scaled: Tensor
 
     @classmethod
-    def constant(cls, n_features: int = 1) -> LinearPart:
+    def constant(cls, n_features: int = 1) -> BasisPrior:
         """A constant of unit variance as the first feature; the others are switched off."""
         variances = torch.zeros(n_features, dtype=torch.float64)
         variances[0] = 1.0
@@ -210,7 +211,7 @@ def negative_log_posterior(
     z: Tensor,
     phi: Tensor,
     metric: Metric,
-    linear: LinearPart,
+    linear: BasisPrior,
     prior: HyperPrior,
 ) -> tuple[float, Tensor]:
     """Negative log of marginal likelihood times hyper-prior, and its gradient, in closed form.
@@ -270,7 +271,7 @@ def fit_hyperparameters(
     z: Tensor,
     phi: Tensor,
     metric: Metric,
-    linear: LinearPart,
+    linear: BasisPrior,
     prior: HyperPrior,
     start: Tensor | None = None,
 ) -> Tensor:
@@ -354,7 +355,7 @@ class Posterior:
         z: Tensor,
         phi: Tensor,
         metric: Metric,
-        hypotheses: list[tuple[Tensor, LinearPart]],
+        hypotheses: list[tuple[Tensor, BasisPrior]],
     ) -> Posterior:
         """Condition each hypothesis ``(theta, linear part)`` on trials, from scratch."""
         b = metric.n_blocks
@@ -533,7 +534,7 @@ def modelled_rows(task: Task) -> Tensor:
 def condition_hypotheses(
     task: Task,
     phi: Tensor,
-    linear_parts: list[LinearPart],
+    linear_parts: list[BasisPrior],
     previous: GaussianProcessPredictor | None,
     config: GaussianProcessConfig,
 ) -> tuple[Posterior, list[Tensor], int]:
@@ -668,7 +669,7 @@ class GaussianProcess(Surrogate[GaussianProcessPredictor]):
         with torch.no_grad():
             phi = constant_feature(modelled_rows(task))
             posterior, thetas, n_at_fit = condition_hypotheses(
-                task, phi, [LinearPart.constant()], earlier, self.config
+                task, phi, [BasisPrior.constant()], earlier, self.config
             )
             believed = posterior.extend(task.pending, constant_feature(task.pending))
             best = float(posterior.outcomes.max()) if len(task) else None

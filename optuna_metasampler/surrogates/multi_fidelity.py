@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
+from optuna_metasampler.outcomes import half_rank_warp
 from optuna_metasampler.space import with_unit_column
 from optuna_metasampler.surrogates.base import Predictor, Surrogate
 from optuna_metasampler.surrogates.gaussian_process import (
@@ -29,7 +30,7 @@ from optuna_metasampler.surrogates.gaussian_process import (
     GaussianProcessPredictor,
 )
 from optuna_metasampler.surrogates.transfer import TransferGaussianProcess
-from optuna_metasampler.task import Task, half_rank_warp
+from optuna_metasampler.task import Task
 
 
 # Lengths are told apart up to a factor of 3^(1/16), which is 7 %.

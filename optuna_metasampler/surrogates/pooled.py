@@ -12,9 +12,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from optuna_metasampler.outcomes import half_rank_warp, rank_gaussianize
 from optuna_metasampler.space import SearchSpace
 from optuna_metasampler.surrogates.gaussian_process import representative_rows
-from optuna_metasampler.task import Task, half_rank_warp, rank_gaussianize, to_tensor
+from optuna_metasampler.task import Task, to_tensor
 
 
 # Every suggestion fits to all of them, and an even share of each study says more than all of one.

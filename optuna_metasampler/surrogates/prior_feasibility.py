@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from optuna_metasampler.surrogates.prior_mean import SourceProcesses, most_telling
+from optuna_metasampler.surrogates.prior_model import SourceProcesses, most_informative
 from optuna_metasampler.task import Task
 
 
@@ -118,12 +118,12 @@ class PriorFeasibility:
                 violated |= {n: None for n, b in zip(task.constraint_names, bad, strict=True) if b}
         if not crashed and not violated:
             return None
-        chosen = most_telling(tasks)
+        chosen = most_informative(tasks)
         limit = max(_MAX_PROCESSES // (len(violated) + 2), 1)
         slacks = {}
         for name in violated:
             views = [slack_task(task, name) for task in tasks if name in task.constraint_names]
-            slacks[name] = SourceProcesses.fit(most_telling(views)[:limit], slack_warp)
+            slacks[name] = SourceProcesses.fit(most_informative(views)[:limit], slack_warp)
         return cls(
             slacks=slacks,
             violations=_labels([violation_task(task) for task in chosen if task.constraint_names])

@@ -23,18 +23,19 @@ import torch
 from torch import Tensor
 from torch.distributions import Categorical, MixtureSameFamily, Normal
 
+from optuna_metasampler.outcomes import spearman
 from optuna_metasampler.surrogates.base import Predictor, Surrogate
 from optuna_metasampler.surrogates.gaussian_process import (
+    BasisPrior,
     GaussianProcessConfig,
     GaussianProcessPredictor,
-    LinearPart,
     Posterior,
     condition_hypotheses,
     constant_feature,
     modelled_rows,
 )
-from optuna_metasampler.surrogates.prior_mean import PriorModel
-from optuna_metasampler.task import Task, spearman
+from optuna_metasampler.surrogates.prior_model import PriorModel
+from optuna_metasampler.task import Task
 
 
 _MIN_TRIALS_TO_MIRROR = 3
@@ -54,26 +55,26 @@ class TransferPredictor(GaussianProcessPredictor):
         log_odds: Log odds of the transfer hypothesis against the twin, in nats.
         agreement: Rank correlation of the prior mean with the running study's outcomes, in ``[-1,
             1]``, as if a few more trials agreed as far as the priors agree among themselves.
-        mirrored: Whether the prior studies are taken for those of the opposite direction.
+        sign_flipped: Whether the prior studies are taken for those of the opposite direction.
     """
 
     surrogate: TransferGaussianProcess
     log_odds: float
     agreement: float
-    mirrored: bool
+    sign_flipped: bool
 
     def features(self, x: Tensor) -> Tensor:
         """A constant, the prior mean and the sources at points ``(q, d)``: ``(q, 2 + k)``.
 
         If they are taken to be mirrored, those of the mirror image.
         """
-        return self.surrogate.features(x, self.mirrored)
+        return self.surrogate.features(x, self.sign_flipped)
 
     @property
     def predictions(self) -> Tensor:
         """What each prior study, as it stands, predicts of the modelled trials: ``(n, k)``."""
         each = self.posterior.phi[:, 2:]
-        return -each if self.mirrored else each
+        return -each if self.sign_flipped else each
 
     @property
     def evidence(self) -> float:
@@ -102,12 +103,12 @@ class TransferConfig:
 
     Attributes:
         linear: Whether every prior study's prediction is a feature of its own.
-        twin: Whether the hypothesis without priors stands beside.
+        target_only: Whether the hypothesis without priors stands beside.
         process: Of both hypotheses' Gaussian processes.
     """
 
     linear: bool = True
-    twin: bool = True
+    target_only: bool = True
     process: GaussianProcessConfig = GaussianProcessConfig()
 
 
@@ -131,14 +132,14 @@ class TransferGaussianProcess(Surrogate[TransferPredictor]):
         self.to_prior = to_prior
         self.config = config or TransferConfig()
 
-    def features(self, x: Tensor, mirrored: bool = False) -> Tensor:
+    def features(self, x: Tensor, sign_flipped: bool = False) -> Tensor:
         """A constant, the prior mean and the sources at points ``(q, d)``: ``(q, 2 + k)``.
 
         Args:
             x: Points.
-            mirrored: Whether the outcomes of the prior studies are taken to have the wrong sign.
+            sign_flipped: Whether to negate the outcomes of the prior studies.
         """
-        return torch.cat([constant_feature(x), self.model(self.to_prior(x), mirrored)], dim=1)
+        return torch.cat([constant_feature(x), self.model(self.to_prior(x), sign_flipped)], dim=1)
 
     def condition(self, task: Task, previous: Predictor | None = None) -> TransferPredictor:
         """Condition on a task; see :meth:`Surrogate.condition`."""
@@ -149,14 +150,14 @@ class TransferGaussianProcess(Surrogate[TransferPredictor]):
             rows = modelled_rows(task)
             phi = self.features(task.x[rows])
             agreement = self._agreement(phi[:, 1], task.y[rows])
-            mirrored = len(task) >= _MIN_TRIALS_TO_MIRROR and agreement < _MIRRORED_BELOW
-            if mirrored:
-                phi = self.features(task.x[rows], mirrored)
+            sign_flipped = len(task) >= _MIN_TRIALS_TO_MIRROR and agreement < _MIRRORED_BELOW
+            if sign_flipped:
+                phi = self.features(task.x[rows], sign_flipped)
             posterior, thetas, n_at_fit = condition_hypotheses(
                 task, phi, self._linear_parts(), earlier, self.config.process
             )
-            log_odds = self._log_odds(len(task), mirrored, posterior)
-            pending = self.features(task.pending, mirrored)
+            log_odds = self._log_odds(len(task), sign_flipped, posterior)
+            pending = self.features(task.pending, sign_flipped)
             believed = posterior.extend(task.pending, pending)
             best: float | None = None
             if len(task):
@@ -175,11 +176,11 @@ class TransferGaussianProcess(Surrogate[TransferPredictor]):
                 self,
                 log_odds,
                 agreement,
-                mirrored,
+                sign_flipped,
             )
             return predictor.improving_on(task.pending)
 
-    def _linear_parts(self) -> list[LinearPart]:
+    def _linear_parts(self) -> list[BasisPrior]:
         k = len(self.model.names)
         mean = torch.zeros(2 + k, dtype=torch.float64)
         mean[1] = 1.0
@@ -188,7 +189,7 @@ class TransferGaussianProcess(Surrogate[TransferPredictor]):
         variances[0], variances[1] = 1.0, 0.25
         scaled = torch.ones(2 + k, dtype=torch.bool)
         scaled[:2] = False
-        return [LinearPart(mean, variances, scaled), LinearPart.constant(2 + k)]
+        return [BasisPrior(mean, variances, scaled), BasisPrior.constant(2 + k)]
 
     def _agreement(self, prior_mean: Tensor, y: Tensor) -> float:
         """Rank correlation of the prior mean with the outcomes, shrunk, in ``[-1, 1]``."""
@@ -197,11 +198,11 @@ class TransferGaussianProcess(Surrogate[TransferPredictor]):
         known = 0.0 if math.isnan(rho) else rho * n
         return (known + _IMAGINED_TRIALS * self.model.agreement) / (n + _IMAGINED_TRIALS)
 
-    def _log_odds(self, n: int, mirrored: bool, posterior: Posterior) -> float:
+    def _log_odds(self, n: int, sign_flipped: bool, posterior: Posterior) -> float:
         """Log odds of the transfer hypothesis, from the evidence and the priors' agreement."""
-        if not self.config.twin:
+        if not self.config.target_only:
             return math.inf
-        if mirrored:
+        if sign_flipped:
             bonus = -_DOUBT_OF_MIRROR
         else:
             bonus = 2.0 * self.model.agreement * max(1.0 - n / 40, 0.0)

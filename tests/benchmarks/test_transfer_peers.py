@@ -19,10 +19,10 @@ from benchmarks.peers.base import Build, Setting
 from benchmarks.peers.sources import space_of, usable_sources
 from benchmarks.problems.base import Condition, Objective, Parameter, suggest
 from optuna_metasampler.surrogates.gaussian_process import (
+    BasisPrior,
     GaussianProcess,
     GaussianProcessConfig,
     HyperPrior,
-    LinearPart,
     Metric,
     Posterior,
     constant_feature,
@@ -225,7 +225,7 @@ def posterior_of(x: torch.Tensor, z: torch.Tensor) -> tuple[Posterior, torch.Ten
     metric = Metric(torch.arange(x.shape[1]), ones, 0.1 * ones)
     theta = HyperPrior.default(x.shape[1]).mean
     phi = constant_feature(x)
-    return Posterior.of(x, z, phi, metric, [(theta, LinearPart.constant())]), theta, metric
+    return Posterior.of(x, z, phi, metric, [(theta, BasisPrior.constant())]), theta, metric
 
 
 def sample_points(n: int, seed: int) -> torch.Tensor:
@@ -243,7 +243,7 @@ def test_leave_one_out_samples_are_those_of_processes_without_the_trial() -> Non
     for i in range(6):
         rest = torch.arange(6) != i
         phi = constant_feature(x[rest])
-        without = Posterior.of(x[rest], z[rest], phi, metric, [(theta, LinearPart.constant())])
+        without = Posterior.of(x[rest], z[rest], phi, metric, [(theta, BasisPrior.constant())])
         expected = without.predict(x[[i]], constant_feature(x[[i]]))
         assert float(mean[i]) == pytest.approx(float(expected.mean[0, 0]), abs=1e-8)
         # The closed form has the jitter of the covariance in its noise.

@@ -320,9 +320,9 @@ class TestTheLoopOfOptimize:
     def test_options_of_the_loop_are_none_of_the_samplers_concern(self) -> None:
         study = optuna.create_study(sampler=cold())
         study.optimize(suggest, n_trials=4, timeout=600, gc_after_trial=True)
-        twin = optuna.create_study(sampler=cold())
-        twin.optimize(suggest, n_trials=4)
-        assert [t.params for t in study.trials] == [t.params for t in twin.trials]
+        target_only = optuna.create_study(sampler=cold())
+        target_only.optimize(suggest, n_trials=4)
+        assert [t.params for t in study.trials] == [t.params for t in target_only.trials]
 
     # Optuna marks its progress bar as experimental.
     @experimental

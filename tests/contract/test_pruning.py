@@ -168,7 +168,7 @@ def test_prior_studies_curves_say_how_long_early_differences_last(watched: Watch
                 intermediate_values={0: y, 9: 0.25 * y},
             )
         )
-    share = pool([PriorStudy.of(old)], old.directions).persistence.at(0, 9)
+    share = pool([PriorStudy.of(old)], old.directions).curve_correlation.at(0, 9)
     assert share == pytest.approx((60 * 0.25 + 20) / 80)
 
     study = optuna.create_study(sampler=MetaSampler(old, method=watched, seed=0))

@@ -120,8 +120,8 @@ def test_reseeding_changes_the_suggestions(make_sampler: SamplerFactory) -> None
 
 def test_reseeding_twins_makes_them_differ_from_each_other(make_sampler: SamplerFactory) -> None:
     twins = make_sampler(seed=1), make_sampler(seed=1)
-    for twin in twins:
-        twin.reseed_rng()
+    for target_only in twins:
+        target_only.reseed_rng()
     assert suggestions_of(twins[0]) != suggestions_of(twins[1])
 
 
@@ -134,7 +134,7 @@ def test_reseeding_amid_a_study_changes_what_follows(make_sampler: SamplerFactor
 
 def test_reseeding_reaches_the_independent_sampler_exactly_once(prior: str | None) -> None:
     inner = CountingSampler(seed=0)
-    twin = RandomSampler(seed=0)
+    target_only = RandomSampler(seed=0)
     sampler = MetaSampler(prior, independent_sampler=inner, seed=0)
     sampler.reseed_rng()
     assert inner.n_reseeds == 1
@@ -144,7 +144,7 @@ def test_reseeding_reaches_the_independent_sampler_exactly_once(prior: str | Non
     (trial,) = study.trials
     draws = [
         [each.sample_independent(study, trial, *item) for item in SPACE.items()]
-        for each in (inner, twin)
+        for each in (inner, target_only)
     ]
     assert draws[0] != draws[1]
 

@@ -19,7 +19,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from optuna_metasampler import MetaSampler
-from optuna_metasampler.dashboard import publish
+from optuna_metasampler.explain.dashboard import publish
 from tests.dashboard.browser import browser, dashboard, screenshot, until
 
 

@@ -12,7 +12,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 
 from optuna_metasampler import MetaSampler
-from optuna_metasampler.dashboard import Budget, publish
+from optuna_metasampler.explain.dashboard import Budget, publish
 from tests.dashboard.browser import browser, dashboard, missing, screenshot, until
 
 

@@ -15,10 +15,11 @@ import optuna
 from optuna.trial import FrozenTrial
 import pytest
 
-from optuna_metasampler import MetaSampler, dashboard
+from optuna_metasampler import MetaSampler
 from optuna_metasampler._optuna import storage_of, study_id, trials_of_all_brackets
-from optuna_metasampler.dashboard import Budget, LiveGraphs, noted, publish
-from optuna_metasampler.snapshot import Snapshot
+from optuna_metasampler.explain import dashboard
+from optuna_metasampler.explain.dashboard import Budget, LiveGraphs, noted, publish
+from optuna_metasampler.explain.snapshot import Snapshot
 
 
 def objective(trial: optuna.Trial) -> float:

@@ -17,7 +17,7 @@ from optuna_metasampler.meta_train.clustering import (
     standardized,
 )
 from optuna_metasampler.space import SearchSpace
-from optuna_metasampler.surrogates.prior_mean import SourceProcesses
+from optuna_metasampler.surrogates.prior_model import SourceProcesses
 from optuna_metasampler.task import Task
 
 

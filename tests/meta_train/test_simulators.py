@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from optuna_metasampler.meta_train.simulators import Simulators
-from optuna_metasampler.surrogates.prior_mean import SourceProcesses
+from optuna_metasampler.surrogates.prior_model import SourceProcesses
 from tests.meta_train.practice import MIXED, NUMBERS, generator, study
 
 

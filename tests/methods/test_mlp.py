@@ -14,12 +14,13 @@ from optuna_metasampler.meta_train.loop import Trainer
 from optuna_metasampler.methods import method_of
 from optuna_metasampler.methods.base import Prior
 from optuna_metasampler.methods.mlp import LearnedMlp, Mlp
+from optuna_metasampler.outcomes import spearman
 from optuna_metasampler.policies.acquisition import n_asked
 from optuna_metasampler.policies.confidence_bound import ConfidenceBoundPolicy
 from optuna_metasampler.space import SearchSpace
 from optuna_metasampler.surrogates.mlp import study_shares
 from optuna_metasampler.surrogates.pooled import Inputs, pooled_outcomes, pooled_weights
-from optuna_metasampler.task import Task, spearman
+from optuna_metasampler.task import Task
 from tests.methods.studies import generator, learned_prior, run_live, task_of
 
 

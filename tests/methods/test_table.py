@@ -124,7 +124,7 @@ def test_what_was_learned_comes_back_from_its_tensors_and_suggests_the_same(name
         method.unpack(prior.space, packed),
         prior.to_prior,
         prior.from_prior,
-        prior.favourites,
+        prior.prior_incumbents,
     )
     configurations = [{"x": 0.1, "n": 3}, {"x": 0.9, "n": 8}, {"x": 0.4, "n": 0}]
     proposed = []

@@ -29,7 +29,7 @@ def is_favourite(point: torch.Tensor) -> bool:
 
 
 def test_the_first_trials_are_favourites_and_later_ones_are_not() -> None:
-    policy = FavouritesPolicy(GaussianProcess(), FAVOURITES, n_opening_trials=2)
+    policy = FavouritesPolicy(GaussianProcess(), FAVOURITES, n_warm_start_trials=2)
     assert is_favourite(propose(policy, history(FAVOURITES[:0])))
     assert is_favourite(propose(policy, history(FAVOURITES[:1])))
     assert not is_favourite(propose(policy, history(FAVOURITES[:2])))

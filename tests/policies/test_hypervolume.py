@@ -11,15 +11,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from optuna_metasampler.hypervolume import non_dominated
 from optuna_metasampler.methods.gp import NO_TREND
-from optuna_metasampler.policies.hypervolume import HypervolumePolicy, front
-from optuna_metasampler.policies.transfer import N_OPENING_TRIALS
+from optuna_metasampler.outcomes import half_rank_warp
+from optuna_metasampler.pareto import non_dominated
+from optuna_metasampler.policies.multi_objective import MultiObjectivePolicy, front
+from optuna_metasampler.policies.transfer import N_WARM_START_TRIALS
 from optuna_metasampler.space import SearchSpace
 from optuna_metasampler.surrogates.gaussian_process import GaussianProcess
-from optuna_metasampler.surrogates.prior_mean import PriorModel, pareto_sets
+from optuna_metasampler.surrogates.prior_model import PriorModel, pareto_sets
 from optuna_metasampler.surrogates.transfer import TransferConfig, TransferGaussianProcess
-from optuna_metasampler.task import Task, half_rank_warp
+from optuna_metasampler.task import Task
 
 
 SPACE = SearchSpace.of({"x": FloatDistribution(0, 1), "y": FloatDistribution(0, 1)})
@@ -40,11 +41,11 @@ def points(n: int, seed: int = 0) -> Tensor:
     return torch.rand((n, 2), generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
-def cold(m: int = 2, n_startup_trials: int = 0) -> HypervolumePolicy[Any]:
-    return HypervolumePolicy([GaussianProcess(NO_TREND) for _ in range(m)], n_startup_trials)
+def cold(m: int = 2, n_startup_trials: int = 0) -> MultiObjectivePolicy[Any]:
+    return MultiObjectivePolicy([GaussianProcess(NO_TREND) for _ in range(m)], n_startup_trials)
 
 
-def propose(policy: HypervolumePolicy[Any], task: Task, seed: int = 0) -> Tensor:
+def propose(policy: MultiObjectivePolicy[Any], task: Task, seed: int = 0) -> Tensor:
     return policy.propose(task, torch.Generator().manual_seed(seed))
 
 
@@ -62,9 +63,9 @@ def learned() -> tuple[list[TransferGaussianProcess], Tensor]:
     return surrogates, pareto_sets(studies)
 
 
-def warm() -> tuple[HypervolumePolicy[Any], Tensor]:
+def warm() -> tuple[MultiObjectivePolicy[Any], Tensor]:
     surrogates, best = learned()
-    return HypervolumePolicy(surrogates, favourites=best), best
+    return MultiObjectivePolicy(surrogates, prior_incumbents=best), best
 
 
 def contains(points: Tensor, x: Tensor) -> bool:
@@ -170,11 +171,11 @@ def test_startup_trials_come_first() -> None:
 def test_a_study_opens_with_the_pareto_sets_and_one_point_for_contrast() -> None:
     policy, best = warm()
     x = best[:0]
-    for seed in range(N_OPENING_TRIALS):
+    for seed in range(N_WARM_START_TRIALS):
         new = propose(policy, history(x), seed)
         assert contains(best, new) is (seed != 1)
         x = torch.cat([x, new[None]])
-    assert len(torch.unique(x, dim=0)) == N_OPENING_TRIALS
+    assert len(torch.unique(x, dim=0)) == N_WARM_START_TRIALS
 
 
 def test_prior_studies_are_turned_round_objective_by_objective() -> None:
@@ -182,7 +183,7 @@ def test_prior_studies_are_turned_round_objective_by_objective() -> None:
     x = points(12, 9)
     hostile = values(x) * torch.tensor([1.0, -1.0], dtype=torch.float64)
     first, second = policy.condition(history(x, hostile))
-    assert [first.mirrored, second.mirrored] == [False, True]
+    assert [first.sign_flipped, second.sign_flipped] == [False, True]
     assert first.log_odds > 0
     assert second.log_odds > 0
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from optuna_metasampler.policies.lstm import Actions, LstmPolicy, RecurrentNetwork, feasible
-from optuna_metasampler.policies.signals import signals
+from optuna_metasampler.policies.rank_features import rank_features
 from optuna_metasampler.space import SearchSpace
 from optuna_metasampler.task import Task
 from tests.meta_train.practice import MIXED, generator, study
@@ -32,7 +32,7 @@ def test_replaying_the_history_gives_the_states_of_going_step_by_step() -> None:
     state = recurrent.begin()
     for t in range(len(task)):
         so_far = task.y[: t + 1]
-        signal = signals(so_far[-1:], so_far)[0].float()
+        signal = rank_features(so_far[-1:], so_far)[0].float()
         state = recurrent.step(state, task.x[t].float(), signal)
         again = recurrent.replay(task.x[: t + 1], task.y[: t + 1])
         assert torch.equal(again.output, state.output)

@@ -8,9 +8,9 @@ import numpy as np
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 import torch
 
-from optuna_metasampler.policies.transfer import N_OPENING_TRIALS, TransferPolicy
+from optuna_metasampler.policies.transfer import N_WARM_START_TRIALS, TransferPolicy
 from optuna_metasampler.space import SearchSpace
-from optuna_metasampler.surrogates.prior_mean import PriorModel, best_configurations
+from optuna_metasampler.surrogates.prior_model import PriorModel, best_configurations
 from optuna_metasampler.surrogates.transfer import TransferGaussianProcess
 from optuna_metasampler.task import Task
 
@@ -57,7 +57,7 @@ def test_a_study_opens_with_what_was_best_before_and_one_point_for_contrast() ->
     prior = surrogate(7)
     policy = TransferPolicy(prior, best_of(prior))
     x = nothing()
-    for seed in range(N_OPENING_TRIALS):
+    for seed in range(N_WARM_START_TRIALS):
         new = policy.propose(history(x), torch.Generator().manual_seed(seed))
         assert contains(best_of(prior), new) is (seed != 1)
         assert not len(x) or not contains(x, new)
@@ -93,7 +93,7 @@ def test_with_fewer_priors_than_opening_trials_the_search_begins_earlier() -> No
 
 def test_without_an_opening_the_first_point_is_not_one_of_the_best_before() -> None:
     prior = surrogate(7)
-    policy = TransferPolicy(prior, best_of(prior), n_opening_trials=0)
+    policy = TransferPolicy(prior, best_of(prior), n_warm_start_trials=0)
     new = policy.propose(history(nothing()), torch.Generator().manual_seed(0))
     assert not contains(best_of(prior), new)
 
@@ -145,8 +145,8 @@ def test_what_no_prior_had_is_varied_in_the_opening() -> None:
     shared = [p.start for p in space.parameters if p.name in "xy"]
     seen_from = TransferGaussianProcess(prior.model, lambda x: x[:, shared])
     configurations = SPACE.decode(best_of(prior).numpy())
-    favourites = torch.from_numpy(space.project(space.encode(configurations)))
-    policy = TransferPolicy(seen_from, favourites, unknown=("z", "kind"))
+    prior_incumbents = torch.from_numpy(space.project(space.encode(configurations)))
+    policy = TransferPolicy(seen_from, prior_incumbents, unknown=("z", "kind"))
     found: list[dict[str, object]] = []
     y = torch.zeros(0, dtype=torch.float64)
     for seed in range(4):
@@ -164,7 +164,7 @@ def test_a_pending_favourite_is_not_proposed_again() -> None:
     prior = surrogate(7)
     policy = TransferPolicy(prior, best_of(prior))
     waiting = nothing()
-    for seed in range(N_OPENING_TRIALS):
+    for seed in range(N_WARM_START_TRIALS):
         task = replace(history(nothing()), pending=waiting)
         new = policy.propose(task, torch.Generator().manual_seed(seed))
         assert contains(best_of(prior), new) is (seed != 1)

@@ -12,16 +12,16 @@ from numpy.typing import NDArray
 import pytest
 from scipy.stats import spearmanr
 
-from optuna_metasampler.priors.extrapolation import (
+from optuna_metasampler.learning_curves import (
     Curve,
-    Persistence,
+    CurveCorrelation,
+    curve_correlation_of,
     final_values,
-    persistence_of,
 )
 
 
 NAN = math.nan
-ALL_LEFT, HALF_LEFT = Persistence(), Persistence((0.5,))
+ALL_LEFT, HALF_LEFT = CurveCorrelation(), CurveCorrelation((0.5,))
 
 finite = st.floats(-1e3, 1e3)
 short_curves = st.dictionaries(st.integers(0, 5), finite, min_size=1, max_size=6)
@@ -78,14 +78,14 @@ def test_prior_curves_that_tell_the_truth_bring_predictions_nearer_to_it() -> No
     truth = np.array([10.0 + 0.3 * curve[1] for curve in curves])
     priors = [loop(40, seed, 0.3) for seed in range(4)]
 
-    def error(persistence: Persistence | None) -> float:
-        return float(np.abs(final_values(curves, finals, persistence) - truth).mean())
+    def error(curve_correlation: CurveCorrelation | None) -> float:
+        return float(np.abs(final_values(curves, finals, curve_correlation) - truth).mean())
 
-    assert error(persistence_of(priors)) < 0.5 * error(None)
+    assert error(curve_correlation_of(priors)) < 0.5 * error(None)
 
 
 def test_the_share_of_prior_studies_is_drawn_to_one_by_twenty_imagined_trials() -> None:
-    (early, *_, late) = persistence_of([loop(30, seed, 0.5) for seed in range(2)]).shares
+    (early, *_, late) = curve_correlation_of([loop(30, seed, 0.5) for seed in range(2)]).shares
     assert early == pytest.approx((60 * 0.5 + 20) / 80)
     assert late == pytest.approx(1.0)
 
@@ -97,20 +97,20 @@ def test_prior_studies_without_curves_say_nothing() -> None:
         ([{0: 1.0}], np.array([1.0])),
         ([{0: 1.0}, {0: 1.0}], np.array([1.0, 2.0])),
     ]
-    assert set(persistence_of(none).shares) == {1.0}
+    assert set(curve_correlation_of(none).shares) == {1.0}
 
 
 def test_trials_whose_order_turns_over_leave_no_difference_and_not_a_negative_one() -> None:
-    shares = persistence_of([loop(60, seed, -2.0) for seed in range(3)]).shares
+    shares = curve_correlation_of([loop(60, seed, -2.0) for seed in range(3)]).shares
     assert shares[0] == 0.0
 
 
 def test_lengths_are_relative_to_a_whole_training_on_a_logarithmic_scale() -> None:
-    persistence = Persistence((0.0, 1.0))
-    assert persistence.at(0, 99) == 0.0
-    assert persistence.at(9, 99) == pytest.approx(0.5)
-    assert persistence.at(99, 9999) == pytest.approx(0.5)
-    assert persistence.at(500, 99) == 1.0
+    curve_correlation = CurveCorrelation((0.0, 1.0))
+    assert curve_correlation.at(0, 99) == 0.0
+    assert curve_correlation.at(9, 99) == pytest.approx(0.5)
+    assert curve_correlation.at(99, 9999) == pytest.approx(0.5)
+    assert curve_correlation.at(500, 99) == 1.0
 
 
 def test_rungs_are_climbed_down_from_the_latest() -> None:
@@ -192,9 +192,9 @@ def test_whatever_was_reported_stopped_trials_get_finite_values(
     curves: list[dict[int, float]], data: st.DataObject
 ) -> None:
     finals = np.array([data.draw(st.floats()) for _ in curves], dtype=float)
-    persistence = persistence_of([(curves, finals)])
-    assert all(0 <= share < math.inf for share in persistence.shares)
-    found = final_values(curves, finals, persistence)
+    curve_correlation = curve_correlation_of([(curves, finals)])
+    assert all(0 <= share < math.inf for share in curve_correlation.shares)
+    found = final_values(curves, finals, curve_correlation)
     for curve, final, end in zip(curves, finals, found, strict=True):
         if not math.isnan(final):
             assert end == final

@@ -14,11 +14,11 @@ import pytest
 
 from optuna_metasampler import MetaSampler
 from optuna_metasampler.exceptions import PriorError, PriorNotFoundError, PriorWarning
+from optuna_metasampler.explain.report import prior_relevance
 from optuna_metasampler.priors import cache
 from optuna_metasampler.priors.sources import resolve
 from optuna_metasampler.priors.storages import opened
 from optuna_metasampler.priors.study import PriorStudy
-from optuna_metasampler.report import prior_relevance
 from tests.priors import postgresql
 
 

@@ -59,8 +59,8 @@ def test_a_pruned_trial_ends_where_its_curve_would_have() -> None:
     records = records_of(done + stopped, [MINIMIZE])
     # One behind the median of two that end at 2.5; one behind that of three that end at 3.
     np.testing.assert_allclose(records.outcomes[2:, 0], [-4.0, -3.5])
-    mirrored = records_of([_negated(t) for t in done + stopped], [MAXIMIZE])
-    np.testing.assert_array_equal(mirrored.outcomes, records.outcomes)
+    sign_flipped = records_of([_negated(t) for t in done + stopped], [MAXIMIZE])
+    np.testing.assert_array_equal(sign_flipped.outcomes, records.outcomes)
 
 
 def _negated(t: FrozenTrial) -> FrozenTrial:

@@ -9,9 +9,9 @@ from optuna.study import StudyDirection
 import pytest
 
 from optuna_metasampler import MetaSampler, PriorFilter
+from optuna_metasampler.explain.report import prior_relevance
 from optuna_metasampler.priors.selection import Selected, select
 from optuna_metasampler.priors.study import PriorStudy
-from optuna_metasampler.report import prior_relevance
 
 
 @pytest.fixture(autouse=True)

@@ -24,10 +24,10 @@ import pytest
 
 from optuna_metasampler import MetaSampler, Table
 from optuna_metasampler.exceptions import PriorError
+from optuna_metasampler.explain.report import inspect_priors
 from optuna_metasampler.priors.align import pool
 from optuna_metasampler.priors.sources import resolve
 from optuna_metasampler.priors.study import PriorStudy
-from optuna_metasampler.report import inspect_priors
 
 
 @pytest.fixture(autouse=True)

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from optuna_metasampler.report import Report
-from optuna_metasampler.report import page as page_module
-from optuna_metasampler.report.markdown import escaped
-from optuna_metasampler.report.words import number, percent, sparkline, thinned, value_of
+from optuna_metasampler.explain.report import Report
+from optuna_metasampler.explain.report import html as page_module
+from optuna_metasampler.explain.report.markdown import escaped
+from optuna_metasampler.explain.report.phrases import number, percent, sparkline, thinned, value_of
 from tests.report.studies import prior_studies, ran, sampler_of, seeded, tuned
 
 

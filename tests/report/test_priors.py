@@ -10,8 +10,8 @@ from optuna.distributions import BaseDistribution, FloatDistribution
 import pytest
 
 from optuna_metasampler import MetaSampler
+from optuna_metasampler.explain.report import inspect_priors, prior_relevance, report_of
 from optuna_metasampler.priors.study import PriorStudy
-from optuna_metasampler.report import inspect_priors, prior_relevance, report_of
 
 
 def objective(trial: optuna.Trial, sign: float = 1.0) -> float:

@@ -17,7 +17,7 @@ import pytest
 
 from optuna_metasampler import MetaSampler
 from optuna_metasampler.exceptions import PriorWarning
-from optuna_metasampler.report import Report
+from optuna_metasampler.explain.report import Report
 from tests.report.studies import prior_studies, ran, sampler_of, seeded, tuned
 
 
@@ -110,7 +110,7 @@ def test_parameters_are_told_by_what_moves_with_them(priors: list[optuna.Study])
 
 def test_it_says_what_more_trials_may_bring(report: Report) -> None:
     (objective,) = report.objectives
-    ahead = objective.outlook
+    ahead = objective.improvement_forecast
     assert ahead is not None
     assert ahead.n_trials == 10
     assert report.statements[-1].startswith("Ten more trials are ")
@@ -189,7 +189,7 @@ def test_a_study_of_another_sampler_is_explained(priors: list[optuna.Study]) -> 
     study = ran(optuna.samplers.RandomSampler(seed=0), 8)
     report = checked(sampler_of(priors[:1]).report(study))
     assert any("another sampler" in w for w in report.warnings)
-    assert report.objectives[0].outlook is not None
+    assert report.objectives[0].improvement_forecast is not None
 
 
 def test_without_the_priors_what_trials_keep_is_told(priors: list[optuna.Study]) -> None:
@@ -228,7 +228,7 @@ def test_every_objective_is_told() -> None:
     sampler = sampler_of()
     report = checked(sampler.report(ran(sampler, 10, both, ("minimize", "maximize"))))
     assert [o.direction for o in report.objectives] == ["minimize", "maximize"]
-    assert all(o.parameters and o.outlook is None for o in report.objectives)
+    assert all(o.parameters and o.improvement_forecast is None for o in report.objectives)
     assert "on the Pareto front" in said(report)
     assert "Objective 1: " in said(report)
     assert any("several objectives" in w for w in report.warnings)
@@ -277,7 +277,7 @@ def test_equal_outcomes_are_no_scale(priors: list[optuna.Study]) -> None:
     study = ran(sampler, 5, lambda t: 0 * tuned(t))
     (objective,) = checked(sampler.report(study)).objectives
     assert not objective.unit
-    assert objective.outlook is None
+    assert objective.improvement_forecast is None
     assert all(p.average == () for p in objective.parameters)
     assert "nothing known here; the prior studies say: best" in objective.parameters[0].learned
 

@@ -11,12 +11,13 @@ import pytest
 from scipy import stats
 import torch
 
+from optuna_metasampler.outcomes import half_rank_warp, spearman
 from optuna_metasampler.space import SearchSpace
 from optuna_metasampler.surrogates.gaussian_process import (
+    BasisPrior,
     GaussianProcess,
     GaussianProcessConfig,
     HyperPrior,
-    LinearPart,
     Metric,
     Posterior,
     fit_hyperparameters,
@@ -26,7 +27,7 @@ from optuna_metasampler.surrogates.gaussian_process import (
     representative_rows,
     squared_distance,
 )
-from optuna_metasampler.task import Task, half_rank_warp, spearman
+from optuna_metasampler.task import Task
 
 
 SPACE = SearchSpace.of(
@@ -49,8 +50,8 @@ def problem(n: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor, torch.Te
     return x, z, phi
 
 
-def linear_part() -> LinearPart:
-    return LinearPart(
+def linear_part() -> BasisPrior:
+    return BasisPrior(
         mean_weights=torch.tensor([0.0, 1.0, 0.0], dtype=torch.float64),
         variances=torch.tensor([1.0, 0.25, 0.5], dtype=torch.float64),
         scaled=torch.tensor([False, False, True]),
@@ -133,7 +134,7 @@ def test_the_marginal_likelihood_is_that_of_a_normal_vector() -> None:
 def test_appending_trials_is_the_same_as_starting_over(chunks: list[int]) -> None:
     x, z, phi = problem(30)
     xq, _, phiq = problem(9, seed=1)
-    hypotheses = [(theta_of(0), linear_part()), (theta_of(1), LinearPart.constant(3))]
+    hypotheses = [(theta_of(0), linear_part()), (theta_of(1), BasisPrior.constant(3))]
     grown = Posterior.of(x[:10], z[:10], phi[:10], METRIC, hypotheses)
     at = 10
     for m in chunks:
@@ -205,7 +206,7 @@ def test_fitting_finds_the_parameter_that_matters() -> None:
     x = torch.from_numpy(SPACE.spread(rng.random((60, 3))))
     z = torch.sin(8 * x[:, 0])
     phi = torch.ones((60, 1), dtype=torch.float64)
-    theta = fit_hyperparameters(x, z, phi, METRIC, LinearPart.constant(), PRIOR)
+    theta = fit_hyperparameters(x, z, phi, METRIC, BasisPrior.constant(), PRIOR)
     assert float(theta[0]) < float(theta[1]) - 1
     assert float(theta[0]) < float(theta[2]) - 1
 
@@ -250,7 +251,7 @@ def test_a_trend_goes_on_where_there_are_no_trials_and_without_one_there_is_the_
     means = {
         trend: float(
             Posterior.of(
-                x, z, one, Metric.of(space, trend=trend), [(theta, LinearPart.constant())]
+                x, z, one, Metric.of(space, trend=trend), [(theta, BasisPrior.constant())]
             )
             .predict(end, one[:1])
             .mean
@@ -283,7 +284,7 @@ def test_between_refits_the_predictor_is_the_one_that_starting_over_would_give()
         half_rank_warp(whole.y),
         torch.ones((60, 1), dtype=torch.float64),
         METRIC,
-        [(at_fit.thetas[0], LinearPart.constant())],
+        [(at_fit.thetas[0], BasisPrior.constant())],
     )
     xq, _, _ = problem(10, seed=4)
     torch.testing.assert_close(
@@ -358,12 +359,12 @@ def test_predictive_intervals_cover_what_they_say() -> None:
         x = torch.from_numpy(SPACE.spread(rng.random((90, 3))))
         phi = torch.ones((90, 1), dtype=torch.float64)
         theta = PRIOR.mean.clone()
-        truth = Posterior.of(x, x[:, 0], phi, METRIC, [(theta, LinearPart.constant())])
+        truth = Posterior.of(x, x[:, 0], phi, METRIC, [(theta, BasisPrior.constant())])
         cov = truth.covariance(x, phi)[0] + 1e-10 * torch.eye(90, dtype=torch.float64)
         f = torch.linalg.cholesky(cov) @ torch.from_numpy(rng.normal(size=90))
         z = f + theta[METRIC.n_blocks + 1].exp().sqrt() * torch.from_numpy(rng.normal(size=90))
-        fit = fit_hyperparameters(x[:40], z[:40], phi[:40], METRIC, LinearPart.constant(), PRIOR)
-        posterior = Posterior.of(x[:40], z[:40], phi[:40], METRIC, [(fit, LinearPart.constant())])
+        fit = fit_hyperparameters(x[:40], z[:40], phi[:40], METRIC, BasisPrior.constant(), PRIOR)
+        posterior = Posterior.of(x[:40], z[:40], phi[:40], METRIC, [(fit, BasisPrior.constant())])
         prediction = posterior.predict(x[40:], phi[40:])
         error = (f[40:] - prediction.mean[0]).abs() / prediction.stddev[0]
         inside.append((error < 1.6449).double().mean())

@@ -9,16 +9,17 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution
 import pytest
 import torch
 
+from optuna_metasampler.outcomes import rank_gaussianize, spearman
 from optuna_metasampler.space import SearchSpace
 from optuna_metasampler.surrogates.gaussian_process import (
+    BasisPrior,
     HyperPrior,
-    LinearPart,
     Metric,
     Posterior,
     fit_hyperparameters,
 )
-from optuna_metasampler.surrogates.prior_mean import PriorModel, SourceProcesses
-from optuna_metasampler.task import Task, rank_gaussianize, spearman
+from optuna_metasampler.surrogates.prior_model import PriorModel, SourceProcesses
+from optuna_metasampler.task import Task
 
 
 SPACE = SearchSpace.of(
@@ -57,8 +58,8 @@ def test_the_processes_are_those_of_each_study_alone() -> None:
     for k, task in enumerate(tasks):
         one = torch.ones((len(task), 1), dtype=torch.float64)
         z = rank_gaussianize(task.y)
-        theta = fit_hyperparameters(task.x, z, one, metric, LinearPart.constant(), prior)
-        alone = Posterior.of(task.x, z, one, metric, [(theta, LinearPart.constant())])
+        theta = fit_hyperparameters(task.x, z, one, metric, BasisPrior.constant(), prior)
+        alone = Posterior.of(task.x, z, one, metric, [(theta, BasisPrior.constant())])
         expected = alone.predict(x, torch.ones((8, 1), dtype=torch.float64)).mean[0]
         torch.testing.assert_close(together[:, k], expected, rtol=1e-6, atol=1e-8)
 
@@ -165,17 +166,17 @@ def test_the_mirror_image_is_what_studies_of_the_opposite_sign_would_have_taught
     x = points(50, 99)
     model = PriorModel.fit([study(i) for i in range(3)], generator())
     turned = PriorModel.fit([study(i, sign=-1.0) for i in range(3)], generator())
-    mirrored = model(x, mirrored=True)
-    torch.testing.assert_close(mirrored[:, 1:], turned.sources(x), rtol=1e-4, atol=1e-4)
-    assert spearman(mirrored[:, 0], turned(x)[:, 0]) > 0.9
+    sign_flipped = model(x, sign_flipped=True)
+    torch.testing.assert_close(sign_flipped[:, 1:], turned.sources(x), rtol=1e-4, atol=1e-4)
+    assert spearman(sign_flipped[:, 0], turned(x)[:, 0]) > 0.9
     # It promises what both promise, as ever.
     assert model.network is not None
     highest = torch.maximum(model.sources(x) @ model.share, model.network(x))
-    torch.testing.assert_close(mirrored[:, 0], -highest)
-    torch.testing.assert_close(-mirrored[:, 1:], model(x)[:, 1:])
+    torch.testing.assert_close(sign_flipped[:, 0], -highest)
+    torch.testing.assert_close(-sign_flipped[:, 1:], model(x)[:, 1:])
 
 
 def test_a_single_study_has_a_mirror_image_too() -> None:
     x = points(20, 99)
     model = PriorModel.fit([study(0)], generator())
-    torch.testing.assert_close(model(x, mirrored=True), -model(x))
+    torch.testing.assert_close(model(x, sign_flipped=True), -model(x))

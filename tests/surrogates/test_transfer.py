@@ -10,14 +10,15 @@ import pytest
 import torch
 from torch.distributions import MixtureSameFamily
 
+from optuna_metasampler.outcomes import spearman
 from optuna_metasampler.space import SearchSpace
 from optuna_metasampler.surrogates.gaussian_process import (
     GaussianProcess,
     GaussianProcessPredictor,
 )
-from optuna_metasampler.surrogates.prior_mean import PriorModel
+from optuna_metasampler.surrogates.prior_model import PriorModel
 from optuna_metasampler.surrogates.transfer import TransferGaussianProcess, TransferPredictor
-from optuna_metasampler.task import Task, spearman
+from optuna_metasampler.task import Task
 
 
 SPACE = SearchSpace.of({f"x{i}": FloatDistribution(0, 1) for i in range(3)})
@@ -78,7 +79,7 @@ def test_related_studies_predict_better_than_none(
 def test_opposed_studies_are_read_the_other_way_round(opposed: TransferGaussianProcess) -> None:
     task = study(12, 1)
     predictor = opposed.condition(task)
-    assert predictor.mirrored
+    assert predictor.sign_flipped
     assert predictor.agreement < 0.0
     assert predictor.evidence > 0.9
     assert agreement(predictor) > 0.7
@@ -87,7 +88,7 @@ def test_opposed_studies_are_read_the_other_way_round(opposed: TransferGaussianP
 
 @pytest.mark.parametrize("n", [0, 1, 2])
 def test_too_few_trials_turn_nothing_round(opposed: TransferGaussianProcess, n: int) -> None:
-    assert not opposed.condition(study(n, 1)).mirrored
+    assert not opposed.condition(study(n, 1)).sign_flipped
 
 
 def test_studies_that_rank_the_trials_by_chance_lose_their_say() -> None:
@@ -99,9 +100,9 @@ def test_studies_that_rank_the_trials_by_chance_lose_their_say() -> None:
     model = PriorModel.fit(tasks, torch.Generator().manual_seed(0))
     surrogate = TransferGaussianProcess(model, same)
     known = [surrogate.condition(study(12, seed)) for seed in range(100, 120)]
-    mirrored = [predictor for predictor in known if predictor.mirrored]
-    assert 2 <= len(mirrored) <= 18
-    assert sum(predictor.evidence for predictor in mirrored) / len(mirrored) < 0.5
+    sign_flipped = [predictor for predictor in known if predictor.sign_flipped]
+    assert 2 <= len(sign_flipped) <= 18
+    assert sum(predictor.evidence for predictor in sign_flipped) / len(sign_flipped) < 0.5
 
 
 def test_predictions_are_told_as_the_studies_made_them(
@@ -124,7 +125,7 @@ def test_what_was_turned_round_is_turned_back_once_trials_say_so(
         unlucky = Task(SPACE, few.x, -few.y, few.mask, few.pending, few.tried)
         before = surrogate.condition(unlucky)
         after = surrogate.condition(many, before)
-        assert before.mirrored is not after.mirrored
+        assert before.sign_flipped is not after.sign_flipped
         anew = surrogate.condition(many)
         x = points(20, 3)
         assert spearman(after(x).mean, anew(x).mean) > 0.9
@@ -148,10 +149,10 @@ def test_the_twin_is_the_cold_process(related: TransferGaussianProcess) -> None:
     task = study(10, 1)
     predictor = related.condition(task)
     x = points(6, 3)
-    twin = predictor.each(x)
+    target_only = predictor.each(x)
     cold = GaussianProcess().condition(task)(x)
-    torch.testing.assert_close(twin.mean[1], cold.mean)
-    torch.testing.assert_close(twin.stddev[1], cold.stddev)
+    torch.testing.assert_close(target_only.mean[1], cold.mean)
+    torch.testing.assert_close(target_only.stddev[1], cold.stddev)
 
 
 def test_conditioning_leaves_the_model_as_it_was(related: TransferGaussianProcess) -> None:

@@ -15,12 +15,12 @@ import optuna
 import pytest
 
 from optuna_metasampler import MetaSampler, visualization
-from optuna_metasampler.insight.effects import effects
-from optuna_metasampler.snapshot import Snapshot
-from optuna_metasampler.suggestion import Suggestion
-from optuna_metasampler.visualization import matplotlib as twins
-from optuna_metasampler.visualization.chart import MAX_NAMED
-from optuna_metasampler.visualization.figures import to_json
+from optuna_metasampler.explain.effects import effects
+from optuna_metasampler.explain.plots import matplotlib as twins
+from optuna_metasampler.explain.plots.chart import MAX_NAMED
+from optuna_metasampler.explain.plots.figures import to_json
+from optuna_metasampler.explain.snapshot import Snapshot
+from optuna_metasampler.explain.trial_record import TrialRecord
 
 
 NAMES = visualization.__all__
@@ -81,8 +81,8 @@ def trace(figure: Any, name: str) -> Any:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_both_libraries_draw_the_same_panels(warm: optuna.Study, name: str) -> None:
-    figure, twin = drawn(warm, name)
-    panels = [a for a in axes_of(twin) if a.get_label() != "<colorbar>"]
+    figure, target_only = drawn(warm, name)
+    panels = [a for a in axes_of(target_only) if a.get_label() != "<colorbar>"]
     assert len(figure.data) > 0
     assert len({t.xaxis or "x" for t in figure.data}) == len(panels)
     first = figure.layout.xaxis.title.text
@@ -94,7 +94,7 @@ def test_both_libraries_draw_the_same_panels(warm: optuna.Study, name: str) -> N
 
 def test_weights_are_those_that_trials_keep(warm: optuna.Study) -> None:
     figure, _ = drawn(warm, "plot_prior_weights")
-    told = [Suggestion.read(t) for t in warm.trials]
+    told = [TrialRecord.read(t) for t in warm.trials]
     for name in ("old-0", "old-1", "old-2"):
         expected = [dict(s.weights)[name] for s in told if s is not None]
         assert list(trace(figure, name).y) == pytest.approx(expected, abs=1e-6)
@@ -105,23 +105,23 @@ def test_weights_are_those_that_trials_keep(warm: optuna.Study) -> None:
 
 
 def test_what_came_stands_over_what_was_expected(warm: optuna.Study) -> None:
-    figure, twin = drawn(warm, "plot_predicted_vs_observed")
+    figure, target_only = drawn(warm, "plot_predicted_vs_observed")
     points = {
         (x, y) for t in figure.data if t.mode == "markers" for x, y in zip(t.x, t.y, strict=True)
     }
     expected = {
         (t.value, s.forecasts[0].predicted)
         for t in warm.trials
-        if (s := Suggestion.read(t)) is not None and s.forecasts
+        if (s := TrialRecord.read(t)) is not None and s.forecasts
     }
     assert points == expected
     inside = sum(
         s.forecasts[0].low <= t.value <= s.forecasts[0].high  # type: ignore[operator]
         for t in warm.trials
-        if (s := Suggestion.read(t)) is not None and s.forecasts
+        if (s := TrialRecord.read(t)) is not None and s.forecasts
     )
     assert f"{inside} of {len(expected)} outcomes" in figure.layout.title.text
-    (axes,) = axes_of(twin)
+    (axes,) = axes_of(target_only)
     assert any(len(c.get_offsets()) for c in axes.collections if hasattr(c, "get_offsets"))
 
 
@@ -162,8 +162,8 @@ def test_every_study_is_on_the_map(warm: optuna.Study) -> None:
 def test_a_study_without_priors_is_drawn_as_far_as_it_goes(
     name: str, n_trials: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    figure, twin = drawn(cold(n_trials), name)
-    assert axes_of(twin)
+    figure, target_only = drawn(cold(n_trials), name)
+    assert axes_of(target_only)
     if not figure.data:
         assert figure.layout.title.text
         assert [r for r in caplog.records if r.levelno == logging.WARNING]
@@ -227,8 +227,8 @@ def test_names_are_shown_letter_by_letter() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_figure_is_small_and_is_json(name: str) -> None:
-    from optuna_metasampler.visualization import preparation
-    from optuna_metasampler.visualization.figures import figure
+    from optuna_metasampler.explain.plots import preparation
+    from optuna_metasampler.explain.plots.figures import figure
 
     study = cold(40)
     prepare = getattr(preparation, name.removeprefix("plot_"))
@@ -250,10 +250,10 @@ def test_what_is_missing_is_said_with_the_way_out(
 
 
 def test_a_thousand_prior_studies_fit_one_attribute() -> None:
-    from optuna_metasampler.dashboard import _MAX_LENGTH
-    from optuna_metasampler.insight.histories import Histories, History
-    from optuna_metasampler.visualization import charts
-    from optuna_metasampler.visualization.figures import figure_on_any_ground
+    from optuna_metasampler.explain.best_so_far import Histories, History
+    from optuna_metasampler.explain.dashboard import _MAX_LENGTH
+    from optuna_metasampler.explain.plots import charts
+    from optuna_metasampler.explain.plots.figures import figure_on_any_ground
 
     steps = tuple(range(1, 16))
     values = tuple(0.123456789 / i for i in steps)
@@ -274,12 +274,12 @@ def test_every_trial_lies_inside_of_a_log_axis(warm: optuna.Study) -> None:
 
 
 def test_both_libraries_draw_the_same_numbers(warm: optuna.Study) -> None:
-    figure, twin = drawn(warm, "plot_regret_against_priors")
-    (axes,) = axes_of(twin)
+    figure, target_only = drawn(warm, "plot_regret_against_priors")
+    (axes,) = axes_of(target_only)
     lines = {tuple(line.get_ydata()) for line in axes.get_lines()}
     assert lines == {tuple(t.y) for t in figure.data}
-    figure, twin = drawn(warm, "plot_predicted_vs_observed")
-    (axes,) = axes_of(twin)
+    figure, target_only = drawn(warm, "plot_predicted_vs_observed")
+    (axes,) = axes_of(target_only)
     points = {tuple(p) for c in axes.collections for p in np.asarray(c.get_offsets()).tolist()}
     assert points >= {
         (x, y) for t in figure.data if t.mode == "markers" for x, y in zip(t.x, t.y, strict=True)

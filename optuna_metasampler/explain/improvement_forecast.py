@@ -1,0 +1,228 @@
+"""What more trials are likely to bring.
+
+Axis letters: ``s`` samples of the outcome, ``c`` candidates, ``d`` encoded columns, ``h``
+hypotheses of the model.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from optuna_metasampler.acquisition import log_expected_improvement
+from optuna_metasampler.explain.mixture import weights_of
+from optuna_metasampler.isolation import isolated
+from optuna_metasampler.maximize import MaximizeConfig, candidates, maximize, unseen
+from optuna_metasampler.outcomes import half_rank_unwarp, half_rank_warp, penalized
+from optuna_metasampler.surrogates.feasibility import Feasibility
+from optuna_metasampler.surrogates.gaussian_process import (
+    STDDEV_FACTOR,
+    GaussianProcessPredictor,
+)
+from optuna_metasampler.task import to_tensor
+
+
+if TYPE_CHECKING:
+    from optuna_metasampler.explain.snapshot import Snapshot
+    from optuna_metasampler.task import Task
+
+_SEED = 0
+_N_SAMPLES = 512
+_SEARCH = MaximizeConfig(n_candidates=256, n_perturbed=256)
+# A finite space of at most this many points is looked at whole.
+_ENUMERABLE = 512
+_N_GOOD = 5
+# How many distances among the best values a gain may be before it counts for less; these are the
+# best quarter, three at least.
+_STEPS = 2.0
+_LEAST_TOP = 3
+# The samples know nothing of the errors of the model that they are drawn from: between these of
+# their quantiles lie four gains of five (``benchmarks/outlook.py``).
+_LEVELS = (0.02, 0.98)
+
+
+@dataclass(frozen=True)
+class ImprovementForecast:
+    """What more trials are likely to bring, in the units of the objective.
+
+    Attributes:
+        n_trials: How many more.
+        best: The best value so far, of a feasible trial.
+        expected: The best value that is to be expected after them.
+        gain: By how much that is better, 0 or more.
+        low: With a probability of 10 % the gain is smaller.
+        high: With a probability of 10 % the gain is larger.
+        probability: That there is any gain.
+    """
+
+    n_trials: int
+    best: float
+    expected: float
+    gain: float
+    low: float
+    high: float
+    probability: float
+
+
+def improvement_forecast(snapshot: Snapshot, n_trials: int = 10) -> ImprovementForecast | None:
+    """What more trials are likely to bring.
+
+    Args:
+        snapshot: What is known of a study.
+        n_trials: How many more trials, 1 or more.
+
+    Returns:
+        ``None`` where nothing can be said: with several objectives, without a feasible trial, or
+        with fewer than two different outcomes, which is no scale.
+
+    Raises:
+        ValueError: If ``n_trials`` is less than 1.
+    """
+    if n_trials < 1:
+        raise ValueError(f"`n_trials` must be 1 or more, but got {n_trials}.")
+    task = snapshot.task
+    finite = task.y[torch.isfinite(task.y)]
+    alike = not bool((finite != finite[:1]).any())
+    feasible = task.feasible & torch.isfinite(task.y)
+    if len(snapshot.signs) != 1 or alike or not bool(feasible.any()):
+        return None
+    best = float(task.y[feasible].max())
+    with isolated():
+        gains = _gains(snapshot.predictors[0], task, best, n_trials)
+    if not bool(torch.isfinite(gains).all()):
+        return None
+    sign = snapshot.signs[0]
+    gain = float(gains.mean())
+    low, high = torch.quantile(gains, torch.tensor(_LEVELS, dtype=gains.dtype)).tolist()
+    return ImprovementForecast(
+        n_trials=n_trials,
+        best=sign * best,
+        expected=sign * (best + gain),
+        gain=gain,
+        low=low,
+        high=high,
+        probability=float((gains > 0).to(torch.float64).mean()),
+    )
+
+
+def _gains(predictor: GaussianProcessPredictor, task: Task, best: float, n_trials: int) -> Tensor:
+    """Samples of the gain in the outcome's units, shape ``(s,)``."""
+    generator = torch.Generator(device="cpu").manual_seed(_SEED)
+    x = _candidates(predictor, task, generator)
+    if not len(x):
+        return torch.zeros(1, dtype=torch.float64)
+    with torch.no_grad():
+        z = samples(predictor, x, generator)
+        y = half_rank_unwarp(z, task.y)
+        likely = Feasibility().condition(task)
+        if likely is not None:
+            # One draw for all candidates: what is infeasible at one is so at its neighbours.
+            chance = torch.rand((len(y), 1), generator=generator, dtype=torch.float64)
+            y = torch.where(chance < likely(x).exp(), y, -torch.inf)
+        gains = (y - best).clamp_min(0.0)
+        doubt = torch.randn((len(gains), 1), generator=generator, dtype=torch.float64).exp()
+        return greedy_gains(damped(gains, _step(task) * doubt), n_trials)
+
+
+def damped(gains: Tensor, step: Tensor) -> Tensor:
+    """Gains as objectives have them, from those of a straight line beyond the best value.
+
+    The model's scale goes on beyond the best value as it came, but what is tuned has an end: an
+    error has its zero, and most of what is good is nearly as good as the best. With the logarithm
+    gains up to a step stay what they are, and larger ones shrink.
+
+    Args:
+        gains: 0 or more, any shape.
+        step: In their units, above 0, of a shape that goes with it.
+
+    Returns:
+        The shape of ``gains``.
+    """
+    return step * torch.log1p(gains / step)
+
+
+def _step(task: Task) -> float:
+    """A distance that is typical among the best values: from the best to others near the top.
+
+    That it takes :data:`_STEPS` of these, that a logarithm does, and that how many it takes is
+    uncertain by a factor of e, was chosen on functions drawn from Gaussian processes and on
+    exponentials of these, by the continuous ranked probability score of the gain of ten trials.
+    A few tables of real training runs, where the straight line promised far too much, were the
+    occasion; on other tables the score is better as well (``benchmarks/outlook.py``).
+    """
+    finite = torch.isfinite(task.y)
+    for rows in (finite & task.feasible, finite):
+        ordered = torch.sort(task.y[rows], descending=True).values
+        n_equal = int((ordered == ordered[:1]).sum())
+        if n_equal < len(ordered):
+            # Where several are the best, as with a metric that has plateaus, one that is not.
+            n = max(len(ordered) // 4, _LEAST_TOP, n_equal + 1)
+            return _STEPS * float((ordered[0] - ordered[1:n]).mean())
+    raise ValueError("`task.y` must hold two different outcomes.")
+
+
+def greedy_gains(gains: Tensor, n_trials: int) -> Tensor:
+    """What a batch of candidates gains in each sample, the batch chosen for the highest mean.
+
+    Greedily, one after the other: what a batch gains is submodular, so that falls short of the
+    best batch by less than 1/e (Wilson, Hutter & Deisenroth 2018, arXiv:1805.10196).
+
+    Args:
+        gains: What each candidate gains in each sample, 0 or more, shape ``(s, c)``.
+        n_trials: Size of the batch.
+
+    Returns:
+        Shape ``(s,)``.
+    """
+    reached = torch.zeros(len(gains), dtype=gains.dtype)
+    for _ in range(n_trials):
+        after = torch.maximum(gains, reached[:, None])
+        reached = after[:, int(after.mean(0).argmax())]
+    return reached
+
+
+def samples(predictor: GaussianProcessPredictor, x: Tensor, generator: torch.Generator) -> Tensor:
+    """Joint samples of the warped outcome without noise at points ``(c, d)``: ``(s, c)``.
+
+    Every hypothesis has its share of the samples.
+    """
+    mean, covariance = predictor.posterior.joint(x, predictor.features(x))
+    counts = (weights_of(predictor) * _N_SAMPLES).round().long().tolist()
+    drawn = []
+    for m, k, n in zip(mean, covariance, counts, strict=True):
+        noise = torch.randn((n, len(x)), generator=generator, dtype=torch.float64)
+        drawn.append(m + STDDEV_FACTOR * noise @ _root(k).T)
+    return torch.cat(drawn)
+
+
+def _root(covariance: Tensor) -> Tensor:
+    """A square root of a covariance ``(c, c)``, which neighbours make all but singular."""
+    values, vectors = torch.linalg.eigh(covariance)
+    root: Tensor = vectors * values.clamp_min(0.0).sqrt()
+    return root
+
+
+def _candidates(
+    predictor: GaussianProcessPredictor, task: Task, generator: torch.Generator
+) -> Tensor:
+    """Points that may be tried next: ``(c, d)``; none where a finite space is exhausted."""
+    space = task.space
+    seen = torch.cat([task.x, task.tried])
+    if space.n_points <= _ENUMERABLE:
+        x = to_tensor(space.grid())
+    else:
+        best = torch.topk(penalized(task).y, min(_N_GOOD, len(task))).indices
+        good = task.x[best]
+        incumbent = float(half_rank_warp(task.y).max())
+        favourite = maximize(
+            lambda q: log_expected_improvement(predictor(q), incumbent),
+            space,
+            generator,
+            good,
+            seen,
+        )
+        x = candidates(space, generator, torch.cat([favourite[None], good]), _SEARCH)
+    return x[unseen(x, seen)]

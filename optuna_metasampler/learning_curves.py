@@ -1,0 +1,198 @@
+"""Where the learning curves of stopped trials would have ended, from those that went on.
+
+Learning curves of one training loop are much alike: they rise by about the same amount, and of the
+difference between two trials at an early step some share is left at the end. So the final value of
+a trial that was stopped at a step is that of the trials that went on from there, moved by how far
+it lay behind them at that step. This is the last-value baseline of learning-curve extrapolation
+(Domhan, Springenberg & Hutter 2015, IJCAI) with the gain and the share measured, by medians, for a
+single diverged trial must not decide. The share comes from the prior studies' curves as far as the
+running study has too few of its own.
+
+Axis letters: ``n`` trials, ``r`` trials that went on, ``g`` lengths.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+Curve = Mapping[int, float]
+"""Reported values by step; larger is better."""
+
+_N_LENGTHS = 9
+# A share measured on this many trials counts as much as what was believed before.
+_IMAGINED_TRIALS = 20
+# More say the same at a greater expense.
+_MAX_CHECKPOINTS = 64
+_MAX_REFERENCES = 64
+_MAX_STUDIES = 50
+# Values are kept so far from the largest float that their differences are floats as well.
+_LARGEST = float(np.finfo(np.float64).max) / 4
+_LARGEST_STEP = 2**63
+
+
+@dataclass(frozen=True)
+class CurveCorrelation:
+    """How much of a difference between two trials is left at the end of their training.
+
+    Free of the metric's unit and of the number of steps, so it carries over from study to study.
+
+    Attributes:
+        shares: By length of training, shape ``(g,)``, at least 0; the lengths are spread evenly
+            from nothing to all of it on the scale of ``log(1 + step)``.
+    """
+
+    shares: tuple[float, ...] = (1.0,)
+
+    def at(self, step: float, horizon: float) -> float:
+        """The share at a step.
+
+        Args:
+            step: At least 0.
+            horizon: The last step of a whole training.
+        """
+        length = np.log1p(step) / np.log1p(horizon) if horizon > 0 else 1.0
+        return float(np.interp(length, np.linspace(0.0, 1.0, len(self.shares)), self.shares))
+
+
+def curve_correlation_of(
+    studies: Iterable[tuple[Sequence[Curve], NDArray[np.float64]]],
+) -> CurveCorrelation:
+    """Measure on the completed trials of prior studies what is left of early differences.
+
+    At each length, the mean over studies of their median ratio of the final difference of two
+    trials to the early one (the slope of Theil 1950 and Sen 1968), weighted by their numbers of
+    trials, and drawn towards 1 where there are few.
+
+    Args:
+        studies: Curves and final values, as in :func:`final_values`.
+    """
+    total = np.full(_N_LENGTHS, float(_IMAGINED_TRIALS))
+    weight = total.copy()
+    n_used = 0
+    for curves, finals in studies:
+        lines = [_Line.of(curve) for curve, final in zip(curves, finals, strict=True)]
+        whole = [i for i in _spread(len(lines)) if not np.isnan(finals[i]) and len(lines[i].steps)]
+        if len(whole) < 2:
+            continue
+        horizon = max(lines[i].last for i in whole)
+        ended = np.clip(finals, -_LARGEST, _LARGEST)
+        for g, step in enumerate(np.expm1(np.linspace(0.0, np.log1p(horizon), _N_LENGTHS))):
+            # Steps count from 0 or from 1, as the user likes.
+            there = [i for i in whole if lines[i].first <= max(step, 1.0)]
+            early = np.array([lines[i].at(step) for i in there])
+            share = _median_ratio(early, ended[there])
+            if share is not None:
+                total[g] += len(there) * share
+                weight[g] += len(there)
+        n_used += 1
+        if n_used == _MAX_STUDIES:
+            break
+    return CurveCorrelation(tuple(np.maximum(total / weight, 0.0).tolist()))
+
+
+def final_values(
+    curves: Sequence[Curve],
+    finals: NDArray[np.float64],
+    curve_correlation: CurveCorrelation | None = None,
+) -> NDArray[np.float64]:
+    """The final values of trials: their own, or where they would have ended.
+
+    Trials that were stopped late come first, and then count among those that went on from earlier
+    steps, as in the rungs of successive halving. None is believed to end above the median of those
+    that went on from where it was stopped: it was stopped for being worse. Before any trial has
+    been completed, those that went furthest stand for completed ones; where nobody can be compared
+    with, a trial keeps its last value, or the median of the others if that is worse.
+
+    Args:
+        curves: What each trial reported, ``n`` of them; NaN is passed over.
+        finals: Their final values, shape ``(n,)``; **larger is better**; NaN for those that were
+            stopped.
+        curve_correlation: Prior belief about how much of early differences is left at the end; all
+            of it by default.
+
+    Returns:
+        Shape ``(n,)``, finite for trials that were stopped; NaN for those that reported nothing.
+    """
+    lines = [_Line.of(curve) for curve in curves]
+    first = np.array([line.first for line in lines])
+    last = np.array([line.last for line in lines])
+    completed = ~np.isnan(finals)
+    stopped = ~completed & (last >= 0)
+    found: NDArray[np.float64] = finals.copy()
+    if not stopped.any():
+        return found
+    if not completed.any():
+        furthest = stopped & (last == last.max())
+        found[furthest] = [lines[i].at(last[i]) for i in np.flatnonzero(furthest)]
+        stopped &= ~furthest
+    middle = float(np.nanmedian(np.clip(found, -_LARGEST, _LARGEST)))
+    horizon = float(last.max())
+    believed = curve_correlation or CurveCorrelation()
+
+    checkpoints = np.unique(last[stopped])
+    checkpoints = checkpoints[_spread(len(checkpoints), _MAX_CHECKPOINTS)]
+    for step in checkpoints[::-1].tolist():
+        group = np.flatnonzero(stopped & np.isnan(found) & (last >= step))
+        x = np.array([lines[i].at(step) for i in group])
+        # A completed trial need not have reported to its end.
+        went_on = ~np.isnan(found) & (first <= step) & (completed | (last >= step))
+        rows = np.flatnonzero(went_on & (last >= 0))
+        rows = rows[_spread(len(rows))]
+        if not len(rows):
+            found[group] = np.minimum(x, middle)
+            continue
+        early = np.array([lines[i].at(step) for i in rows])
+        final = np.clip(found[rows], -_LARGEST, _LARGEST)
+        share, n = believed.at(step, horizon), len(rows)
+        measured = _median_ratio(early, final)
+        if measured is not None:
+            share = max((n * measured + _IMAGINED_TRIALS * share) / (n + _IMAGINED_TRIALS), 0.0)
+        with np.errstate(over="ignore"):
+            moved = np.median(final) + share * np.minimum(x - np.median(early), 0.0)
+        found[group] = np.maximum(moved, -_LARGEST)
+    return found
+
+
+@dataclass(frozen=True)
+class _Line:
+    """A curve to be read at any step; ``first`` and ``last`` are -1 if there is none."""
+
+    steps: NDArray[np.float64]
+    values: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, curve: Curve) -> _Line:
+        seen = [(min(max(s, 0), _LARGEST_STEP), v) for s, v in sorted(curve.items()) if v == v]
+        points = np.array(seen, dtype=np.float64).reshape(len(seen), 2)
+        return cls(points[:, 0], np.clip(points[:, 1], -_LARGEST, _LARGEST))
+
+    @property
+    def first(self) -> float:
+        return float(self.steps[0]) if len(self.steps) else -1.0
+
+    @property
+    def last(self) -> float:
+        return float(self.steps[-1]) if len(self.steps) else -1.0
+
+    def at(self, step: float) -> float:
+        """Interpolated; the nearest value outside."""
+        return float(np.interp(step, self.steps, self.values))
+
+
+def _spread(n: int, most: int = _MAX_REFERENCES) -> NDArray[np.intp]:
+    """At most so many of ``n`` places, spread evenly."""
+    return np.unique(np.linspace(0, n - 1, min(n, most)).round().astype(np.intp))
+
+
+def _median_ratio(early: NDArray[np.float64], final: NDArray[np.float64]) -> float | None:
+    """Median over pairs of trials of the final difference by the early one, both ``(r,)``."""
+    i, j = np.triu_indices(len(early), 1)
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        ratios = (final[j] - final[i]) / (early[j] - early[i])
+    ratios = ratios[np.isfinite(ratios)]
+    return float(np.median(ratios)) if len(ratios) else None

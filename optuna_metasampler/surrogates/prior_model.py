@@ -1,0 +1,472 @@
+"""What prior studies say of a configuration: a network across them, a Gaussian process for each.
+
+Both are fitted once, in the common space of the prior studies, on normal quantiles of ranks, so
+that metrics of other units and scales never mix.
+
+Axis letters: ``k`` prior studies, ``n`` trials of a study, ``q`` query points, ``d`` encoded
+columns, ``m`` members of the ensemble.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+import math
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad, silu, softplus
+
+from optuna_metasampler.outcomes import half_rank_warp, penalized, rank_gaussianize, spearman
+from optuna_metasampler.packing import checked
+from optuna_metasampler.pareto import non_dominated, spread_out
+from optuna_metasampler.space import SearchSpace
+from optuna_metasampler.surrogates.gaussian_process import (
+    BasisPrior,
+    HyperPrior,
+    Metric,
+    Posterior,
+    constant_feature,
+    fit_hyperparameters,
+    matern52,
+    representative_rows,
+)
+from optuna_metasampler.task import Task, to_tensor
+
+
+_MAX_SOURCES = 30
+_MAX_SOURCE_TRIALS = 120
+# Of the Pareto sets of all prior studies together.
+_MAX_FAVOURITES = 60
+
+
+@dataclass(frozen=True)
+class SourceProcesses:
+    """The posterior means of ``k`` Gaussian processes, one a prior study, computed side by side.
+
+    Attributes:
+        x: Scaled points, zero-padded to the longest study, shape ``(k, n, d)``.
+        scale: Columns' factors, shape ``(k, 1, d)``; zero where a study lacks the parameter.
+        alpha: Kernel weights of the points, zero at the padding, shape ``(k, n, 1)``.
+        offset: Constant part of each mean, shape ``(k,)``.
+    """
+
+    x: Tensor
+    scale: Tensor
+    alpha: Tensor
+    offset: Tensor
+
+    @classmethod
+    def fit(
+        cls,
+        tasks: list[Task],
+        warp: Callable[[Tensor], Tensor] = rank_gaussianize,
+        watch: Callable[[int, int], None] | None = None,
+    ) -> SourceProcesses:
+        """Fit one Gaussian process to each task.
+
+        Args:
+            tasks: Studies that share a space.
+            warp: From raw outcomes ``(n,)`` to those that are modelled.
+            watch: Told after each task how many are done, and of how many.
+        """
+        metric = Metric.of(tasks[0].space, trend=False)
+        parts = []
+        for task in tasks:
+            parts.append(_fit_source(task, metric, warp))
+            if watch is not None:
+                watch(len(parts), len(tasks))
+        longest = max(len(x) for x, _, _, _ in parts)
+        return cls(
+            x=torch.stack([pad(x, (0, 0, 0, longest - len(x))) for x, _, _, _ in parts]),
+            scale=torch.stack([scale[None] for _, scale, _, _ in parts]),
+            alpha=torch.stack([pad(a, (0, longest - len(a)))[:, None] for _, _, a, _ in parts]),
+            offset=torch.stack([offset for _, _, _, offset in parts]),
+        )
+
+    @classmethod
+    def unpack(cls, space: SearchSpace, tensors: Mapping[str, Tensor]) -> SourceProcesses:
+        """The inverse of :meth:`pack`.
+
+        Raises:
+            KeyError: If a tensor is missing.
+            ValueError: If a tensor has another shape than it should.
+        """
+        offset = checked(tensors, "sources.offset", None)
+        k, d = len(offset), space.n_columns
+        x = checked(tensors, "sources.x", k, None, d)
+        return cls(
+            x=x,
+            scale=checked(tensors, "sources.scale", k, 1, d),
+            alpha=checked(tensors, "sources.alpha", k, x.shape[1], 1),
+            offset=offset,
+        )
+
+    def pack(self) -> dict[str, Tensor]:
+        """All of it as named tensors."""
+        return {f"sources.{name}": tensor for name, tensor in vars(self).items()}
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Predicted quantiles at points ``(q, d)`` of the common space: shape ``(q, k)``."""
+        k = matern52(x * self.scale, self.x)
+        return (k @ self.alpha).squeeze(2).T + self.offset
+
+
+def _fit_source(
+    task: Task, metric: Metric, warp: Callable[[Tensor], Tensor]
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Scaled points ``(n, d)``, columns' factors ``(d,)``, kernel weights ``(n,)``, offset."""
+    rows = representative_rows(task.y, _MAX_SOURCE_TRIALS)
+    z = warp(task.y)[rows]
+    # A column of a parameter that this study lacks says nothing, whatever the query's value is.
+    has = _columns(task.space, task.mask.any(dim=0))
+    x = task.x[rows] * has
+    prior, linear, phi = (
+        HyperPrior.default(metric.n_blocks),
+        BasisPrior.constant(),
+        constant_feature(x),
+    )
+    with torch.no_grad():
+        theta = fit_hyperparameters(x, z, phi, metric, linear, prior)
+        posterior = Posterior.of(x, z, phi, metric, [(theta, linear)])
+    scale = posterior.scale[0, 0] * has
+    alpha = posterior.alpha[0, :, 0] * posterior.outputscale[0, 0, 0]
+    return x * scale, scale, alpha, posterior.alpha.sum()
+
+
+def _columns(space: SearchSpace, parameters: Tensor) -> Tensor:
+    """Spread one flag a parameter, shape ``(p,)``, over the encoded columns: shape ``(d,)``."""
+    flags = torch.zeros(space.n_columns, dtype=torch.float64)
+    for flag, p in zip(parameters.tolist(), space.parameters, strict=True):
+        flags[p.columns] = float(flag)
+        if p.activity is not None:
+            flags[p.activity] = float(flag)
+    return flags
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """How the ensemble is trained.
+
+    Attributes:
+        n_members: Networks in the ensemble.
+        width: Units in each of the two hidden layers.
+        n_steps: Steps of AdamW, at most: few trials, which each step sees whole, need fewer.
+        learning_rate: First step size; it falls to zero along a cosine.
+        weight_decay: Of AdamW.
+        n_studies: Studies a step sees, a member.
+        n_records: Trials it sees of each of them.
+        dropout: Share of the parameters that are hidden from the network at a step, so that it can
+            do without any of them.
+        rank_weight: Weight of the pairwise rank loss against the likelihood.
+    """
+
+    n_members: int = 5
+    width: int = 64
+    n_steps: int = 300
+    learning_rate: float = 5e-3
+    weight_decay: float = 1e-2
+    n_studies: int = 4
+    n_records: int = 16
+    dropout: float = 0.1
+    rank_weight: float = 0.5
+
+
+@dataclass(frozen=True)
+class PriorNetwork:
+    """An ensemble of small networks from configurations to outcomes, trained across studies.
+
+    Attributes:
+        weights: ``(m, d, w)``, ``(m, w, w)`` and ``(m, w, 2)``.
+        biases: ``(m, 1, w)``, ``(m, 1, w)`` and ``(m, 1, 2)``.
+    """
+
+    weights: tuple[Tensor, ...]
+    biases: tuple[Tensor, ...]
+
+    @classmethod
+    def fit(
+        cls,
+        tasks: list[Task],
+        generator: torch.Generator,
+        config: NetworkConfig | None = None,
+        watch: Callable[[int, int], None] | None = None,
+    ) -> PriorNetwork:
+        """Train on tasks of one space.
+
+        Every member sees its own bootstrap sample of the *studies*, not of the trials: what
+        differs from study to study is what the ensemble has to be unsure of. The loss is half
+        Gaussian likelihood, half a logistic loss on pairs of one study that weighs pairs with a
+        good trial more (after DRE, Khazi et al. 2023, arXiv:2303.15212).
+
+        Args:
+            tasks: Prior studies.
+            generator: Source of all randomness.
+            config: Sizes and rates.
+            watch: Told after each step how many are made, and of how many.
+        """
+        config = config or NetworkConfig()
+        space = tasks[0].space
+        m, g, s = config.n_members, min(config.n_studies, len(tasks)), config.n_records
+        x = torch.cat([task.x for task in tasks]).float()
+        z = torch.cat([rank_gaussianize(task.y) for task in tasks]).float()
+        sizes = torch.tensor([len(task) for task in tasks])
+        first = torch.cumsum(sizes, 0) - sizes
+        bootstrap = torch.randint(len(tasks), (m, len(tasks)), generator=generator)
+        n_steps = min(config.n_steps, max(50, 2 * len(z)))
+        neutral = to_tensor(space.neutral).float()
+        spread = torch.stack([_columns(space, row) for row in torch.eye(len(space.names))]).float()
+
+        shapes = [(space.n_columns, config.width), (config.width, config.width), (config.width, 2)]
+        weights = [_initial(m, i, o, generator) for i, o in shapes]
+        biases = [torch.zeros((m, 1, o), dtype=torch.float32).requires_grad_() for _, o in shapes]
+        optimizer = torch.optim.AdamW(
+            [*weights, *biases], lr=config.learning_rate, weight_decay=config.weight_decay
+        )
+        with torch.enable_grad():
+            for step in range(n_steps):
+                for group in optimizer.param_groups:
+                    fraction = step / n_steps
+                    group["lr"] = config.learning_rate * 0.5 * (1 + math.cos(math.pi * fraction))
+                slot = torch.randint(len(tasks), (m, g, 1), generator=generator)
+                study = torch.gather(bootstrap, 1, slot.reshape(m, g)).reshape(m, g, 1)
+                draw = torch.rand((m, g, s), generator=generator, dtype=torch.float32)
+                row = first[study] + (draw * sizes[study]).long()
+                inputs = x[row.reshape(m, g * s)]
+                coin = torch.rand(
+                    (m, g * s, len(space.names)), generator=generator, dtype=torch.float32
+                )
+                hide = (coin < config.dropout).float() @ spread
+                output = _forward(inputs + hide * (neutral - inputs), weights, biases)
+                loss = _loss(output, z[row], config.rank_weight)
+                optimizer.zero_grad()
+                torch.autograd.backward(loss)
+                optimizer.step()
+                if watch is not None:
+                    watch(step + 1, n_steps)
+        return cls(
+            tuple(w.detach().double() for w in weights), tuple(b.detach().double() for b in biases)
+        )
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Mean prediction at points ``(q, d)`` of the common space: quantiles, shape ``(q,)``."""
+        output = _forward(x.expand(len(self.weights[0]), *x.shape), self.weights, self.biases)
+        return output[..., 0].mean(0)
+
+
+def _initial(m: int, fan_in: int, fan_out: int, generator: torch.Generator) -> Tensor:
+    weights = torch.randn((m, fan_in, fan_out), generator=generator, dtype=torch.float32)
+    return (weights / math.sqrt(max(fan_in, 1))).requires_grad_()
+
+
+def _forward(
+    x: Tensor,
+    weights: tuple[Tensor, ...] | list[Tensor],
+    biases: tuple[Tensor, ...] | list[Tensor],
+) -> Tensor:
+    """Members' outputs (mean, raw scale) at ``(m, q, d)``: shape ``(m, q, 2)``."""
+    for w, b in zip(weights[:-1], biases[:-1], strict=True):
+        x = silu(torch.baddbmm(b, x, w))
+    return torch.baddbmm(biases[-1], x, weights[-1])
+
+
+def _loss(output: Tensor, z: Tensor, rank_weight: float) -> Tensor:
+    """Loss of outputs ``(m, g * s, 2)`` against quantiles ``(m, g, s)``, summed over members."""
+    mean = output[..., 0].reshape(z.shape)
+    scale = softplus(output[..., 1].reshape(z.shape)) + 0.05
+    likelihood = (0.5 * ((z - mean) / scale) ** 2 + scale.log()).mean(dim=(1, 2))
+    gap = mean.unsqueeze(3) - mean.unsqueeze(2)
+    better = (z.unsqueeze(3) > z.unsqueeze(2)).float()
+    weight = better * torch.special.ndtr(z).square().unsqueeze(3)
+    total = weight.sum(dim=(1, 2, 3)).clamp_min(1e-6)
+    rank = (weight * softplus(-gap)).sum(dim=(1, 2, 3)) / total
+    loss: Tensor = ((1 - rank_weight) * likelihood + rank_weight * rank).sum()
+    return loss
+
+
+@dataclass(frozen=True)
+class PriorModel:
+    """Everything learned from the prior studies, in their common space.
+
+    Attributes:
+        space: The common space.
+        names: The studies with a process of their own, ``k`` of them.
+        n_trials: Their numbers of trials.
+        sources: Their processes.
+        network: The network across all studies; ``None`` with a single study.
+        share: Weight of each process in their average, shape ``(k,)``, sum 1.
+        agreement: Mean rank correlation of the other studies' average with each study, in ``[0,
+            1]``; 0.5 for a single study, where it is unknown.
+    """
+
+    space: SearchSpace
+    names: tuple[str, ...]
+    n_trials: tuple[int, ...]
+    sources: SourceProcesses
+    network: PriorNetwork | None
+    share: Tensor
+    agreement: float
+
+    @classmethod
+    def fit(
+        cls,
+        tasks: list[Task],
+        generator: torch.Generator,
+        watch: Callable[[int, int], None] | None = None,
+    ) -> PriorModel:
+        """Learn from prior studies.
+
+        Args:
+            tasks: Prior studies in one common space, each with at least two different outcomes.
+            generator: Source of all randomness.
+            watch: Told again and again how far it is, in hundredths, and of how many.
+
+        Raises:
+            ValueError: If there is no task.
+        """
+        if not tasks:
+            raise ValueError("`tasks` must hold at least one prior study, but got none.")
+        chosen = most_informative(tasks)
+        sources = SourceProcesses.fit(chosen, watch=_share(watch, 0, 50))
+        correlation = _agreement(sources, chosen)
+        if len(chosen) < 3:
+            # Two studies that disagree do not say which of them is right.
+            share = torch.ones(len(chosen), dtype=torch.float64)
+        else:
+            share = correlation.clamp_min(0.0) + 0.01
+        agreement = float(correlation.clamp_min(0.0).mean()) if len(chosen) > 1 else 0.5
+        network = None
+        if len(tasks) > 1:
+            network = PriorNetwork.fit(tasks, generator, watch=_share(watch, 50, 100))
+        return cls(
+            space=tasks[0].space,
+            names=tuple(task.name for task in chosen),
+            n_trials=tuple(len(task) for task in chosen),
+            sources=sources,
+            network=network,
+            share=share / share.sum(),
+            agreement=agreement,
+        )
+
+    @classmethod
+    def unpack(cls, space: SearchSpace, tensors: Mapping[str, Tensor]) -> PriorModel:
+        """The inverse of :meth:`pack`; studies have numbers for names.
+
+        Raises:
+            KeyError: If a tensor is missing.
+            ValueError: If a tensor has another shape than it should.
+        """
+        d = space.n_columns
+        sources = SourceProcesses.unpack(space, tensors)
+        k = len(sources.offset)
+        network = None
+        if "network.weight.0" in tensors:
+            m, _, w = tensors["network.weight.0"].shape
+            shapes = [(d, w), (w, w), (w, 2)]
+            network = PriorNetwork(
+                tuple(
+                    checked(tensors, f"network.weight.{i}", m, a, b)
+                    for i, (a, b) in enumerate(shapes)
+                ),
+                tuple(
+                    checked(tensors, f"network.bias.{i}", m, 1, b)
+                    for i, (_, b) in enumerate(shapes)
+                ),
+            )
+        return cls(
+            space=space,
+            names=tuple(f"prior study {i}" for i in range(1, k + 1)),
+            n_trials=tuple(checked(tensors, "n_trials", k).long().tolist()),
+            sources=sources,
+            network=network,
+            share=checked(tensors, "share", k),
+            agreement=float(checked(tensors, "agreement")),
+        )
+
+    def pack(self) -> dict[str, Tensor]:
+        """All of it but the studies' names, as named tensors."""
+        tensors = self.sources.pack()
+        if self.network is not None:
+            tensors |= {f"network.weight.{i}": w for i, w in enumerate(self.network.weights)}
+            tensors |= {f"network.bias.{i}": b for i, b in enumerate(self.network.biases)}
+        tensors["n_trials"] = torch.tensor(self.n_trials)
+        tensors["share"] = self.share
+        tensors["agreement"] = torch.tensor(self.agreement, dtype=torch.float64)
+        return tensors
+
+    def __call__(self, x: Tensor, sign_flipped: bool = False) -> Tensor:
+        """Features at points ``(q, d)`` of the common space, shape ``(q, 1 + k)``.
+
+        The first is the prior mean: what the processes and the network promise *both*, the lower
+        of the two. A network is free to promise anything where no study has looked, and a
+        maximiser finds such places at once; a process falls back to its average there. The others
+        are the processes' predictions, one by one.
+
+        Args:
+            x: Points.
+            sign_flipped: Whether to negate the outcomes of the prior studies.
+        """
+        sign = -1.0 if sign_flipped else 1.0
+        each = sign * self.sources(x)
+        mean = each @ self.share
+        if self.network is not None:
+            mean = torch.minimum(mean, sign * self.network(x))
+        return torch.cat([mean[:, None], each], dim=1)
+
+
+def best_configurations(tasks: Sequence[Task]) -> Tensor:
+    """The best configuration of each of the most telling studies, shape ``(k, d)``.
+
+    A feasible one, where the study has any; else the one that violates its constraints least.
+    """
+    chosen = map(penalized, most_informative(tasks))
+    return torch.stack([task.x[int(task.y.argmax())] for task in chosen])
+
+
+def pareto_sets(tasks: Sequence[Task]) -> Tensor:
+    """Configurations on the Pareto fronts of the most telling studies, shape ``(k, d)``.
+
+    Of a front with many points some that are spread over it; more of each where studies are few.
+    Of feasible trials, where a study has any.
+    """
+    studies = most_informative(tasks)
+    points = []
+    for task in studies:
+        assert task.outcomes is not None
+        feasible = task.feasible
+        rows = torch.nonzero(feasible if bool(feasible.any()) else ~feasible).squeeze(1)
+        front = rows[non_dominated(task.outcomes[rows])]
+        scale = torch.stack([half_rank_warp(y) for y in task.outcomes.T], dim=1)
+        limit = max(_MAX_FAVOURITES // len(studies), task.outcomes.shape[1] + 1)
+        points.append(task.x[front[spread_out(scale[front], limit)]])
+    return torch.cat(points)
+
+
+def most_informative(tasks: Sequence[Task]) -> list[Task]:
+    """The studies that get a process of their own, in the order given.
+
+    First those with most of the parameters, then those with most trials: a storage also holds
+    studies of something else that happen to share a name or two.
+    """
+    n_shared = [int(task.mask.any(dim=0).sum()) for task in tasks]
+    order = sorted(range(len(tasks)), key=lambda i: (-n_shared[i], -len(tasks[i]), i))
+    return [tasks[i] for i in sorted(order[:_MAX_SOURCES])]
+
+
+def _agreement(sources: SourceProcesses, tasks: list[Task]) -> Tensor:
+    """Spearman correlation of the mean of the *other* processes with each study: ``(k,)``."""
+    correlations = []
+    for i, task in enumerate(tasks):
+        others = [j for j in range(len(tasks)) if j != i]
+        rho = spearman(sources(task.x)[:, others].mean(1), task.y) if others else 0.0
+        correlations.append(0.0 if math.isnan(rho) else rho)
+    return torch.tensor(correlations, dtype=torch.float64)
+
+
+def _share(
+    watch: Callable[[int, int], None] | None, first: int, last: int
+) -> Callable[[int, int], None] | None:
+    """What tells of a part of the work as of some hundredths of the whole."""
+    if watch is None:
+        return None
+    return lambda done, total: watch(first + (last - first) * done // total, 100)
