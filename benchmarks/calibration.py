@@ -32,7 +32,7 @@ from benchmarks.run import setting_of
 from benchmarks.scenarios import prior_logs
 from optuna_metasampler.isolation import isolated
 from optuna_metasampler.knowledge import PriorKnowledge
-from optuna_metasampler.methods.auto import Auto
+from optuna_metasampler.methods.default import Auto
 from optuna_metasampler.priors.align import pool
 from optuna_metasampler.priors.sources import resolve
 from optuna_metasampler.space import SearchSpace

@@ -33,7 +33,7 @@ from benchmarks.problems.base import seed_of
 from benchmarks.problems.constrained import Failure, Problem, formulas, kernels
 from benchmarks.statistics import FLOOR, t_interval
 from optuna_metasampler import MetaSampler
-from optuna_metasampler.methods.auto import Auto
+from optuna_metasampler.methods.default import Auto
 
 
 RESULTS = Path(__file__).parent / "results" / "constraints.json"

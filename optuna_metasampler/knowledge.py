@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from optuna_metasampler.methods.base import Method, Prior
     from optuna_metasampler.priors.align import Pool
     from optuna_metasampler.space import SearchSpace
-    from optuna_metasampler.surrogates.prior_feasibility import PriorFeasibility
+    from optuna_metasampler.surrogates.constraints import PriorFeasibility
 
 _logger = get_logger(__name__)
 _MAX_NAMES_SHOWN = 8
@@ -119,7 +119,7 @@ class Knowledge(ABC):
         """
         from optuna_metasampler.methods.base import Prior
         from optuna_metasampler.priors.align import Alignment, shared_names
-        from optuna_metasampler.surrogates.feasibility import Feasibility
+        from optuna_metasampler.surrogates.constraints import Feasibility
 
         # Before anything is learned, which takes its time. What is left out of the common space
         # is none of the running study's parameters, or is of another kind there.
@@ -143,7 +143,7 @@ class Knowledge(ABC):
     def seen_from_itself(self, weights: tuple[float, ...]) -> Prior[Any]:
         """The knowledge as a policy of the common space needs it."""
         from optuna_metasampler.methods.base import Prior
-        from optuna_metasampler.surrogates.feasibility import Feasibility
+        from optuna_metasampler.surrogates.constraints import Feasibility
 
         lessons = self.lessons(weights, frozenset())
         return Prior(
@@ -192,7 +192,7 @@ class PriorKnowledge(Knowledge):
         from optuna_metasampler import progress
         from optuna_metasampler.meta_train.loop import Trainer, shown_by
         from optuna_metasampler.outcomes import penalized
-        from optuna_metasampler.surrogates.prior_feasibility import PriorFeasibility
+        from optuna_metasampler.surrogates.constraints import PriorFeasibility
         from optuna_metasampler.surrogates.prior_model import best_configurations, pareto_sets
 
         key = (weights, without)

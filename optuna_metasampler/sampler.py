@@ -29,7 +29,7 @@ from optuna_metasampler._optuna import (
 )
 from optuna_metasampler.background import Background
 from optuna_metasampler.explain.snapshot import Snapshot
-from optuna_metasampler.explain.trial_record import ENQUEUED, INDEPENDENT, POLICY, TrialRecord
+from optuna_metasampler.explain.trial_record import ENQUEUED, INDEPENDENT, TrialRecord
 from optuna_metasampler.history import History, PendingTrial, settled
 from optuna_metasampler.isolation import isolated
 from optuna_metasampler.knowledge import Knowledge
@@ -60,7 +60,7 @@ if TYPE_CHECKING:
     from optuna_metasampler.explain.dashboard import LiveGraphs
     from optuna_metasampler.explain.report import Report
     from optuna_metasampler.methods.base import Method, Prior
-    from optuna_metasampler.policies.base import Choice, Policy
+    from optuna_metasampler.policies.base import Policy
     from optuna_metasampler.priors.overlap import Overlaps
     from optuna_metasampler.surrogates.transfer import TransferPredictor
 
@@ -280,11 +280,10 @@ class MetaSampler(BaseSampler):
             policy = self._relative_policy(study, cache, scalarisation_weights, space, history)
             given = settled(trial)
             params, told = self._propose(
-                study, policy, space.pin(given), scalarisation_weights, history
+                study, cache, policy, space.pin(given), scalarisation_weights, history
             )
             if varying.keys() <= given.keys():
                 told = replace(told, phase=ENQUEUED)
-            self._remember_transfer(cache, policy)
             self._tell(study, trial, cache, told)
             _keep(cache.asked, trial_id(trial), dict(params))
         return params
@@ -343,7 +342,7 @@ class MetaSampler(BaseSampler):
         if len(candidates) < _MIN_CANDIDATES:
             return best
         with self._lock, isolated():
-            from optuna_metasampler.methods.gp import cold_policy
+            from optuna_metasampler.methods.default import cold_policy
             from optuna_metasampler.policies.base import ModelPolicy
             from optuna_metasampler.task import to_tensor
 
@@ -354,7 +353,7 @@ class MetaSampler(BaseSampler):
             if not isinstance(policy, ModelPolicy):
                 policy = cold_policy(space, None)
             x = to_tensor(space.encode([t.params for t in candidates]))
-            (predictor,) = policy.believe(history.task(space, (1.0,)))
+            (predictor,) = policy.condition(history.task(space, (1.0,)))
             expected = predictor(x).mean
         return copy.deepcopy(candidates[int(expected.argmax())])
 
@@ -372,7 +371,7 @@ class MetaSampler(BaseSampler):
     def _snapshot(self, study: Study, trials: Sequence[FrozenTrial]) -> Snapshot:
         """What is known of ``study`` with these trials."""
         with self._lock, isolated():
-            from optuna_metasampler.methods.gp import cold_policy, cold_policy_of_objectives
+            from optuna_metasampler.methods.default import cold_policy, cold_policy_of_objectives
             from optuna_metasampler.policies.base import ModelPolicy
             from optuna_metasampler.surrogates.gaussian_process import GaussianProcessPredictor
 
@@ -393,13 +392,13 @@ class MetaSampler(BaseSampler):
             if self._background.method.models_objectives or m == 1:
                 policy = self._relative_policy(study, cache, scalarisation_weights, space, history)
                 if isinstance(policy, ModelPolicy):
-                    predictors = policy.believe(task)
+                    predictors = policy.condition(task)
             own = bool(predictors) and all(
                 isinstance(p, GaussianProcessPredictor) for p in predictors
             )
             if not own:
                 cold = cold_policy(space, 0) if m == 1 else cold_policy_of_objectives(space, m, 0)
-                predictors = cold.believe(task)
+                predictors = cold.condition(task)
             return Snapshot(
                 method=self._background.method.name,
                 own_model=own,
@@ -528,14 +527,16 @@ class MetaSampler(BaseSampler):
             cache.plan_policies[scalarisation_weights] = policy
         history = self._history(study, trial, cache)
         given = settled(trial)
-        plan, told = self._propose(study, policy, space.pin(given), scalarisation_weights, history)
-        self._remember_transfer(cache, policy)
+        plan, told = self._propose(
+            study, cache, policy, space.pin(given), scalarisation_weights, history
+        )
         self._tell(study, trial, cache, told)
         return {**plan, **given}
 
     def _propose(
         self,
         study: Study,
+        cache: _StudyState,
         policy: Policy,
         space: SearchSpace,
         scalarisation_weights: ScalarisationWeights,
@@ -543,6 +544,8 @@ class MetaSampler(BaseSampler):
     ) -> tuple[dict[str, Any], TrialRecord]:
         """Ask a policy for a configuration of ``space``, and how it came to it."""
         import torch
+
+        from optuna_metasampler.surrogates.transfer import TransferPredictor
 
         generator = torch.Generator(device="cpu").manual_seed(self._draw_seed())
         # Where each objective is modelled, the one outcome of the task is their compromise.
@@ -554,13 +557,14 @@ class MetaSampler(BaseSampler):
         for other in history.undecided(space):
             # Its worker is at this moment where we are: it will take what we would in its place.
             believed = policy.propose(history.before(task, other), generator)
-            task = replace(task, pending=torch.cat([task.pending, believed[None]]))
-        x = policy.propose(task, generator)
-        params = space.decode(x.numpy()[None])[0]
+            task = replace(task, pending=torch.cat([task.pending, believed.x[None]]))
+        proposal = policy.propose(task, generator)
+        transfer = tuple(p for p in proposal.predictors if isinstance(p, TransferPredictor))
+        cache.last_transfer = transfer or cache.last_transfer
+        params = space.decode(proposal.x.numpy()[None])[0]
         if not self._explain:
-            return params, TrialRecord(POLICY)
-        choice = getattr(policy, "choice", None)
-        return params, TrialRecord.by(choice, x, task, signs_of(study))
+            return params, TrialRecord(proposal.phase.value)
+        return params, TrialRecord.of(proposal, task, signs_of(study))
 
     def _tell(
         self, study: Study, trial: FrozenTrial, cache: _StudyState, suggestion: TrialRecord
@@ -647,16 +651,6 @@ class MetaSampler(BaseSampler):
             if self._background.learns_from_features
             else {}
         )
-
-    def _remember_transfer(self, cache: _StudyState, policy: Policy) -> None:
-        """Keep what the transfer model knew, for reports."""
-        from optuna_metasampler.surrogates.transfer import TransferPredictor
-
-        choice: Choice | None = getattr(policy, "choice", None)
-        predictors = () if choice is None else choice.predictors
-        known = tuple(p for p in predictors if isinstance(p, TransferPredictor))
-        if known:
-            cache.last_transfer = known
 
     def _relative_policy(
         self,

@@ -12,13 +12,16 @@ from torch import Tensor
 from benchmarks.peers.base import Setting
 from optuna_metasampler import MetaSampler
 from optuna_metasampler.maximize import MaximizeConfig
-from optuna_metasampler.methods.auto import Auto
 from optuna_metasampler.methods.base import Prior
-from optuna_metasampler.methods.gp import n_cold_startup_trials
+from optuna_metasampler.methods.default import Auto, n_cold_startup_trials
 from optuna_metasampler.outcomes import rank_gaussianize
-from optuna_metasampler.policies.acquisition import AcquisitionConfig, AcquisitionPolicy
+from optuna_metasampler.policies.acquisition import (
+    N_WARM_START_TRIALS,
+    AcquisitionConfig,
+    AcquisitionPolicy,
+    TransferPolicy,
+)
 from optuna_metasampler.policies.base import Policy
-from optuna_metasampler.policies.transfer import N_WARM_START_TRIALS, TransferPolicy
 from optuna_metasampler.space import SearchSpace
 from optuna_metasampler.surrogates.gaussian_process import GaussianProcess, GaussianProcessConfig
 from optuna_metasampler.surrogates.prior_model import PriorModel

@@ -26,7 +26,7 @@ from benchmarks.peers.known_space import KnownSpaceSampler
 from benchmarks.peers.sources import Source, space_of, usable_sources
 from benchmarks.problems.base import Params
 from optuna_metasampler.isolation import isolated
-from optuna_metasampler.methods.gp import cold_policy
+from optuna_metasampler.methods.default import cold_policy
 from optuna_metasampler.policies.acquisition import AcquisitionPolicy
 from optuna_metasampler.policies.base import Policy
 from optuna_metasampler.priors.records import records_of
@@ -251,7 +251,7 @@ class RgpeSampler(KnownSpaceSampler):
             )
             seed = int(self._rng.integers(2**31))
             generator = torch.Generator(device="cpu").manual_seed(seed)
-            x = self._policy.propose(history, generator)
+            x = self._policy.propose(history, generator).x
         return self._space.decode(x.numpy()[None])[0]
 
 

@@ -17,7 +17,7 @@ from optuna_metasampler.explain.mixture import weights_of
 from optuna_metasampler.isolation import isolated
 from optuna_metasampler.maximize import MaximizeConfig, candidates, maximize, unseen
 from optuna_metasampler.outcomes import half_rank_unwarp, half_rank_warp, penalized
-from optuna_metasampler.surrogates.feasibility import Feasibility
+from optuna_metasampler.surrogates.constraints import Feasibility
 from optuna_metasampler.surrogates.gaussian_process import (
     STDDEV_FACTOR,
     GaussianProcessPredictor,

@@ -88,7 +88,7 @@ def similarity(snapshot: Snapshot, objective: int = 0) -> SimilarityMap | None:
         correlation = torch.eye(k + 1, dtype=torch.float64)
         correlation[:k, :k] = _among_priors(model.sources, x)
         n = len(predictor.posterior.x)
-        here = _with_running(predictor, model.agreement)
+        here = _with_running(predictor, model.cross_study_correlation)
         correlation[:k, k] = correlation[k, :k] = here
         # Bonett & Wright 2000, "Sample size requirements for estimating Pearson, Kendall and
         # Spearman correlations", Psychometrika 65: the standard error after Fisher's transform.

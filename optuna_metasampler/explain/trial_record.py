@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
     from torch import Tensor
 
-    from optuna_metasampler.policies.base import Choice
+    from optuna_metasampler.policies.base import Proposal
     from optuna_metasampler.surrogates.base import Predictor
     from optuna_metasampler.surrogates.gaussian_process import GaussianProcessPredictor
     from optuna_metasampler.task import Task
@@ -76,27 +76,22 @@ class TrialRecord:
     sign_flipped: bool = False
 
     @classmethod
-    def by(
-        cls, choice: Choice | None, x: Tensor, task: Task, signs: Sequence[float]
-    ) -> TrialRecord:
-        """What a policy knew of its last point.
+    def of(cls, proposal: Proposal, task: Task, signs: Sequence[float]) -> TrialRecord:
+        """The record of a proposal.
 
         Args:
-            choice: How it came to it; ``None`` if it does not say.
-            x: The point, shape ``(d,)``.
+            proposal: What the policy proposed, and how it came to it.
             task: The history that it was asked with.
             signs: One an objective, -1 where smaller is better.
         """
         from optuna_metasampler.explain.prior_weights import relevance
         from optuna_metasampler.surrogates.transfer import TransferPredictor
 
-        if choice is None:
-            return cls(POLICY)
-        transfer = [p for p in choice.predictors if isinstance(p, TransferPredictor)]
+        transfer = [p for p in proposal.predictors if isinstance(p, TransferPredictor)]
         return cls(
-            phase=choice.phase.value,
-            forecasts=_forecasts(choice.predictors, x, task, signs),
-            acquisition=choice.acquisition,
+            phase=proposal.phase.value,
+            forecasts=_forecasts(proposal.predictors, proposal.x, task, signs),
+            acquisition=proposal.acquisition,
             evidence=sum(p.evidence for p in transfer) / len(transfer) if transfer else None,
             weights=tuple((row.name, row.weight) for row in relevance(transfer)),
             sign_flipped=any(p.sign_flipped for p in transfer),

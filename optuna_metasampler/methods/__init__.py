@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 
 METHODS: dict[str, str] = {
-    "auto": "auto:Auto",
-    "gp": "gp:ColdGaussianProcess",
+    "auto": "default:Auto",
+    "gp": "default:ColdGaussianProcess",
     "mlp": "mlp:Mlp",
     "fine-tune": "fine_tune:FineTune",
     "maml": "maml:MamlMethod",

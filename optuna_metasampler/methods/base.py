@@ -13,7 +13,7 @@ from torch import Tensor
 from optuna_metasampler.meta_train.loop import Trainer
 from optuna_metasampler.policies.base import Policy
 from optuna_metasampler.space import SearchSpace
-from optuna_metasampler.surrogates.feasibility import Feasibility
+from optuna_metasampler.surrogates.constraints import Feasibility
 from optuna_metasampler.task import Task
 
 

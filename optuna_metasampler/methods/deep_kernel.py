@@ -15,9 +15,9 @@ from optuna_metasampler.methods.base import Method, Prior
 from optuna_metasampler.methods.options import positive, whole
 from optuna_metasampler.outcomes import penalized, rank_gaussianize
 from optuna_metasampler.packing import checked
-from optuna_metasampler.policies.acquisition import AcquisitionConfig, AcquisitionPolicy
+from optuna_metasampler.policies.acquisition import AcquisitionPolicy
 from optuna_metasampler.policies.base import Policy
-from optuna_metasampler.policies.warm_start import WarmStartPolicy
+from optuna_metasampler.policies.initial_design import InitialDesign
 from optuna_metasampler.space import SearchSpace
 from optuna_metasampler.surrogates.deep_kernel import DeepKernel, predict
 from optuna_metasampler.surrogates.gaussian_process import representative_rows
@@ -113,12 +113,12 @@ class DeepKernelMethod(Method[FewShot]):
             self.n_adaptation_steps,
             self.adaptation_rate,
         )
-        points = prior.from_prior(prior.learned.warm_start)
-        config = AcquisitionConfig(ties=False)
-        then = AcquisitionPolicy(
-            surrogate, n_startup_trials or 0, prior.prior_incumbents, config, prior.feasibility
+        design = InitialDesign(
+            n_startup_trials or 0,
+            prior.prior_incumbents,
+            ordered=prior.from_prior(prior.learned.warm_start),
         )
-        return WarmStartPolicy(points, then)
+        return AcquisitionPolicy(surrogate, design, feasibility=prior.feasibility)
 
     def pack(self, learned: FewShot) -> dict[str, Tensor]:
         """See :meth:`Method.pack`."""

@@ -17,9 +17,9 @@ from optuna_metasampler.methods.base import Method, Prior
 from optuna_metasampler.methods.options import positive, whole
 from optuna_metasampler.networks import initial
 from optuna_metasampler.packing import checked
-from optuna_metasampler.policies.acquisition import AcquisitionConfig
+from optuna_metasampler.policies.acquisition import AcquisitionPolicy
 from optuna_metasampler.policies.base import Policy
-from optuna_metasampler.policies.favourites import FavouritesPolicy
+from optuna_metasampler.policies.initial_design import InitialDesign
 from optuna_metasampler.space import SearchSpace
 from optuna_metasampler.surrogates.few_shot import FewShotNetworks, FewShotSurrogate
 from optuna_metasampler.task import Task
@@ -54,15 +54,16 @@ class FewShot(Method[FewShotNetworks]):
         """See :meth:`Method.policy`."""
         assert prior is not None
         surrogate = FewShotSurrogate(prior.learned, prior.to_prior)
-        config = AcquisitionConfig(ties=False)
-        return FavouritesPolicy(
-            surrogate,
-            prior.prior_incumbents,
-            prior.unknown,
+        # The maximum of a network over a whole space lies where few or no trials are, and the
+        # network knows least: it first chooses among the prior incumbents.
+        design = InitialDesign(
             n_startup_trials or 0,
-            config=config,
-            feasibility=prior.feasibility,
+            prior.prior_incumbents,
+            n_warm_start=3,
+            unknown=prior.unknown,
+            n_completions=1,
         )
+        return AcquisitionPolicy(surrogate, design, feasibility=prior.feasibility)
 
     def pack(self, learned: FewShotNetworks) -> dict[str, Tensor]:
         """See :meth:`Method.pack`."""

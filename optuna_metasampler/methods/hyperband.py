@@ -8,12 +8,11 @@ from typing import ClassVar
 import torch
 
 from optuna_metasampler.methods.base import Prior
-from optuna_metasampler.methods.gp import n_cold_startup_trials
+from optuna_metasampler.methods.default import PriorModelMethod, cold_design
 from optuna_metasampler.methods.options import whole
-from optuna_metasampler.methods.prior_model import PriorModelMethod
 from optuna_metasampler.policies.acquisition import AcquisitionPolicy
 from optuna_metasampler.policies.base import Policy
-from optuna_metasampler.policies.warm_start import WarmStartPolicy
+from optuna_metasampler.policies.initial_design import InitialDesign
 from optuna_metasampler.space import SearchSpace
 from optuna_metasampler.surrogates.gaussian_process import GaussianProcess
 from optuna_metasampler.surrogates.multi_fidelity import MultiFidelity, without_length
@@ -58,17 +57,14 @@ class Hyperband(PriorModelMethod):
     ) -> Policy:
         """See :meth:`Method.policy`."""
         if prior is None:
-            n = n_cold_startup_trials(space) if n_startup_trials is None else n_startup_trials
-            return AcquisitionPolicy(MultiFidelity(GaussianProcess()), n)
+            design = cold_design(space, n_startup_trials)
+            return AcquisitionPolicy(MultiFidelity(GaussianProcess()), design)
         process = TransferGaussianProcess(prior.learned, without_length(prior.to_prior))
-        prior_incumbents = prior.prior_incumbents
+        incumbents = prior.prior_incumbents
         with torch.no_grad():
-            promise = prior.learned(prior.to_prior(prior_incumbents))[:, 0]
-        first = prior_incumbents[torch.argsort(promise, descending=True, stable=True)]
-        then = AcquisitionPolicy(
-            MultiFidelity(process),
-            n_startup_trials or 0,
-            prior_incumbents,
-            feasibility=prior.feasibility,
+            promise = prior.learned(prior.to_prior(incumbents))[:, 0]
+        best_first = incumbents[torch.argsort(promise, descending=True, stable=True)]
+        design = InitialDesign(
+            n_startup_trials or 0, incumbents, ordered=best_first[: self.n_warm_start]
         )
-        return WarmStartPolicy(first[: self.n_warm_start], then)
+        return AcquisitionPolicy(MultiFidelity(process), design, feasibility=prior.feasibility)

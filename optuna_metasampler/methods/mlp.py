@@ -18,12 +18,12 @@ from optuna_metasampler.meta_train.episodes import StudyRecords
 from optuna_metasampler.meta_train.loop import TrainConfig, Trainer
 from optuna_metasampler.meta_train.regression import RegressionLearner
 from optuna_metasampler.methods.base import Method, Prior
-from optuna_metasampler.methods.gp import n_cold_startup_trials
+from optuna_metasampler.methods.default import cold_design
 from optuna_metasampler.methods.options import non_negative, one_of, positive, whole
 from optuna_metasampler.packing import checked
-from optuna_metasampler.policies.acquisition import AcquisitionConfig
+from optuna_metasampler.policies.acquisition import AcquisitionConfig, ConfidenceBoundPolicy
 from optuna_metasampler.policies.base import Policy
-from optuna_metasampler.policies.confidence_bound import ConfidenceBoundPolicy
+from optuna_metasampler.policies.initial_design import InitialDesign
 from optuna_metasampler.space import SearchSpace
 from optuna_metasampler.surrogates.mlp import Ensemble, MlpConfig, new_ensemble, study_shares
 from optuna_metasampler.surrogates.pooled import Inputs, PriorRecords
@@ -128,20 +128,19 @@ class Mlp(Method[LearnedMlp]):
         self, space: SearchSpace, prior: Prior[LearnedMlp] | None, n_startup_trials: int | None
     ) -> Policy:
         """See :meth:`Method.policy`."""
-        n_cold = n_cold_startup_trials(space) if prior is None else 0
-        n = n_cold if n_startup_trials is None else n_startup_trials
-        prior_incumbents = None if prior is None else prior.prior_incumbents
         if prior is None:
+            design = cold_design(space, n_startup_trials)
             inputs = Inputs.of(space)
             records, shares = PriorRecords.none(space.n_columns), torch.zeros((self.n_members, 0))
             learned = LearnedMlp(records, self._cold_weights(space), shares)
         else:
+            design = InitialDesign(n_startup_trials or 0, prior.prior_incumbents)
             inputs, learned = Inputs.of(space, prior.to_prior, prior.unknown), prior.learned
         if self.surrogate != "mlp":
             regressors = Regressors(self.surrogate, learned.records, inputs, self.prior_weight)
             search = MaximizeConfig(n_starts=self.n_starts, n_gradient_steps=0)
             return ConfidenceBoundPolicy(
-                regressors, self.exploration, n, prior_incumbents, AcquisitionConfig(search=search)
+                regressors, self.exploration, design, AcquisitionConfig(search=search)
             )
         config = self._config(_COLD_STEPS if prior is None else 1)
         ensemble = Ensemble(learned.records, learned.weights, learned.shares, inputs, config)
@@ -151,7 +150,7 @@ class Mlp(Method[LearnedMlp]):
             step_size=self.step_size,
         )
         return ConfidenceBoundPolicy(
-            ensemble, self.exploration, n, prior_incumbents, AcquisitionConfig(search=search)
+            ensemble, self.exploration, design, AcquisitionConfig(search=search)
         )
 
     def pack(self, learned: LearnedMlp) -> dict[str, Tensor]:

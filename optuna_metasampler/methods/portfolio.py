@@ -15,7 +15,7 @@ from torch import Tensor
 
 from optuna_metasampler.meta_train.loop import Trainer
 from optuna_metasampler.methods.base import Method, Prior
-from optuna_metasampler.methods.gp import cold_policy
+from optuna_metasampler.methods.default import cold_policy
 from optuna_metasampler.methods.options import whole
 from optuna_metasampler.packing import checked
 from optuna_metasampler.policies.base import Policy

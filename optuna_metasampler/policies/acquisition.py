@@ -8,25 +8,38 @@ from typing import Generic
 import torch
 from torch import Tensor
 
-from optuna_metasampler.acquisition import TieProbability, log_expected_improvement
-from optuna_metasampler.maximize import MaximizeConfig, Score, maximize, space_filling
+from optuna_metasampler.acquisition import (
+    TieProbability,
+    log_expected_improvement,
+    pending_penalty,
+)
+from optuna_metasampler.maximize import (
+    MaximizeConfig,
+    Score,
+    best_unseen,
+    maximize,
+    space_filling,
+)
 from optuna_metasampler.outcomes import penalized
-from optuna_metasampler.policies.base import Choice, Phase
-from optuna_metasampler.surrogates.base import P, Predictor, Surrogate
-from optuna_metasampler.surrogates.feasibility import Feasibility, FeasibilityPredictor
+from optuna_metasampler.policies.base import Phase, Proposal, n_asked, seen
+from optuna_metasampler.policies.initial_design import InitialDesign
+from optuna_metasampler.surrogates.base import P, Predictor, ScaledPredictor, Surrogate
+from optuna_metasampler.surrogates.constraints import Feasibility, FeasibilityPredictor
 from optuna_metasampler.surrogates.gaussian_process import representative_rows
-from optuna_metasampler.task import Task
+from optuna_metasampler.surrogates.transfer import TransferPredictor
+from optuna_metasampler.task import Task, to_tensor
 
 
 _N_GOOD = 5
-# The pairs of more trials than this say nothing new about plateaus; the best are among them.
-_MAX_TRIALS_FOR_PLATEAUS = 100
+# The pairs of more trials than this say nothing new about ties; the best are among them.
+MAX_TRIALS_FOR_TIES = 100
 # Nats of feasibility that a standard deviation of the outcome is worth before the first feasible
 # trial.
 TIE_BREAK = 0.05
-# Beside a trial that is running a point tells next to nothing that this trial will not tell.
-_NEAR = 0.01
-_CROWDED = 50.0
+# The trial after the space-filling ones, from 0, that probes away from the prior incumbents.
+PROBE = 1
+# Prior studies whose mean rank correlation with one another is below this contradict one another.
+_CONTRADICTORY = 0.4
 
 
 @dataclass(frozen=True)
@@ -34,7 +47,7 @@ class AcquisitionConfig:
     """How points are scored and searched for.
 
     Attributes:
-        logarithm: Whether the logarithm of the expected improvement is climbed, which has a slope
+        logarithm: Whether to climb the logarithm of the expected improvement, which has a slope
             where the improvement itself is too small for one.
         ties: Whether an outcome that is likely to be known already counts for less.
         search: Effort of the search for the best score.
@@ -46,13 +59,16 @@ class AcquisitionConfig:
 
 
 class AcquisitionPolicy(Generic[P]):
-    """Maximises the log expected improvement under a surrogate.
+    """Runs an initial design, then maximises the log expected improvement under a surrogate.
+
+    The warm start ends as soon as the study's own trials speak against the prior studies. Where
+    the prior studies contradict one another, some of them at least are wrong; the second trial is
+    then the middle of the ranges, with which a study without priors begins, and the probe is the
+    third.
 
     Args:
         surrogate: What to condition on the history.
-        n_startup_trials: Space-filling points before the surrogate is asked; more of them, if
-            there are any, while none has come back.
-        prior_incumbents: Best configurations of prior studies, shape ``(m, d)``.
+        design: What is tried first, and the incumbents of prior studies.
         config: How points are scored and searched for.
         feasibility: Learns where trials are feasible; from the running study alone by default.
     """
@@ -60,81 +76,85 @@ class AcquisitionPolicy(Generic[P]):
     def __init__(
         self,
         surrogate: Surrogate[P],
-        n_startup_trials: int = 0,
-        prior_incumbents: Tensor | None = None,
+        design: InitialDesign | None = None,
         config: AcquisitionConfig | None = None,
         feasibility: Feasibility | None = None,
     ) -> None:
-        self.surrogate = surrogate
-        self.n_startup_trials = n_startup_trials
-        self.prior_incumbents = prior_incumbents
+        self.surrogates: tuple[Surrogate[P], ...] = (surrogate,)
+        self.design = design or InitialDesign()
         self.config = config or AcquisitionConfig()
         self.feasibility = feasibility or Feasibility()
-        self._last: P | None = None
-        self._choice: Choice | None = None
-        self._last_feasible: FeasibilityPredictor | None = None
+        # The next fits start where the last ones ended. They only save work.
+        self._previous: tuple[P, ...] = ()
+        self._previous_feasible: FeasibilityPredictor | None = None
 
-    @property
-    def predictor(self) -> P | None:
-        """What the surrogate knew at the last proposal; ``None`` before it was first asked.
-
-        Kept to start the next fit where the last one ended.
-        """
-        return self._last
-
-    @property
-    def choice(self) -> Choice | None:
-        """See :meth:`ModelPolicy.choice`."""
-        return self._choice
-
-    def propose(self, history: Task, generator: torch.Generator) -> Tensor:
+    def propose(self, history: Task, generator: torch.Generator) -> Proposal:
         """The next point; see :meth:`Policy.propose`."""
-        if n_asked(history) < self.n_startup_trials or (
-            self.n_startup_trials and not len(history)
-        ):
+        design = self.design
+        n = n_asked(history) - design.n_space_filling
+        warm_start = design.is_warm_start(n)
+        if n < 0 or (not warm_start and design.n_space_filling and not len(history)):
             return self.explore(history, generator)
-        return self.exploit(history, self.condition(history), generator)
+        if warm_start and design.ordered is not None:
+            order = -torch.arange(len(design.ordered), dtype=torch.float64)
+            point = best_unseen(design.ordered, order, seen(history))
+            if point is not None:
+                return Proposal(point, Phase.WARM_START)
+        self._previous = predictors = self.condition(history)
+        if warm_start and design.ordered is None:
+            proposal = self._warm_start(n, history, predictors, generator)
+            if proposal is not None:
+                return proposal
+        return self.exploit(history, predictors, generator)
 
-    def condition(self, history: Task) -> P:
-        """Condition the surrogate on a history."""
-        self._last = self.surrogate.condition(history, self._last)
-        return self._last
-
-    def believe(self, history: Task) -> tuple[P, ...]:
-        """See :meth:`ModelPolicy.believe`."""
-        return (self.surrogate.condition(history, self._last),)
+    def condition(self, history: Task) -> tuple[P, ...]:
+        """The surrogate conditioned on a history; see :meth:`ModelPolicy.condition`."""
+        (surrogate,) = self.surrogates
+        return (surrogate.condition(history, next(iter(self._previous), None)),)
 
     def log_feasible(self, history: Task) -> FeasibilityPredictor | None:
         """Log probability that a point is feasible; ``None`` where nothing ever was infeasible."""
-        self._last_feasible = self.feasibility.condition(history, self._last_feasible)
-        return self._last_feasible
+        self._previous_feasible = self.feasibility.condition(history, self._previous_feasible)
+        return self._previous_feasible
 
-    def explore(self, history: Task, generator: torch.Generator) -> Tensor:
-        """A space-filling point, ``(d,)``, among those that are likely to be feasible."""
-        self._choice = Choice(Phase.INITIAL_DESIGN)
-        return space_filling(history.space, seen(history), generator, self.log_feasible(history))
+    def explore(
+        self,
+        history: Task,
+        generator: torch.Generator,
+        phase: Phase = Phase.INITIAL_DESIGN,
+        predictors: tuple[Predictor, ...] = (),
+    ) -> Proposal:
+        """A space-filling point among those that are likely to be feasible."""
+        x = space_filling(history.space, seen(history), generator, self.log_feasible(history))
+        return Proposal(x, phase, predictors)
 
-    def exploit(self, history: Task, predictor: Predictor, generator: torch.Generator) -> Tensor:
-        """The point of the highest score that is none of those already asked for, ``(d,)``."""
+    def exploit(
+        self, history: Task, predictors: tuple[P, ...], generator: torch.Generator
+    ) -> Proposal:
+        """The point of the highest score that has not been asked for."""
+        score = self.score(history, predictors)
+        good = self.good_points(history, score)
+        x = maximize(score, history.space, generator, good, seen(history), self.config.search)
+        with torch.no_grad():
+            return Proposal(x, Phase.MODEL, predictors, float(score(x[None])))
+
+    def good_points(self, history: Task, score: Score) -> Tensor:
+        """Points to search around, best first, shape ``(m, d)``."""
         # The best feasible trials, or the least infeasible ones.
         best = torch.topk(penalized(history).y, min(_N_GOOD, len(history))).indices
         good = history.x[best]
-        if self.prior_incumbents is not None:
-            good = torch.cat([good, self.prior_incumbents])
-        score = self.score(history, predictor)
-        x = maximize(score, history.space, generator, good, seen(history), self.config.search)
-        with torch.no_grad():
-            self._choice = Choice(Phase.MODEL, (predictor,), float(score(x[None])))
-        return x
+        incumbents = self.design.prior_incumbents
+        return good if incumbents is None else torch.cat([good, incumbents])
 
-    def score(self, history: Task, predictor: Predictor) -> Score:
-        """What is maximised, for a predictor that has been conditioned on the history.
+    def score(self, history: Task, predictors: tuple[P, ...]) -> Score:
+        """What is maximised, for predictors conditioned on the history.
 
         Where something has been infeasible, the expected improvement counts with the probability
         of being feasible, and what is to be improved on is the best feasible trial; before there
         is one, that probability alone counts (Gardner et al. 2014, "Bayesian optimization with
         inequality constraints", ICML; Gelbart, Snoek & Adams 2014, arXiv:1403.5607).
         """
+        (predictor,) = predictors
         log_feasible = self.log_feasible(history)
         incumbent = (
             predictor.incumbent if log_feasible is None else feasible_incumbent(history, predictor)
@@ -147,8 +167,8 @@ class AcquisitionPolicy(Generic[P]):
             feasible = log_feasible
             return lambda x: feasible(x) + TIE_BREAK * predictor(x).mean
         ties = None
-        if self.config.ties:
-            rows = representative_rows(history.y, _MAX_TRIALS_FOR_PLATEAUS)
+        if self.config.ties and isinstance(predictor, ScaledPredictor):
+            rows = representative_rows(history.y, MAX_TRIALS_FOR_TIES)
             ties = TieProbability.of(history.x[rows], history.y[rows], predictor.column_scale)
 
         def score(x: Tensor) -> Tensor:
@@ -156,19 +176,77 @@ class AcquisitionPolicy(Generic[P]):
             value = value if ties is None else value + ties(x)
             value = value if log_feasible is None else value + log_feasible(x)
             if len(history.pending):
-                value = value + crowding(x, history.pending)
+                value = value + pending_penalty(x, history.pending)
             return value if self.config.logarithm else value.exp()
 
         return score
 
+    def _warm_start(
+        self, n: int, history: Task, predictors: tuple[P, ...], generator: torch.Generator
+    ) -> Proposal | None:
+        """A probe or a prior incumbent, if it is time for one and one is left.
 
-def crowding(x: Tensor, pending: Tensor) -> Tensor:
-    """What points ``(q, d)`` lose if they are next to a pending one: ``(q,)``, in nats.
+        Args:
+            n: Number of trials after the space-filling ones.
+            history: The study so far.
+            predictors: Conditioned on it.
+            generator: Source of all randomness.
+        """
+        if self.design.probes:
+            contradictory = _contradictory(predictors)
+            if contradictory and n == PROBE:
+                space = history.space
+                middle = to_tensor(space.project(space.neutral[None]))
+                new = best_unseen(middle, middle.new_zeros(1), seen(history))
+                if new is not None:
+                    return Proposal(new, Phase.PROBE, predictors)
+            if n == PROBE or (contradictory and n == PROBE + 1):
+                return self.explore(history, generator, Phase.PROBE, predictors)
+        trusted = [p.trusts_priors for p in predictors if isinstance(p, TransferPredictor)]
+        if trusted and not any(trusted):
+            return None
+        points = self.design.warm_start_candidates(history.space, generator)
+        with torch.no_grad():
+            values = self.score(history, predictors)(points)
+        candidate = best_unseen(points, values, seen(history))
+        return None if candidate is None else Proposal(candidate, Phase.WARM_START, predictors)
 
-    That is, if they differ from it by less than 1 % in all columns.
+
+class ConfidenceBoundPolicy(AcquisitionPolicy[P]):
+    """Maximises ``mean + exploration * standard deviation``.
+
+    Unlike the expected improvement, the bound has a use for a surrogate whose uncertainty is only
+    the disagreement of an ensemble, which may be none at all: it is the plain prediction there
+    (Cox & John 1997, "SDO: a statistical method for global optimization"; Srinivas et al. 2010,
+    arXiv:0912.3995).
+
+    Args:
+        surrogate: What to condition on the history.
+        exploration: The factor; 0 goes to where the prediction is highest.
+        design: What is tried first, and the incumbents of prior studies.
+        config: How points are searched for.
     """
-    gap = (x.detach().unsqueeze(1) - pending).abs().amax(dim=2).amin(dim=1)
-    return torch.where(gap < _NEAR, -_CROWDED, 0.0).to(x.dtype)
+
+    def __init__(
+        self,
+        surrogate: Surrogate[P],
+        exploration: float,
+        design: InitialDesign | None = None,
+        config: AcquisitionConfig | None = None,
+    ) -> None:
+        super().__init__(surrogate, design, config)
+        self.exploration = exploration
+
+    def score(self, history: Task, predictors: tuple[P, ...]) -> Score:
+        """The bound; see :meth:`AcquisitionPolicy.score`."""
+        (predictor,) = predictors
+
+        def bound(x: Tensor) -> Tensor:
+            outcome = predictor(x)
+            value: Tensor = outcome.mean + self.exploration * outcome.stddev
+            return value
+
+        return bound
 
 
 def feasible_incumbent(history: Task, predictor: Predictor) -> float | None:
@@ -178,19 +256,16 @@ def feasible_incumbent(history: Task, predictor: Predictor) -> float | None:
         return predictor.incumbent
     if not bool(feasible.any()):
         return None
-    rows = representative_rows(history.y[feasible], _MAX_TRIALS_FOR_PLATEAUS)
+    rows = representative_rows(history.y[feasible], MAX_TRIALS_FOR_TIES)
     with torch.no_grad():
         return float(predictor(history.x[feasible][rows]).mean.max())
 
 
-def n_asked(history: Task) -> int:
-    """Number of trials that have been asked for before this one and have something to say.
-
-    Those that failed have, if their evaluation did.
-    """
-    return len(history) + len(history.pending) + history.n_crashed - history.n_later
-
-
-def seen(history: Task) -> Tensor:
-    """All points that have been asked for, shape ``(t, d)``."""
-    return torch.cat([history.x, history.pending, history.tried])
+def _contradictory(predictors: tuple[Predictor, ...]) -> bool:
+    """Whether prior studies contradict one another; measured with one objective only."""
+    first = predictors[0]
+    return (
+        len(predictors) == 1
+        and isinstance(first, TransferPredictor)
+        and first.surrogate.model.cross_study_correlation < _CONTRADICTORY
+    )

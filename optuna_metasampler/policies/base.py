@@ -1,4 +1,7 @@
-"""What every policy offers, whether it has a surrogate or not."""
+"""What every policy offers, with or without a surrogate.
+
+Axis letters: ``n`` trials, ``d`` encoded columns.
+"""
 
 from __future__ import annotations
 
@@ -17,29 +20,33 @@ class Phase(str, Enum):
     """Why a point was chosen.
 
     Attributes:
-        INITIAL_DESIGN: It fills the space, while nothing is known.
-        WARM_START: It is a configuration that was best in a prior study.
-        PROBE: It is apart from those, to see early whether the prior studies are right.
-        MODEL: It has the highest score under the model.
+        INITIAL_DESIGN: Space-filling, before there is anything to model.
+        WARM_START: A configuration that was among the best of a prior study.
+        PROBE: An exploration probe away from those, to see early whether the priors are right.
+        MODEL: The point of the highest score under the model.
+        POLICY: Drawn by a policy without a model of the outcome.
     """
 
     INITIAL_DESIGN = "start-up"
     WARM_START = "opening"
     PROBE = "contrast"
     MODEL = "model"
+    POLICY = "policy"
 
 
 @dataclass(frozen=True)
-class Choice:
-    """How a policy came to its last point.
+class Proposal:
+    """The next point, and how a policy came to it.
 
     Attributes:
-        phase: Why the point was chosen.
-        predictors: What was known then, one an objective; none where no model was asked.
+        x: A feasible point, shape ``(d,)``.
+        phase: Why it was chosen.
+        predictors: The conditioned models, one an objective; empty where none was asked.
         acquisition: The score of the point, in nats where it is a log expected improvement;
             ``None`` where points were not scored.
     """
 
+    x: Tensor
     phase: Phase
     predictors: tuple[Predictor, ...] = ()
     acquisition: float | None = None
@@ -48,28 +55,33 @@ class Choice:
 class Policy(Protocol):
     """Chooses the next point of one study."""
 
-    def propose(self, history: Task, generator: torch.Generator) -> Tensor:
+    def propose(self, history: Task, generator: torch.Generator) -> Proposal:
         """The next point to evaluate.
 
         Args:
-            history: The study so far, its pending points included; there may be no trial at all.
+            history: The study so far, with its pending points; may be empty.
             generator: Source of all randomness.
 
         Returns:
-            A feasible point of ``history.space``, shape ``(d,)``.
+            A feasible point of ``history.space``.
         """
         ...
 
 
 @runtime_checkable
 class ModelPolicy(Policy, Protocol):
-    """A policy that has a model of every objective and can say how it chose."""
+    """A policy that models every objective."""
 
-    @property
-    def choice(self) -> Choice | None:
-        """How the last proposal came about; ``None`` before the first."""
+    def condition(self, history: Task) -> tuple[Predictor, ...]:
+        """The models conditioned on a history, one an objective. Pure."""
         ...
 
-    def believe(self, history: Task) -> tuple[Predictor, ...]:
-        """What the model makes of a history, one predictor an objective; nothing is kept."""
-        ...
+
+def n_asked(history: Task) -> int:
+    """Number of trials asked for before this one, those that failed in evaluation included."""
+    return len(history) + len(history.pending) + history.n_crashed - history.n_later
+
+
+def seen(history: Task) -> Tensor:
+    """All points that have been asked for, shape ``(n, d)``."""
+    return torch.cat([history.x, history.pending, history.tried])

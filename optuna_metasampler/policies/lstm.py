@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from optuna_metasampler.maximize import best_unseen, maximize, space_filling
-from optuna_metasampler.policies.acquisition import n_asked, seen
+from optuna_metasampler.policies.base import Phase, Proposal, n_asked, seen
 from optuna_metasampler.policies.rank_features import N_RANK_FEATURES, constant_liar, rank_features
 from optuna_metasampler.space import Parameter, SearchSpace
 from optuna_metasampler.task import Task, to_tensor
@@ -269,8 +269,11 @@ class LstmPolicy:
         self._n_startup_trials = n_startup_trials
         self._temperature = temperature
 
-    def propose(self, history: Task, generator: torch.Generator) -> Tensor:
+    def propose(self, history: Task, generator: torch.Generator) -> Proposal:
         """The next point; see :meth:`Policy.propose`."""
+        return Proposal(self._next(history, generator), Phase.POLICY)
+
+    def _next(self, history: Task, generator: torch.Generator) -> Tensor:
         space, known = history.space, seen(history)
         if n_asked(history) < self._n_startup_trials:
             return space_filling(space, known, generator)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Generic
 
 import torch
 from torch import Tensor
 
-from optuna_metasampler.acquisition import TieProbability, log_expected_hypervolume_improvement
-from optuna_metasampler.maximize import MaximizeConfig, Score, best_unseen, maximize, space_filling
+from optuna_metasampler.acquisition import (
+    TieProbability,
+    log_expected_hypervolume_improvement,
+    pending_penalty,
+)
+from optuna_metasampler.maximize import MaximizeConfig, Score
 from optuna_metasampler.outcomes import half_rank_warp
 from optuna_metasampler.pareto import (
     non_dominated,
@@ -18,13 +21,16 @@ from optuna_metasampler.pareto import (
     reference_point,
     spread_out,
 )
-from optuna_metasampler.policies.acquisition import TIE_BREAK, crowding, n_asked, seen
-from optuna_metasampler.policies.base import Choice, Phase
-from optuna_metasampler.policies.transfer import N_WARM_START_TRIALS, PROBE, warm_start_candidates
-from optuna_metasampler.surrogates.base import P, Surrogate
-from optuna_metasampler.surrogates.feasibility import Feasibility, FeasibilityPredictor
+from optuna_metasampler.policies.acquisition import (
+    MAX_TRIALS_FOR_TIES,
+    TIE_BREAK,
+    AcquisitionConfig,
+    AcquisitionPolicy,
+)
+from optuna_metasampler.policies.initial_design import InitialDesign
+from optuna_metasampler.surrogates.base import P, ScaledPredictor, Surrogate
+from optuna_metasampler.surrogates.constraints import Feasibility
 from optuna_metasampler.surrogates.gaussian_process import representative_rows
-from optuna_metasampler.surrogates.transfer import TransferPredictor
 from optuna_metasampler.task import Task
 
 
@@ -32,133 +38,63 @@ from optuna_metasampler.task import Task
 # with two, 5 K with three, 15 K with four, and each costs a number for every candidate.
 _MAX_FRONT = {2: 100, 3: 60}
 _MAX_FRONT_OF_MORE = 30
-# The pairs of more trials than this say nothing new about plateaus.
-_MAX_TRIALS_FOR_PLATEAUS = 100
 # The score has a maximum between any two neighbours on the front.
-_SEARCH = MaximizeConfig(n_starts=8)
-_N_FAVOURITES = 5
+_CONFIG = AcquisitionConfig(search=MaximizeConfig(n_starts=8))
+_N_INCUMBENTS = 5
 
 
-class MultiObjectivePolicy(Generic[P]):
+class MultiObjectivePolicy(AcquisitionPolicy[P]):
     """Maximises the log expected hypervolume improvement under one surrogate an objective.
 
-    With prior studies it opens as :class:`~optuna_metasampler.policies.transfer.TransferPolicy`
-    does, with configurations of their Pareto sets; for as long as the trials do not speak against
-    what the prior studies say of at least one objective. Whether the prior studies contradict one
+    The initial design is that of one objective, with configurations of the prior studies' Pareto
+    sets as incumbents; the warm start goes on for as long as the trials do not speak against what
+    the prior studies predict of at least one objective. Whether the prior studies contradict one
     another makes no difference here.
 
     Args:
         surrogates: One an objective, each conditioned on that outcome alone.
-        n_startup_trials: Space-filling points before everything else.
-        prior_incumbents: Configurations of the prior studies' Pareto sets, shape ``(k, d)``;
-            ``None`` without prior studies.
-        unknown: Names of the parameters that no prior study had.
-        n_warm_start_trials: How many trials the opening has at most.
-        search: Effort of the search for the best score.
+        design: What is tried first, and configurations of the prior studies' Pareto sets.
+        config: How points are scored and searched for.
         feasibility: Learns where trials are feasible; by default from the running study alone.
     """
 
     def __init__(
         self,
         surrogates: Sequence[Surrogate[P]],
-        n_startup_trials: int = 0,
-        prior_incumbents: Tensor | None = None,
-        unknown: Sequence[str] = (),
-        n_warm_start_trials: int = N_WARM_START_TRIALS,
-        search: MaximizeConfig = _SEARCH,
+        design: InitialDesign | None = None,
+        config: AcquisitionConfig = _CONFIG,
         feasibility: Feasibility | None = None,
     ) -> None:
-        self._surrogates = tuple(surrogates)
-        self._n_startup_trials = n_startup_trials
-        self._favourites = prior_incumbents
-        self._unknown = frozenset(unknown)
-        self._n_opening_trials = n_warm_start_trials
-        self._search = search
-        self._feasibility = feasibility or Feasibility()
-        self._last: tuple[P, ...] = ()
-        self._choice: Choice | None = None
-        self._last_feasible: FeasibilityPredictor | None = None
+        super().__init__(surrogates[0], design, config, feasibility)
+        self.surrogates = tuple(surrogates)
 
-    @property
-    def predictors(self) -> tuple[P, ...]:
-        """What the surrogates knew at the last proposal; none before they were first asked."""
-        return self._last
-
-    @property
-    def choice(self) -> Choice | None:
-        """See :meth:`ModelPolicy.choice`."""
-        return self._choice
-
-    def believe(self, history: Task) -> tuple[P, ...]:
-        """See :meth:`ModelPolicy.believe`."""
+    def condition(self, history: Task) -> tuple[P, ...]:
+        """Each surrogate conditioned on its objective; see :meth:`ModelPolicy.condition`."""
         assert history.outcomes is not None
-        last = self._last or (None,) * len(self._surrogates)
+        previous = self._previous or (None,) * len(self.surrogates)
         return tuple(
-            surrogate.condition(replace(history, y=y), previous)
-            for surrogate, y, previous in zip(
-                self._surrogates, history.outcomes.T, last, strict=True
+            surrogate.condition(replace(history, y=y), before)
+            for surrogate, y, before in zip(
+                self.surrogates, history.outcomes.T, previous, strict=True
             )
         )
 
-    def propose(self, history: Task, generator: torch.Generator) -> Tensor:
-        """The next point; see :meth:`Policy.propose`."""
-        n_before = n_asked(history) - self._n_startup_trials
-        if n_before < 0:
-            return self.explore(history, generator)
-        predictors = self.condition(history)
-        if self._favourites is not None and n_before < self._n_opening_trials:
-            if n_before == PROBE:
-                x = self.explore(history, generator)
-                self._choice = Choice(Phase.PROBE, predictors)
-                return x
-            if any(map(_believed, predictors)):
-                points = warm_start_candidates(
-                    self._favourites, self._unknown, history.space, generator
-                )
-                with torch.no_grad():
-                    values = self.score(history, predictors)(points)
-                candidate = best_unseen(points, values, seen(history))
-                if candidate is not None:
-                    self._choice = Choice(Phase.WARM_START, predictors)
-                    return candidate
-        return self.exploit(history, predictors, generator)
-
-    def condition(self, history: Task) -> tuple[P, ...]:
-        """Condition each surrogate on its objective."""
-        self._last = self.believe(history)
-        return self._last
-
-    def log_feasible(self, history: Task) -> FeasibilityPredictor | None:
-        """Log probability that a point is feasible; ``None`` where nothing ever was infeasible."""
-        self._last_feasible = self._feasibility.condition(history, self._last_feasible)
-        return self._last_feasible
-
-    def explore(self, history: Task, generator: torch.Generator) -> Tensor:
-        """A space-filling point, ``(d,)``, among those that are likely to be feasible."""
-        self._choice = Choice(Phase.INITIAL_DESIGN)
-        return space_filling(history.space, seen(history), generator, self.log_feasible(history))
-
-    def exploit(
-        self, history: Task, predictors: Sequence[P], generator: torch.Generator
-    ) -> Tensor:
-        """The point of the highest score that is none of those already asked for, ``(d,)``."""
+    def good_points(self, history: Task, score: Score) -> Tensor:
+        """The front, and the incumbents that still promise something; shape ``(m, d)``."""
         assert history.outcomes is not None
-        score = self.score(history, predictors)
         rows = feasible_rows(history)
         good = history.x[rows[non_dominated(history.outcomes[rows])]]
-        if self._favourites is not None:
-            # Those that still promise something: there may be far more of them than trials.
-            with torch.no_grad():
-                values = score(self._favourites)
-            promising = torch.topk(values, min(_N_FAVOURITES, len(values))).indices
-            good = torch.cat([good, self._favourites[promising]])
-        x = maximize(score, history.space, generator, good, seen(history), self._search)
+        incumbents = self.design.prior_incumbents
+        if incumbents is None:
+            return good
+        # There may be far more of them than trials.
         with torch.no_grad():
-            self._choice = Choice(Phase.MODEL, tuple(predictors), float(score(x[None])))
-        return x
+            values = score(incumbents)
+        promising = torch.topk(values, min(_N_INCUMBENTS, len(values))).indices
+        return torch.cat([good, incumbents[promising]])
 
-    def score(self, history: Task, predictors: Sequence[P]) -> Score:
-        """What is maximised, for predictors that have been conditioned on the history.
+    def score(self, history: Task, predictors: tuple[P, ...]) -> Score:
+        """What is maximised, for predictors conditioned on the history.
 
         As with one objective, the improvement counts with the probability of being feasible, and
         before any trial is feasible that probability alone counts.
@@ -175,13 +111,13 @@ class MultiObjectivePolicy(Generic[P]):
             return mean
         known = front(history, predictors)
         boxes = non_dominated_boxes(known, reference_point(known))
-        ties = _plateaus(history, predictors)
+        ties = _ties(history, predictors)
 
         def score(x: Tensor) -> Tensor:
             value = log_expected_hypervolume_improvement([p(x) for p in predictors], boxes)
             value = value if log_feasible is None else value + log_feasible(x)
             if len(history.pending):
-                value = value + crowding(x, history.pending)
+                value = value + pending_penalty(x, history.pending)
             return value if ties is None else value + ties(x)
 
         return score
@@ -212,19 +148,13 @@ def front(history: Task, predictors: Sequence[P]) -> Tensor:
     return distinct[spread_out(distinct, limit)]
 
 
-def _plateaus(history: Task, predictors: Sequence[P]) -> TieProbability | None:
-    """Where the next outcome is likely to be one that is known already, in all objectives."""
+def _ties(history: Task, predictors: Sequence[P]) -> TieProbability | None:
+    """Where the next outcome is likely to be known already, in all objectives."""
     assert history.outcomes is not None
-    rows = representative_rows(history.y, _MAX_TRIALS_FOR_PLATEAUS)
+    scaled = [predictor for predictor in predictors if isinstance(predictor, ScaledPredictor)]
+    if len(scaled) < len(predictors):
+        return None
+    rows = representative_rows(history.y, MAX_TRIALS_FOR_TIES)
     _, number = torch.unique(history.outcomes[rows], dim=0, return_inverse=True)
-    scale = torch.stack([predictor.column_scale for predictor in predictors]).mean(dim=0)
+    scale = torch.stack([predictor.column_scale for predictor in scaled]).mean(dim=0)
     return TieProbability.of(history.x[rows], number, scale)
-
-
-def _believed(predictor: object) -> bool:
-    """Whether the prior studies have a say in what is known of an objective."""
-    return (
-        isinstance(predictor, TransferPredictor)
-        and predictor.log_odds > 0.0
-        and predictor.agreement > 0.0
-    )

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from optuna_metasampler.outcomes import spearman
-from optuna_metasampler.policies.base import Choice, ModelPolicy, Policy
+from optuna_metasampler.policies.base import Policy, Proposal
 from optuna_metasampler.task import Task
 
 
@@ -41,19 +41,10 @@ class NearestGroupPolicy:
         self.policies = tuple(policies)
         self._predictions = predictions
         self._belief = belief
-        self._choice: Choice | None = None
 
-    @property
-    def choice(self) -> Choice | None:
-        """See :meth:`ModelPolicy.choice`."""
-        return self._choice
-
-    def propose(self, history: Task, generator: torch.Generator) -> Tensor:
+    def propose(self, history: Task, generator: torch.Generator) -> Proposal:
         """The next point; see :meth:`Policy.propose`."""
-        leader = self.policies[self.nearest(history)]
-        x = leader.propose(history, generator)
-        self._choice = leader.choice if isinstance(leader, ModelPolicy) else None
-        return x
+        return self.policies[self.nearest(history)].propose(history, generator)
 
     def nearest(self, history: Task) -> int:
         """The number of the group that leads."""

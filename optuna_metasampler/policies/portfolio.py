@@ -15,8 +15,7 @@ import torch
 from torch import Tensor
 
 from optuna_metasampler.maximize import quasi_random, space_filling
-from optuna_metasampler.policies.acquisition import n_asked, seen
-from optuna_metasampler.policies.base import Choice, ModelPolicy, Phase
+from optuna_metasampler.policies.base import ModelPolicy, Phase, Proposal, n_asked, seen
 from optuna_metasampler.space import SearchSpace
 from optuna_metasampler.surrogates.base import Predictor
 from optuna_metasampler.task import Task, to_tensor
@@ -73,23 +72,17 @@ class PortfolioPolicy:
         self._after = after
         self._unknown = frozenset(unknown)
         self._n_startup_trials = n_startup_trials
-        self._choice: Choice | None = None
 
-    @property
-    def choice(self) -> Choice | None:
-        """See :meth:`ModelPolicy.choice`."""
-        return self._choice
+    def condition(self, history: Task) -> tuple[Predictor, ...]:
+        """The models of the policy after the list; see :meth:`ModelPolicy.condition`."""
+        return self._after.condition(history)
 
-    def believe(self, history: Task) -> tuple[Predictor, ...]:
-        """What the policy after the list makes of a history."""
-        return self._after.believe(history)
-
-    def propose(self, history: Task, generator: torch.Generator) -> Tensor:
+    def propose(self, history: Task, generator: torch.Generator) -> Proposal:
         """The next point; see :meth:`Policy.propose`."""
         space = history.space
         if n_asked(history) < self._n_startup_trials:
-            self._choice = Choice(Phase.INITIAL_DESIGN)
-            return space_filling(space, seen(history), generator)
+            x = space_filling(space, seen(history), generator)
+            return Proposal(x, Phase.INITIAL_DESIGN)
         entries = to_tensor(space.project(self._entries.numpy()))
         told = self._told(space)
         # Compared in what an entry tells alone: its other values are new each time. An entry whose
@@ -97,16 +90,13 @@ class PortfolioPolicy:
         gone = (_cells(entries[:, told])[:, None] == _cells(seen(history)[:, told])).all(2).any(1)
         left = torch.nonzero(~gone)
         if not len(left) or not len(told):
-            point = self._after.propose(history, generator)
-            self._choice = self._after.choice
-            return point
-        self._choice = Choice(Phase.WARM_START)
+            return self._after.propose(history, generator)
         x = entries[int(left[0])]
         if len(told) < space.n_columns:
             untold = torch.ones(space.n_columns, dtype=torch.bool)
             untold[told] = False
             x = torch.where(untold, quasi_random(space, 1, generator)[0], x)
-        return to_tensor(space.project(x.numpy()[None]))[0]
+        return Proposal(to_tensor(space.project(x.numpy()[None]))[0], Phase.WARM_START)
 
     def _told(self, space: SearchSpace) -> Tensor:
         """The columns in which entries differ: of parameters known and free, shape ``(c,)``."""

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from optuna_metasampler import networks
 from optuna_metasampler.maximize import MaximizeConfig, maximize, space_filling
-from optuna_metasampler.policies.acquisition import n_asked, seen
+from optuna_metasampler.policies.base import Phase, Proposal, n_asked, seen
 from optuna_metasampler.policies.rank_features import N_RANK_FEATURES, constant_liar, rank_features
 from optuna_metasampler.space import SearchSpace
 from optuna_metasampler.surrogates.gaussian_process import squared_distance
@@ -150,17 +150,18 @@ class QPolicy:
         self._n_startup_trials = n_startup_trials
         self._epsilon = epsilon
 
-    def propose(self, history: Task, generator: torch.Generator) -> Tensor:
+    def propose(self, history: Task, generator: torch.Generator) -> Proposal:
         """The next point; see :meth:`Policy.propose`."""
         space, known = history.space, seen(history)
         if n_asked(history) < self._n_startup_trials:
-            return space_filling(space, known, generator)
+            return Proposal(space_filling(space, known, generator), Phase.POLICY)
         best = torch.topk(history.y, min(_N_GOOD, len(history))).indices
         good = torch.cat([history.x[best], self._favourites])
         score = self.value(history)
         if float(torch.rand((), generator=generator)) < self._epsilon:
             score = _at_random(generator)
-        return maximize(score, space, generator, good, known, _CANDIDATES)
+        x = maximize(score, space, generator, good, known, _CANDIDATES)
+        return Proposal(x, Phase.POLICY)
 
     def value(self, history: Task) -> Callable[[Tensor], Tensor]:
         """The Q function after a history: points ``(q, d)`` to values ``(q,)``."""

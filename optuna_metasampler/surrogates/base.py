@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar, runtime_checkable
 
 from torch import Tensor
 from torch.distributions import Distribution
@@ -23,9 +23,14 @@ class Predictor(Protocol):
         """The warped outcome to improve on; ``None`` before the first outcome."""
         ...
 
+
+@runtime_checkable
+class ScaledPredictor(Predictor, Protocol):
+    """A predictor with a lengthscale for every encoded column."""
+
     @property
     def column_scale(self) -> Tensor:
-        """How much each encoded column matters: its inverse lengthscale, shape ``(d,)``."""
+        """Inverse lengthscales: how much each encoded column matters, shape ``(d,)``."""
         ...
 
 

@@ -37,7 +37,7 @@ from optuna_metasampler.task import Task, to_tensor
 _MAX_SOURCES = 30
 _MAX_SOURCE_TRIALS = 120
 # Of the Pareto sets of all prior studies together.
-_MAX_FAVOURITES = 60
+_MAX_INCUMBENTS = 60
 
 
 @dataclass(frozen=True)
@@ -295,8 +295,8 @@ class PriorModel:
         sources: Their processes.
         network: The network across all studies; ``None`` with a single study.
         share: Weight of each process in their average, shape ``(k,)``, sum 1.
-        agreement: Mean rank correlation of the other studies' average with each study, in ``[0,
-            1]``; 0.5 for a single study, where it is unknown.
+        cross_study_correlation: Mean rank correlation of the other studies' average with each
+            study, in ``[0, 1]``; 0.5 for a single study, where it is unknown.
     """
 
     space: SearchSpace
@@ -305,7 +305,7 @@ class PriorModel:
     sources: SourceProcesses
     network: PriorNetwork | None
     share: Tensor
-    agreement: float
+    cross_study_correlation: float
 
     @classmethod
     def fit(
@@ -328,13 +328,13 @@ class PriorModel:
             raise ValueError("`tasks` must hold at least one prior study, but got none.")
         chosen = most_informative(tasks)
         sources = SourceProcesses.fit(chosen, watch=_share(watch, 0, 50))
-        correlation = _agreement(sources, chosen)
+        correlation = _cross_study_correlations(sources, chosen)
         if len(chosen) < 3:
             # Two studies that disagree do not say which of them is right.
             share = torch.ones(len(chosen), dtype=torch.float64)
         else:
             share = correlation.clamp_min(0.0) + 0.01
-        agreement = float(correlation.clamp_min(0.0).mean()) if len(chosen) > 1 else 0.5
+        mean = float(correlation.clamp_min(0.0).mean()) if len(chosen) > 1 else 0.5
         network = None
         if len(tasks) > 1:
             network = PriorNetwork.fit(tasks, generator, watch=_share(watch, 50, 100))
@@ -345,7 +345,7 @@ class PriorModel:
             sources=sources,
             network=network,
             share=share / share.sum(),
-            agreement=agreement,
+            cross_study_correlation=mean,
         )
 
     @classmethod
@@ -380,7 +380,7 @@ class PriorModel:
             sources=sources,
             network=network,
             share=checked(tensors, "share", k),
-            agreement=float(checked(tensors, "agreement")),
+            cross_study_correlation=float(checked(tensors, "agreement")),
         )
 
     def pack(self) -> dict[str, Tensor]:
@@ -391,7 +391,7 @@ class PriorModel:
             tensors |= {f"network.bias.{i}": b for i, b in enumerate(self.network.biases)}
         tensors["n_trials"] = torch.tensor(self.n_trials)
         tensors["share"] = self.share
-        tensors["agreement"] = torch.tensor(self.agreement, dtype=torch.float64)
+        tensors["agreement"] = torch.tensor(self.cross_study_correlation, dtype=torch.float64)
         return tensors
 
     def __call__(self, x: Tensor, sign_flipped: bool = False) -> Tensor:
@@ -437,7 +437,7 @@ def pareto_sets(tasks: Sequence[Task]) -> Tensor:
         rows = torch.nonzero(feasible if bool(feasible.any()) else ~feasible).squeeze(1)
         front = rows[non_dominated(task.outcomes[rows])]
         scale = torch.stack([half_rank_warp(y) for y in task.outcomes.T], dim=1)
-        limit = max(_MAX_FAVOURITES // len(studies), task.outcomes.shape[1] + 1)
+        limit = max(_MAX_INCUMBENTS // len(studies), task.outcomes.shape[1] + 1)
         points.append(task.x[front[spread_out(scale[front], limit)]])
     return torch.cat(points)
 
@@ -453,7 +453,7 @@ def most_informative(tasks: Sequence[Task]) -> list[Task]:
     return [tasks[i] for i in sorted(order[:_MAX_SOURCES])]
 
 
-def _agreement(sources: SourceProcesses, tasks: list[Task]) -> Tensor:
+def _cross_study_correlations(sources: SourceProcesses, tasks: list[Task]) -> Tensor:
     """Spearman correlation of the mean of the *other* processes with each study: ``(k,)``."""
     correlations = []
     for i, task in enumerate(tasks):

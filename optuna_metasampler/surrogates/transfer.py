@@ -38,12 +38,12 @@ from optuna_metasampler.surrogates.prior_model import PriorModel
 from optuna_metasampler.task import Task
 
 
-_MIN_TRIALS_TO_MIRROR = 3
-_MIRRORED_BELOW = -0.05
+_MIN_TRIALS_TO_FLIP = 3
+_FLIPPED_BELOW = -0.05
 # Nats. Few trials correlate by chance, and few prior studies are the wrong way round.
-_DOUBT_OF_MIRROR = 1.0
+_DOUBT_OF_FLIP = 1.0
 # These agree with the priors as far as the priors agree among themselves.
-_IMAGINED_TRIALS = 3
+_PSEUDO_TRIALS = 3
 
 
 @dataclass(frozen=True)
@@ -53,14 +53,14 @@ class TransferPredictor(GaussianProcessPredictor):
     Attributes:
         surrogate: Where the features come from.
         log_odds: Log odds of the transfer hypothesis against the twin, in nats.
-        agreement: Rank correlation of the prior mean with the running study's outcomes, in ``[-1,
-            1]``, as if a few more trials agreed as far as the priors agree among themselves.
+        rank_correlation: Rank correlation of the prior mean with the running study's outcomes, in
+            ``[-1, 1]``, as if a few more trials agreed as far as the priors agree among themselves.
         sign_flipped: Whether the prior studies are taken for those of the opposite direction.
     """
 
     surrogate: TransferGaussianProcess
     log_odds: float
-    agreement: float
+    rank_correlation: float
     sign_flipped: bool
 
     def features(self, x: Tensor) -> Tensor:
@@ -75,6 +75,11 @@ class TransferPredictor(GaussianProcessPredictor):
         """What each prior study, as it stands, predicts of the modelled trials: ``(n, k)``."""
         each = self.posterior.phi[:, 2:]
         return -each if self.sign_flipped else each
+
+    @property
+    def trusts_priors(self) -> bool:
+        """Whether the trials so far do not speak against the prior studies."""
+        return self.log_odds > 0.0 and self.rank_correlation > 0.0
 
     @property
     def evidence(self) -> float:
@@ -149,8 +154,8 @@ class TransferGaussianProcess(Surrogate[TransferPredictor]):
         with torch.no_grad():
             rows = modelled_rows(task)
             phi = self.features(task.x[rows])
-            agreement = self._agreement(phi[:, 1], task.y[rows])
-            sign_flipped = len(task) >= _MIN_TRIALS_TO_MIRROR and agreement < _MIRRORED_BELOW
+            rho = self._rank_correlation(phi[:, 1], task.y[rows])
+            sign_flipped = len(task) >= _MIN_TRIALS_TO_FLIP and rho < _FLIPPED_BELOW
             if sign_flipped:
                 phi = self.features(task.x[rows], sign_flipped)
             posterior, thetas, n_at_fit = condition_hypotheses(
@@ -175,7 +180,7 @@ class TransferGaussianProcess(Surrogate[TransferPredictor]):
                 best,
                 self,
                 log_odds,
-                agreement,
+                rho,
                 sign_flipped,
             )
             return predictor.improving_on(task.pending)
@@ -191,21 +196,21 @@ class TransferGaussianProcess(Surrogate[TransferPredictor]):
         scaled[:2] = False
         return [BasisPrior(mean, variances, scaled), BasisPrior.constant(2 + k)]
 
-    def _agreement(self, prior_mean: Tensor, y: Tensor) -> float:
+    def _rank_correlation(self, prior_mean: Tensor, y: Tensor) -> float:
         """Rank correlation of the prior mean with the outcomes, shrunk, in ``[-1, 1]``."""
         n = len(y)
         rho = spearman(prior_mean, y)
         known = 0.0 if math.isnan(rho) else rho * n
-        return (known + _IMAGINED_TRIALS * self.model.agreement) / (n + _IMAGINED_TRIALS)
+        return (known + _PSEUDO_TRIALS * self.model.cross_study_correlation) / (n + _PSEUDO_TRIALS)
 
     def _log_odds(self, n: int, sign_flipped: bool, posterior: Posterior) -> float:
         """Log odds of the transfer hypothesis, from the evidence and the priors' agreement."""
         if not self.config.target_only:
             return math.inf
         if sign_flipped:
-            bonus = -_DOUBT_OF_MIRROR
+            bonus = -_DOUBT_OF_FLIP
         else:
-            bonus = 2.0 * self.model.agreement * max(1.0 - n / 40, 0.0)
+            bonus = 2.0 * self.model.cross_study_correlation * max(1.0 - n / 40, 0.0)
         if n < 2:
             return bonus
         evidence = posterior.leave_one_out().sum(dim=1)

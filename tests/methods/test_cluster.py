@@ -113,7 +113,7 @@ def test_it_wraps_other_methods_and_comes_back_from_tensors(base: str) -> None:
     proposed = []
     for known in (prior.learned, again):
         seen = Prior(prior.space, known, prior.to_prior, prior.from_prior, prior.prior_incumbents)
-        proposed.append(policy_of(method, seen).propose(task, torch.Generator().manual_seed(0)))
+        proposed.append(policy_of(method, seen).propose(task, torch.Generator().manual_seed(0)).x)
     assert torch.equal(*proposed)
 
 

@@ -106,7 +106,10 @@ def test_a_running_study_changes_nothing_of_what_was_learned(name: str) -> None:
         )
         state = torch.get_rng_state()
         point = (
-            method(name).policy(SPACE, prior, None).propose(part, torch.Generator().manual_seed(2))
+            method(name)
+            .policy(SPACE, prior, None)
+            .propose(part, torch.Generator().manual_seed(2))
+            .x
         )
         assert point.shape == (SPACE.n_columns,)
         assert torch.equal(torch.get_rng_state(), state)

@@ -15,8 +15,7 @@ from optuna_metasampler.methods import method_of
 from optuna_metasampler.methods.base import Prior
 from optuna_metasampler.methods.mlp import LearnedMlp, Mlp
 from optuna_metasampler.outcomes import spearman
-from optuna_metasampler.policies.acquisition import n_asked
-from optuna_metasampler.policies.confidence_bound import ConfidenceBoundPolicy
+from optuna_metasampler.policies.acquisition import ConfidenceBoundPolicy, n_asked
 from optuna_metasampler.space import SearchSpace
 from optuna_metasampler.surrogates.mlp import study_shares
 from optuna_metasampler.surrogates.pooled import Inputs, pooled_outcomes, pooled_weights
@@ -57,7 +56,7 @@ def test_the_first_suggestion_is_near_the_optimum_of_the_prior_studies(surrogate
     method = replace(QUICK, surrogate=surrogate, exploration=0.0)
     policy = method.policy(SPACE, known_to(method.surrogate), None)
     empty = Task.of(SPACE, [], torch.zeros(0))
-    x = policy.propose(empty, generator())
+    x = policy.propose(empty, generator()).x
     assert float((x - torch.tensor([0.7, 0.2])).norm()) < 0.15
 
 
@@ -76,7 +75,7 @@ def test_the_running_study_corrects_what_the_prior_ones_say(surrogate: str) -> N
 @pytest.mark.parametrize("surrogate", KINDS)
 def test_without_priors_it_learns_from_its_own_trials(surrogate: str) -> None:
     method = replace(QUICK, surrogate=surrogate, exploration=0.0)
-    x = method.policy(SPACE, None, None).propose(history(30), generator())
+    x = method.policy(SPACE, None, None).propose(history(30), generator()).x
     assert float((x - torch.tensor([0.7, 0.2])).norm()) < 0.3
 
 
@@ -88,9 +87,9 @@ def test_a_suggestion_leaves_what_was_learned_as_it_was_and_can_be_repeated(
     prior = known_to(method.surrogate)
     before = {k: t.clone() for k, t in method.pack(prior.learned).items()}
     policy = method.policy(SPACE, prior, None)
-    first = policy.propose(history(), generator())
+    first = policy.propose(history(), generator()).x
     policy.propose(history(9), generator(1))
-    assert torch.equal(policy.propose(history(), generator()), first)
+    assert torch.equal(policy.propose(history(), generator()).x, first)
     after = method.pack(prior.learned)
     assert before.keys() == after.keys()
     assert all(torch.equal(before[k], after[k]) for k in before)
@@ -104,7 +103,7 @@ def test_what_was_packed_is_unpacked_exactly(surrogate: str) -> None:
     again = replace(prior, learned=method.unpack(SPACE, packed))
     assert all(torch.equal(t, packed[k]) for k, t in method.pack(again.learned).items())
     one, two = (
-        method.policy(SPACE, p, None).propose(history(), generator()) for p in (prior, again)
+        method.policy(SPACE, p, None).propose(history(), generator()).x for p in (prior, again)
     )
     assert torch.equal(one, two)
 
@@ -133,10 +132,10 @@ def test_a_live_study_on_a_mixed_and_conditional_space_gets_new_points_each_time
 def test_pending_points_are_kept_away_from() -> None:
     method = replace(QUICK, exploration=0.0)
     policy = method.policy(SPACE, known_to(method.surrogate), None)
-    first = policy.propose(history(), generator())
+    first = policy.propose(history(), generator()).x
     pending = replace(history(), pending=first[None])
     assert n_asked(pending) == 6
-    second = policy.propose(pending, generator())
+    second = policy.propose(pending, generator()).x
     assert float((second - first).abs().max()) > 1e-3
 
 
@@ -154,7 +153,7 @@ def test_parameters_that_no_prior_had_are_learned_from_the_running_study() -> No
     )
     x = torch.rand((30, 3), generator=generator(4), dtype=torch.float64)
     trials = task_of(own, x, value(x[:, 1:]) - (x[:, 0] - 0.9) ** 2)
-    assert float(method.policy(own, prior, None).propose(trials, generator())[0]) > 0.7
+    assert float(method.policy(own, prior, None).propose(trials, generator()).x[0]) > 0.7
 
 
 def test_a_parameter_that_no_prior_had_changes_no_prediction_before_the_first_trial() -> None:

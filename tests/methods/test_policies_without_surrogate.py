@@ -118,9 +118,9 @@ def test_proposals_leave_what_was_learned_bit_identical_and_know_no_other_study(
     prior = Prior(MIXED, lessons, lambda x: x, lambda x: x, study(MIXED, 7).x[:3])
     before = {key: t.clone() for key, t in method.pack(lessons).items()}
     policy = method.policy(MIXED, prior, None)
-    first = policy.propose(study(MIXED, 4, n=6), generator())
+    first = policy.propose(study(MIXED, 4, n=6), generator()).x
     policy.propose(replace(study(MIXED, 5), name="another"), generator(1))
-    assert torch.equal(policy.propose(study(MIXED, 4, n=6), generator()), first)
+    assert torch.equal(policy.propose(study(MIXED, 4, n=6), generator()).x, first)
     after = method.pack(lessons)
     assert all(torch.equal(after[key], before[key]) for key in before)
 
@@ -131,7 +131,9 @@ def test_space_filling_trials_come_first_where_they_are_asked_for(name: str) -> 
     prior = Prior(MIXED, lessons, lambda x: x, lambda x: x, study(MIXED, 7).x[:3])
     empty = study(MIXED, 4, n=1)
     nothing = replace(empty, x=empty.x[:0], y=empty.y[:0], mask=empty.mask[:0])
-    plain, filling = (method.policy(MIXED, prior, n).propose(nothing, generator()) for n in (0, 1))
+    plain, filling = (
+        method.policy(MIXED, prior, n).propose(nothing, generator()).x for n in (0, 1)
+    )
     assert not torch.equal(plain, filling)
 
 

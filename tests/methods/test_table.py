@@ -17,8 +17,8 @@ from benchmarks.scenarios import prior_logs
 from optuna_metasampler import MetaSampler
 from optuna_metasampler.exceptions import MethodError
 from optuna_metasampler.methods import METHODS, method_of
-from optuna_metasampler.methods.auto import Auto
 from optuna_metasampler.methods.base import Method
+from optuna_metasampler.methods.default import Auto
 
 
 SUITE = SyntheticSuite(0.9)
@@ -133,7 +133,7 @@ def test_what_was_learned_comes_back_from_its_tensors_and_suggests_the_same(name
         for n in (0, 1, 3):
             y = torch.tensor([1.0, 2.0, 5.0], dtype=torch.float64)[:n]
             history = Task.of(prior.space, configurations[:n], y)
-            x = policy.propose(history, torch.Generator().manual_seed(n))
+            x = policy.propose(history, torch.Generator().manual_seed(n)).x
             assert torch.equal(x, torch.tensor(prior.space.project(x.numpy()[None]))[0])
             proposed.append(x)
     assert torch.equal(torch.stack(proposed[:3]), torch.stack(proposed[3:]))

@@ -37,7 +37,7 @@ def test_workers_that_are_close_to_the_optimum_keep_apart(seed: int) -> None:
     pending: list[dict[str, object]] = []
     for _ in range(6):
         task = Task.of(SPACE, SPACE.decode(x.numpy()), y, pending=pending)
-        point = AcquisitionPolicy(GaussianProcess()).propose(task, generator)
+        point = AcquisitionPolicy(GaussianProcess()).propose(task, generator).x
         pending += SPACE.decode(point.numpy()[None])
     points = torch.tensor(SPACE.encode(pending))
     gap = (points[:, None] - points).abs().amax(dim=2)

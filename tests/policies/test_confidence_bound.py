@@ -5,7 +5,7 @@ from __future__ import annotations
 from optuna.distributions import FloatDistribution
 import torch
 
-from optuna_metasampler.policies.confidence_bound import ConfidenceBoundPolicy
+from optuna_metasampler.policies.acquisition import ConfidenceBoundPolicy
 from optuna_metasampler.space import SearchSpace
 from optuna_metasampler.surrogates.gaussian_process import GaussianProcess
 from optuna_metasampler.task import Task
@@ -20,6 +20,6 @@ def test_exploration_goes_where_less_is_known_and_without_it_where_the_mean_is_h
     found = []
     for exploration in (0.0, 50.0):
         policy = ConfidenceBoundPolicy(GaussianProcess(), exploration)
-        found.append(float(policy.propose(task, torch.Generator().manual_seed(0))))
+        found.append(float(policy.propose(task, torch.Generator().manual_seed(0)).x))
     assert abs(found[0] - 0.1) < 0.05
     assert found[1] > 0.5

@@ -5,7 +5,7 @@ from __future__ import annotations
 from optuna.distributions import FloatDistribution
 import torch
 
-from optuna_metasampler.policies.favourites import FavouritesPolicy
+from optuna_metasampler.policies.acquisition import FavouritesPolicy
 from optuna_metasampler.space import SearchSpace
 from optuna_metasampler.surrogates.gaussian_process import GaussianProcess
 from optuna_metasampler.task import Task
@@ -21,7 +21,7 @@ def history(x: torch.Tensor, pending: torch.Tensor | None = None) -> Task:
 
 
 def propose(policy: FavouritesPolicy, task: Task) -> torch.Tensor:
-    return policy.propose(task, torch.Generator().manual_seed(0))
+    return policy.propose(task, torch.Generator().manual_seed(0)).x
 
 
 def is_favourite(point: torch.Tensor) -> bool:

@@ -11,11 +11,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from optuna_metasampler.methods.gp import NO_TREND
+from optuna_metasampler.methods.default import NO_TREND
 from optuna_metasampler.outcomes import half_rank_warp
 from optuna_metasampler.pareto import non_dominated
+from optuna_metasampler.policies.acquisition import N_WARM_START_TRIALS
 from optuna_metasampler.policies.multi_objective import MultiObjectivePolicy, front
-from optuna_metasampler.policies.transfer import N_WARM_START_TRIALS
 from optuna_metasampler.space import SearchSpace
 from optuna_metasampler.surrogates.gaussian_process import GaussianProcess
 from optuna_metasampler.surrogates.prior_model import PriorModel, pareto_sets
@@ -46,7 +46,7 @@ def cold(m: int = 2, n_startup_trials: int = 0) -> MultiObjectivePolicy[Any]:
 
 
 def propose(policy: MultiObjectivePolicy[Any], task: Task, seed: int = 0) -> Tensor:
-    return policy.propose(task, torch.Generator().manual_seed(seed))
+    return policy.propose(task, torch.Generator().manual_seed(seed)).x
 
 
 @cache

@@ -51,14 +51,14 @@ def test_another_policy_object_goes_on_just_the_same() -> None:
     used = policy(MIXED)
     for seed in range(3):
         used.propose(study(MIXED, seed + 1), generator(seed))
-    new = policy(MIXED).propose(history, generator(9))
-    assert torch.equal(used.propose(history, generator(9)), new)
+    new = policy(MIXED).propose(history, generator(9)).x
+    assert torch.equal(used.propose(history, generator(9)).x, new)
 
 
 def test_every_proposal_is_feasible() -> None:
     history = study(MIXED, 0, n=4)
     for seed in range(20):
-        x = policy(MIXED).propose(history, generator(seed)).numpy()[None]
+        x = policy(MIXED).propose(history, generator(seed)).x.numpy()[None]
         assert np.array_equal(MIXED.project(x), x)
 
 
@@ -68,10 +68,10 @@ def test_a_finite_space_is_walked_through_without_asking_twice() -> None:
         # Some have failed, some are running, some are done.
         done, tried, pending = asked[:2], asked[2:4], asked[4:]
         history = Task.of(FINITE, done, torch.arange(float(len(done))), pending, tried)
-        asked += FINITE.decode(policy(FINITE).propose(history, generator(seed)).numpy()[None])
+        asked += FINITE.decode(policy(FINITE).propose(history, generator(seed)).x.numpy()[None])
     assert len({tuple(sorted(c.items())) for c in asked}) == 6
     everything = Task.of(FINITE, asked, torch.arange(6.0))
-    FINITE.decode(policy(FINITE).propose(everything, generator()).numpy()[None])
+    FINITE.decode(policy(FINITE).propose(everything, generator()).x.numpy()[None])
 
 
 def test_once_nothing_drawn_is_new_the_likeliest_new_point_is_taken() -> None:
@@ -79,7 +79,7 @@ def test_once_nothing_drawn_is_new_the_likeliest_new_point_is_taken() -> None:
     recurrent.weights[6][:] = torch.tensor([0.0, -9.0, 60.0, 0.0])  # always "x"
     asked: list[dict[str, object]] = [{"k": k, "c": "x"} for k in (1, 2, 3)]
     history = Task.of(FINITE, asked, torch.arange(3.0))
-    x = LstmPolicy(recurrent, lambda x: x, lambda x: x).propose(history, generator())
+    x = LstmPolicy(recurrent, lambda x: x, lambda x: x).propose(history, generator()).x
     (found,) = FINITE.decode(x.numpy()[None])
     assert found == {"k": 2, "c": "y"}
 

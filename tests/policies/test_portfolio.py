@@ -7,7 +7,7 @@ from dataclasses import replace
 from optuna.distributions import FloatDistribution
 import torch
 
-from optuna_metasampler.methods.gp import cold_policy
+from optuna_metasampler.methods.default import cold_policy
 from optuna_metasampler.policies.portfolio import PortfolioPolicy, greedy
 from optuna_metasampler.space import SearchSpace
 from optuna_metasampler.task import Task
@@ -54,41 +54,41 @@ def test_workers_that_ask_at_once_get_different_entries() -> None:
     asked = ENTRIES[:0]
     for entry in ENTRIES:
         task = replace(history(ENTRIES[:0]), pending=asked)
-        x = policy().propose(task, generator())
+        x = policy().propose(task, generator()).x
         torch.testing.assert_close(x, entry)
         asked = torch.cat([asked, x[None]])
 
 
 def test_an_entry_that_was_tried_or_failed_is_passed_over() -> None:
     task = replace(history(ENTRIES[1:2]), tried=ENTRIES[:1])
-    torch.testing.assert_close(policy().propose(task, generator()), ENTRIES[2])
+    torch.testing.assert_close(policy().propose(task, generator()).x, ENTRIES[2])
 
 
 def test_after_the_list_the_model_goes_on() -> None:
     task = history(ENTRIES)
-    expected = cold_policy(SPACE, 0).propose(task, generator(4))
-    assert torch.equal(policy().propose(task, generator(4)), expected)
+    expected = cold_policy(SPACE, 0).propose(task, generator(4)).x
+    assert torch.equal(policy().propose(task, generator(4)).x, expected)
 
 
 def test_what_no_prior_had_gets_another_value_each_time_and_an_entry_is_used_once() -> None:
-    first, other = (policy(("y",)).propose(history(ENTRIES[:0]), generator(s)) for s in (0, 1))
+    first, other = (policy(("y",)).propose(history(ENTRIES[:0]), generator(s)).x for s in (0, 1))
     assert first[0] == other[0] == ENTRIES[0, 0]
     assert first[1] != other[1]
-    second = policy(("y",)).propose(history(first[None]), generator(2))
+    second = policy(("y",)).propose(history(first[None]), generator(2)).x
     assert second[0] == ENTRIES[1, 0]
 
 
 def test_a_pinned_parameter_keeps_its_value_and_the_entry_counts_as_used() -> None:
     pinned = SPACE.pin({"y": 0.9})
     empty = Task.of(pinned, [], torch.zeros(0))
-    x = policy().propose(empty, generator())
+    x = policy().propose(empty, generator()).x
     torch.testing.assert_close(x, torch.tensor([0.1, 0.9], dtype=torch.float64))
     after = replace(empty, pending=x[None])
-    assert float(policy().propose(after, generator())[0]) == 0.3
+    assert float(policy().propose(after, generator()).x[0]) == 0.3
 
 
 def test_startup_trials_come_before_the_list() -> None:
-    x = policy(n_startup_trials=1).propose(history(ENTRIES[:0]), generator())
+    x = policy(n_startup_trials=1).propose(history(ENTRIES[:0]), generator()).x
     assert float((ENTRIES - x).abs().sum(dim=1).min()) > 1e-6
-    second = policy(n_startup_trials=1).propose(history(x[None]), generator())
+    second = policy(n_startup_trials=1).propose(history(x[None]), generator()).x
     torch.testing.assert_close(second, ENTRIES[0])

@@ -54,7 +54,7 @@ def test_the_greedy_policy_takes_the_unseen_point_of_the_highest_value() -> None
     value = policy.value(history)(everything)
     unseen = (torch.cdist(everything, history.x) > 1e-6).all(dim=1)
     best = everything[unseen][int(value[unseen].argmax())]
-    assert torch.equal(policy.propose(history, generator()), best)
+    assert torch.equal(policy.propose(history, generator()).x, best)
 
 
 def test_epsilon_makes_it_take_others_as_well() -> None:
@@ -62,7 +62,7 @@ def test_epsilon_makes_it_take_others_as_well() -> None:
     taken = {}
     for epsilon in (0.0, 1.0):
         policy = QPolicy(network(FINITE), lambda x: x, history.x, epsilon=epsilon)
-        points = [policy.propose(history, generator(seed)) for seed in range(20)]
+        points = [policy.propose(history, generator(seed)).x for seed in range(20)]
         taken[epsilon] = len(torch.stack(points).unique(dim=0))
     assert taken == {0.0: 1, 1.0: 5}
 
@@ -73,5 +73,5 @@ def test_a_finite_space_is_walked_through_without_asking_twice() -> None:
     for seed in range(6):
         done, tried, pending = asked[:2], asked[2:4], asked[4:]
         history = Task.of(FINITE, done, torch.arange(float(len(done))), pending, tried)
-        asked += FINITE.decode(policy.propose(history, generator(seed)).numpy()[None])
+        asked += FINITE.decode(policy.propose(history, generator(seed)).x.numpy()[None])
     assert len({tuple(sorted(c.items())) for c in asked}) == 6

@@ -8,7 +8,7 @@ import numpy as np
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 import torch
 
-from optuna_metasampler.policies.transfer import N_WARM_START_TRIALS, TransferPolicy
+from optuna_metasampler.policies.acquisition import N_WARM_START_TRIALS, TransferPolicy
 from optuna_metasampler.space import SearchSpace
 from optuna_metasampler.surrogates.prior_model import PriorModel, best_configurations
 from optuna_metasampler.surrogates.transfer import TransferGaussianProcess
@@ -58,12 +58,12 @@ def test_a_study_opens_with_what_was_best_before_and_one_point_for_contrast() ->
     policy = TransferPolicy(prior, best_of(prior))
     x = nothing()
     for seed in range(N_WARM_START_TRIALS):
-        new = policy.propose(history(x), torch.Generator().manual_seed(seed))
+        new = policy.propose(history(x), torch.Generator().manual_seed(seed)).x
         assert contains(best_of(prior), new) is (seed != 1)
         assert not len(x) or not contains(x, new)
         x = torch.cat([x, new[None]])
     assert float((x[1] - x[0]).norm()) > 0.3
-    new = policy.propose(history(x), torch.Generator().manual_seed(9))
+    new = policy.propose(history(x), torch.Generator().manual_seed(9)).x
     assert not contains(best_of(prior), new)
 
 
@@ -76,7 +76,7 @@ def test_where_priors_contradict_one_another_the_middle_comes_before_the_contras
         policy = TransferPolicy(TransferGaussianProcess(model, lambda x: x), best)
         x = first
         for seed in range(2):
-            new = policy.propose(history(x), torch.Generator().manual_seed(seed))
+            new = policy.propose(history(x), torch.Generator().manual_seed(seed)).x
             assert not contains(best, new)
             assert not contains(x, new)
             x = torch.cat([x, new[None]])
@@ -87,14 +87,14 @@ def test_where_priors_contradict_one_another_the_middle_comes_before_the_contras
 def test_with_fewer_priors_than_opening_trials_the_search_begins_earlier() -> None:
     prior = surrogate(2)
     policy = TransferPolicy(prior, best_of(prior))
-    new = policy.propose(history(best_of(prior)), torch.Generator().manual_seed(0))
+    new = policy.propose(history(best_of(prior)), torch.Generator().manual_seed(0)).x
     assert not contains(best_of(prior), new)
 
 
 def test_without_an_opening_the_first_point_is_not_one_of_the_best_before() -> None:
     prior = surrogate(7)
     policy = TransferPolicy(prior, best_of(prior), n_warm_start_trials=0)
-    new = policy.propose(history(nothing()), torch.Generator().manual_seed(0))
+    new = policy.propose(history(nothing()), torch.Generator().manual_seed(0)).x
     assert not contains(best_of(prior), new)
 
 
@@ -103,7 +103,7 @@ def test_the_opening_ends_once_trials_speak_against_the_priors() -> None:
     policy = TransferPolicy(prior, best_of(prior))
     generator = torch.Generator().manual_seed(0)
     x = torch.cat([best_of(prior)[:2], torch.tensor([[0.1, 0.9], [0.0, 0.5]]).double()])
-    new = policy.propose(history(x, -value(x)), generator)
+    new = policy.propose(history(x, -value(x)), generator).x
     predictor = policy.predictor
     assert predictor is not None
     assert predictor.agreement < 0.0
@@ -115,7 +115,7 @@ def test_priors_of_the_wrong_direction_help_to_find_the_optimum() -> None:
     policy = TransferPolicy(prior, best_of(prior))
     x = nothing()
     for seed in range(8):
-        new = policy.propose(history(x, -value(x)), torch.Generator().manual_seed(seed))
+        new = policy.propose(history(x, -value(x)), torch.Generator().manual_seed(seed)).x
         x = torch.cat([x, new[None]])
     # The farthest corner from what was best before.
     assert float((x - torch.tensor([0.0, 1.0])).abs().sum(dim=1).min()) < 0.1
@@ -127,7 +127,7 @@ def test_startup_trials_that_were_asked_for_come_first_and_the_opening_after() -
     generator = torch.Generator().manual_seed(0)
     x = nothing()
     for expected in (False, False, True, False, True):
-        new = policy.propose(history(x), generator)
+        new = policy.propose(history(x), generator).x
         assert contains(best_of(prior), new) is expected
         x = torch.cat([x, new[None]])
 
@@ -151,7 +151,7 @@ def test_what_no_prior_had_is_varied_in_the_opening() -> None:
     y = torch.zeros(0, dtype=torch.float64)
     for seed in range(4):
         task = Task.of(space, found, y)
-        new = policy.propose(task, torch.Generator().manual_seed(seed))
+        new = policy.propose(task, torch.Generator().manual_seed(seed)).x
         found += space.decode(new.numpy()[None])
         assert seed == 1 or any(
             found[-1]["x"] == c["x"] and found[-1]["y"] == c["y"] for c in configurations
@@ -166,7 +166,7 @@ def test_a_pending_favourite_is_not_proposed_again() -> None:
     waiting = nothing()
     for seed in range(N_WARM_START_TRIALS):
         task = replace(history(nothing()), pending=waiting)
-        new = policy.propose(task, torch.Generator().manual_seed(seed))
+        new = policy.propose(task, torch.Generator().manual_seed(seed)).x
         assert contains(best_of(prior), new) is (seed != 1)
         assert not len(waiting) or not contains(waiting, new)
         waiting = torch.cat([waiting, new[None]])

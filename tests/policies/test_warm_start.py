@@ -5,8 +5,7 @@ from __future__ import annotations
 from optuna.distributions import FloatDistribution
 import torch
 
-from optuna_metasampler.policies.acquisition import AcquisitionPolicy
-from optuna_metasampler.policies.warm_start import WarmStartPolicy
+from optuna_metasampler.policies.acquisition import AcquisitionPolicy, WarmStartPolicy
 from optuna_metasampler.space import SearchSpace
 from optuna_metasampler.surrogates.gaussian_process import GaussianProcess
 from optuna_metasampler.task import Task
@@ -25,7 +24,7 @@ def ask(values: list[float], pending: tuple[float, ...] = (), n_startup_trials: 
     )
     policy = WarmStartPolicy(POINTS, AcquisitionPolicy(GaussianProcess(), n_startup_trials))
     generator = torch.Generator(device="cpu").manual_seed(0)
-    return float(policy.propose(task, generator)[0])
+    return float(policy.propose(task, generator).x[0])
 
 
 def test_the_points_come_in_their_order() -> None:

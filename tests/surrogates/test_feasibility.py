@@ -10,8 +10,12 @@ import pytest
 import torch
 
 from optuna_metasampler.space import SearchSpace
-from optuna_metasampler.surrogates.feasibility import Feasibility, FeasibilityPredictor
-from optuna_metasampler.surrogates.prior_feasibility import PriorFeasibility, slack_warp
+from optuna_metasampler.surrogates.constraints import (
+    Feasibility,
+    FeasibilityPredictor,
+    PriorFeasibility,
+    slack_warp,
+)
 from optuna_metasampler.task import Task
 
 

@@ -1,0 +1,156 @@
+"""The default methods.
+
+``auto`` is the transfer Gaussian process, or the target-only one without prior studies; ``gp`` is
+the target-only one in any case.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from optuna_metasampler.meta_train.loop import Trainer
+from optuna_metasampler.methods.base import Method, Prior
+from optuna_metasampler.policies.acquisition import AcquisitionPolicy
+from optuna_metasampler.policies.base import Policy
+from optuna_metasampler.policies.initial_design import N_WARM_START_TRIALS, InitialDesign
+from optuna_metasampler.policies.multi_objective import MultiObjectivePolicy
+from optuna_metasampler.space import SearchSpace
+from optuna_metasampler.surrogates.gaussian_process import (
+    GaussianProcess,
+    GaussianProcessConfig,
+    GaussianProcessPredictor,
+)
+from optuna_metasampler.surrogates.prior_model import PriorModel
+from optuna_metasampler.surrogates.transfer import TransferConfig, TransferGaussianProcess
+from optuna_metasampler.task import Task
+
+
+# With a trend in each objective, proposals are slow to reach the ends of a Pareto front.
+_NO_TREND = GaussianProcessConfig(trend=False)
+
+
+@dataclass(frozen=True)
+class ColdGaussianProcess(Method[None]):
+    """The target-only Gaussian process; prior studies are ignored."""
+
+    name: ClassVar[str] = "gp"
+    min_studies: ClassVar[int] = 0
+    models_constraints: ClassVar[bool] = True
+    models_objectives: ClassVar[bool] = True
+
+    def learn(self, tasks: Sequence[Task], generator: torch.Generator, trainer: Trainer) -> None:
+        """Nothing."""
+
+    def policy(
+        self, space: SearchSpace, prior: Prior[None] | None, n_startup_trials: int | None
+    ) -> Policy:
+        """See :meth:`Method.policy`."""
+        return cold_policy(space, n_startup_trials)
+
+    def policy_of_objectives(
+        self,
+        space: SearchSpace,
+        priors: Sequence[Prior[None] | None],
+        n_startup_trials: int | None,
+    ) -> Policy:
+        """See :meth:`Method.policy_of_objectives`."""
+        return cold_policy_of_objectives(space, len(priors), n_startup_trials)
+
+    def pack(self, learned: None) -> dict[str, Tensor]:
+        """See :meth:`Method.pack`."""
+        return {}
+
+    def unpack(self, space: SearchSpace, tensors: Mapping[str, Tensor]) -> None:
+        """See :meth:`Method.unpack`."""
+
+
+@dataclass(frozen=True)
+class PriorModelMethod(Method[PriorModel]):
+    """Learns a Gaussian process a prior study, and a network across them; works without any."""
+
+    min_studies: ClassVar[int] = 0
+    models_constraints: ClassVar[bool] = True
+    models_objectives: ClassVar[bool] = True
+
+    def learn(
+        self, tasks: Sequence[Task], generator: torch.Generator, trainer: Trainer
+    ) -> PriorModel:
+        """See :meth:`Method.learn`."""
+        return PriorModel.fit(list(tasks), generator, trainer.count)
+
+    def policy_of_objectives(
+        self,
+        space: SearchSpace,
+        priors: Sequence[Prior[PriorModel] | None],
+        n_startup_trials: int | None,
+    ) -> Policy:
+        """See :meth:`Method.policy_of_objectives`."""
+        known = [prior for prior in priors if prior is not None]
+        if len(known) < len(priors):
+            return cold_policy_of_objectives(space, len(priors), n_startup_trials)
+        config = TransferConfig(process=_NO_TREND)
+        surrogates = [TransferGaussianProcess(p.learned, p.to_prior, config) for p in known]
+        design = transfer_design(known[0], n_startup_trials)
+        return MultiObjectivePolicy(surrogates, design, feasibility=known[0].feasibility)
+
+    def pack(self, learned: PriorModel) -> dict[str, Tensor]:
+        """See :meth:`Method.pack`."""
+        return learned.pack()
+
+    def unpack(self, space: SearchSpace, tensors: Mapping[str, Tensor]) -> PriorModel:
+        """See :meth:`Method.unpack`."""
+        return PriorModel.unpack(space, tensors)
+
+
+@dataclass(frozen=True)
+class Auto(PriorModelMethod):
+    """The default method."""
+
+    name: ClassVar[str] = "auto"
+
+    def policy(
+        self, space: SearchSpace, prior: Prior[PriorModel] | None, n_startup_trials: int | None
+    ) -> Policy:
+        """See :meth:`Method.policy`."""
+        if prior is None:
+            return cold_policy(space, n_startup_trials)
+        surrogate = TransferGaussianProcess(prior.learned, prior.to_prior)
+        design = transfer_design(prior, n_startup_trials)
+        return AcquisitionPolicy(surrogate, design, feasibility=prior.feasibility)
+
+
+def transfer_design(prior: Prior[PriorModel], n_startup_trials: int | None) -> InitialDesign:
+    """The initial design with prior studies, which stand in for space-filling trials."""
+    return InitialDesign(
+        n_startup_trials or 0,
+        prior.prior_incumbents,
+        N_WARM_START_TRIALS,
+        probes=True,
+        unknown=prior.unknown,
+    )
+
+
+def cold_design(space: SearchSpace, n_startup_trials: int | None) -> InitialDesign:
+    """The initial design without prior studies: by default 4 to 6 space-filling trials."""
+    default = max(4, min(6, len(space.parameters)))
+    return InitialDesign(default if n_startup_trials is None else n_startup_trials)
+
+
+def cold_policy(
+    space: SearchSpace, n_startup_trials: int | None
+) -> AcquisitionPolicy[GaussianProcessPredictor]:
+    """The policy without prior studies."""
+    return AcquisitionPolicy(GaussianProcess(), cold_design(space, n_startup_trials))
+
+
+def cold_policy_of_objectives(
+    space: SearchSpace, n_objectives: int, n_startup_trials: int | None
+) -> MultiObjectivePolicy[GaussianProcessPredictor]:
+    """The policy of several objectives without prior studies."""
+    surrogates = [GaussianProcess(_NO_TREND) for _ in range(n_objectives)]
+    return MultiObjectivePolicy(surrogates, cold_design(space, n_startup_trials))
