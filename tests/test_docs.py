@@ -14,7 +14,7 @@ import pytest
 
 from benchmarks import how_it_works
 from optuna_metasampler import outcomes
-from optuna_metasampler.policies import transfer as transfer_policy
+from optuna_metasampler.policies import acquisition, initial_design
 from optuna_metasampler.surrogates import prior_model, transfer
 from tests.pages import (
     DOCS,
@@ -139,8 +139,8 @@ def test_how_it_works_tells_the_numbers_of_the_code() -> None:
     words = {1: "one", 2: "two", 3: "three", 4: "four", 5: "five", 6: "six"}
     result = json.loads(how_it_works.RESULT.read_text(encoding="utf-8"))
     for sentence in (
-        f"at most {words[transfer_policy.N_OPENING_TRIALS]} trials",
-        f"Once there are {words[transfer._MIN_TRIALS_TO_MIRROR]} trials",
+        f"at most {words[initial_design.N_WARM_START_TRIALS]} trials",
+        f"Once there are {words[transfer._MIN_TRIALS_TO_FLIP]} trials",
         f"the {prior_model._MAX_SOURCES} most telling ones",
         f"up to {words[outcomes.MAX_MODELLED_OBJECTIVES]}, have a model each",
         f"{result['n_prior_trials']} trials of Optuna's default sampler each",
@@ -148,7 +148,7 @@ def test_how_it_works_tells_the_numbers_of_the_code() -> None:
         f"{words[len(result['say']['1 wrong'])]} seeds each",
     ):
         assert sentence in " ".join(text.split())
-    assert transfer_policy.PROBE == 1, "the second trial is the one far away"
+    assert acquisition.PROBE == 1, "the second trial is the one far away"
 
 
 @pytest.mark.parametrize(

@@ -13,15 +13,11 @@ from benchmarks.peers.base import Setting
 from optuna_metasampler import MetaSampler
 from optuna_metasampler.maximize import MaximizeConfig
 from optuna_metasampler.methods.base import Prior
-from optuna_metasampler.methods.default import Auto, n_cold_startup_trials
+from optuna_metasampler.methods.default import Auto, cold_design, transfer_design
 from optuna_metasampler.outcomes import rank_gaussianize
-from optuna_metasampler.policies.acquisition import (
-    N_WARM_START_TRIALS,
-    AcquisitionConfig,
-    AcquisitionPolicy,
-    TransferPolicy,
-)
+from optuna_metasampler.policies.acquisition import AcquisitionConfig, AcquisitionPolicy
 from optuna_metasampler.policies.base import Policy
+from optuna_metasampler.policies.initial_design import N_WARM_START_TRIALS
 from optuna_metasampler.space import SearchSpace
 from optuna_metasampler.surrogates.gaussian_process import GaussianProcess, GaussianProcessConfig
 from optuna_metasampler.surrogates.prior_model import PriorModel
@@ -58,17 +54,14 @@ class AblatedAuto(Auto):
         its = self.ablation
         if prior is None:
             process = GaussianProcess(its.transfer.process)
-            n = n_cold_startup_trials(space) if n_startup_trials is None else n_startup_trials
-            return AcquisitionPolicy(process, n, config=its.acquisition)
+            return AcquisitionPolicy(
+                process, cold_design(space, n_startup_trials), its.acquisition
+            )
         surrogate = TransferGaussianProcess(its.model(prior.learned), prior.to_prior, its.transfer)
-        return TransferPolicy(
-            surrogate,
-            prior.prior_incumbents,
-            prior.unknown,
-            n_startup_trials or 0,
-            its.n_warm_start_trials,
-            its.acquisition,
+        design = replace(
+            transfer_design(prior, n_startup_trials), n_warm_start=its.n_warm_start_trials
         )
+        return AcquisitionPolicy(surrogate, design, its.acquisition)
 
 
 class _NetworkAlone(PriorModel):

@@ -29,6 +29,7 @@ from optuna_metasampler.isolation import isolated
 from optuna_metasampler.methods.default import cold_policy
 from optuna_metasampler.policies.acquisition import AcquisitionPolicy
 from optuna_metasampler.policies.base import Policy
+from optuna_metasampler.policies.initial_design import InitialDesign
 from optuna_metasampler.priors.records import records_of
 from optuna_metasampler.space import SearchSpace
 from optuna_metasampler.surrogates.base import Predictor, Surrogate
@@ -263,7 +264,8 @@ def policy_of(space: SearchSpace, sources: Sequence[Source], seed: int) -> Polic
     best = np.stack([task.x[int(task.y.argmax())].numpy() for task in tasks])
     # Places to start the search of the acquisition from, no more.
     prior_incumbents = torch.tensor(space.project(best))
-    return AcquisitionPolicy(RankWeightedEnsemble(tasks, seed), prior_incumbents=prior_incumbents)
+    design = InitialDesign(prior_incumbents=prior_incumbents)
+    return AcquisitionPolicy(RankWeightedEnsemble(tasks, seed), design)
 
 
 def build(setting: Setting) -> optuna.Study:

@@ -42,7 +42,7 @@ _MIN_TRIALS_TO_FLIP = 3
 _FLIPPED_BELOW = -0.05
 # Nats. Few trials correlate by chance, and few prior studies are the wrong way round.
 _DOUBT_OF_FLIP = 1.0
-# These agree with the priors as far as the priors agree among themselves.
+# These agree with the priors as far as the priors agree with one another.
 _PSEUDO_TRIALS = 3
 
 
@@ -54,7 +54,7 @@ class TransferPredictor(GaussianProcessPredictor):
         surrogate: Where the features come from.
         log_odds: Log odds of the transfer hypothesis against the twin, in nats.
         rank_correlation: Rank correlation of the prior mean with the running study's outcomes, in
-            ``[-1, 1]``, as if a few more trials agreed as far as the priors agree among themselves.
+            ``[-1, 1]``, shrunk towards the cross-study correlation by a few pseudo-trials.
         sign_flipped: Whether the prior studies are taken for those of the opposite direction.
     """
 

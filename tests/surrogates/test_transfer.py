@@ -80,7 +80,7 @@ def test_opposed_studies_are_read_the_other_way_round(opposed: TransferGaussianP
     task = study(12, 1)
     predictor = opposed.condition(task)
     assert predictor.sign_flipped
-    assert predictor.agreement < 0.0
+    assert predictor.rank_correlation < 0.0
     assert predictor.evidence > 0.9
     assert agreement(predictor) > 0.7
     assert agreement(predictor) > agreement(GaussianProcess().condition(task))

@@ -99,9 +99,9 @@ def test_the_units_of_a_study_do_not_matter() -> None:
 def test_agreeing_studies_are_told_from_disagreeing_ones() -> None:
     agreeing = PriorModel.fit([study(i) for i in range(4)], generator())
     mixed = PriorModel.fit([study(i, sign=(-1.0) ** i) for i in range(4)], generator())
-    assert agreeing.agreement > 0.8
-    assert mixed.agreement < 0.3
-    assert PriorModel.fit([study(0)], generator()).agreement == 0.5
+    assert agreeing.cross_study_correlation > 0.8
+    assert mixed.cross_study_correlation < 0.3
+    assert PriorModel.fit([study(0)], generator()).cross_study_correlation == 0.5
 
 
 def test_a_study_that_disagrees_with_the_others_loses_its_share() -> None:

@@ -11,18 +11,19 @@ import pytest
 import torch
 from torch import Tensor
 
-from optuna_metasampler.methods.default import NO_TREND
 from optuna_metasampler.outcomes import half_rank_warp
 from optuna_metasampler.pareto import non_dominated
-from optuna_metasampler.policies.acquisition import N_WARM_START_TRIALS
+from optuna_metasampler.policies.base import Phase
+from optuna_metasampler.policies.initial_design import N_WARM_START_TRIALS, InitialDesign
 from optuna_metasampler.policies.multi_objective import MultiObjectivePolicy, front
 from optuna_metasampler.space import SearchSpace
-from optuna_metasampler.surrogates.gaussian_process import GaussianProcess
+from optuna_metasampler.surrogates.gaussian_process import GaussianProcess, GaussianProcessConfig
 from optuna_metasampler.surrogates.prior_model import PriorModel, pareto_sets
 from optuna_metasampler.surrogates.transfer import TransferConfig, TransferGaussianProcess
 from optuna_metasampler.task import Task
 
 
+NO_TREND = GaussianProcessConfig(trend=False)
 SPACE = SearchSpace.of({"x": FloatDistribution(0, 1), "y": FloatDistribution(0, 1)})
 
 
@@ -42,7 +43,8 @@ def points(n: int, seed: int = 0) -> Tensor:
 
 
 def cold(m: int = 2, n_startup_trials: int = 0) -> MultiObjectivePolicy[Any]:
-    return MultiObjectivePolicy([GaussianProcess(NO_TREND) for _ in range(m)], n_startup_trials)
+    surrogates = [GaussianProcess(NO_TREND) for _ in range(m)]
+    return MultiObjectivePolicy(surrogates, InitialDesign(n_startup_trials))
 
 
 def propose(policy: MultiObjectivePolicy[Any], task: Task, seed: int = 0) -> Tensor:
@@ -65,7 +67,9 @@ def learned() -> tuple[list[TransferGaussianProcess], Tensor]:
 
 def warm() -> tuple[MultiObjectivePolicy[Any], Tensor]:
     surrogates, best = learned()
-    return MultiObjectivePolicy(surrogates, prior_incumbents=best), best
+    return MultiObjectivePolicy(
+        surrogates, InitialDesign(0, best, N_WARM_START_TRIALS, probes=True)
+    ), best
 
 
 def contains(points: Tensor, x: Tensor) -> bool:
@@ -103,9 +107,9 @@ def test_pending_points_are_members_of_the_front_and_are_not_asked_for_again() -
     policy, task = cold(), history(x)
     first = propose(policy, task)
     waiting = replace(task, pending=first[None])
-    believed = front(waiting, policy.condition(waiting))
-    expected = torch.cat([p(first[None]).mean for p in policy.predictors])
-    assert contains(believed, expected)
+    predictors = policy.condition(waiting)
+    expected = torch.cat([p(first[None]).mean for p in predictors])
+    assert contains(front(waiting, predictors), expected)
     second = propose(policy, waiting)
     assert float((second - first).norm()) > 0.02
 
@@ -162,13 +166,16 @@ def test_startup_trials_come_first() -> None:
     policy = cold(n_startup_trials=3)
     x = points(0)
     for seed in range(3):
-        x = torch.cat([x, propose(policy, history(x), seed)[None]])
-        assert policy.predictors == ()
-    propose(policy, history(x))
-    assert len(policy.predictors) == 2
+        proposal = policy.propose(history(x), torch.Generator().manual_seed(seed))
+        assert proposal.phase == Phase.INITIAL_DESIGN
+        assert proposal.predictors == ()
+        x = torch.cat([x, proposal.x[None]])
+    proposal = policy.propose(history(x), torch.Generator().manual_seed(0))
+    assert proposal.phase == Phase.MODEL
+    assert len(proposal.predictors) == 2
 
 
-def test_a_study_opens_with_the_pareto_sets_and_one_point_for_contrast() -> None:
+def test_a_study_begins_with_the_pareto_sets_and_one_probe() -> None:
     policy, best = warm()
     x = best[:0]
     for seed in range(N_WARM_START_TRIALS):
