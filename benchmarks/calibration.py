@@ -31,8 +31,8 @@ from benchmarks.problems.base import Params, Suite, random_params, seed_of
 from benchmarks.run import setting_of
 from benchmarks.scenarios import prior_logs
 from optuna_metasampler.isolation import isolated
-from optuna_metasampler.knowledge import PriorKnowledge
 from optuna_metasampler.methods.default import Auto
+from optuna_metasampler.prior_knowledge import PriorKnowledge
 from optuna_metasampler.priors.align import pool
 from optuna_metasampler.priors.sources import resolve
 from optuna_metasampler.space import SearchSpace
@@ -128,11 +128,13 @@ def _with_priors(
 ) -> TransferGaussianProcess:
     setting = setting_of(suite, prior_logs(SCENARIO, suite, target, 0), 0)
     studies = [study for source in resolve(list(setting.priors), None) for study in source.read()]
-    knowledge = PriorKnowledge(pool(studies, setting.priors[0].directions), Auto(), seed=0)
+    knowledge = PriorKnowledge.from_pool(
+        pool(studies, setting.priors[0].directions), Auto(), seed=0
+    )
     shown = {name for c in configurations for name in c}
-    without = knowledge.lacking(space, shown)
+    without = knowledge.missing(space, shown)
     assert without is not None
-    prior = knowledge.seen_from(space, (1.0,), without)
+    prior = knowledge.aligned(space, (1.0,), without)
     return TransferGaussianProcess(prior.learned, prior.to_prior)
 
 

@@ -42,6 +42,11 @@ def trials_of_all_brackets(study: Study) -> list[FrozenTrial]:
     return storage_of(study).get_all_trials(study_id(study), deepcopy=False)
 
 
+def draw_seed(rng: LazyRandomState) -> int:
+    """A seed in ``[0, 2^31 - 1)``."""
+    return int(rng.rng.randint(2**31 - 1))
+
+
 def signs_of(study: Study) -> tuple[float, ...]:
     """One an objective of ``study``: -1 where smaller is better, else 1."""
     return tuple(-1.0 if d.name == "MINIMIZE" else 1.0 for d in study.directions)

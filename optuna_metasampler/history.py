@@ -1,24 +1,33 @@
-"""What the trials of a running study say, and the tasks that are made of it."""
+"""The trials of a running study, finished and pending, and the task that is made of them.
+
+Axis letters: ``n`` trials, ``m`` objectives, ``c`` constraints, ``o`` observations.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from datetime import datetime, timedelta
+import math
+from typing import Any
 
-from optuna.trial import TrialState
+import numpy as np
+from numpy.typing import NDArray
+from optuna.distributions import BaseDistribution
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+import torch
 
-from optuna_metasampler._optuna import enqueued_params, trial_id
-from optuna_metasampler.priors.records import CurveRecords, Records
-
-
-if TYPE_CHECKING:
-    from optuna.distributions import BaseDistribution
-    from optuna.trial import FrozenTrial
-
-    from optuna_metasampler.space import SearchSpace
-    from optuna_metasampler.task import Curves, Task
+from optuna_metasampler._optuna import constraints_of, enqueued_params, trial_id
+from optuna_metasampler.learning_curves import (
+    Curve,
+    CurveCorrelation,
+    curve_correlation_of,
+    final_values,
+)
+from optuna_metasampler.outcomes import penalized, scalarize
+from optuna_metasampler.space import SearchSpace
+from optuna_metasampler.task import Curves, Task, to_tensor
 
 
 # Each costs about as much as a suggestion.
@@ -29,7 +38,7 @@ _SUGGESTION_TIME = timedelta(minutes=5)
 
 @dataclass(frozen=True)
 class PendingTrial:
-    """A trial that is running beside the one that is asked for.
+    """A trial that runs beside the one that is asked for.
 
     Attributes:
         number: Its number in the study.
@@ -37,7 +46,7 @@ class PendingTrial:
         elsewhere: Whether another sampler serves it, in another process as a rule. Such trials
             come in the order of their numbers, for they may be asked for at the same moment; those
             of one sampler in the order in which it served them.
-        undecided: Whether the rest of its parameters may be being chosen at this moment.
+        undecided: Whether its other parameters may be under choice at this moment.
     """
 
     number: int
@@ -54,8 +63,8 @@ class PendingTrial:
     ) -> list[PendingTrial]:
         """The trials that run beside one, in the order given.
 
-        A trial's parameters reach the storage one by one; what this sampler handed out is
-        complete, and where the space is not known yet, what it means to hand out.
+        A trial's parameters reach the storage one by one. What this sampler handed out is
+        complete; where the space is not known yet, it includes what is planned for the trial.
 
         Args:
             trial: The one that is asked for.
@@ -67,7 +76,7 @@ class PendingTrial:
             if other.state != TrialState.RUNNING or trial_id(other) == trial_id(trial):
                 continue
             here = trial_id(other) in handed_out
-            params = {**handed_out.get(trial_id(other), {}), **settled(other)}
+            params = {**handed_out.get(trial_id(other), {}), **fixed_params(other)}
             undecided = not here and other.number < trial.number and _together(other, trial)
             found.append(cls(other.number, params, not here, undecided))
         return found
@@ -75,78 +84,71 @@ class PendingTrial:
 
 @dataclass(frozen=True)
 class History:
-    """What the trials of a running study say.
+    """The trials of a running study, before they are encoded.
 
     Attributes:
-        records: Of the trials that have ended.
+        finished: The trials that have ended.
         number: Of the trial that is asked for.
         running: The other trials that are running, by number.
-        curves: What the trials showed on their way; ``None`` where nobody asked for it.
+        curves: Every reported value; ``None`` where the method does not use them.
         features: Meta-features of the study, by name.
     """
 
-    records: Records
+    finished: FinishedTrials
     number: int
     running: Sequence[PendingTrial] = ()
-    curves: CurveRecords | None = None
+    curves: Sequence[Observation] | None = None
     features: Mapping[str, float] = field(default_factory=dict)
 
     def undecided(self, space: SearchSpace) -> list[PendingTrial]:
-        """The trials that lack a parameter of ``space`` which every trial has, oldest first.
+        """Running trials that lack a parameter which every trial has, oldest first, at most 16.
 
-        What cannot be told from these is only whether a conditional parameter is still to come.
+        Whether a conditional parameter is still to come cannot be known.
         """
         always = {p.name for p in space.parameters if p.activity is None}
         lacking = [r for r in self.running if r.undecided and not always <= r.params.keys()]
         return lacking[-_MAX_UNDECIDED:]
 
     def space(self, distributions: Mapping[str, BaseDistribution]) -> SearchSpace:
-        """The space of ``distributions``; which of them are conditional is what the trials say."""
-        from optuna_metasampler.space import SearchSpace
-
-        known = [c for c in self.records.configurations if distributions.keys() & c.keys()]
+        """The space of ``distributions``; conditions are learned from the finished trials."""
+        known = [c for c in self.finished.configurations if distributions.keys() & c.keys()]
         return SearchSpace.of(distributions, known)
 
     def task(self, space: SearchSpace, weights: Sequence[float], constrained: bool = True) -> Task:
-        """The history as a task of ``space``; trials with none of its parameters are left out.
+        """The history as a task of ``space``, without trials that have none of its parameters.
 
-        So are undecided ones, which the caller adds as it believes them to be.
+        Undecided trials are left out too; the caller adds them with predicted parameters.
 
         Args:
             space: The space of the points.
-            weights: Weights of the objectives, see :func:`~optuna_metasampler.task.scalarize`.
-            constrained: Whether who asks models constraints; if not, trials that violate one count
-                as worse than those that do not, see :func:`~optuna_metasampler.task.penalized`.
+            weights: Weights of the objectives, see :func:`~optuna_metasampler.outcomes.scalarize`.
+            constrained: Whether constraints are modelled. If not, trials that violate one count as
+                worse than all others, see :func:`~optuna_metasampler.outcomes.penalized`.
         """
-        import torch
-
-        from optuna_metasampler.outcomes import penalized, scalarize
-        from optuna_metasampler.task import Task, to_tensor
-
         names = space.distributions.keys()
         always = {p.name for p in space.parameters if p.activity is None}
-        known = [i for i, c in enumerate(self.records.configurations) if names & c.keys()]
-        outcomes = to_tensor(self.records.outcomes[known])
+        known = [i for i, c in enumerate(self.finished.configurations) if names & c.keys()]
+        outcomes = to_tensor(self.finished.outcomes[known])
         pending = self._pending(space)
-        constraint_names, constraints = self.records.constraint_table(known)
+        constraint_names, constraints = self.finished.constraint_table(known)
         task = Task.of(
             space,
-            [self.records.configurations[i] for i in known],
+            [self.finished.configurations[i] for i in known],
             scalarize(outcomes, torch.tensor(weights, dtype=torch.float64)),
             pending=[dict(r.params) for r in pending],
             n_later=_n_later(pending, self.number),
-            tried=[c for c in self.records.failed if always <= c.keys()],
+            tried=[c for c in self.finished.failed if always <= c.keys()],
             outcomes=outcomes,
             constraints=to_tensor(constraints),
-            curves=None if self.curves is None else _curves(space, self.curves),
+            curves=None if self.curves is None else _encoded(space, self.curves),
             features=self.features,
             constraint_names=constraint_names,
-            crashed=[c for c in self.records.crashed if always <= c.keys()],
+            crashed=[c for c in self.finished.crashed if always <= c.keys()],
         )
         return task if constrained else penalized(task)
 
     def before(self, task: Task, trial: PendingTrial) -> Task:
-        """The task as an undecided trial finds it: its own values held, others in its place."""
+        """The task as an undecided trial sees it, with its own values pinned."""
         space = task.space.pin(trial.params)
         return replace(task, space=space, n_later=_n_later(self._pending(space), trial.number))
 
@@ -155,15 +157,15 @@ class History:
         return [r for r in self.running if names & r.params.keys() and r not in undecided]
 
 
-def settled(trial: FrozenTrial) -> dict[str, Any]:
-    """What is settled about a trial: its parameters so far, and those it was enqueued with."""
+def fixed_params(trial: FrozenTrial) -> dict[str, Any]:
+    """Parameters of a trial that are fixed: those so far, and those it was enqueued with."""
     return {**enqueued_params(trial), **trial.params}
 
 
 def _together(other: FrozenTrial, trial: FrozenTrial) -> bool:
-    """Whether ``other`` began so shortly before ``trial`` that it may be in the same phase.
+    """Whether ``other`` began so shortly before ``trial`` that its parameters may be under choice.
 
-    What has no parameters for longer has lost its worker, and is running for ever.
+    A trial without parameters for longer has lost its worker.
     """
     if other.datetime_start is None or trial.datetime_start is None:
         return False
@@ -175,14 +177,227 @@ def _n_later(pending: Sequence[PendingTrial], number: int) -> int:
     return sum(r.elsewhere and r.number > number for r in pending)
 
 
-def _curves(space: SearchSpace, records: CurveRecords) -> Curves:
-    from optuna_metasampler.task import Curves, to_tensor
+@dataclass(frozen=True)
+class Observation:
+    """A value that a trial reported, or ended with.
 
+    Attributes:
+        params: The trial's parameters.
+        trial: Its number.
+        step: 0 or more; infinite for the final value of a completed trial.
+        value: **Larger is better**; may be infinite, never NaN.
+    """
+
+    params: Mapping[str, Any]
+    trial: int
+    step: float
+    value: float
+
+
+def observations(trials: Sequence[FrozenTrial], direction: StudyDirection) -> list[Observation]:
+    """The intermediate and final values of trials with one objective.
+
+    Args:
+        trials: Trials of one study; those that failed are left out.
+        direction: The study's direction.
+    """
+    (sign,) = _signs([direction]).tolist()
+    found = []
+    for t in trials:
+        if t.state == TrialState.FAIL:
+            continue
+        reported = [(float(step), value) for step, value in sorted(t.intermediate_values.items())]
+        if t.state == TrialState.COMPLETE and _usable(t, 1):
+            reported.append((math.inf, t.values[0]))
+        found += [
+            Observation(t.params, t.number, step, sign * value)
+            for step, value in reported
+            if not math.isnan(value)
+        ]
+    return found
+
+
+def _encoded(space: SearchSpace, seen: Sequence[Observation]) -> Curves:
+    """Observations of trials that have parameters of a space."""
     names = space.distributions.keys()
-    rows = [i for i, c in enumerate(records.configurations) if names & c.keys()]
+    of_space = [o for o in seen if names & o.params.keys()]
     return Curves(
-        x=to_tensor(space.encode([records.configurations[i] for i in rows])),
-        trial=to_tensor(records.trials[rows]),
-        step=to_tensor(records.steps[rows]),
-        y=to_tensor(records.values[rows]),
+        x=to_tensor(space.encode([o.params for o in of_space])),
+        trial=torch.tensor([o.trial for o in of_space], dtype=torch.int64),
+        step=torch.tensor([o.step for o in of_space], dtype=torch.float64),
+        y=torch.tensor([o.value for o in of_space], dtype=torch.float64),
     )
+
+
+@dataclass(frozen=True)
+class FinishedTrials:
+    """Configurations and outcomes of finished trials.
+
+    Attributes:
+        configurations: Parameters of ``n`` trials that have an outcome, in the order in which they
+            ended.
+        outcomes: Their outcomes, shape ``(n, m)``, one column an objective; **larger is better**;
+            may be infinite, never NaN.
+        failed: Parameters of the trials that ended without an outcome.
+        constraints: Constraint values of the trials that have an outcome, by name; those above 0
+            are violated; empty where a trial has none.
+        crashed: Parameters of those among ``failed`` that raised, or whose value is no number: the
+            others were pruned before there was anything to compare them with.
+    """
+
+    configurations: list[dict[str, Any]]
+    outcomes: NDArray[np.float64]
+    failed: list[dict[str, Any]]
+    constraints: list[dict[str, float]]
+    crashed: list[dict[str, Any]] = field(default_factory=list)
+
+    def constraint_table(self, rows: Sequence[int]) -> tuple[tuple[str, ...], NDArray[np.float64]]:
+        """Constraint values of some trials, one row a trial and one column a name.
+
+        Returns:
+            The names, sorted, and the values, shape ``(len(rows), c)``; NaN where unknown.
+        """
+        of_rows = [self.constraints[i] for i in rows]
+        names = tuple(sorted({name for row in of_rows for name in row}))
+        table = [[row.get(name, np.nan) for name in names] for row in of_rows]
+        return names, np.array(table, dtype=np.float64).reshape(len(of_rows), len(names))
+
+
+def finished_trials(
+    trials: Sequence[FrozenTrial],
+    directions: Sequence[StudyDirection],
+    rename: Mapping[str, str] | None = None,
+    curve_correlation: CurveCorrelation | None = None,
+) -> FinishedTrials:
+    """Configurations and outcomes of the trials that have ended.
+
+    A pruned trial counts as ending where its learning curve would have, see
+    :func:`~optuna_metasampler.learning_curves.final_values`; one that reported nothing as the
+    median of the completed ones, or as failed if there are none.
+
+    Args:
+        trials: Trials of one study, in any state.
+        directions: The study's directions, one an objective.
+        rename: Parameters' names, old to new.
+        curve_correlation: What other studies say of how long early differences last.
+    """
+    signs = _signs(directions)
+    # In the order of their end: a trial that ends appends to what is known and moves nothing else.
+    ended = sorted(
+        (t for t in trials if t.state.is_finished()),
+        key=lambda t: (t.datetime_complete or datetime.min, t.number),
+    )
+    configurations: list[dict[str, Any]] = []
+    outcomes: list[NDArray[np.float64]] = []
+    failed: list[dict[str, Any]] = []
+    constraints: list[dict[str, float]] = []
+    crashed: list[dict[str, Any]] = []
+    for t, outcome in zip(ended, _outcomes(ended, signs, curve_correlation), strict=True):
+        params = _renamed(t.params, rename)
+        if np.isnan(outcome).any():
+            failed.append(params)
+            if t.state != TrialState.PRUNED:
+                crashed.append(params)
+            continue
+        configurations.append(params)
+        outcomes.append(outcome)
+        constraints.append(constraints_of(t))
+    stacked = np.array(outcomes, dtype=np.float64).reshape(len(outcomes), len(signs))
+    return FinishedTrials(configurations, stacked, failed, constraints, crashed)
+
+
+def distributions_of(
+    trials: Sequence[FrozenTrial], rename: Mapping[str, str] | None = None
+) -> dict[str, list[BaseDistribution]]:
+    """The distributions under which finished trials drew each parameter, oldest first.
+
+    A distribution is listed once a trial; single-valued ones are left out, for they never vary.
+    """
+    shown: dict[str, list[BaseDistribution]] = {}
+    # What an earlier trial has shown, and where it goes: trials may share their distributions.
+    known: dict[int, tuple[object, list[tuple[list[BaseDistribution], BaseDistribution]]]] = {}
+    for t in trials:
+        if not t.state.is_finished():
+            continue
+        distributions = t.distributions
+        if id(distributions) not in known:
+            varying = [
+                (shown.setdefault((rename or {}).get(name, name), []), distribution)
+                for name, distribution in distributions.items()
+                if not distribution.single()
+            ]
+            known[id(distributions)] = distributions, varying
+        for many, distribution in known[id(distributions)][1]:
+            many.append(distribution)
+    return shown
+
+
+def curve_correlation_in(
+    studies: Iterable[tuple[Sequence[FrozenTrial], StudyDirection]],
+) -> CurveCorrelation:
+    """What is left of early differences in studies with one objective.
+
+    Args:
+        studies: Trials of each study, in any state, and its direction.
+    """
+
+    def measured() -> Iterator[tuple[list[Curve], NDArray[np.float64]]]:
+        for trials, direction in studies:
+            done = [t for t in trials if t.state == TrialState.COMPLETE and t.intermediate_values]
+            sign = _signs([direction])
+            yield (
+                [_signed(t, sign[0]) for t in done],
+                _outcomes(done, sign, None)[:, 0],
+            )
+
+    return curve_correlation_of(measured())
+
+
+def _outcomes(
+    ended: Sequence[FrozenTrial],
+    signs: NDArray[np.float64],
+    curve_correlation: CurveCorrelation | None,
+) -> NDArray[np.float64]:
+    """Outcomes of trials that have ended, shape ``(n, m)``; NaN where there is none."""
+    m = len(signs)
+    outcomes = np.full((len(ended), m), np.nan)
+    for row, t in zip(outcomes, ended, strict=True):
+        if t.state == TrialState.COMPLETE and _usable(t, m):
+            row[:] = signs * t.values
+    pruned = np.array([t.state == TrialState.PRUNED for t in ended], dtype=bool)
+    if pruned.any():
+        complete = outcomes[~np.isnan(outcomes).any(axis=1)]
+        if m == 1:
+            # With several objectives nothing can be reported.
+            known = pruned | ~np.isnan(outcomes[:, 0])
+            curves = [_signed(t, signs[0]) for t, k in zip(ended, known, strict=True) if k]
+            outcomes[known, 0] = final_values(curves, outcomes[known, 0], curve_correlation)
+        if len(complete):
+            silent = pruned & np.isnan(outcomes).any(axis=1)
+            outcomes[silent] = np.median(_finite(complete), axis=0)
+    return outcomes
+
+
+def _signs(directions: Sequence[StudyDirection]) -> NDArray[np.float64]:
+    """What makes larger better, shape ``(m,)``."""
+    return np.array([1.0 if d == StudyDirection.MAXIMIZE else -1.0 for d in directions])
+
+
+def _signed(trial: FrozenTrial, sign: float) -> Curve:
+    """What a trial reported; larger is better."""
+    return {step: sign * value for step, value in trial.intermediate_values.items()}
+
+
+def _usable(trial: FrozenTrial, n_objectives: int) -> bool:
+    values = trial.values
+    return values is not None and len(values) == n_objectives and not any(map(math.isnan, values))
+
+
+def _finite(outcomes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Clip infinities, whose average with a finite number would be no number of use."""
+    largest = np.finfo(np.float64).max / 4
+    return np.clip(outcomes, -largest, largest)
+
+
+def _renamed(params: Mapping[str, Any], rename: Mapping[str, str] | None) -> dict[str, Any]:
+    return {rename.get(k, k): v for k, v in params.items()} if rename else dict(params)

@@ -609,3 +609,9 @@ def _plain(choice: object) -> bool:
     if isinstance(choice, float):
         return math.isfinite(choice)
     return choice is None or isinstance(choice, (bool, int, str))
+
+
+def centre(distribution: BaseDistribution) -> Any:
+    """The middle of a range on its scale, or the first choice."""
+    space = SearchSpace.of({"value": distribution})
+    return space.decode(space.neutral[None])[0]["value"]

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 from optuna.distributions import FloatDistribution
 
-from optuna_metasampler.history import History, PendingTrial
-from optuna_metasampler.priors.records import Records
+from optuna_metasampler.history import FinishedTrials, History, PendingTrial
 from optuna_metasampler.space import SearchSpace
 
 
@@ -17,7 +16,7 @@ WHOLE = {"x": 0.1, "y": 0.2}
 
 
 def history(number: int, *running: PendingTrial) -> History:
-    return History(Records([], np.zeros((0, 1)), [], []), number, running)
+    return History(FinishedTrials([], np.zeros((0, 1)), [], []), number, running)
 
 
 def test_a_trial_is_undecided_while_it_lacks_what_every_trial_has() -> None:

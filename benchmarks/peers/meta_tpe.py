@@ -25,7 +25,7 @@ from benchmarks.peers.base import Setting
 from benchmarks.peers.known_space import KnownSpaceSampler
 from benchmarks.peers.sources import Source, fit, space_of, usable_sources
 from benchmarks.problems.base import Parameter, Params
-from optuna_metasampler.priors.records import records_of
+from optuna_metasampler.history import finished_trials
 
 
 N_STARTUP_TRIALS = 10
@@ -145,7 +145,7 @@ class MetaTpeSampler(KnownSpaceSampler):
     def sample_relative(
         self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> Params:
-        records = records_of(study.get_trials(deepcopy=False), study.directions)
+        records = finished_trials(study.get_trials(deepcopy=False), study.directions)
         if len(records.configurations) < N_STARTUP_TRIALS:
             return {}
         own = Source(records.configurations, records.outcomes[:, 0])

@@ -25,12 +25,12 @@ from benchmarks.peers.base import Setting
 from benchmarks.peers.known_space import KnownSpaceSampler
 from benchmarks.peers.sources import Source, space_of, usable_sources
 from benchmarks.problems.base import Params
+from optuna_metasampler.history import finished_trials
 from optuna_metasampler.isolation import isolated
 from optuna_metasampler.methods.default import cold_policy
 from optuna_metasampler.policies.acquisition import AcquisitionPolicy
 from optuna_metasampler.policies.base import Policy
 from optuna_metasampler.policies.initial_design import InitialDesign
-from optuna_metasampler.priors.records import records_of
 from optuna_metasampler.space import SearchSpace
 from optuna_metasampler.surrogates.base import Predictor, Surrogate
 from optuna_metasampler.surrogates.gaussian_process import (
@@ -237,7 +237,7 @@ class RgpeSampler(KnownSpaceSampler):
                 sources = usable_sources(self._setting, self._space)
                 self._policy = policy_of(self._space, sources, self._setting.seed)
             trials = study.get_trials(deepcopy=False)
-            records = records_of(trials, study.directions)
+            records = finished_trials(trials, study.directions)
             running = [
                 t.params
                 for t in trials

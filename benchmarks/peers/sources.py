@@ -11,7 +11,7 @@ import numpy as np
 
 from benchmarks.peers.base import Setting
 from benchmarks.problems.base import Params, random_params
-from optuna_metasampler.priors.records import records_of
+from optuna_metasampler.history import finished_trials
 from optuna_metasampler.space import Parameter, SearchSpace
 
 
@@ -44,7 +44,7 @@ def usable_sources(setting: Setting, space: SearchSpace) -> list[Source]:
     for study in setting.priors:
         if len(study.directions) != 1:
             continue
-        records = records_of(study.get_trials(deepcopy=False), study.directions)
+        records = finished_trials(study.get_trials(deepcopy=False), study.directions)
         comparable = [_comparable(space, c) for c in records.configurations]
         kept = [i for i, c in enumerate(comparable) if c]
         outcomes = records.outcomes[kept, 0]

@@ -23,15 +23,15 @@ import torch
 from torch import Tensor
 
 from optuna_metasampler.exceptions import PriorWarning
+from optuna_metasampler.history import (
+    FinishedTrials,
+    curve_correlation_in,
+    distributions_of,
+    finished_trials,
+)
 from optuna_metasampler.isolation import uncollected
 from optuna_metasampler.learning_curves import CurveCorrelation
 from optuna_metasampler.outcomes import scalarize
-from optuna_metasampler.priors.records import (
-    Records,
-    curve_correlation_in,
-    distributions_of,
-    records_of,
-)
 from optuna_metasampler.priors.study import PriorStudy, meta_features
 from optuna_metasampler.space import Parameter, SearchSpace, choice_key
 from optuna_metasampler.task import Task, to_tensor
@@ -62,7 +62,7 @@ class Pool:
 
     space: SearchSpace
     studies: tuple[str, ...]
-    records: tuple[Records, ...]
+    records: tuple[FinishedTrials, ...]
     skipped: dict[str, str]
     features: tuple[Mapping[str, float], ...]
     curve_correlation: CurveCorrelation
@@ -149,14 +149,14 @@ def pool(
         The studies that can be used, and why the others cannot.
     """
     names: list[str] = []
-    kept: list[Records] = []
+    kept: list[FinishedTrials] = []
     curves: list[tuple[Sequence[FrozenTrial], StudyDirection]] = []
     features: list[dict[str, float]] = []
     shown: dict[str, list[BaseDistribution]] = {}
     skipped: dict[str, str] = {}
     for study in studies:
         own = study.directions or tuple(directions)
-        records = records_of(study.trials, own, rename)
+        records = finished_trials(study.trials, own, rename)
         distributions = distributions_of(study.trials, rename)
         reason = unusable(own, directions, records, distributions)
         if reason is not None:
@@ -178,7 +178,7 @@ def pool(
 def unusable(
     own: Sequence[StudyDirection],
     directions: Sequence[StudyDirection],
-    records: Records,
+    records: FinishedTrials,
     distributions: Mapping[str, object],
 ) -> str | None:
     """Why a study cannot be learned from; ``None`` where it can."""
@@ -197,7 +197,7 @@ def unusable(
 
 
 def _common_space(
-    distributions: Mapping[str, BaseDistribution], records: Sequence[Records]
+    distributions: Mapping[str, BaseDistribution], records: Sequence[FinishedTrials]
 ) -> SearchSpace:
     groups = [i for i, r in enumerate(records) for _ in r.configurations]
     return SearchSpace.of(distributions, [c for r in records for c in r.configurations], groups)

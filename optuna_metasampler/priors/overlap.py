@@ -14,9 +14,9 @@ from optuna.distributions import (
 from optuna.study import Study, StudyDirection
 
 from optuna_metasampler._text import listed, printable
+from optuna_metasampler.history import distributions_of, finished_trials
 from optuna_metasampler.priors.align import compatible, merge, unusable
 from optuna_metasampler.priors.filter import PriorFilter
-from optuna_metasampler.priors.records import distributions_of, records_of
 from optuna_metasampler.priors.selection import Selected, select
 from optuna_metasampler.priors.study import PriorStudy
 from optuna_metasampler.space import choice_key
@@ -171,7 +171,7 @@ def _study_overlap(
     if own is None:
         n_values = max((len(t.values) for t in study.trials if t.values), default=1)
         own = (StudyDirection.MINIMIZE,) * n_values
-    records = records_of(study.trials, own, rename)
+    records = finished_trials(study.trials, own, rename)
     n_trials = len(records.configurations)
     if selected.reason is not None:
         return StudyOverlap(study.name, n_trials, selected.n_own, selected.reason, ())

@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from optuna_metasampler import MetaSampler
-from optuna_metasampler.knowledge import PriorKnowledge
 from optuna_metasampler.methods.base import Prior
 from optuna_metasampler.methods.cluster import Cluster, Groups
 from optuna_metasampler.policies.nearest_group import NearestGroupPolicy
+from optuna_metasampler.prior_knowledge import PriorKnowledge
 from optuna_metasampler.priors.align import pool
 from optuna_metasampler.priors.sources import resolve
 from optuna_metasampler.task import Task
@@ -40,8 +40,10 @@ def studies(*optima: float, features: bool = False) -> list[optuna.Study]:
 
 def learned(method: Cluster, priors: list[optuna.Study]) -> Prior[Groups]:
     read = [s for source in resolve(priors, None) for s in source.read()]
-    knowledge = PriorKnowledge(pool(read, [optuna.study.StudyDirection.MINIMIZE]), method, seed=0)
-    return knowledge.seen_from_itself((1.0,))
+    knowledge = PriorKnowledge.from_pool(
+        pool(read, [optuna.study.StudyDirection.MINIMIZE]), method, seed=0
+    )
+    return knowledge.in_common_space((1.0,))
 
 
 def policy_of(method: Cluster, prior: Prior[Groups]) -> NearestGroupPolicy:

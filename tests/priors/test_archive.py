@@ -29,11 +29,11 @@ import pytest
 
 from optuna_metasampler import MetaSampler
 from optuna_metasampler.exceptions import PriorError, PriorNotFoundError
+from optuna_metasampler.history import finished_trials
 from optuna_metasampler.priors import contents
 from optuna_metasampler.priors.align import pool
 from optuna_metasampler.priors.archive import MAGIC, Archive
 from optuna_metasampler.priors.contents import DTYPES
-from optuna_metasampler.priors.records import records_of
 from optuna_metasampler.priors.sources import resolve
 from optuna_metasampler.priors.study import PriorStudy
 from optuna_metasampler.space import choice_key
@@ -88,7 +88,7 @@ def test_what_is_written_is_what_is_read(folder: Path, studies: list[PriorStudy]
             t.values and len(t.values) != len(directions) for t in other.trials
         ):
             continue
-        a, b = records_of(one.trials, directions), records_of(other.trials, directions)
+        a, b = finished_trials(one.trials, directions), finished_trials(other.trials, directions)
         assert a.configurations == b.configurations
         assert a.failed == b.failed
         np.testing.assert_array_equal(a.outcomes, b.outcomes)

@@ -1,4 +1,4 @@
-"""Trials as records."""
+"""Finished trials as configurations and outcomes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from optuna.distributions import FloatDistribution, IntDistribution
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from optuna_metasampler.priors.records import curves_of, distributions_of, records_of
+from optuna_metasampler.history import distributions_of, finished_trials, observations
 
 
 MINIMIZE, MAXIMIZE = StudyDirection.MINIMIZE, StudyDirection.MAXIMIZE
@@ -38,7 +38,7 @@ def pruned(x: float, steps: dict[int, float]) -> FrozenTrial:
 
 def test_larger_is_better_whatever_the_direction() -> None:
     trials = [trial(0.1, [1.0, 5.0]), trial(0.2, [2.0, 4.0])]
-    records = records_of(trials, [MINIMIZE, MAXIMIZE])
+    records = finished_trials(trials, [MINIMIZE, MAXIMIZE])
     np.testing.assert_array_equal(records.outcomes, [[-1, 5], [-2, 4]])
 
 
@@ -46,7 +46,7 @@ def test_records_come_in_the_order_in_which_trials_ended() -> None:
     late, early = trial(0.1, 1.0), trial(0.2, 2.0)
     late.datetime_complete = datetime(2026, 1, 2)
     early.datetime_complete = late.datetime_complete - timedelta(hours=1)
-    records = records_of([late, early], [MINIMIZE])
+    records = finished_trials([late, early], [MINIMIZE])
     assert [c["x"] for c in records.configurations] == [0.2, 0.1]
 
 
@@ -56,10 +56,10 @@ def test_a_pruned_trial_ends_where_its_curve_would_have() -> None:
         trial(0.2, 3.0, intermediate_values={0: 9.0, 1: 5.0}),
     ]
     stopped = [pruned(0.7, {0: 10.0}), pruned(0.8, {0: 9.5, 1: 5.5})]
-    records = records_of(done + stopped, [MINIMIZE])
+    records = finished_trials(done + stopped, [MINIMIZE])
     # One behind the median of two that end at 2.5; one behind that of three that end at 3.
     np.testing.assert_allclose(records.outcomes[2:, 0], [-4.0, -3.5])
-    sign_flipped = records_of([_negated(t) for t in done + stopped], [MAXIMIZE])
+    sign_flipped = finished_trials([_negated(t) for t in done + stopped], [MAXIMIZE])
     np.testing.assert_array_equal(sign_flipped.outcomes, records.outcomes)
 
 
@@ -72,31 +72,31 @@ def _negated(t: FrozenTrial) -> FrozenTrial:
 def test_a_pruned_trial_is_no_better_than_the_median_where_no_curve_can_be_compared() -> None:
     done = [trial(i / 10, float(i)) for i in range(1, 6)]  # median 3, minimised
     stopped = [pruned(0.7, {0: 0.1}), pruned(0.8, {0: 9.0}), pruned(0.9, {})]
-    records = records_of(done + stopped, [MINIMIZE])
+    records = finished_trials(done + stopped, [MINIMIZE])
     assert records.outcomes[5:, 0].tolist() == [-3.0, -9.0, -3.0]
 
 
 def test_pruned_trials_are_compared_before_any_has_completed() -> None:
-    records = records_of([pruned(0.7, {0: 3.0, 1: 1.0}), pruned(0.8, {0: 4.0})], [MINIMIZE])
+    records = finished_trials([pruned(0.7, {0: 3.0, 1: 1.0}), pruned(0.8, {0: 4.0})], [MINIMIZE])
     assert records.outcomes[:, 0].tolist() == [-1.0, -2.0]
 
 
 def test_a_pruned_trial_that_reported_nothing_says_nothing_before_any_has_completed() -> None:
-    records = records_of([pruned(0.7, {}), pruned(0.8, {0: math.nan})], [MINIMIZE])
+    records = finished_trials([pruned(0.7, {}), pruned(0.8, {0: math.nan})], [MINIMIZE])
     assert len(records.configurations) == 0
     assert records.failed == [{"x": 0.7}, {"x": 0.8}]
 
 
 def test_a_trial_pruned_with_several_objectives_counts_as_their_medians() -> None:
     done = [trial(0.1, [1.0, 5.0]), trial(0.2, [3.0, 9.0])]
-    records = records_of([*done, pruned(0.7, {})], [MINIMIZE, MAXIMIZE])
+    records = finished_trials([*done, pruned(0.7, {})], [MINIMIZE, MAXIMIZE])
     assert records.outcomes[2].tolist() == [-2.0, 7.0]
-    assert len(records_of([pruned(0.7, {})], [MINIMIZE, MAXIMIZE]).failed) == 1
+    assert len(finished_trials([pruned(0.7, {})], [MINIMIZE, MAXIMIZE]).failed) == 1
 
 
 def test_a_nan_at_the_last_step_counts_as_the_median() -> None:
     done = [trial(0.1, 1.0), trial(0.2, 3.0)]
-    records = records_of([*done, pruned(0.7, {0: math.nan})], [MINIMIZE])
+    records = finished_trials([*done, pruned(0.7, {0: math.nan})], [MINIMIZE])
     assert records.outcomes[2, 0] == -2.0
 
 
@@ -107,31 +107,31 @@ def test_failed_trials_have_no_outcome_and_running_ones_are_not_there() -> None:
         trial(0.3, None, TrialState.WAITING),
         trial(0.4, 1.0),
     ]
-    records = records_of(trials, [MINIMIZE])
+    records = finished_trials(trials, [MINIMIZE])
     assert records.failed == [{"x": 0.1}]
     assert records.configurations == [{"x": 0.4}]
 
 
 def test_infinite_values_are_kept_and_do_not_spoil_the_median() -> None:
     done = [trial(0.1, math.inf), trial(0.2, -math.inf), trial(0.3, 1.0), trial(0.4, 2.0)]
-    records = records_of([*done, pruned(0.7, {0: 0.0})], [MINIMIZE])
+    records = finished_trials([*done, pruned(0.7, {0: 0.0})], [MINIMIZE])
     assert records.outcomes[:2, 0].tolist() == [-math.inf, math.inf]
     assert math.isfinite(records.outcomes[4, 0])
 
 
 def test_a_trial_with_another_number_of_values_is_left_out() -> None:
-    records = records_of([trial(0.1, 1.0), trial(0.2, [1.0, 2.0])], [MINIMIZE])
+    records = finished_trials([trial(0.1, 1.0), trial(0.2, [1.0, 2.0])], [MINIMIZE])
     assert records.configurations == [{"x": 0.1}]
 
 
 def test_parameters_are_renamed() -> None:
-    records = records_of([trial(0.1, 1.0)], [MINIMIZE], {"x": "lr"})
+    records = finished_trials([trial(0.1, 1.0)], [MINIMIZE], {"x": "lr"})
     assert records.configurations == [{"lr": 0.1}]
     assert set(distributions_of([trial(0.1, 1.0)], {"x": "lr"})) == {"lr"}
 
 
 def test_no_trial_gives_no_record() -> None:
-    records = records_of([], [MINIMIZE, MAXIMIZE])
+    records = finished_trials([], [MINIMIZE, MAXIMIZE])
     assert records.outcomes.shape == (0, 2)
 
 
@@ -149,9 +149,9 @@ def test_curves_hold_reports_and_final_values_of_all_but_failed_trials() -> None
         trial(0.3, None, TrialState.FAIL, intermediate_values={1: 1.0}),
         trial(0.4, 2.0),
     ]
-    curves = curves_of(trials, MINIMIZE)
-    assert [c["x"] for c in curves.configurations] == [0.1, 0.1, 0.1, 0.2, 0.4]
-    assert curves.steps.tolist() == [1.0, 4.0, math.inf, 0.0, math.inf]
-    assert curves.values.tolist() == [-9.0, -5.0, -3.0, -7.0, -2.0]
-    assert curves_of(trials, MAXIMIZE).values.tolist() == [9.0, 5.0, 3.0, 7.0, 2.0]
-    assert len(curves_of([], MAXIMIZE).values) == 0
+    seen = observations(trials, MINIMIZE)
+    assert [o.params["x"] for o in seen] == [0.1, 0.1, 0.1, 0.2, 0.4]
+    assert [o.step for o in seen] == [1.0, 4.0, math.inf, 0.0, math.inf]
+    assert [o.value for o in seen] == [-9.0, -5.0, -3.0, -7.0, -2.0]
+    assert [o.value for o in observations(trials, MAXIMIZE)] == [9.0, 5.0, 3.0, 7.0, 2.0]
+    assert observations([], MAXIMIZE) == []

@@ -1,4 +1,4 @@
-"""The distributions that a study has shown are read once a trial, and never wrongly."""
+"""The union of a study's distributions is read once a trial, and never wrongly."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from optuna.distributions import (
 )
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from optuna_metasampler.priors.records import distributions_of
-from optuna_metasampler.shown import UnionSearchSpace, same_kind
+from optuna_metasampler._study_state import UnionSearchSpace, same_kind
+from optuna_metasampler.history import distributions_of
 
 
 DISTRIBUTIONS: list[tuple[BaseDistribution, object]] = [
@@ -76,8 +76,8 @@ def test_what_is_kept_is_what_all_trials_say_in_whatever_order_they_end(
     trials = [trial(i, s, TrialState.RUNNING) for i, s in enumerate(shown)]
     for i in data.draw(st.permutations(range(len(trials)))):
         trials[i] = trial(i, shown[i], data.draw(ended))
-        assert kept.common(trials) == from_scratch(trials)
-        assert list(kept.common(trials)) == sorted(kept.common(trials))
+        assert kept.of(trials) == from_scratch(trials)
+        assert list(kept.of(trials)) == sorted(kept.of(trials))
 
 
 @settings(max_examples=60)
@@ -86,16 +86,16 @@ def test_a_study_in_the_place_of_another_is_read_anew(
     before: list[dict[str, int]], after: list[dict[str, int]]
 ) -> None:
     kept = UnionSearchSpace()
-    kept.common([trial(i, s, TrialState.COMPLETE) for i, s in enumerate(before)])
+    kept.of([trial(i, s, TrialState.COMPLETE) for i, s in enumerate(before)])
     trials = [trial(i, s, TrialState.COMPLETE) for i, s in enumerate(after)]
-    assert kept.common(trials) == from_scratch(trials)
+    assert kept.of(trials) == from_scratch(trials)
 
 
 def test_a_trial_that_has_gone_counts_no_more() -> None:
     trials = [trial(i, {"xyz"[i]: 0}, TrialState.COMPLETE) for i in range(3)]
     kept = UnionSearchSpace()
-    assert set(kept.common(trials)) == {"x", "y", "z"}
-    assert set(kept.common(trials[:1] + trials[2:])) == {"x", "z"}
+    assert set(kept.of(trials)) == {"x", "y", "z"}
+    assert set(kept.of(trials[:1] + trials[2:])) == {"x", "z"}
 
 
 def test_each_of_a_thousand_trials_is_read_once_from_a_real_storage() -> None:
@@ -105,16 +105,16 @@ def test_each_of_a_thousand_trials_is_read_once_from_a_real_storage() -> None:
         study.add_trials([trial(i, {"x": 0, "y": 5}, TrialState.COMPLETE) for i in range(n)])
         kept = Counting()
         for _ in range(5):
-            assert set(kept.common(study.get_trials(deepcopy=False))) == {"x", "y"}
+            assert set(kept.of(study.get_trials(deepcopy=False))) == {"x", "y"}
         assert kept.n_read == n
         study.add_trial(trial(0, {"z": 0}, TrialState.COMPLETE))
-        assert set(kept.common(study.get_trials(deepcopy=False))) == {"x", "y", "z"}
+        assert set(kept.of(study.get_trials(deepcopy=False))) == {"x", "y", "z"}
         assert kept.n_read == n + 1
 
 
 def test_a_copy_carries_no_trials() -> None:
     trials = [trial(i, {"x": 0}, TrialState.COMPLETE) for i in range(1000)]
     kept = UnionSearchSpace()
-    kept.common(trials)
+    kept.of(trials)
     assert len(pickle.dumps(kept)) < 200
-    assert copy.deepcopy(kept).common(trials) == kept.common(trials)
+    assert copy.deepcopy(kept).of(trials) == kept.of(trials)

@@ -1,23 +1,15 @@
-"""What a sampler was given to learn from, and what there is to know of a study by it."""
+"""What a sampler was given to learn from: prior studies or a checkpoint, and a method."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 import warnings
 
-from optuna_metasampler._optuna import trials_of_all_brackets
-from optuna_metasampler.exceptions import (
-    CheckpointError,
-    MethodError,
-    PriorError,
-    PriorWarning,
-)
-from optuna_metasampler.knowledge import CheckpointKnowledge, Knowledge, PriorKnowledge
+from optuna_metasampler.exceptions import CheckpointError, MethodError, PriorError, PriorWarning
 from optuna_metasampler.methods import method_of
 from optuna_metasampler.priors.filter import PriorFilter
-from optuna_metasampler.priors.selection import kept, select
 from optuna_metasampler.priors.sources import PriorLike, resolve
 from optuna_metasampler.priors.study import PriorStudy
 
@@ -31,23 +23,30 @@ if TYPE_CHECKING:
     from optuna_metasampler.priors.overlap import Overlaps
 
 
-# Methods that need no prior study, and so no look at their class before the first suggestion.
+# Methods that need no prior study: their class is looked up at the first suggestion only.
 _WITHOUT_NEEDS = ("auto", "gp")
 
 
-class Background:
+class PriorConfig:
     """Prior studies, or a checkpoint of what was learned from them, and the method that learns.
 
-    Prior studies are read when they are first asked for, and once.
+    Prior studies are read at the first use, and once.
 
     Args:
         prior: As in ``MetaSampler``, and so are the others.
         prior_studies: Names or globs of studies.
         prior_filter: Further conditions.
-        rename: Other names of parameters in the prior studies: ``{"name there": "name here"}``.
+        rename: Names of parameters in prior studies to names here.
         method: Name of the method, or the method itself.
         method_options: Its options.
         checkpoint: A file of what was learned.
+
+    Attributes:
+        filter: Conditions that prior studies must meet.
+        rename: Names of parameters in prior studies to names here.
+        checkpoint: What was learned before, in place of prior studies.
+        learns_from_curves: Whether the method uses every intermediate value.
+        learns_from_features: Whether the method uses meta-features.
 
     Raises:
         TypeError: As in ``MetaSampler``, and so are the others.
@@ -73,17 +72,17 @@ class Background:
                 f"{{'eta': 'lr'}}, but got {rename!r}."
             )
         self.rename = dict(rename or {})
-        self._filter = PriorFilter.of(prior_filter)
+        self.filter = PriorFilter.of(prior_filter)
         self._sources = resolve(prior, prior_studies)
-        self._checkpoint = _checkpoint(checkpoint, method, method_options, bool(self._sources))
+        self.checkpoint = _checkpoint(checkpoint, method, method_options, bool(self._sources))
         self._chosen: str | Method[Any] = "auto"
-        if self._checkpoint is not None:
-            self._chosen = self._checkpoint.method
+        if self.checkpoint is not None:
+            self._chosen = self.checkpoint.method
         elif method not in _WITHOUT_NEEDS or method_options:
             self._chosen = _method(method, method_options, bool(self._sources))
         else:
             self._chosen = method
-        # The methods that are still names learn from neither.
+        # The methods that are still names use neither.
         known = None if isinstance(self._chosen, str) else self._chosen
         self.learns_from_curves = known is not None and known.learns_from_curves
         self.learns_from_features = known is not None and known.learns_from_features
@@ -95,18 +94,18 @@ class Background:
 
     @property
     def method(self) -> Method[Any]:
-        """The method; a name becomes one where it is needed, for the imports take a second."""
+        """The method; a name becomes one at the first use, for its imports take a second."""
         return method_of(self._chosen)
 
     @property
     def method_name(self) -> str:
-        """Its name, which is known without imports."""
+        """Name of the method, known without imports."""
         return self._chosen if isinstance(self._chosen, str) else self._chosen.name
 
     @property
-    def is_of_use(self) -> bool:
+    def informs(self) -> bool:
         """Whether there is anything that the method learns from."""
-        return bool(self._sources or self._checkpoint) and self._chosen != "gp"
+        return bool(self._sources or self.checkpoint) and self._chosen != "gp"
 
     def studies(self) -> list[PriorStudy]:
         """The prior studies as they were read first."""
@@ -115,7 +114,7 @@ class Background:
         return self._studies
 
     def read(self) -> list[PriorStudy]:
-        """What all sources hold now; one that has gone since it was given is left out."""
+        """The prior studies of all sources now; a source that has gone is left out."""
         studies: list[PriorStudy] = []
         for source in self._sources:
             try:
@@ -126,51 +125,21 @@ class Background:
                 )
         return studies
 
-    def beside(
+    def overlaps(
         self,
         target: Mapping[str, BaseDistribution] | Study | PriorStudy,
         studies: Sequence[PriorStudy],
     ) -> Overlaps:
-        """Prior studies beside a search space or a study: which are of use, and why not."""
-        from optuna_metasampler.priors.overlap import inspect
-
-        return inspect(studies, target, self._filter, self.rename)
-
-    def beside_running(self, study: Study) -> Overlaps:
-        """The prior studies as they were read first, beside a running study."""
-        return self.beside(_as_prior(study), self.studies())
-
-    def knowledge_of(self, study: Study, draw_seed: Callable[[], int]) -> Knowledge | None:
-        """What is known of a study before it began; ``None`` if there is nothing to know it by.
+        """Prior studies beside a search space or a study: which are used, and why not the others.
 
         Args:
-            study: The running study, whose own trials are no prior ones.
-            draw_seed: Draws the seed of what is random in learning.
+            target: What they are compared with.
+            studies: The prior studies.
         """
-        if not self.is_of_use:
-            return None
-        if self._checkpoint is not None:
-            return CheckpointKnowledge(self._checkpoint)
-        from optuna_metasampler.priors.align import pool
+        # Heavy, and rarely needed.
+        from optuna_metasampler.priors.overlap import inspect
 
-        selected = select(self.studies(), _as_prior(study), self._filter, self.rename)
-        used = kept(selected)
-        if selected and not used and self._filter != PriorFilter():
-            warnings.warn(
-                f"`prior_filter` leaves none of {len(selected)} prior studies. The first, "
-                f"{selected[0].study.name!r}, is left out: {selected[0].reason}.",
-                PriorWarning,
-                stacklevel=2,
-            )
-        pooled = pool(used, study.directions, self.rename)
-        pooled.warn_of_skipped(stacklevel=3)
-        return PriorKnowledge(pooled, self.method, draw_seed())
-
-
-def _as_prior(study: Study) -> PriorStudy:
-    """A study and its trials; bracket studies of Hyperband have no user attributes."""
-    trials = tuple(trials_of_all_brackets(study))
-    return PriorStudy(study.study_name, tuple(study.directions), trials)
+        return inspect(studies, target, self.filter, self.rename)
 
 
 def _method(
@@ -204,6 +173,7 @@ def _checkpoint(
         raise CheckpointError(
             "`checkpoint` says which method it is for. Leave out `method` and `method_options`."
         )
+    # Heavy, and rarely needed.
     from optuna_metasampler.checkpoint import Checkpoint
 
     return Checkpoint.read(path)

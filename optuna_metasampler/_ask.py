@@ -1,0 +1,301 @@
+"""One ask: from the trials of a study to its next configuration.
+
+The heavy border: :mod:`optuna_metasampler.sampler` imports this module at the first use of a
+model, and everything below is imported at the top of files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+import copy
+from dataclasses import replace
+from typing import Any
+
+from optuna import Study
+from optuna.distributions import BaseDistribution
+from optuna.trial import FrozenTrial, TrialState
+import torch
+
+from optuna_metasampler._optuna import (
+    constraints_of,
+    draw_seed,
+    signs_of,
+    trial_id,
+    trials_of_all_brackets,
+)
+from optuna_metasampler._study_state import StudyState, UnionSearchSpace, keep
+from optuna_metasampler.explain.snapshot import Snapshot
+from optuna_metasampler.explain.trial_record import ENQUEUED, TrialRecord
+from optuna_metasampler.history import (
+    History,
+    PendingTrial,
+    finished_trials,
+    fixed_params,
+    observations,
+)
+from optuna_metasampler.methods import method_of
+from optuna_metasampler.methods.base import Prior as AlignedPrior
+from optuna_metasampler.methods.default import cold_policy, cold_policy_of_objectives
+from optuna_metasampler.outcomes import (
+    MAX_MODELLED_OBJECTIVES,
+    ScalarisationWeights,
+    each_alone,
+    in_turn,
+)
+from optuna_metasampler.policies.base import ModelPolicy, Policy
+from optuna_metasampler.prior_knowledge import (
+    NO_VALUE,
+    PriorKnowledge,
+    as_prior,
+    fit_value,
+)
+from optuna_metasampler.priors.study import meta_features
+from optuna_metasampler.space import SearchSpace, choice_key
+from optuna_metasampler.surrogates.gaussian_process import GaussianProcessPredictor
+from optuna_metasampler.surrogates.transfer import TransferPredictor
+from optuna_metasampler.task import to_tensor
+
+
+# The model is not asked among fewer trials.
+_MIN_CANDIDATES = 5
+
+
+def suggest(
+    state: StudyState,
+    study: Study,
+    trial: FrozenTrial,
+    distributions: Mapping[str, BaseDistribution],
+) -> dict[str, Any]:
+    """The next configuration of parameters that the study has had before."""
+    history = _history(state, study, trial, trials_of_all_brackets(study))
+    space = history.space(distributions)
+    weights = _weights(state, study, trial)
+    policy = _policy(state, study, weights, space, history)
+    fixed = fixed_params(trial)
+    params, record = _propose(state, study, policy, space.pin(fixed), weights, history)
+    if distributions.keys() <= fixed.keys():
+        record = replace(record, phase=ENQUEUED)
+    state.record(study, trial, record)
+    keep(state.asked, trial_id(trial), dict(params))
+    return params
+
+
+def suggest_new(
+    state: StudyState, study: Study, trial: FrozenTrial, name: str, distribution: BaseDistribution
+) -> dict[str, Any]:
+    """The value of a parameter that is new to the study, by its name; empty if priors lack it.
+
+    It comes from a configuration that prior studies suggest for the whole trial.
+    """
+    knowledge = _prior_knowledge(state, study)
+    if knowledge is None or name not in knowledge.space.distributions:
+        return {}
+    plan = state.plans.get(trial_id(trial))
+    if plan is None or _contradicts(plan, trial.params, knowledge.space):
+        plan = _make_plan(state, study, trial, knowledge)
+    if name not in plan:
+        return {}
+    value = fit_value(distribution, plan[name])
+    if value is not NO_VALUE:
+        plan[name] = value
+    keep(state.plans, trial_id(trial), plan)
+    return {} if value is NO_VALUE else {name: value}
+
+
+def recommend(
+    state: StudyState,
+    study: Study,
+    best: FrozenTrial,
+    distributions: Mapping[str, BaseDistribution],
+) -> FrozenTrial:
+    """The feasible trial of the highest posterior mean; ``best`` among fewer than 5."""
+    candidates = [
+        t
+        for t in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        if distributions.keys() & t.params.keys()
+        and not any(v > 0 for v in constraints_of(t).values())
+    ]
+    if len(candidates) < _MIN_CANDIDATES:
+        return best
+    history = _history(state, study, best, trials_of_all_brackets(study))
+    space = history.space(distributions)
+    policy = _policy(state, study, ((1.0,),), space, history)
+    if not isinstance(policy, ModelPolicy):
+        policy = cold_policy(space, None)
+    x = to_tensor(space.encode([t.params for t in candidates]))
+    (predictor,) = policy.condition(history.task(space, (1.0,)))
+    return copy.deepcopy(candidates[int(predictor(x).mean.argmax())])
+
+
+def snapshot(state: StudyState, study: Study, trials: Sequence[FrozenTrial]) -> Snapshot:
+    """The model with all finished trials of a study.
+
+    Args:
+        state: What is kept of the study.
+        study: The study.
+        trials: Its trials; one that is ending need not be in its storage yet.
+
+    Raises:
+        ValueError: If no trial has a parameter that varies.
+    """
+    # Not that of the study, which has not read a trial that is ending.
+    distributions = UnionSearchSpace().of(trials)
+    if not distributions:
+        raise ValueError(
+            f"The study {study.study_name!r} has {len(trials)} trials, none of which has "
+            "a parameter that varies: there is nothing to show yet. Run a trial first."
+        )
+    history = _history(state, study, None, trials)
+    space = history.space(distributions)
+    m = len(study.directions)
+    task = history.task(space, [1.0 / m] * m)
+    config = state.settings.priors
+    predictors: tuple[Any, ...] = ()
+    if config.method.models_objectives or m == 1:
+        policy = _policy(state, study, each_alone(m), space, history)
+        if isinstance(policy, ModelPolicy):
+            predictors = policy.condition(task)
+    own = bool(predictors) and all(isinstance(p, GaussianProcessPredictor) for p in predictors)
+    if not own:
+        cold = cold_policy(space, 0) if m == 1 else cold_policy_of_objectives(space, m, 0)
+        predictors = cold.condition(task)
+    return Snapshot(
+        method=config.method_name,
+        own_model=own,
+        task=task,
+        signs=signs_of(study),
+        predictors=predictors,
+        overlaps=config.overlaps(as_prior(study), config.studies()),
+        priors=tuple(config.studies()),
+        rename=dict(config.rename),
+    )
+
+
+def _make_plan(
+    state: StudyState, study: Study, trial: FrozenTrial, knowledge: PriorKnowledge
+) -> dict[str, Any]:
+    """A configuration of the prior studies' common space, given what the trial has."""
+    weights = _weights(state, study, trial)
+    priors = [knowledge.in_common_space(w) for w in weights]
+    space = priors[0].space
+    policy = state.plan_policies.get(weights)
+    if policy is None:
+        policy = state.plan_policies[weights] = _new_policy(state, space, priors)
+    history = _history(state, study, trial, trials_of_all_brackets(study))
+    fixed = fixed_params(trial)
+    plan, record = _propose(state, study, policy, space.pin(fixed), weights, history)
+    state.record(study, trial, record)
+    return {**plan, **fixed}
+
+
+def _propose(
+    state: StudyState,
+    study: Study,
+    policy: Policy,
+    space: SearchSpace,
+    weights: ScalarisationWeights,
+    history: History,
+) -> tuple[dict[str, Any], TrialRecord]:
+    """A configuration of ``space``, and how the policy came to it."""
+    settings = state.settings
+    generator = torch.Generator(device="cpu").manual_seed(draw_seed(settings.rng))
+    # Where each objective is modelled, the one outcome of the task is their compromise.
+    compromise = [sum(column) / len(weights) for column in zip(*weights, strict=True)]
+    task = history.task(space, compromise, settings.priors.method.models_constraints)
+    for other in history.undecided(space):
+        # Its worker asks at this moment too: it is expected to take what we would take.
+        expected = policy.propose(history.before(task, other), generator).x
+        task = replace(task, pending=torch.cat([task.pending, expected[None]]))
+    proposal = policy.propose(task, generator)
+    transfer = tuple(p for p in proposal.predictors if isinstance(p, TransferPredictor))
+    state.last_transfer = transfer or state.last_transfer
+    params = space.decode(proposal.x.numpy()[None])[0]
+    if not settings.explain:
+        return params, TrialRecord(proposal.phase.value)
+    return params, TrialRecord.of(proposal, task, signs_of(study))
+
+
+def _history(
+    state: StudyState, study: Study, trial: FrozenTrial | None, trials: Sequence[FrozenTrial]
+) -> History:
+    """The trials of a study but the one that is asked for; only finished ones without one."""
+    config, directions = state.settings.priors, study.directions
+    curve_correlation = None
+    if any(t.state == TrialState.PRUNED for t in trials):
+        knowledge = _prior_knowledge(state, study)
+        curve_correlation = None if knowledge is None else knowledge.curve_correlation
+    handed_out = {i: {**state.plans.get(i, {}), **given} for i, given in state.asked.items()}
+    has_curves = config.learns_from_curves and len(directions) == 1
+    # The bracket studies of Hyperband have no user attributes.
+    attributes = getattr(study, "user_attrs", {}) if config.learns_from_features else {}
+    return History(
+        finished_trials(trials, directions, curve_correlation=curve_correlation),
+        len(trials) if trial is None else trial.number,
+        () if trial is None else PendingTrial.beside(trial, trials, handed_out),
+        observations(trials, directions[0]) if has_curves else None,
+        meta_features(attributes),
+    )
+
+
+def _policy(
+    state: StudyState,
+    study: Study,
+    weights: ScalarisationWeights,
+    space: SearchSpace,
+    history: History,
+) -> Policy:
+    """The policy for the study's own space; the last one, unless the space has changed."""
+    layout = tuple((p.name, repr(p.distribution), p.activity) for p in space.parameters)
+    knowledge = _prior_knowledge(state, study)
+    without = None
+    if knowledge is not None:
+        observed = {n for c in history.finished.configurations for n in c}
+        without = knowledge.missing(space, observed)
+    known, policy = state.policies.get(weights, (None, None))
+    if policy is None or known != (layout, without):
+        priors: list[AlignedPrior[Any] | None] = [None] * len(weights)
+        if knowledge is not None and without is not None:
+            priors = [knowledge.aligned(space, w, without) for w in weights]
+        policy = _new_policy(state, space, priors)
+        state.policies[weights] = (layout, without), policy
+    return policy
+
+
+def _new_policy(
+    state: StudyState, space: SearchSpace, priors: Sequence[AlignedPrior[Any] | None]
+) -> Policy:
+    """A policy for a space, given what is known of each outcome that it models."""
+    method, n_startup_trials = state.settings.priors.method, state.settings.n_startup_trials
+    if len(priors) > 1:
+        return method.policy_of_objectives(space, priors, n_startup_trials)
+    if priors[0] is None and method.min_studies:
+        # Nothing that this method could work with: the study is served all the same.
+        method = method_of("gp")
+    return method.policy(space, priors[0], n_startup_trials)
+
+
+def _prior_knowledge(state: StudyState, study: Study) -> PriorKnowledge | None:
+    """What prior studies predict for the study; they are read at the first use."""
+    if state.knowledge is None:
+        settings = state.settings
+        state.knowledge = PriorKnowledge.of(
+            settings.priors, study, lambda: draw_seed(settings.rng)
+        )
+    return state.knowledge
+
+
+def _weights(state: StudyState, study: Study, trial: FrozenTrial) -> ScalarisationWeights:
+    m = len(study.directions)
+    models_each = state.settings.priors.method.models_objectives
+    if models_each and m <= MAX_MODELLED_OBJECTIVES:
+        return each_alone(m)
+    return (in_turn(m, trial.number),)
+
+
+def _contradicts(plan: Mapping[str, Any], params: Mapping[str, Any], space: SearchSpace) -> bool:
+    """Whether a trial departed from its plan, in parameters of ``space``."""
+    return any(
+        name not in plan or choice_key(plan[name]) != choice_key(value)
+        for name, value in params.items()
+        if name in space.distributions
+    )
