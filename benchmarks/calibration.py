@@ -128,9 +128,8 @@ def _with_priors(
 ) -> TransferGaussianProcess:
     setting = setting_of(suite, prior_logs(SCENARIO, suite, target, 0), 0)
     studies = [study for source in resolve(list(setting.priors), None) for study in source.read()]
-    knowledge = PriorKnowledge.from_pool(
-        pool(studies, setting.priors[0].directions), Auto(), seed=0
-    )
+    common = pool(studies, setting.priors[0].directions)
+    knowledge = PriorKnowledge.from_pool(common, Auto(), seed=0)
     shown = {name for c in configurations for name in c}
     without = knowledge.missing(space, shown)
     assert without is not None

@@ -133,7 +133,7 @@ def slices() -> list[dict[str, Any]]:
     for n in range(1, max(ASKS) + 1):
         trial = study.ask()
         x = trial.suggest_float("x", 0, 1)
-        predictor = sampler.transfer_predictor(study)
+        predictor = next(iter(sampler.transfer_predictors(study)), None)
         if n in ASKS and isinstance(predictor, TransferPredictor):
             panels.append(_panel(n, x, predictor, grid, study))
         study.tell(trial, slope(x, 0.0))
