@@ -45,8 +45,6 @@ class PriorConfig:
         filter: Conditions that prior studies must meet.
         rename: Names of parameters in prior studies to names here.
         checkpoint: What was learned before, in place of prior studies.
-        learns_from_curves: Whether the method uses every intermediate value.
-        learns_from_features: Whether the method uses meta-features.
 
     Raises:
         TypeError: As in ``MetaSampler``, and so are the others.
@@ -82,10 +80,6 @@ class PriorConfig:
             self._chosen = _method(method, method_options, bool(self._sources))
         else:
             self._chosen = method
-        # The methods that are still names use neither.
-        known = None if isinstance(self._chosen, str) else self._chosen
-        self.learns_from_curves = known is not None and known.learns_from_curves
-        self.learns_from_features = known is not None and known.learns_from_features
         self._studies: list[PriorStudy] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
