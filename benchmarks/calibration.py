@@ -30,7 +30,7 @@ from benchmarks.problems import SEEN, find
 from benchmarks.problems.base import Params, Suite, random_params, seed_of
 from benchmarks.run import setting_of
 from benchmarks.scenarios import prior_logs
-from optuna_metasampler.isolation import isolated
+from optuna_metasampler._runtime import isolated
 from optuna_metasampler.methods.default import Auto
 from optuna_metasampler.prior_knowledge import PriorKnowledge
 from optuna_metasampler.priors.align import pool

@@ -18,9 +18,9 @@ from optuna.distributions import (
 from optuna.trial import FrozenTrial, TrialState
 
 from optuna_metasampler._optuna import LazyRandomState, set_trial_attributes, trial_id
+from optuna_metasampler._runtime import get_logger
 from optuna_metasampler.explain.dashboard import LiveGraphs
 from optuna_metasampler.explain.trial_record import TrialRecord
-from optuna_metasampler.logging import get_logger
 from optuna_metasampler.priors.config import PriorConfig
 
 

@@ -21,8 +21,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from optuna_metasampler._runtime import replace_file
 from optuna_metasampler.exceptions import CheckpointError
-from optuna_metasampler.files import replace_file
 from optuna_metasampler.meta_train.loop import Point
 from optuna_metasampler.methods import METHODS, method_of
 from optuna_metasampler.methods.base import Method

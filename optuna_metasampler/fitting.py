@@ -78,8 +78,8 @@ def fit(
     """
     import torch
 
+    from optuna_metasampler._runtime import isolated
     from optuna_metasampler.checkpoint import Checkpoint, Header, digest_of, versions
-    from optuna_metasampler.isolation import isolated
     from optuna_metasampler.meta_train.loop import Trainer
     from optuna_metasampler.surrogates.prior_model import best_configurations
 

@@ -26,9 +26,9 @@ from optuna_metasampler._optuna import (
     trial_id,
     trials_of_all_brackets,
 )
+from optuna_metasampler._runtime import isolated
 from optuna_metasampler._study_state import Settings, StudyState, keep
 from optuna_metasampler.explain.trial_record import INDEPENDENT, TrialRecord
-from optuna_metasampler.isolation import isolated
 from optuna_metasampler.priors.config import PriorConfig
 from optuna_metasampler.priors.filter import PriorFilter
 from optuna_metasampler.priors.sources import PriorLike

@@ -106,18 +106,18 @@ def fit(
         )
     names, values = renames(rename), _options(options)
     with failures():
+        from optuna_metasampler._runtime import progress
         from optuna_metasampler.checkpoint import Checkpoint
         from optuna_metasampler.fitting import fit as fit_priors
         from optuna_metasampler.meta_train.loop import shown_by
         from optuna_metasampler.methods import method_of
-        from optuna_metasampler.progress import counted as bar
 
         with wrong_usage("'--option'"):
             chosen = method_of(method, values)
         _check_device(device)
         was_finished = resume and Checkpoint.read_unfinished(out).header.finished
         try:
-            with wrong_usage("'--direction'"), bar(f"Learning ({method})", "step") as show:
+            with wrong_usage("'--direction'"), progress(f"Learning ({method})", "step") as show:
                 checkpoint = fit_priors(
                     list(prior),
                     out,

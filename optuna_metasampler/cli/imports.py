@@ -178,9 +178,8 @@ def _store(studies: Sequence[PriorStudy], url: str, direction: Sequence[str]) ->
     """Write studies into a storage, each of them whole or not at all."""
     import optuna
 
-    from optuna_metasampler.progress import tracked
+    from optuna_metasampler._runtime import tracked
 
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
     for study in studies:
         if study.directions is None and not direction:
             raise click.UsageError(

@@ -257,7 +257,7 @@ def _average(snapshot: Snapshot, objective: int) -> float | None:
     """The value of an average configuration under the model, in the objective's units."""
     import torch
 
-    from optuna_metasampler.isolation import isolated
+    from optuna_metasampler._runtime import isolated
     from optuna_metasampler.maximize import quasi_random
     from optuna_metasampler.outcomes import half_rank_unwarp
 

@@ -25,8 +25,8 @@ from optuna_metasampler._optuna import (
     study_id,
     trials_of_all_brackets,
 )
+from optuna_metasampler._runtime import get_logger
 from optuna_metasampler._text import printable
-from optuna_metasampler.logging import get_logger
 
 
 if TYPE_CHECKING:

@@ -13,10 +13,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from optuna_metasampler._runtime import isolated
 from optuna_metasampler.explain.mixture import quantiles, weights_of
 from optuna_metasampler.explain.sensitivity import quasi_uniform, total_effects
 from optuna_metasampler.explain.trial_record import INTERVAL
-from optuna_metasampler.isolation import isolated
 from optuna_metasampler.surrogates.gaussian_process import (
     STDDEV_FACTOR,
     GaussianProcessPredictor,

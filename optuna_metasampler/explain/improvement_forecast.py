@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from optuna_metasampler._runtime import isolated
 from optuna_metasampler.acquisition import log_expected_improvement
 from optuna_metasampler.explain.mixture import weights_of
-from optuna_metasampler.isolation import isolated
 from optuna_metasampler.maximize import MaximizeConfig, candidates, maximize, unseen
 from optuna_metasampler.outcomes import half_rank_unwarp, half_rank_warp, penalized
 from optuna_metasampler.surrogates.constraints import Feasibility

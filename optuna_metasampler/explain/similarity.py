@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from optuna_metasampler._runtime import isolated
 from optuna_metasampler.explain.trial_record import INTERVAL
-from optuna_metasampler.isolation import isolated
 from optuna_metasampler.maximize import quasi_random
 from optuna_metasampler.outcomes import spearman, spearman_of_columns
 from optuna_metasampler.surrogates.gaussian_process import matern52

@@ -22,6 +22,7 @@ from optuna.trial import FrozenTrial
 import torch
 from torch import Tensor
 
+from optuna_metasampler._runtime import gc_paused
 from optuna_metasampler.exceptions import PriorWarning
 from optuna_metasampler.history import (
     FinishedTrials,
@@ -29,7 +30,6 @@ from optuna_metasampler.history import (
     distributions_of,
     finished_trials,
 )
-from optuna_metasampler.isolation import uncollected
 from optuna_metasampler.learning_curves import CurveCorrelation
 from optuna_metasampler.outcomes import scalarize
 from optuna_metasampler.priors.study import PriorStudy, meta_features
@@ -127,7 +127,7 @@ class Pool:
         return _common_space(kept, self.records)
 
 
-@uncollected()
+@gc_paused()
 def pool(
     studies: Sequence[PriorStudy],
     directions: Sequence[StudyDirection],

@@ -22,8 +22,8 @@ import zlib
 import numpy as np
 from numpy.typing import NDArray
 
+from optuna_metasampler._runtime import replace_file
 from optuna_metasampler.exceptions import PriorError, PriorNotFoundError
-from optuna_metasampler.files import replace_file
 from optuna_metasampler.priors.contents import (
     DTYPES,
     NONSENSE,

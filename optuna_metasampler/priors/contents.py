@@ -28,8 +28,8 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from optuna_metasampler._optuna import constraint_attributes
+from optuna_metasampler._runtime import gc_paused
 from optuna_metasampler.exceptions import PriorError
-from optuna_metasampler.isolation import uncollected
 from optuna_metasampler.priors.study import PriorStudy
 from optuna_metasampler.space import choice_key
 
@@ -182,7 +182,7 @@ class Contents:
         sizes = [entry.n_trials for entry in self.entries]
         ends = np.cumsum(sizes, dtype=np.int64)
         parts = [np.arange(ends[i] - sizes[i], ends[i]) for i in chosen]
-        with uncollected():
+        with gc_paused():
             trials = iter(self._trials(np.concatenate([np.arange(0), *parts])))
             return [
                 PriorStudy(

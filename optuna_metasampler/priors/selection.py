@@ -8,7 +8,7 @@ from typing import Any
 
 from optuna.trial import FrozenTrial
 
-from optuna_metasampler.logging import get_logger
+from optuna_metasampler._runtime import get_logger
 from optuna_metasampler.priors.filter import PriorFilter
 from optuna_metasampler.priors.study import PriorStudy
 

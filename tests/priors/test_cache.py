@@ -275,12 +275,12 @@ def test_suggestions_are_the_same_from_storage_cache_and_archive(
 
 READER = """
 import sys
-from optuna_metasampler import logging
+import optuna
 from optuna_metasampler.priors import cache
 from optuna_metasampler.priors.sources import resolve
 
 cache._MIN_TRIALS = 1
-logging.set_verbosity(logging.WARNING)
+optuna.logging.set_verbosity(optuna.logging.WARNING)
 studies = [s for source in resolve(sys.argv[1], None) for s in source.read()]
 print([len(s.trials) for s in studies])
 """

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from optuna_metasampler._optuna import trials_of_all_brackets
+from optuna_metasampler._runtime import get_logger
 from optuna_metasampler.explain.plots import charts
-from optuna_metasampler.logging import get_logger
 
 
 if TYPE_CHECKING:

@@ -219,6 +219,6 @@ class Report:
         Raises:
             OSError: If it cannot be written.
         """
-        from optuna_metasampler.files import replace_file
+        from optuna_metasampler._runtime import replace_file
 
         replace_file(Path(path), self.to_html().encode("utf-8"))

@@ -63,8 +63,8 @@ def prior_relevance(sampler: MetaSampler, study: Study) -> list[PriorWeight]:
         One row a prior study that is used; none where there is no prior study or the sampler has
         not made a suggestion to this study yet.
     """
+    from optuna_metasampler._runtime import isolated
     from optuna_metasampler.explain.prior_weights import relevance
-    from optuna_metasampler.isolation import isolated
 
     with isolated():
         return relevance(sampler.transfer_predictors(study))
