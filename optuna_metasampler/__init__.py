@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from optuna_metasampler.fitting import fit as fit
     from optuna_metasampler.priors.archive import Archive as Archive
-    from optuna_metasampler.priors.filter import PriorFilter as PriorFilter
+    from optuna_metasampler.priors.study import PriorFilter as PriorFilter
     from optuna_metasampler.priors.table import Table as Table
     from optuna_metasampler.sampler import MetaSampler as MetaSampler
 
@@ -19,7 +19,7 @@ __version__ = "0.1.0"
 _MODULES = {
     "Archive": "priors.archive",
     "MetaSampler": "sampler",
-    "PriorFilter": "priors.filter",
+    "PriorFilter": "priors.study",
     "Table": "priors.table",
     "fit": "fitting",
 }

@@ -15,10 +15,14 @@ from optuna_metasampler.exceptions import (
     PriorError,
 )
 from optuna_metasampler.methods import method_of
-from optuna_metasampler.priors.filter import PriorFilter
-from optuna_metasampler.priors.selection import kept, select
-from optuna_metasampler.priors.sources import PriorLike, resolve
-from optuna_metasampler.priors.study import PriorStudy
+from optuna_metasampler.priors.sources import PriorLike, read_priors
+from optuna_metasampler.priors.study import (
+    PriorFilter,
+    PriorFilterOptions,
+    PriorStudy,
+    kept,
+    select,
+)
 
 
 if TYPE_CHECKING:
@@ -35,7 +39,7 @@ def fit(
     out: str | Path,
     *,
     prior_studies: str | Sequence[str] | None = None,
-    prior_filter: PriorFilter | Mapping[str, Any] | None = None,
+    prior_filter: PriorFilter | PriorFilterOptions | None = None,
     rename: Mapping[str, str] | None = None,
     direction: str | None = None,
     method: str | Method[Any] = "auto",
@@ -131,7 +135,7 @@ def _tasks(
     """The prior studies in one common space; a warning for each that cannot be used."""
     from optuna_metasampler.priors.align import pool
 
-    studies = [study for source in resolve(prior, prior_studies) for study in source.read()]
+    studies = read_priors(prior, prior_studies)
     used = kept(select(studies, None, prior_filter, rename))
     pooled = pool(used, _directions(used, direction), rename)
     pooled.warn_of_skipped(stacklevel=4)

@@ -39,9 +39,7 @@ from optuna_metasampler.priors.align import (
     shared_names,
 )
 from optuna_metasampler.priors.config import PriorConfig
-from optuna_metasampler.priors.filter import PriorFilter
-from optuna_metasampler.priors.selection import kept, select
-from optuna_metasampler.priors.study import PriorStudy
+from optuna_metasampler.priors.study import PriorFilter, PriorStudy, kept, select
 from optuna_metasampler.space import SearchSpace
 from optuna_metasampler.surrogates.constraints import Feasibility, PriorFeasibility
 from optuna_metasampler.surrogates.prior_model import best_configurations, pareto_sets

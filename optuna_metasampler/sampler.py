@@ -30,8 +30,8 @@ from optuna_metasampler._runtime import isolated
 from optuna_metasampler._study_state import Settings, StudyState, keep
 from optuna_metasampler.explain.trial_record import INDEPENDENT, TrialRecord
 from optuna_metasampler.priors.config import PriorConfig
-from optuna_metasampler.priors.filter import PriorFilter
 from optuna_metasampler.priors.sources import PriorLike
+from optuna_metasampler.priors.study import PriorFilter, PriorFilterOptions
 from optuna_metasampler.space import centre
 
 
@@ -121,7 +121,7 @@ class MetaSampler(BaseSampler):
         prior: PriorLike | Sequence[PriorLike] | None = None,
         *,
         prior_studies: str | Sequence[str] | None = None,
-        prior_filter: PriorFilter | Mapping[str, Any] | None = None,
+        prior_filter: PriorFilter | PriorFilterOptions | None = None,
         rename: Mapping[str, str] | None = None,
         method: str | Method[Any] = "auto",
         method_options: Mapping[str, Any] | None = None,

@@ -61,10 +61,10 @@ def build(
         )
     with failures():
         from optuna_metasampler import Archive
-        from optuna_metasampler.priors.sources import resolve
+        from optuna_metasampler.priors.sources import read_priors
         from optuna_metasampler.priors.storages import shown
 
-        studies = [s for one in resolve(list(sources), only or None) for s in one.read()]
+        studies = read_priors(list(sources), only or None)
         written = Archive.write(out, studies, origin=", ".join(map(shown, sources)))
         n_trials = sum(entry.n_trials for entry in written.entries())
         size = out.stat().st_size

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from optuna_metasampler.priors.study import PriorStudy
 
 _DATABASES = (".db", ".sqlite", ".sqlite3")
-_SCALES = ("log", "linear", "categorical")
 
 # What the library's own messages say in Python.
 _HOW = (
@@ -109,9 +108,9 @@ def import_studies(
         )
     with failures(_HOW if _is_table(source) and not objective else ""):
         from optuna_metasampler import Archive
-        from optuna_metasampler.priors.sources import resolve
+        from optuna_metasampler.priors.sources import read_priors
 
-        studies = [s for one in resolve(prior, only or None) for s in one.read()]
+        studies = read_priors(prior, only or None)
         if path is not None and is_archive:
             Archive.write(path, studies, origin=source)
         else:
@@ -133,7 +132,7 @@ def _is_table(source: str) -> bool:
 def _prior(
     source: str,
     objective: Sequence[str],
-    direction: Sequence[str],
+    direction: Sequence[Any],
     parameter: Sequence[str],
     study_column: str | None,
     name: str | None,
@@ -153,17 +152,17 @@ def _prior(
         raise click.UsageError(
             "Which columns are parameters? Name each: --parameter lr=log --parameter layers"
         )
-    scales: dict[str, str | None] = {}
+    from optuna_metasampler.priors.table import SCALES, Table
+
+    scales: dict[str, Any] = {}
     for each in parameter:
         # A column's name may have an equals sign itself.
         column, _, scale = each.rpartition("=")
-        if column and scale in _SCALES:
+        if column and scale in SCALES:
             scales[column] = scale
         else:
             scales[each] = None
     with wrong_usage("'--objective', '--direction', '--parameter'"):
-        from optuna_metasampler import Table
-
         return Table(
             source,
             objective=list(objective) or None,

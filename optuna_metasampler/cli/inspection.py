@@ -69,9 +69,9 @@ def inspect(
     """
     names = renames(rename)
     with failures():
-        from optuna_metasampler.priors.sources import resolve
+        from optuna_metasampler.priors.sources import read_priors
 
-        studies = [s for source in resolve(location, only or None) for s in source.read()]
+        studies = read_priors(location, only or None)
         if target is not None:
             _show_overlaps(location, studies, target, names, everything, json_)
             return
@@ -96,9 +96,9 @@ def _show_overlaps(
     json_: bool,
 ) -> None:
     from optuna_metasampler.explain.report import inspect_priors
-    from optuna_metasampler.priors.sources import resolve
+    from optuna_metasampler.priors.sources import read_priors
 
-    (own,) = [s for source in resolve(location, [target]) for s in source.read()][:1]
+    (own,) = read_priors(location, [target])[:1]
     found = inspect_priors([s for s in studies if s.name != own.name], own, rename=rename)
     if json_:
         echo_json(

@@ -9,9 +9,12 @@ import warnings
 
 from optuna_metasampler.exceptions import CheckpointError, MethodError, PriorError, PriorWarning
 from optuna_metasampler.methods import method_of
-from optuna_metasampler.priors.filter import PriorFilter
 from optuna_metasampler.priors.sources import PriorLike, resolve
-from optuna_metasampler.priors.study import PriorStudy
+from optuna_metasampler.priors.study import (
+    PriorFilter,
+    PriorFilterOptions,
+    PriorStudy,
+)
 
 
 if TYPE_CHECKING:
@@ -58,7 +61,7 @@ class PriorConfig:
         self,
         prior: PriorLike | Sequence[PriorLike] | None,
         prior_studies: str | Sequence[str] | None,
-        prior_filter: PriorFilter | Mapping[str, Any] | None,
+        prior_filter: PriorFilter | PriorFilterOptions | None,
         rename: Mapping[str, str] | None,
         method: str | Method[Any],
         method_options: Mapping[str, Any] | None,
@@ -112,7 +115,7 @@ class PriorConfig:
         studies: list[PriorStudy] = []
         for source in self._sources:
             try:
-                studies += source.read()
+                studies += source()
             except PriorError as error:
                 warnings.warn(
                     f"A source of prior studies is left out: {error}", PriorWarning, stacklevel=2

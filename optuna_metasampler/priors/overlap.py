@@ -16,9 +16,7 @@ from optuna.study import Study, StudyDirection
 from optuna_metasampler._text import listed, printable
 from optuna_metasampler.history import distributions_of, finished_trials
 from optuna_metasampler.priors.align import compatible, merge, unusable
-from optuna_metasampler.priors.filter import PriorFilter
-from optuna_metasampler.priors.selection import Selected, select
-from optuna_metasampler.priors.study import PriorStudy
+from optuna_metasampler.priors.study import PriorFilter, PriorStudy, Selected, select
 from optuna_metasampler.space import choice_key
 
 

@@ -121,7 +121,7 @@ def test_a_study_without_directions_needs_them_in_a_storage_only(csv: Path) -> N
             2,
             "must be 'minimize' or 'maximize'",
         ),
-        (["{}", "--to", "x.db"], 1, "is not of the form"),
+        (["{}", "--to", "x.db"], 1, "not in the format"),
         (["{}", "--to", "x.db", *COLUMNS[:-1], "nothing"], 1, "has no column 'nothing'"),
         (["nowhere.csv", "--to", "x.db", *COLUMNS], 1, "nowhere.csv"),
         (["old.db", "--to", "x.metaprior", "--objective", "a"], 2, "--objective is for CSV"),

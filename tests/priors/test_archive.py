@@ -174,9 +174,9 @@ def test_an_archive_is_a_source_of_prior_studies_by_its_path_and_as_it_is(
 ) -> None:
     for prior in (written, written.path, str(written.path), [written]):
         sources = resolve(prior, "b*")
-        assert_same([s for source in sources for s in source.read()], [study("b", seed=1)])
+        assert_same([s for source in sources for s in source()], [study("b", seed=1)])
     other = written.path.rename(tmp_path / "of another name")
-    assert len(resolve(other, None)[0].read()) == 2
+    assert len(resolve(other, None)[0]()) == 2
     with pytest.raises(PriorNotFoundError, match=r"'z'.*'a', 'b'"):
         MetaSampler(other, prior_studies="z")
 

@@ -19,7 +19,7 @@ from optuna_metasampler import MetaSampler
 from optuna_metasampler.priors import cache
 from optuna_metasampler.priors.archive import Archive
 from optuna_metasampler.priors.cache import VARIABLE, cache_folder
-from optuna_metasampler.priors.sources import resolve
+from optuna_metasampler.priors.sources import read_priors, resolve
 from optuna_metasampler.priors.study import PriorStudy
 
 
@@ -66,7 +66,7 @@ def run(path: Path, name: str, n: int = 3) -> None:
 
 
 def read(path: Path, names: str | None = None) -> dict[str, PriorStudy]:
-    studies = [study for source in resolve(path, names) for study in source.read()]
+    studies = read_priors(path, names)
     return {study.name: study for study in studies}
 
 
@@ -236,7 +236,7 @@ def test_a_storage_has_one_cache_whatever_it_is_called(
 ) -> None:
     read(database)
     monkeypatch.chdir(database.parent)
-    list(resolve(location.format(database.name), None)[0].read())
+    list(resolve(location.format(database.name), None)[0]())
     (path,) = folder.iterdir()
     assert Archive(path).load().origin == str(database)
 
@@ -277,11 +277,11 @@ READER = """
 import sys
 import optuna
 from optuna_metasampler.priors import cache
-from optuna_metasampler.priors.sources import resolve
+from optuna_metasampler.priors.sources import read_priors, resolve
 
 cache._MIN_TRIALS = 1
 optuna.logging.set_verbosity(optuna.logging.WARNING)
-studies = [s for source in resolve(sys.argv[1], None) for s in source.read()]
+studies = read_priors(sys.argv[1])
 print([len(s.trials) for s in studies])
 """
 

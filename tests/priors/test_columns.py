@@ -13,8 +13,7 @@ import pandas as pd
 import pytest
 
 from optuna_metasampler.exceptions import PriorError, PriorNotFoundError
-from optuna_metasampler.priors import columns
-from optuna_metasampler.priors.columns import EMPTY, is_frame, read_csv, read_frame
+from optuna_metasampler.priors.table import EMPTY, is_frame, read_csv, read_frame
 
 
 @pytest.fixture
@@ -43,7 +42,7 @@ def test_what_programs_write_for_nothing_is_an_empty_cell(path: Path, text: str)
     ("content", "reason"),
     [
         (b"", "no row of column names"),
-        (b"a,b\n1\n", "line 2 has 1 cells, and the first line names 2 columns"),
+        (b"a,b\n1\n", "line 2 has 1 cells, but the first line names 2 columns"),
         (b"a,b\n1,2\n1,2,3\n", "line 3 has 3 cells"),
         (b"a,b\n1,\x002\n", "line 2 holds a NUL byte"),
         ("a,b\n1,ä\n".encode("latin-1"), "line 2 is not UTF-8"),
@@ -62,16 +61,14 @@ def test_what_is_no_table_is_refused_with_the_place(
         read_csv(path)
 
 
-def test_sizes_are_bounded(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sizes_are_bounded(path: Path) -> None:
     path.write_text("a\n" + "1\n" * 20)
-    monkeypatch.setattr(columns, "MAX_ROWS", 19)
     with pytest.raises(PriorError, match="more than 19 rows"):
-        read_csv(path)
+        read_csv(path, max_rows=19)
     with pytest.raises(PriorError, match="more than 19 rows"):
-        read_frame(pd.DataFrame({"a": range(20)}))
-    monkeypatch.setattr(columns, "MAX_BYTES", 10)
-    with pytest.raises(PriorError, match="it has 42 bytes, and 10 are read at most"):
-        read_csv(path)
+        read_frame(pd.DataFrame({"a": range(20)}), max_rows=19)
+    with pytest.raises(PriorError, match="42 bytes.*10"):
+        read_csv(path, max_bytes=10)
 
 
 def test_a_path_that_is_no_file_is_an_error(tmp_path: Path) -> None:

@@ -17,8 +17,7 @@ from optuna.study import StudyDirection
 import pytest
 
 from optuna_metasampler.priors.overlap import overlaps
-from optuna_metasampler.priors.selection import Selected
-from optuna_metasampler.priors.study import PriorStudy
+from optuna_metasampler.priors.study import PriorStudy, Selected
 from tests.strategies import configurations, distributions, spaces
 
 

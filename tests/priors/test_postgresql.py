@@ -16,7 +16,7 @@ from optuna_metasampler import MetaSampler
 from optuna_metasampler.exceptions import PriorError, PriorNotFoundError, PriorWarning
 from optuna_metasampler.explain.report import prior_relevance
 from optuna_metasampler.priors import cache
-from optuna_metasampler.priors.sources import resolve
+from optuna_metasampler.priors.sources import read_priors, resolve
 from optuna_metasampler.priors.storages import opened
 from optuna_metasampler.priors.study import PriorStudy
 from tests.priors import postgresql
@@ -85,7 +85,7 @@ def url(socket: str, database: str) -> str:
 
 
 def read(url: str) -> list[PriorStudy]:
-    return [study for source in resolve(url, None) for study in source.read()]
+    return read_priors(url)
 
 
 def contents(socket: str, database: str) -> dict[str, list[tuple[Any, ...]]]:
@@ -186,8 +186,8 @@ def test_a_study_that_is_deleted_is_named(url: str) -> None:
     (source,) = resolve(url, None)
     with writable(url) as storage:
         optuna.delete_study(study_name="first", storage=storage)
-    with pytest.raises(PriorNotFoundError, match="has been deleted"):
-        source.read()
+    with pytest.raises(PriorNotFoundError, match="deleted"):
+        source()
 
 
 def test_a_password_stands_in_no_message() -> None:

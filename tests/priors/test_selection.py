@@ -10,8 +10,7 @@ import pytest
 
 from optuna_metasampler import MetaSampler, PriorFilter
 from optuna_metasampler.explain.report import prior_relevance
-from optuna_metasampler.priors.selection import Selected, select
-from optuna_metasampler.priors.study import PriorStudy
+from optuna_metasampler.priors.study import PriorStudy, Selected, select
 
 
 @pytest.fixture(autouse=True)

@@ -52,7 +52,7 @@ def names(studies: list[PriorStudy]) -> list[str]:
 
 def read(prior: object, prior_studies: object = None) -> list[PriorStudy]:
     sources = resolve(prior, prior_studies)  # type: ignore[arg-type]
-    return [study for source in sources for study in source.read()]
+    return [study for source in sources for study in source()]
 
 
 @pytest.mark.parametrize("as_path", [True, False])
@@ -186,7 +186,7 @@ def test_an_old_schema_is_an_error_that_names_the_way_out(database: Path) -> Non
 def test_an_empty_storage_is_an_error(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'empty.db'}"
     optuna.storages.RDBStorage(url)
-    with pytest.raises(PriorError, match="holds no study"):
+    with pytest.raises(PriorError, match="no study"):
         MetaSampler(url)
 
 

@@ -26,7 +26,7 @@ from optuna_metasampler import MetaSampler, Table
 from optuna_metasampler.exceptions import PriorError
 from optuna_metasampler.explain.report import inspect_priors
 from optuna_metasampler.priors.align import pool
-from optuna_metasampler.priors.sources import resolve
+from optuna_metasampler.priors.sources import read_priors, resolve
 from optuna_metasampler.priors.study import PriorStudy
 
 
@@ -97,7 +97,7 @@ def test_trials_come_back_from_a_table_of_optunas_form(
     if form.startswith("csv"):
         data = tmp_path / "old.csv"
         frame.to_csv(data, index=form == "csv with index")
-    (got,) = [s for source in resolve(data, None) for s in source.read()]  # type: ignore[arg-type]
+    (got,) = read_priors(data)  # type: ignore[arg-type]
     assert got.directions is None
     assert [t.number for t in got.trials] == list(range(20))
     for before, after in zip(study.trials, got.trials, strict=True):
@@ -202,10 +202,10 @@ def test_a_configuration_file_can_say_it(tmp_path: Path) -> None:
         "name": "sweep",
     }
     sources = resolve([prior], "sweep/i*")
-    (iris,) = [s for source in sources for s in source.read()]
+    (iris,) = [s for source in sources for s in source()]
     assert iris.name == "sweep/iris"
     assert iris.trials[0].distributions["units"] == IntDistribution(16, 256, log=True)
-    with pytest.raises(ValueError, match=r"unknown entry 'objetive'. Known are data, direction"):
+    with pytest.raises(ValueError, match=r"'objetive'.*data, direction"):
         MetaSampler({"data": "runs.csv", "objetive": "loss"})
 
 
@@ -266,11 +266,11 @@ def test_text_means_the_choice_that_is_written_like_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "scale", "message"),
     [
-        ("p,y\n1,0\nx,1\n", "log", r"'p' .*must hold a number \(log\), but row 2 .*'x'"),
-        ("p,y\n1,0\n-2,1\n", "log", r"must hold a positive number \(log\), but row 2 .*-2"),
-        ("p,y\n9,1\n", {"type": "int", "low": 0, "high": 8}, "from 0 to 8, but row 1 .*'9'"),
-        ("p,y\nc,1\n", {"type": "categorical", "choices": ["a"]}, "one of 'a', but row 1"),
-        ("p,y\n1,good\n", None, "'y' .*must hold a number, but row 1 .*'good'"),
+        ("p,y\n1,0\nx,1\n", "log", r"'p' .*must hold a number \(log\), but data row 2 .*'x'"),
+        ("p,y\n1,0\n-2,1\n", "log", r"must hold a positive number \(log\), but data row 2 .*-2"),
+        ("p,y\n9,1\n", {"type": "int", "low": 0, "high": 8}, "from 0 to 8, but data row 1 .*'9'"),
+        ("p,y\nc,1\n", {"type": "categorical", "choices": ["a"]}, "one of 'a', but data row 1"),
+        ("p,y\n1,good\n", None, "'y' .*must hold a number, but data row 1 .*'good'"),
         ("q,y\n1,2\n", None, "has no column 'p'. It has 'q', 'y'"),
     ],
 )
@@ -304,7 +304,7 @@ def test_any_table_is_read_or_refused(
 
 
 def test_a_column_of_free_text_is_no_parameter() -> None:
-    with pytest.raises(PriorError, match="2,000 different entries.*Is it a parameter"):
+    with pytest.raises(PriorError, match="2,000 different.*1,000 choices"):
         seen([f"note {i}" for i in range(2000)])
 
 
@@ -342,5 +342,5 @@ def test_studies_of_a_table_are_chosen_by_name(tmp_path: Path) -> None:
         parameters=["lr"],
         study="dataset",
     )
-    studies: list[PriorStudy] = [s for r in resolve(table, "w*") for s in r.read()]
+    studies: list[PriorStudy] = read_priors(table, "w*")
     assert [s.name for s in studies] == ["wine"]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from optuna_metasampler.priors.filter import PriorFilter
-from optuna_metasampler.priors.sources import PriorLike, resolve
+from optuna_metasampler.priors.sources import PriorLike, read_priors
+from optuna_metasampler.priors.study import PriorFilter, PriorFilterOptions
 
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def inspect_priors(
     target: Mapping[str, BaseDistribution] | Study | PriorStudy,
     *,
     prior_studies: str | Sequence[str] | None = None,
-    prior_filter: PriorFilter | Mapping[str, Any] | None = None,
+    prior_filter: PriorFilter | PriorFilterOptions | None = None,
     rename: Mapping[str, str] | None = None,
 ) -> Overlaps:
     """Which prior studies are of use for a study, how far, and why the others are not.
@@ -48,7 +48,7 @@ def inspect_priors(
     from optuna_metasampler.priors.overlap import inspect
 
     conditions = PriorFilter.of(prior_filter)
-    studies = [study for source in resolve(prior, prior_studies) for study in source.read()]
+    studies = read_priors(prior, prior_studies)
     return inspect(studies, target, conditions, rename)
 
 

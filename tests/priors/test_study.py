@@ -62,7 +62,7 @@ def test_the_end_of_the_last_trial_is_the_age_of_a_study(limit: Any) -> None:
     recent = PriorFilter(newer_than=limit)
     assert recent.reason_against(study([OLD, NEW])) is None
     assert "its last trial ended on" in str(recent.reason_against(study([OLD, OLD])))
-    assert recent.reason_against(study([None])) == "no trial says when it ended"
+    assert recent.reason_against(study([None])) == "no trial has a completion date"
 
 
 def test_ages_beyond_the_calendar_let_everything_pass() -> None:
@@ -109,7 +109,7 @@ def test_a_filter_that_leaves_nothing_is_told() -> None:
     [
         (["min_trials"], TypeError, "a PriorFilter or a mapping"),
         ({"min": 3}, ValueError, "no entry but user_attrs, min_trials, newer_than, but got 'min'"),
-        ({"min_trials": "3"}, TypeError, "a whole number, but got '3'"),
+        ({"min_trials": "3"}, TypeError, "an integer, but got '3'"),
         ({"min_trials": -1}, ValueError, "at least 0"),
         ({"newer_than": "3 moons"}, ValueError, "such as '2026-01-31' .* but got '3 moons'"),
         ({"newer_than": "9e999 days"}, ValueError, "but got '9e999 days'"),
