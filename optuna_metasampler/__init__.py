@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 
 if TYPE_CHECKING:
-    from optuna_metasampler.fitting import fit as fit
+    from optuna_metasampler.checkpoint import fit as fit
     from optuna_metasampler.priors.archive import Archive as Archive
     from optuna_metasampler.priors.study import PriorFilter as PriorFilter
     from optuna_metasampler.priors.table import Table as Table
@@ -21,7 +21,7 @@ _MODULES = {
     "MetaSampler": "sampler",
     "PriorFilter": "priors.study",
     "Table": "priors.table",
-    "fit": "fitting",
+    "fit": "checkpoint",
 }
 
 

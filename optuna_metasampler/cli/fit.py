@@ -108,7 +108,7 @@ def fit(
     with failures():
         from optuna_metasampler._runtime import progress
         from optuna_metasampler.checkpoint import Checkpoint
-        from optuna_metasampler.fitting import fit as fit_priors
+        from optuna_metasampler.checkpoint import fit as fit_priors
         from optuna_metasampler.meta_train.loop import shown_by
         from optuna_metasampler.methods import method_of
 

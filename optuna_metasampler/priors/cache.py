@@ -27,8 +27,7 @@ from optuna_metasampler._optuna import finished_trials
 from optuna_metasampler._runtime import get_logger, tracked
 from optuna_metasampler._text import counted
 from optuna_metasampler.exceptions import PriorError, PriorNotFoundError
-from optuna_metasampler.priors.archive import SUFFIX, Archive
-from optuna_metasampler.priors.contents import Contents
+from optuna_metasampler.priors.archive import SUFFIX, Archive, Contents
 from optuna_metasampler.priors.storages import is_journal, opened, read_file, shown
 from optuna_metasampler.priors.study import PriorStudy
 
