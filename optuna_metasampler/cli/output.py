@@ -1,4 +1,4 @@
-"""What the commands have in common: tables of 80 columns, JSON, and errors."""
+"""Options and output shared by the commands: tables of 80 columns, JSON, and errors."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from optuna_metasampler._text import table as lines_of_table
 
 
 as_json = click.option("--json", "json_", is_flag=True, help="Print one JSON document instead.")
-"""The option that every command has which shows something."""
+"""Option of every command that prints a result."""
 
 only = click.option(
     "--only",
     metavar="GLOB",
     multiple=True,
-    help="Only studies of this name; may be given more than once.",
+    help="Only studies whose name matches; can be repeated.",
 )
 
 rename = click.option(
     "--rename",
     metavar="OLD=NEW",
     multiple=True,
-    help="Another name of a parameter in the prior studies; may be given more than once.",
+    help="Name of a parameter in the prior studies, and here; can be repeated.",
 )
 
 force = click.option("--force", is_flag=True, help="Replace the file if it exists.")
@@ -38,10 +38,10 @@ force = click.option("--force", is_flag=True, help="Replace the file if it exist
 
 @contextmanager
 def failures(hint: str = "") -> Iterator[None]:
-    """End with a message and 1 where something cannot be read or written, not with a traceback.
+    """Exit with a message and code 1, not a traceback, if something cannot be read or written.
 
     Args:
-        hint: What to say after the message.
+        hint: Text after the message.
     """
     from optuna.exceptions import OptunaError
     from sqlalchemy.exc import SQLAlchemyError
@@ -56,7 +56,7 @@ def failures(hint: str = "") -> Iterator[None]:
 
 @contextmanager
 def wrong_usage(hint: str) -> Iterator[None]:
-    """End with a message and 2 where an option has a value that cannot be."""
+    """Exit with a message and code 2 if the value of an option is invalid."""
     from optuna_metasampler.exceptions import MetaSamplerError
 
     try:
@@ -73,11 +73,11 @@ def echo_json(document: object) -> None:
 
 
 def table(rows: Sequence[Mapping[str, Any]], elastic: str) -> str:
-    """Rows below their headings; numbers to the right.
+    """Rows below their headings; numbers are right-aligned.
 
     Args:
         rows: At least one, with the same headings.
-        elastic: The column that gives way where the table is wider than the terminal.
+        elastic: Heading of the column that is shortened if the table is too wide.
     """
     headings = list(rows[0])
     left = [i for i, h in enumerate(headings) if not all(isinstance(r[h], int) for r in rows)]
@@ -86,18 +86,18 @@ def table(rows: Sequence[Mapping[str, Any]], elastic: str) -> str:
 
 
 def wrapped(text: str, indent: str) -> str:
-    """A text in lines of 80 columns at most."""
+    """A text in lines of at most 80 columns."""
     return click.wrap_text(printable(text), WIDTH, indent, indent + "  ")
 
 
 def renames(pairs: Sequence[str]) -> dict[str, str]:
-    """The mapping that ``--rename OLD=NEW`` asks for."""
-    found = {}
+    """The mapping given by ``--rename OLD=NEW``."""
+    names = {}
     for pair in pairs:
         old, separator, new = pair.partition("=")
         if not (old and separator and new):
             raise click.BadParameter(
                 f"must be OLD=NEW, such as eta=lr, but got {pair!r}.", param_hint="'--rename'"
             )
-        found[old] = new
-    return found
+        names[old] = new
+    return names

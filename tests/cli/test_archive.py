@@ -88,12 +88,12 @@ def test_a_place_that_cannot_be_written_is_an_error(written: Path) -> None:
 
 
 def test_the_cache_is_listed(written: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert "switched off" in run("list").output
+    assert "disabled" in run("list").output
     monkeypatch.setenv("METASAMPLER_CACHE", str(written.parent))
     written.with_name("damaged.metaprior").write_bytes(b"")
     result = run("list")
     assert result.exit_code == 0
-    assert "will be made again" in result.output
+    assert "will be rebuilt" in result.output
     assert [line.split()[0] for line in result.output.splitlines()[3:]] == ["home"]
     assert len(json.loads(run("list", "--json").output)["archives"]) == 2
 

@@ -117,7 +117,7 @@ def test_the_page_is_written_once(folder: Path, tmp_path: Path) -> None:
     page.write_text("mine", encoding="utf-8")
     result = run(*arguments)
     assert result.exit_code == 2
-    assert "--force to replace it" in result.output
+    assert "--force" in result.output
     assert page.read_text(encoding="utf-8") == "mine"
     assert run(*arguments, "--force", "--json").exit_code == 0
     assert page.read_text(encoding="utf-8") != "mine"
@@ -127,13 +127,13 @@ def test_the_page_is_written_once(folder: Path, tmp_path: Path) -> None:
     ("arguments", "code", "message"),
     [
         (["--storage", "nowhere.db", "--study", "now"], 1, "--storage names 'nowhere.db', but"),
-        (["--storage", "{}/new.db", "--study", "then"], 1, "There is 'now'."),
+        (["--storage", "{}/new.db", "--study", "then"], 1, "Studies: 'now'."),
         (
             ["--storage", "{}/new.db", "--study", "now", "--prior", "nowhere.db"],
             1,
             "--prior names 'nowhere.db', but",
         ),
-        (["--storage", "{}/new.db", "--study", "now", "--only", "a"], 2, "there is no --prior"),
+        (["--storage", "{}/new.db", "--study", "now", "--only", "a"], 2, "requires --prior"),
         (["--storage", "{}/new.db", "--study", "now", "--rename", "a"], 2, "must be OLD=NEW"),
         (
             ["--storage", "{}/new.db", "--study", "now", "--html", "{}/nowhere/a.html"],
