@@ -71,9 +71,7 @@ _EXAMPLES = (
     "categorical; can be repeated.",
 )
 @click.option("--study-column", metavar="COLUMN", help="Column with the name of the study.")
-@click.option(
-    "--name", metavar="NAME", help="Name of the study, or prefix if there are several."
-)
+@click.option("--name", metavar="NAME", help="Name of the study, or prefix if there are several.")
 @only
 @force
 @as_json

@@ -91,7 +91,7 @@ def test_priors_are_inspected_before_a_study_begins(priors: list[optuna.Study]) 
     assert [row.name for row in got] == ["like-0", "like-1", "trials[2]"]
     assert all(row.usable and row.shared == ("x", "z") for row in got)
     assert "x: " in str(got)
-    assert "called y there" in str(got)
+    assert "named y" in str(got)
 
 
 def test_priors_are_inspected_beside_a_study(priors: list[optuna.Study]) -> None:

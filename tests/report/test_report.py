@@ -170,7 +170,7 @@ def test_priors_that_cannot_be_used_are_a_warning_with_a_way_out() -> None:
         study = ran(sampler, 3, lambda t: t.suggest_float("learning_rate", 0, 1))
     report = checked(sampler.report(study))
     (warning,) = [w for w in report.warnings if "is not used" in w]
-    assert "none of its parameters (learning-rate) is one of this space" in warning
+    assert "none of its parameters (learning-rate) is in this search space" in warning
     assert "rename={'learning-rate': 'learning_rate'}" in warning
 
 
