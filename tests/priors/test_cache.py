@@ -151,7 +151,7 @@ def test_a_log_is_read_again_only_when_it_has_changed(
     study.optimize(objective, n_trials=3)
     caplog.set_level(logging.INFO)
     first = read(path, "a")
-    assert "Kept 2 prior studies" in caplog.text
+    assert "Wrote 2 prior studies" in caplog.text
     caplog.clear()
     second = read(path)
     assert "Read " not in caplog.text
@@ -170,7 +170,7 @@ def test_a_damaged_cache_is_made_again_with_a_log_line(
     (path,) = folder.iterdir()
     path.write_bytes(path.read_bytes()[:-1])
     assert values(read(database)) == first
-    assert "is made again" in caplog.text
+    assert "Rebuilding" in caplog.text
     assert len(Archive(path).entries()) == 2
 
 
@@ -180,7 +180,7 @@ def test_a_folder_that_cannot_be_written_costs_a_log_line_only(
     folder.write_bytes(b"a file where the folder should be")
     assert len(read(database)) == 2
     (record,) = (r for r in caplog.records if r.levelno == logging.WARNING)
-    assert "could not be kept" in record.message
+    assert "could not be cached" in record.message
     assert VARIABLE in record.message
 
 
