@@ -32,8 +32,8 @@ from optuna_metasampler.priors.study import (
     PriorFilter,
     PriorFilterOptions,
     PriorStudy,
-    kept,
     select,
+    used_studies,
 )
 from optuna_metasampler.space import SearchSpace, space_from_json, space_to_json
 from optuna_metasampler.surrogates.prior_model import best_configurations
@@ -262,7 +262,7 @@ def _tasks(
 ) -> list[Task]:
     """The prior studies in one common space; warns of each that cannot be used."""
     studies = read_priors(prior, prior_studies)
-    used = kept(select(studies, None, prior_filter, rename))
+    used = used_studies(select(studies, None, prior_filter, rename))
     pooled = pool(used, _directions(used, direction), rename)
     pooled.warn_of_skipped(stacklevel=4)
     if not pooled.studies:

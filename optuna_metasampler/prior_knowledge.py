@@ -39,7 +39,7 @@ from optuna_metasampler.priors.align import (
     shared_names,
 )
 from optuna_metasampler.priors.config import PriorConfig
-from optuna_metasampler.priors.study import PriorFilter, PriorStudy, kept, select
+from optuna_metasampler.priors.study import PriorFilter, PriorStudy, select, used_studies
 from optuna_metasampler.space import SearchSpace
 from optuna_metasampler.surrogates.constraints import Feasibility, PriorFeasibility
 from optuna_metasampler.surrogates.prior_model import best_configurations, pareto_sets
@@ -98,7 +98,7 @@ class PriorKnowledge:
         if checkpoint is not None:
             return cls(method, checkpoint.space, _LearnedBefore(checkpoint))
         selected = select(config.studies(), as_prior(study), config.filter, config.rename)
-        used = kept(selected)
+        used = used_studies(selected)
         if selected and not used and config.filter != PriorFilter():
             warnings.warn(
                 f"`prior_filter` leaves none of {len(selected)} prior studies. The first, "

@@ -62,10 +62,10 @@ def build(
     with failures():
         from optuna_metasampler import Archive
         from optuna_metasampler.priors.sources import read_priors
-        from optuna_metasampler.priors.storages import shown
+        from optuna_metasampler.priors.storages import redacted
 
         studies = read_priors(list(sources), only or None)
-        written = Archive.write(out, studies, origin=", ".join(map(shown, sources)))
+        written = Archive.write(out, studies, origin=", ".join(map(redacted, sources)))
         n_trials = sum(entry.n_trials for entry in written.entries())
         size = out.stat().st_size
     if json_:

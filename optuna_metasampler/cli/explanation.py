@@ -118,13 +118,13 @@ def _report(
     from optuna_metasampler import MetaSampler
     from optuna_metasampler._text import listed
     from optuna_metasampler.exceptions import PriorNotFoundError, PriorWarning
-    from optuna_metasampler.priors.storages import shown
+    from optuna_metasampler.priors.storages import redacted
 
     known = optuna.get_all_study_names(held)
     if name not in known:
         names_shown = listed(map(repr, get_close_matches(name, known) or known), 8) or "none"
         raise PriorNotFoundError(
-            f"--study asks for {name!r}, but {shown(location)} has no such study. "
+            f"--study asks for {name!r}, but {redacted(location)} has no such study. "
             f"Studies: {names_shown}."
         )
     with _called("--prior"), wrong_usage("'--prior'"):

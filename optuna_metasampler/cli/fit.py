@@ -167,7 +167,7 @@ def _check_device(device: str) -> None:
 
 def _options(pairs: Sequence[str]) -> dict[str, Any]:
     """The mapping given by ``--option NAME=VALUE``; values are JSON, or else strings."""
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for pair in pairs:
         name, separator, value = pair.partition("=")
         if not (name and separator):
@@ -176,7 +176,7 @@ def _options(pairs: Sequence[str]) -> dict[str, Any]:
                 param_hint="'--option'",
             )
         try:
-            found[name] = json.loads(value)
+            values[name] = json.loads(value)
         except json.JSONDecodeError:
-            found[name] = value
-    return found
+            values[name] = value
+    return values

@@ -134,11 +134,11 @@ def _states(study: PriorStudy) -> dict[str, int]:
 def _space(study: PriorStudy) -> dict[str, BaseDistribution]:
     from optuna_metasampler.priors.align import merge
 
-    shown: dict[str, list[BaseDistribution]] = {}
+    distributions: dict[str, list[BaseDistribution]] = {}
     for trial in _finished(study):
         for name, distribution in trial.distributions.items():
-            shown.setdefault(name, []).append(distribution)
-    return {name: merge(many) for name, many in sorted(shown.items())}
+            distributions.setdefault(name, []).append(distribution)
+    return {name: merge(many) for name, many in sorted(distributions.items())}
 
 
 def _described(study: PriorStudy) -> dict[str, Any]:

@@ -127,8 +127,8 @@ class Pool:
     def _space(self, without: frozenset[str]) -> SearchSpace:
         if not without:
             return self.space
-        kept = {n: d for n, d in self.space.distributions.items() if n not in without}
-        return _common_space(kept, self.records)
+        remaining = {n: d for n, d in self.space.distributions.items() if n not in without}
+        return _common_space(remaining, self.records)
 
 
 @gc_paused()
@@ -153,10 +153,10 @@ def pool(
         The usable studies, and the reasons why the others are not.
     """
     names: list[str] = []
-    kept: list[FinishedTrials] = []
+    used: list[FinishedTrials] = []
     curves: list[tuple[Sequence[FrozenTrial], StudyDirection]] = []
     features: list[dict[str, float]] = []
-    shown: dict[str, list[BaseDistribution]] = {}
+    drawn: dict[str, list[BaseDistribution]] = {}
     skipped: dict[str, str] = {}
     for study in studies:
         own = study.directions or tuple(directions)
@@ -167,15 +167,15 @@ def pool(
             skipped[study.name] = reason
             continue
         names.append(study.name)
-        kept.append(records)
+        used.append(records)
         if len(own) == 1:
             curves.append((study.trials, own[0]))
         features.append(meta_features(study.user_attrs))
         for name, many in distributions.items():
-            shown.setdefault(name, []).extend(many)
-    space = _common_space({name: merge(many) for name, many in shown.items()}, kept)
+            drawn.setdefault(name, []).extend(many)
+    space = _common_space({name: merge(many) for name, many in drawn.items()}, used)
     return Pool(
-        space, tuple(names), tuple(kept), skipped, tuple(features), curve_correlation_in(curves)
+        space, tuple(names), tuple(used), skipped, tuple(features), curve_correlation_in(curves)
     )
 
 
@@ -195,7 +195,7 @@ def unusable(
     if len({tuple(row) for row in records.outcomes.tolist()}) < 2:
         return (
             f"all of its {len(records.configurations)} finished trial(s) have the same value, "
-            "which says nothing about what is better"
+            "so that it has no best trial"
         )
     return None
 

@@ -28,7 +28,7 @@ from optuna_metasampler._runtime import get_logger, tracked
 from optuna_metasampler._text import counted
 from optuna_metasampler.exceptions import PriorError, PriorNotFoundError
 from optuna_metasampler.priors.archive import SUFFIX, Archive, Contents
-from optuna_metasampler.priors.storages import is_journal, opened, read_file, shown
+from optuna_metasampler.priors.storages import is_journal, opened, read_file, redacted
 from optuna_metasampler.priors.study import PriorStudy
 
 
@@ -160,14 +160,14 @@ def _from_log(
     every = optuna.get_all_study_names(storage)
     studies = {study.name: study for study in _read(storage, location, every)}
     if log == _Log.of(location):
-        _keep(log.archive, list(studies.values()), [log.key] * len(studies), _place(location))
+        _write(log.archive, list(studies.values()), [log.key] * len(studies), _place(location))
     return [studies[name] for name in names]
 
 
 def _from_database(
     storage: RDBStorage, folder: Path, location: str, names: Sequence[str]
 ) -> list[PriorStudy]:
-    """Read the studies that have changed since they were cached; take the others from there."""
+    """Read the studies that have changed since they were cached, and cache them."""
     finished = finished_trials(storage)
     if sum(finished[name].count for name in names if name in finished) < _MIN_TRIALS:
         return _read(storage, location, names)
@@ -179,18 +179,18 @@ def _from_database(
         for i, entry in enumerate(contents.entries if contents else ())
         if entry.key == keys.get(entry.name)
     }
-    known = [name for name in names if name in places]
+    valid = [name for name in names if name in places]
     studies: dict[str, PriorStudy] = {}
-    if contents is not None and known:
-        kept = _taken(archive, contents, [places[name] for name in known])
-        studies = _with_attributes(storage, kept)
+    if contents is not None and valid:
+        cached = _taken(archive, contents, [places[name] for name in valid])
+        studies = _with_attributes(storage, cached)
     changed = [name for name in names if name not in studies]
     studies |= {study.name: study for study in _read(storage, location, changed)}
     if sum(finished[name].count for name in changed if name in finished) >= _MIN_TRIALS:
         # Other studies that are still valid may be requested the next time.
         others = [i for name, i in places.items() if name not in studies]
-        kept = [*studies.values(), *(contents.studies(others) if contents else ())]
-        _keep(archive, kept, [keys.get(study.name) for study in kept], _place(location))
+        current = [*studies.values(), *(contents.studies(others) if contents else ())]
+        _write(archive, current, [keys.get(study.name) for study in current], _place(location))
     return [studies[name] for name in names]
 
 
@@ -215,7 +215,7 @@ def _read(storage: BaseStorage, location: str, names: Sequence[str]) -> list[Pri
     start = time.monotonic()
     studies = [
         PriorStudy.of(optuna.load_study(study_name=name, storage=storage))
-        for name in tracked(names, f"Reading {shown(location)}", "study")
+        for name in tracked(names, f"Reading {redacted(location)}", "study")
     ]
     if studies:
         n_trials = sum(len(study.trials) for study in studies)
@@ -223,7 +223,7 @@ def _read(storage: BaseStorage, location: str, names: Sequence[str]) -> list[Pri
             "Read %s with %s from %s in %.1f s.",
             counted(len(studies), "prior study", "prior studies"),
             counted(n_trials, "trial", "trials"),
-            shown(location),
+            redacted(location),
             time.monotonic() - start,
         )
     return studies
@@ -259,7 +259,7 @@ def _with_attributes(storage: BaseStorage, studies: Sequence[PriorStudy]) -> dic
     }
 
 
-def _keep(
+def _write(
     archive: Archive, studies: Sequence[PriorStudy], keys: Sequence[str | None], location: str
 ) -> None:
     """Write the cache; errors are logged, for a suggestion must not fail because of them."""

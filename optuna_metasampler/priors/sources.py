@@ -17,7 +17,7 @@ from optuna_metasampler._text import listed
 from optuna_metasampler.exceptions import PriorError, PriorNotFoundError
 from optuna_metasampler.priors.archive import SUFFIX, Archive, starts_as_archive
 from optuna_metasampler.priors.cache import read_studies, study_names
-from optuna_metasampler.priors.storages import shown
+from optuna_metasampler.priors.storages import redacted
 from optuna_metasampler.priors.study import PriorStudy
 from optuna_metasampler.priors.table import Table, TableOptions, is_frame
 
@@ -110,7 +110,7 @@ def resolve(
             add(str(archive.path), names, archive.read)
         elif isinstance(one, (str, Path)):
             location = str(one)
-            add(shown(location), study_names(location), partial(_from_storage, location))
+            add(redacted(location), study_names(location), partial(_from_storage, location))
         else:
             raise TypeError(f"`prior` must be {_ACCEPTED}, but got {_described(one)}.")
     if patterns is not None:
@@ -128,8 +128,8 @@ def _from_storage(location: str, names: tuple[str, ...]) -> list[PriorStudy]:
         return read_studies(location, names)
     except KeyError as error:
         raise PriorNotFoundError(
-            f"`prior` names {shown(location)!r}, from which a study was deleted after the sampler "
-            f"was made: {error.args[0]}"
+            f"`prior` names {redacted(location)!r}, from which a study was deleted after the "
+            f"sampler was made: {error.args[0]}"
         ) from error
 
 

@@ -58,7 +58,7 @@ def opened(location: str) -> Iterator[BaseStorage]:
             raise _unreadable(location, error) from error
 
 
-def shown(location: str) -> str:
+def redacted(location: str) -> str:
     """A location for messages, without the password."""
     if "://" not in location:
         return location
@@ -81,7 +81,7 @@ def _open(location: str, stack: ExitStack) -> BaseStorage:
         url = make_url(location)
     except (ArgumentError, ValueError) as error:
         raise PriorError(
-            f"`prior` must be a storage URL, but got {shown(location)!r}: {error}"
+            f"`prior` must be a storage URL, but got {redacted(location)!r}: {error}"
         ) from error
     if url.get_backend_name() != "sqlite":
         return _open_rdb(location, location, _server_settings(url.get_backend_name()))
@@ -258,12 +258,12 @@ def _open_rdb(url: str, location: str, settings: dict[str, Any]) -> RDBStorage:
     except RuntimeError as error:
         # Optuna's error for a schema of another version; the upgrade is the user's decision.
         raise PriorError(
-            f"`prior` names {shown(location)!r}, which this version of Optuna cannot read. "
+            f"`prior` names {redacted(location)!r}, which this version of Optuna cannot read. "
             f"Upgrade a copy of it. Error of Optuna: {error}"
         ) from error
     except ImportError as error:
         raise PriorError(
-            f"`prior` names {shown(location)!r}, whose driver is missing: "
+            f"`prior` names {redacted(location)!r}, whose driver is missing: "
             f"{error.__cause__ or error}. Install it, such as psycopg for postgresql+psycopg://."
         ) from error
     except (SQLAlchemyError, StorageInternalError, AssertionError) as error:
@@ -275,6 +275,6 @@ def _unreadable(location: str, error: Exception) -> PriorError:
     while cause.__cause__ is not None:  # the driver's own error
         cause = cause.__cause__
     return PriorError(
-        f"`prior` names {shown(location)!r}, which cannot be opened as a storage of Optuna: "
+        f"`prior` names {redacted(location)!r}, which cannot be opened as a storage of Optuna: "
         f"{type(cause).__name__} {cause}".rstrip()
     )

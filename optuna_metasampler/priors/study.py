@@ -251,7 +251,7 @@ def _select(
     return Selected(replace(study, trials=others) if n_own else study, reason, n_own)
 
 
-def kept(selected: Sequence[Selected]) -> list[PriorStudy]:
+def used_studies(selected: Sequence[Selected]) -> list[PriorStudy]:
     """The studies that are used; the others are logged with the reason."""
     used = [one.study for one in selected if one.reason is None]
     for one in selected:

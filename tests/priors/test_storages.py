@@ -18,7 +18,7 @@ import pytest
 from optuna_metasampler.exceptions import PriorError
 from optuna_metasampler.priors import cache
 from optuna_metasampler.priors.sources import read_priors
-from optuna_metasampler.priors.storages import opened, shown
+from optuna_metasampler.priors.storages import opened, redacted
 from optuna_metasampler.priors.study import PriorStudy
 from tests.priors.files import fingerprint
 
@@ -276,5 +276,5 @@ def without_privileges() -> list[str]:
 
 
 def test_a_location_is_shown_without_its_password() -> None:
-    assert shown("mysql://me:s3cret@host/db") == "mysql://me:***@host/db"
-    assert shown("sub/old.db") == "sub/old.db"
+    assert redacted("mysql://me:s3cret@host/db") == "mysql://me:***@host/db"
+    assert redacted("sub/old.db") == "sub/old.db"
