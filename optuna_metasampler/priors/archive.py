@@ -82,23 +82,8 @@ _MAX_REPORTS_PER_TRIAL = 32
 """Longer learning curves are thinned to this many points, closest together at the start."""
 
 
-@dataclass(frozen=True)
-class Limits:
-    """Bounds on what a file may ask of this machine, far above what helps the sampler."""
-
-    studies: int = 100_000
-    trials: int = 2_000_000
-
-    def check(self, n_studies: int, n_trials: int) -> None:
-        """Raise a ``ValueError`` if there are too many studies or trials."""
-        for n, limit, kind in (
-            (n_studies, self.studies, "studies"),
-            (n_trials, self.trials, "trials"),
-        ):
-            require(n <= limit, f"it has {n:,} {kind}, more than the limit of {limit:,}")
-
-
-LIMITS = Limits()
+MAX_TRIALS = 2_000_000
+"""Far above what helps the sampler; bounds the memory that a file can take."""
 
 
 @dataclass(frozen=True)
@@ -145,7 +130,7 @@ class Archive:
         studies: Sequence[PriorStudy],
         keys: Sequence[str | None] | None = None,
         origin: str = "",
-        limits: Limits = LIMITS,
+        max_trials: int = MAX_TRIALS,
     ) -> Archive:
         """Write studies into a file, in place of an existing one.
 
@@ -156,10 +141,10 @@ class Archive:
             studies: Studies to write. Unfinished trials are left out.
             keys: A key for each study, see :class:`Entry`.
             origin: Where the studies come from, shown when the archive is listed.
-            limits: Bounds on the size.
+            max_trials: Limit on the number of trials.
 
         Raises:
-            PriorError: If a study cannot be stored, or the limits of the format are exceeded.
+            PriorError: If a study cannot be stored, or a limit of the format is exceeded.
             OSError: If the file cannot be written.
         """
         archive = cls(path)
@@ -169,7 +154,7 @@ class Archive:
             for study, key in zip(studies, keys or [None] * len(studies), strict=True)
         ]
         try:
-            limits.check(len(entries), columns.n_trials)
+            _check_size(columns.n_trials, max_trials)
             content = packed(KEY, columns.document(entries, origin), columns.arrays())
         except BAD_DATA as error:
             raise PriorError(
@@ -180,12 +165,7 @@ class Archive:
         return archive
 
     def entries(self) -> tuple[Entry, ...]:
-        """The studies of the archive.
-
-        Raises:
-            PriorNotFoundError: If there is no such file.
-            PriorError: If the file is damaged or not an archive.
-        """
+        """The studies of the archive; errors as in :meth:`load`."""
         return self.load().entries
 
     def read(self, names: Sequence[str] | None = None) -> list[PriorStudy]:
@@ -195,11 +175,7 @@ class Archive:
             names: Names of the studies; all by default.
 
         Returns:
-            The studies in the order of the file.
-
-        Raises:
-            PriorNotFoundError: If there is no such file.
-            PriorError: If the file is damaged or not an archive.
+            The studies in the order of the file; errors as in :meth:`load`.
         """
         contents = self.load()
         wanted = None if names is None else set(names)
@@ -207,11 +183,11 @@ class Archive:
             [i for i, e in enumerate(contents.entries) if wanted is None or e.name in wanted]
         )
 
-    def load(self, limits: Limits = LIMITS) -> Contents:
+    def load(self, max_trials: int = MAX_TRIALS) -> Contents:
         """Read and verify the file; its studies are made later.
 
         Args:
-            limits: Bounds on the size.
+            max_trials: Limit on the number of trials.
 
         Raises:
             PriorNotFoundError: If there is no such file.
@@ -225,8 +201,8 @@ class Archive:
         remedy = "Copy it again, or build it again with `optuna-metasampler archive build`."
         with refusing(self.path, PriorError, "an archive of prior studies", remedy):
             if _head(self.path).startswith(archive_v1.MAGIC):
-                return Contents.of(*archive_v1.read(self.path), limits)
-            return Contents.of(*unpacked(self.path, KEY), limits)
+                return Contents.of(*archive_v1.read(self.path), max_trials)
+            return Contents.of(*unpacked(self.path, KEY), max_trials)
 
 
 def starts_as_archive(path: Path) -> bool:
@@ -257,6 +233,7 @@ class Contents:
         arrays: The columns, see ``COLUMNS``.
         layouts: Sequences of parameters; each trial has one of them.
         constraints: Constraint attributes by index of the trial, for those that have any.
+        n_params: Number of parameters of each trial.
     """
 
     entries: tuple[Entry, ...]
@@ -264,9 +241,10 @@ class Contents:
     arrays: Arrays
     layouts: tuple[dict[str, BaseDistribution], ...]
     constraints: Mapping[int, dict[str, Any]]
+    n_params: NDArray[np.int64]
 
     @classmethod
-    def of(cls, document: Mapping[str, Any], arrays: Arrays, limits: Limits) -> Contents:
+    def of(cls, document: Mapping[str, Any], arrays: Arrays, max_trials: int) -> Contents:
         """Verify that document and arrays are consistent, so that later steps cannot fail.
 
         Raises:
@@ -274,7 +252,7 @@ class Contents:
         """
         entries = tuple(_entry(each) for each in document["studies"])
         n_trials = sum(entry.n_trials for entry in entries)
-        limits.check(len(entries), n_trials)
+        _check_size(n_trials, max_trials)
 
         names = [instance(name, str) for name in document["names"]]
         distributions = [_distribution(each) for each in document["distributions"]]
@@ -300,21 +278,23 @@ class Contents:
             inside = (moments >= _FIRST_DATE) & (moments <= _LAST_DATE)
             require(bool(inside.all()), f"{name!r} contains an invalid date")
 
-        contents = cls(entries, origin, arrays, tuple(layouts), constraints)
+        sizes = np.array([len(layout) for layout in layouts], dtype=np.int64)
+        n_params = sizes[arrays["layout"]]
         for name, counts in (
             ("values", arrays["n_values"]),
-            ("params", contents._n_params),
+            ("params", n_params),
             ("step", arrays["n_reports"]),
             ("intermediate", arrays["n_reports"]),
         ):
             n = int(counts.sum(dtype=np.int64))
             require(len(arrays[name]) == n, f"{name!r} has {len(arrays[name])} entries, not {n}")
-        for layout, _, bits in contents._by_layout(np.arange(n_trials)):
-            for j, distribution in enumerate(layout.values()):
-                if isinstance(distribution, CategoricalDistribution):
-                    known = _below(bits[:, j], len(distribution.choices))
-                    require(known, "a trial has an unknown choice")
-        return contents
+        # Limit of every parameter of every layout, and then of every trial.
+        max_bits = [_max_bits(d) for layout in layouts for d in layout.values()]
+        shift = (np.cumsum(sizes) - sizes)[arrays["layout"]] - (np.cumsum(n_params) - n_params)
+        of_params = np.arange(len(arrays["params"])) + np.repeat(shift, n_params)
+        allowed = np.array(max_bits, dtype=np.uint64)[of_params]
+        require(bool((arrays["params"] <= allowed).all()), "a trial has an unknown choice")
+        return cls(entries, origin, arrays, tuple(layouts), constraints, n_params)
 
     def studies(self, chosen: Sequence[int]) -> list[PriorStudy]:
         """The studies of some entries, given by their indices."""
@@ -338,74 +318,71 @@ class Contents:
         values, steps, reports = (
             self.arrays[name].tolist() for name in ("values", "step", "intermediate")
         )
-        columns = zip(
-            rows.tolist(),
-            of_rows["number"].tolist(),
-            of_rows["state"].tolist(),
-            of_rows["start"].astype("datetime64[us]").tolist(),
-            of_rows["complete"].astype("datetime64[us]").tolist(),
-            of_rows["layout"].tolist(),
-            self._params(rows),
-            self._spans("n_values", rows),
-            self._spans("n_reports", rows),
-            strict=True,
+        # The same bits as a float, an integer or an index.
+        bits = self.arrays["params"]
+        read = {kind: bits.view(kind).tolist() for kind in ("<f8", "<i8", "<u8")}
+        layouts = [
+            [(name, read[_type_of(d)], getattr(d, "choices", None)) for name, d in layout.items()]
+            for layout in self.layouts
+        ]
+        params = [
+            {
+                name: column[i] if choices is None else choices[column[i]]
+                for i, (name, column, choices) in enumerate(layouts[layout], span.start)
+            }
+            for layout, span in zip(
+                of_rows["layout"].tolist(), _spans(self.n_params, rows), strict=True
+            )
+        ]
+        start, complete = (
+            of_rows[name].astype("datetime64[us]").tolist() for name in ("start", "complete")
         )
+        value_spans = list(_spans(self.arrays["n_values"], rows))
+        report_spans = list(_spans(self.arrays["n_reports"], rows))
         return [
             FrozenTrial(
                 number=number,
-                state=_STATES[state],
+                state=_STATES[of_rows["state"][i]],
                 value=None,
-                values=values[slice(*value_span)] or None,
-                datetime_start=start,
-                datetime_complete=complete,
-                params=params,
+                values=values[value_spans[i]] or None,
+                datetime_start=start[i],
+                datetime_complete=complete[i],
+                params=params[i],
                 # Shared by the trials of a layout: trials of prior studies are never modified.
-                distributions=self.layouts[layout],
+                distributions=self.layouts[of_rows["layout"][i]],
                 user_attrs={},
-                system_attrs=self.constraints.get(row, {}),
+                system_attrs=self.constraints.get(int(rows[i]), {}),
                 intermediate_values=dict(
-                    zip(steps[slice(*span)], reports[slice(*span)], strict=True)
+                    zip(steps[report_spans[i]], reports[report_spans[i]], strict=True)
                 ),
                 trial_id=number,
             )
-            for row, number, state, start, complete, layout, params, value_span, span in columns
+            for i, number in enumerate(of_rows["number"].tolist())
         ]
 
-    def _spans(self, counts: str, rows: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
-        """Start and end of each row's part of a column with several entries per trial."""
-        n = self.arrays[counts].astype(np.int64)
-        ends = np.cumsum(n)
-        return zip((ends - n)[rows].tolist(), ends[rows].tolist(), strict=True)
 
-    @property
-    def _n_params(self) -> NDArray[np.int64]:
-        """Number of parameters of each trial."""
-        sizes = np.array([len(layout) for layout in self.layouts], dtype=np.int64)
-        return sizes[self.arrays["layout"]]
+def _spans(counts: NDArray[Any], rows: NDArray[np.int64]) -> Iterator[slice]:
+    """Each row's part of a column with ``counts`` entries per trial."""
+    ends = np.cumsum(counts, dtype=np.int64)
+    return map(slice, (ends - counts)[rows].tolist(), ends[rows].tolist())
 
-    def _by_layout(
-        self, rows: NDArray[np.int64]
-    ) -> Iterator[tuple[dict[str, BaseDistribution], NDArray[np.int64], NDArray[np.uint64]]]:
-        """Each layout, the positions in ``rows`` of the trials that have it, and their parameters.
 
-        The parameters have shape ``(n, p)`` for ``n`` trials and ``p`` parameters of the layout.
-        """
-        first = np.cumsum(self._n_params) - self._n_params
-        code = self.arrays["layout"][rows]
-        order = np.argsort(code, kind="stable")
-        for places in np.split(order, np.flatnonzero(np.diff(code[order])) + 1):
-            if len(places):
-                layout = self.layouts[code[places[0]]]
-                bits = first[rows[places]][:, None] + np.arange(len(layout))
-                yield layout, places, self.arrays["params"][bits]
+def _type_of(distribution: BaseDistribution) -> str:
+    """NumPy's type of the parameter's bits, see :func:`_bits`."""
+    if isinstance(distribution, CategoricalDistribution):
+        return "<u8"
+    return "<i8" if isinstance(distribution, IntDistribution) else "<f8"
 
-    def _params(self, rows: NDArray[np.int64]) -> list[dict[str, Any]]:
-        params: list[dict[str, Any]] = [{} for _ in range(len(rows))]
-        for layout, places, bits in self._by_layout(rows):
-            columns = [_values(bits[:, j], d) for j, d in enumerate(layout.values())]
-            for place, values in zip(places.tolist(), zip(*columns, strict=True), strict=False):
-                params[place] = dict(zip(layout, values, strict=True))
-        return params
+
+def _max_bits(distribution: BaseDistribution) -> int:
+    """The largest bits that a parameter can have: the index of the last choice."""
+    if isinstance(distribution, CategoricalDistribution):
+        return len(distribution.choices) - 1
+    return 2**64 - 1
+
+
+def _check_size(n_trials: int, limit: int) -> None:
+    require(n_trials <= limit, f"it has {n_trials:,} trials, more than the limit of {limit:,}")
 
 
 def _entry(each: Mapping[str, Any]) -> Entry:
@@ -427,15 +404,6 @@ def _distribution(text: str) -> BaseDistribution:
         ends = (float(distribution.low), float(distribution.high))
         require(all(map(math.isfinite, ends)), f"{text} has no finite range")
     return distribution
-
-
-def _values(bits: NDArray[np.uint64], distribution: BaseDistribution) -> list[Any]:
-    """Values of one parameter from their bits, see :func:`_bits`."""
-    if isinstance(distribution, CategoricalDistribution):
-        return [distribution.choices[i] for i in bits.tolist()]
-    integer = isinstance(distribution, IntDistribution)
-    values = np.ascontiguousarray(bits).view(np.int64 if integer else np.float64)
-    return list(values.tolist())
 
 
 def _constraint(attributes: object) -> dict[str, Any]:
