@@ -325,7 +325,11 @@ def test_nothing_is_printed(name: str) -> None:
 
 @pytest.mark.parametrize(
     "statement",
-    [f"import {PACKAGE}", f"from {PACKAGE} import MetaSampler", f"import {PACKAGE}.cli"],
+    [
+        f"import {PACKAGE}",
+        f"from {PACKAGE} import Archive, MetaSampler, PriorFilter, Table",
+        f"import {PACKAGE}.cli",
+    ],
 )
 def test_importing_the_package_does_not_import_the_heavy_libraries(statement: str) -> None:
     program = f"{statement}\nimport sys\nprint([m for m in {HEAVY} if m in sys.modules])"
