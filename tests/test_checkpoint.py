@@ -74,7 +74,7 @@ def test_the_same_studies_and_seed_make_the_same_file(
     assert (tmp_path / "again.safetensors").read_bytes() == path.read_bytes()
 
 
-def test_the_header_says_where_it_comes_from(path: Path) -> None:
+def test_the_document_describes_the_origin(path: Path) -> None:
     document, _ = unpacked(path, KEY)
     assert document["method"] == "auto"
     assert document["n_studies"] == 4

@@ -39,7 +39,7 @@ def test_an_archive_is_built_listed_and_verified(written: Path) -> None:
     assert verified.output.count(": ok, ") == 2
 
 
-def test_documents_say_the_same(written: Path) -> None:
+def test_the_json_documents_have_the_same_content(written: Path) -> None:
     out = written.with_name("new.metaprior")
     built = json.loads(run("build", written, "-o", out, "--json").output)
     assert built == {
@@ -55,7 +55,7 @@ def test_documents_say_the_same(written: Path) -> None:
     ]
 
 
-def test_a_damaged_archive_is_told_from_a_whole_one(written: Path) -> None:
+def test_verify_finds_a_damaged_archive(written: Path) -> None:
     damaged = written.with_name("damaged.metaprior")
     damaged.write_bytes(written.read_bytes()[:-1])
     result = run("verify", written, damaged, written.with_name("missing"))

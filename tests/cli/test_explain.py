@@ -70,7 +70,7 @@ def test_a_study_is_explained_and_only_read(folder: Path, name: str) -> None:
     assert contents(folder) == before
 
 
-def test_without_priors_what_the_trials_keep_is_told(folder: Path) -> None:
+def test_without_priors_the_trial_records_are_reported(folder: Path) -> None:
     result = run("--storage", f"sqlite:///{folder}/new.db", "--study", "now", "--json")
     assert result.exit_code == 0, result.output
     document = json.loads(result.output)

@@ -42,7 +42,7 @@ def test_a_file_is_written_that_the_sampler_reads(database: Path, tmp_path: Path
     assert Checkpoint.read(out).header.n_studies == 4
 
 
-def test_the_document_says_the_same(database: Path, tmp_path: Path) -> None:
+def test_the_json_document_has_the_same_content(database: Path, tmp_path: Path) -> None:
     out = tmp_path / "model.safetensors"
     result = run("--prior", database, "--out", out, "--seed", 3, "--json")
     assert result.exit_code == 0, result.output
@@ -64,7 +64,7 @@ def test_the_document_says_the_same(database: Path, tmp_path: Path) -> None:
         (["--resume"], 2, "does not exist"),
     ],
 )
-def test_wrong_use_is_told_in_one_line(
+def test_wrong_usage_is_an_error_of_one_line(
     database: Path, tmp_path: Path, arguments: list[str], code: int, message: str
 ) -> None:
     prior = [] if "--prior" in arguments else ["--prior", database]
@@ -75,7 +75,7 @@ def test_wrong_use_is_told_in_one_line(
     assert not (tmp_path / "model.safetensors").exists()
 
 
-def test_a_file_that_exists_is_kept_unless_told_otherwise(database: Path, tmp_path: Path) -> None:
+def test_an_existing_file_is_replaced_only_by_force(database: Path, tmp_path: Path) -> None:
     out = tmp_path / "model.safetensors"
     out.write_text("mine")
     result = run("--prior", database, "--out", out)

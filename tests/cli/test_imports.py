@@ -139,7 +139,7 @@ def test_what_cannot_be_is_refused_and_nothing_is_written(
     assert [p.name for p in csv.parent.iterdir()] == ["runs.csv"]
 
 
-def test_who_gives_too_little_is_told_which_options_there_are(csv: Path) -> None:
+def test_missing_options_are_named(csv: Path) -> None:
     target = csv.with_name("old.metaprior")
     plain = run(csv, "--to", target)
     assert plain.exit_code == 1

@@ -195,7 +195,7 @@ def test_distributions_by_their_old_names_come_back_by_their_present_ones(tmp_pa
         (False, CategoricalDistribution([0, 1]), "not one of the choices"),
     ],
 )
-def test_what_the_format_cannot_say_is_an_error_that_names_the_study(
+def test_a_study_that_cannot_be_stored_is_named(
     tmp_path: Path, params: Any, distribution: Any, message: str
 ) -> None:
     trial = replace_params(params, distribution)
@@ -533,7 +533,7 @@ def test_a_full_disk_leaves_the_archive_that_was_there(small_disk: Path) -> None
     assert [p.name for p in small_disk.iterdir()] == ["old"]
 
 
-def test_a_disk_that_is_read_only_is_an_error_that_says_so(read_only_disk: Path) -> None:
+def test_a_read_only_disk_is_an_error(read_only_disk: Path) -> None:
     with pytest.raises(OSError, match="Read-only file system"):
         Archive.write(read_only_disk / "new", [study("a")])
 

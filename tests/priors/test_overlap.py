@@ -64,7 +64,7 @@ def notes(there: BaseDistribution, here: BaseDistribution, value: Any) -> tuple[
         ),
     ],
 )
-def test_differences_of_a_shared_parameter_are_told(
+def test_differences_of_a_shared_parameter_are_noted(
     there: BaseDistribution, here: BaseDistribution, expected: tuple[str, ...]
 ) -> None:
     assert notes(there, here, 1) == expected
