@@ -95,11 +95,12 @@ def _show_overlaps(
     everything: bool,
     json_: bool,
 ) -> None:
-    from optuna_metasampler.explain.report import inspect_priors
+    from optuna_metasampler import MetaSampler
     from optuna_metasampler.priors.sources import resolve
 
     (own,) = [s for source in resolve(location, [target]) for s in source.read()][:1]
-    found = inspect_priors([s for s in studies if s.name != own.name], own, rename=rename)
+    others = [s for s in studies if s.name != own.name]
+    found = MetaSampler(others or None, rename=rename).inspect_priors(own)
     if json_:
         echo_json(
             {

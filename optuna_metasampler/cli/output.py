@@ -9,11 +9,12 @@ from typing import Any
 
 import click
 
+from optuna_metasampler._text import WIDTH as WIDTH
 from optuna_metasampler._text import counted as counted
 from optuna_metasampler._text import printable as printable
+from optuna_metasampler._text import shortened as shortened
+from optuna_metasampler._text import table as lines_of_table
 
-
-WIDTH = 80
 
 as_json = click.option("--json", "json_", is_flag=True, help="Print one JSON document instead.")
 """The option that every command has which shows something."""
@@ -71,12 +72,6 @@ def echo_json(document: object) -> None:
     click.echo(json.dumps(document, indent=2, default=str))
 
 
-def shortened(text: str, width: int) -> str:
-    """A printable text of at most ``width`` characters."""
-    text = printable(text)
-    return text if len(text) <= width else text[: width - 3] + "..."
-
-
 def table(rows: Sequence[Mapping[str, Any]], elastic: str) -> str:
     """Rows below their headings; numbers to the right.
 
@@ -84,21 +79,10 @@ def table(rows: Sequence[Mapping[str, Any]], elastic: str) -> str:
         rows: At least one, with the same headings.
         elastic: The column that gives way where the table is wider than the terminal.
     """
-    cells = {heading: [printable(str(row[heading])) for row in rows] for heading in rows[0]}
-    width = {h: max(len(h), *map(len, column)) for h, column in cells.items()}
-    rest = sum(width.values()) - width[elastic] + 2 * (len(width) - 1)
-    width[elastic] = max(len(elastic), min(width[elastic], WIDTH - rest))
-    numeric = {h for h in cells if all(isinstance(row[h], int) for row in rows)}
-
-    def line(values: Sequence[str]) -> str:
-        return "  ".join(
-            f"{shortened(v, width[h]):{'>' if h in numeric else '<'}{width[h]}}"
-            for h, v in zip(width, values, strict=True)
-        ).rstrip()
-
-    return "\n".join(
-        [line(list(width)), *(line(list(row)) for row in zip(*cells.values(), strict=True))]
-    )
+    headings = list(rows[0])
+    left = [i for i, h in enumerate(headings) if not all(isinstance(r[h], int) for r in rows)]
+    cells = [headings, *([str(row[h]) for h in headings] for row in rows)]
+    return "\n".join(lines_of_table(cells, left, headings.index(elastic)))
 
 
 def wrapped(text: str, indent: str) -> str:

@@ -13,7 +13,7 @@ from optuna.distributions import (
 )
 from optuna.study import Study, StudyDirection
 
-from optuna_metasampler._text import listed, printable
+from optuna_metasampler._text import listed, printable, table
 from optuna_metasampler.history import distributions_of, finished_trials
 from optuna_metasampler.priors.align import compatible, merge, unusable
 from optuna_metasampler.priors.filter import PriorFilter
@@ -93,15 +93,16 @@ class Overlaps:
         if not self.studies:
             return "No prior study."
         total = "?" if self.names is None else str(len(self.names))
-        width = max(len("prior study"), *(len(printable(s.name)) for s in self.studies))
-        lines = [f"{'prior study':{width}}  trials  shared  used"]
+        rows = [["prior study", "trials", "shared", "used"]]
         for s in self.studies:
-            shared = f"{len(s.shared)} of {total}"
             used = "yes" if s.reason is None else f"no: {s.reason}"
-            lines.append(f"{printable(s.name):{width}}  {s.n_trials:6}  {shared:6}  {used}")
-            if s.usable:
-                lines += [f"    {line}" for line in _details(s)]
-        return "\n".join(lines)
+            rows.append([s.name, str(s.n_trials), f"{len(s.shared)} of {total}", used])
+        head, *lines = table(rows, left={0, 2, 3})
+        text = [head]
+        for s, line in zip(self.studies, lines, strict=True):
+            text.append(line)
+            text += [f"    {detail}" for detail in _details(s)] if s.usable else []
+        return "\n".join(text)
 
 
 def _details(study: StudyOverlap) -> Iterator[str]:

@@ -9,7 +9,6 @@ from optuna.study import StudyDirection
 import pytest
 
 from optuna_metasampler import MetaSampler, PriorFilter
-from optuna_metasampler.explain.report import prior_relevance
 from optuna_metasampler.priors.selection import Selected, select
 from optuna_metasampler.priors.study import PriorStudy
 
@@ -154,7 +153,7 @@ def test_the_sampler_learns_from_what_is_selected() -> None:
     sampler = MetaSampler(list(studies.values()), prior_filter={"min_trials": 3}, seed=0)
     study = optuna.load_study(study_name="running", storage=storage, sampler=sampler)
     study.optimize(objective, n_trials=1)
-    assert [(row.name, row.n_trials) for row in prior_relevance(sampler, study)] == [("big", 8)]
+    assert [(row.name, row.n_trials) for row in sampler.prior_weights(study)] == [("big", 8)]
 
 
 def test_what_the_running_study_tried_again_is_still_told_by_the_prior() -> None:

@@ -24,7 +24,6 @@ import pytest
 
 from optuna_metasampler import MetaSampler, Table
 from optuna_metasampler.exceptions import PriorError
-from optuna_metasampler.explain.report import inspect_priors
 from optuna_metasampler.priors.align import pool
 from optuna_metasampler.priors.sources import resolve
 from optuna_metasampler.priors.study import PriorStudy
@@ -137,7 +136,7 @@ def test_a_copy_of_the_running_study_is_recognised_through_a_csv_file(
     study: optuna.Study, tmp_path: Path
 ) -> None:
     study.trials_dataframe().to_csv(tmp_path / "backup.csv", index=False)
-    (row,) = inspect_priors(tmp_path / "backup.csv", study)
+    (row,) = MetaSampler(tmp_path / "backup.csv").inspect_priors(study)
     assert row.reason is not None
     assert "trials of the running study" in row.reason
 

@@ -14,7 +14,7 @@ from optuna_metasampler.explain.report import Report
 from optuna_metasampler.explain.report import html as page_module
 from optuna_metasampler.explain.report.markdown import escaped
 from optuna_metasampler.explain.report.phrases import number, percent, sparkline, thinned, value_of
-from tests.report.studies import prior_studies, ran, sampler_of, seeded, tuned
+from tests.explain.report.studies import prior_studies, ran, sampler_of, seeded, tuned
 
 
 EVIL = '<img src=x onerror="alert(1)"></script><script>alert(2)</script>\x1b[2J'

@@ -18,7 +18,7 @@ import pytest
 from optuna_metasampler import MetaSampler
 from optuna_metasampler.exceptions import PriorWarning
 from optuna_metasampler.explain.report import Report
-from tests.report.studies import prior_studies, ran, sampler_of, seeded, tuned
+from tests.explain.report.studies import prior_studies, ran, sampler_of, seeded, tuned
 
 
 NASTY = "\x1b[2J<script>alert('x')</script>|*_`\n" + "long " * 80 + "\ud800"
