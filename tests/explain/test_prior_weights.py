@@ -10,6 +10,7 @@ from optuna.distributions import BaseDistribution, FloatDistribution
 import pytest
 
 from optuna_metasampler import MetaSampler
+from optuna_metasampler.explain.report import Report
 from optuna_metasampler.priors.study import PriorStudy
 
 
