@@ -215,12 +215,6 @@ class Chart:
     columns: int = 1
     missing: str = ""
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Entries in the legend, without duplicates."""
-        layers = [layer for panel in self.panels for layer in panel.layers]
-        return tuple(dict.fromkeys(layer.name for layer in layers if layer.name))
-
 
 @dataclass
 class Names:

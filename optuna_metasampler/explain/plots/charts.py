@@ -51,7 +51,7 @@ SIMILARITY_MAP = "Similarity of the studies"
 REGRET_AGAINST_PRIORS = "Best value so far, compared with the prior studies"
 """Titles."""
 
-# Trials shown by a plot of all of them: more could not be told apart.
+# Trials shown at most: more would not be distinguishable.
 _MAX_TRIALS = 150
 _MAX_PARAMETERS = 15
 # Lines of prior studies without a name: a thousand would be a grey area.

@@ -25,6 +25,12 @@ _MAX_PANELS = 9
 class Plots(Generic[One, Several]):
     """The six plots, drawn by one library.
 
+    Every method takes a study and the number of an objective, and returns a Plotly figure or
+    Matplotlib axes. Plots of the model need a study whose sampler is a ``MetaSampler``; those of
+    stored records work with any sampler. They raise ``ImportError`` if the drawing library is not
+    installed, ``TypeError`` if the sampler has no model, and ``ValueError`` if there is no such
+    objective.
+
     Args:
         draw: Draws a chart of one panel.
         draw_panels: Draws a chart of one or several panels.
@@ -37,22 +43,22 @@ class Plots(Generic[One, Several]):
         self._draw_panels = draw_panels
 
     def plot_prior_weights(self, study: Study) -> One:
-        """Weight of each prior study, by trial.
+        """Weight of each prior study by trial, from the stored records.
 
         The transfer weight, which is the probability of the model with prior studies, is divided
         among them by how well each predicts the trials of this study. The rest is the weight of
         the target-only model. The marks on top show the phase in which each trial was chosen.
-
-        Args:
-            study: A study whose trials have stored records, whatever sampler it is loaded with.
-
-        Returns:
-            A Plotly figure, or Matplotlib axes.
-
-        Raises:
-            ImportError: If the drawing library is not installed.
         """
         return self._draw(_checked(charts.prior_weights(trials_of_all_brackets(study))))
+
+    def plot_predicted_vs_observed(self, study: Study, objective: int = 0) -> One:
+        """Forecast of each trial at its suggestion against its outcome, from the stored records.
+
+        80% of the intervals of calibrated forecasts cross the diagonal.
+        """
+        n = _n_objectives(study, objective)
+        trials = trials_of_all_brackets(study)
+        return self._draw(_checked(charts.predicted_vs_observed(trials, objective, n)))
 
     def plot_prior_vs_posterior(
         self, study: Study, params: Sequence[str] | None = None, objective: int = 0
@@ -60,20 +66,16 @@ class Plots(Generic[One, Several]):
         """Effect of each parameter under the prior studies and under the model now, with trials.
 
         Curves are means over the other parameters, so they are worse than the best trials. The
-        band contains the curve with a probability of 80% under the model.
+        band contains the curve with a probability of 80% under the model. With several panels,
+        Matplotlib returns an array of axes.
 
         Args:
             study: A study whose sampler is a ``MetaSampler``.
             params: Names of parameters, one panel each; the nine most important ones by default.
             objective: Number of the objective.
 
-        Returns:
-            A Plotly figure, or Matplotlib axes: an array of them if there are several panels.
-
         Raises:
-            ImportError: If the drawing library is not installed.
-            TypeError: If the study's sampler is another.
-            ValueError: If there is no such parameter or objective.
+            ValueError: If there is no such parameter.
         """
 
         def chart(snapshot: Snapshot) -> Chart:
@@ -83,68 +85,24 @@ class Plots(Generic[One, Several]):
 
         return self._draw_panels(_of_model(study, objective, charts.PRIOR_VS_POSTERIOR, chart))
 
-    def plot_predicted_vs_observed(self, study: Study, objective: int = 0) -> One:
-        """Forecast of each trial at its suggestion, against its outcome.
+    def plot_parameter_importances(self, study: Study, objective: int = 0) -> One:
+        """Share of the objective's variance by parameter, here and in the prior studies.
 
-        80% of the intervals of calibrated forecasts cross the diagonal.
-
-        Args:
-            study: A study whose trials have stored records, whatever sampler it is loaded with.
-            objective: Number of the objective.
-
-        Returns:
-            A Plotly figure, or Matplotlib axes.
-
-        Raises:
-            ImportError: If the drawing library is not installed.
-            ValueError: If there is no such objective.
-        """
-        n = _n_objectives(study, objective)
-        trials = trials_of_all_brackets(study)
-        return self._draw(_checked(charts.predicted_vs_observed(trials, objective, n)))
-
-    def plot_regret_against_priors(self, study: Study, objective: int = 0) -> One:
-        """Best value so far, compared with the convergence of the prior studies.
-
-        Values are in the objective's unit if the prior studies seem to share it. Otherwise each
-        study is compared with itself: the height is the share of a study's own trials that are
-        better than its best so far, and 0 is the best value that it ever found.
-
-        Args:
-            study: A study whose sampler is a ``MetaSampler``.
-            objective: Number of the objective.
-
-        Returns:
-            A Plotly figure, or Matplotlib axes.
-
-        Raises:
-            ImportError: If the drawing library is not installed.
-            TypeError: If the study's sampler is another.
-            ValueError: If there is no such objective.
+        Shares are total effects: they include interactions with other parameters, so that their
+        sum may exceed 100%.
         """
 
         def chart(snapshot: Snapshot) -> Chart:
-            return charts.regret_against_priors(snapshot, trials_of_all_brackets(study), objective)
+            found = effects(snapshot, objective)
+            return charts.parameter_importances(found, snapshot, objective)
 
-        return self._draw(_of_model(study, objective, charts.REGRET_AGAINST_PRIORS, chart))
+        return self._draw(_of_model(study, objective, charts.PARAMETER_IMPORTANCES, chart))
 
     def plot_similarity_map(self, study: Study, objective: int = 0) -> One:
         """Map of the prior studies and this one: near studies rank configurations alike.
 
         Distances approximate 1 minus the rank correlation of two studies over the same
         configurations.
-
-        Args:
-            study: A study whose sampler is a ``MetaSampler``.
-            objective: Number of the objective.
-
-        Returns:
-            A Plotly figure, or Matplotlib axes.
-
-        Raises:
-            ImportError: If the drawing library is not installed.
-            TypeError: If the study's sampler is another.
-            ValueError: If there is no such objective.
         """
 
         def chart(snapshot: Snapshot) -> Chart:
@@ -152,29 +110,19 @@ class Plots(Generic[One, Several]):
 
         return self._draw(_of_model(study, objective, charts.SIMILARITY_MAP, chart))
 
-    def plot_parameter_importances(self, study: Study, objective: int = 0) -> One:
-        """Share of the objective's variance by parameter, here and in the prior studies.
+    def plot_regret_against_priors(self, study: Study, objective: int = 0) -> One:
+        """Best value so far, compared with the convergence of the prior studies.
 
-        Shares are total effects: they include interactions with other parameters, so that their
-        sum may exceed 100%.
-
-        Args:
-            study: A study whose sampler is a ``MetaSampler``.
-            objective: Number of the objective.
-
-        Returns:
-            A Plotly figure, or Matplotlib axes.
-
-        Raises:
-            ImportError: If the drawing library is not installed.
-            TypeError: If the study's sampler is another.
-            ValueError: If there is no such objective.
+        Values are in the objective's unit if the prior studies seem to share it. Otherwise each
+        study is compared with itself: the height is the share of a study's own trials that are
+        better than its best so far, and 0 is the best value that it ever found.
         """
 
         def chart(snapshot: Snapshot) -> Chart:
-            return charts.parameter_importances(effects(snapshot, objective), snapshot, objective)
+            trials = trials_of_all_brackets(study)
+            return charts.regret_against_priors(snapshot, trials, objective)
 
-        return self._draw(_of_model(study, objective, charts.PARAMETER_IMPORTANCES, chart))
+        return self._draw(_of_model(study, objective, charts.REGRET_AGAINST_PRIORS, chart))
 
 
 def _of_model(

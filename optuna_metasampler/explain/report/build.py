@@ -103,14 +103,8 @@ def report_data(
 
 def _states(trials: Sequence[FrozenTrial]) -> dict[str, int]:
     counts = Counter(t.state for t in trials)
-    order = (
-        TrialState.COMPLETE,
-        TrialState.PRUNED,
-        TrialState.FAIL,
-        TrialState.RUNNING,
-        TrialState.WAITING,
-    )
-    return {state.name.lower(): counts[state] for state in order if counts[state]}
+    finished_first = sorted(TrialState, key=lambda state: not state.is_finished())
+    return {state.name.lower(): counts[state] for state in finished_first if counts[state]}
 
 
 def _best(study: Study, trials: Sequence[FrozenTrial]) -> tuple[BestTrial, ...]:
@@ -138,77 +132,46 @@ def _priors(
     snapshot: Snapshot | None, overlaps: Overlaps | None, records: Sequence[TrialRecord]
 ) -> tuple[PriorPart, ...]:
     """The prior studies that are available, and those that only the records name."""
-    weights = [_weights(record) for record in records]
-    stored = _StoredWeights(
-        over_time=thinned(weights, _MAX_POINTS),
-        last=weights[-1] if weights else {},
-        names=frozenset(name for of_trial in weights for name in of_trial),
-        strongest=Counter(r.weights[0][0] for r in records if r.weights[0][1] > 0.0),
-    )
-    # A list, because two storages may have studies of one name.
-    now = [] if snapshot is None else prior_weights(snapshot.transfer)
-    parts = []
-    for row in overlaps or ():
-        same_name = [w for w in now if w.name == row.name]
-        weight = min(same_name, key=lambda w: abs(w.n_trials - row.n_trials), default=None)
-        if weight is not None:
-            now.remove(weight)
-        reason = row.reason
-        if reason is None and weight is None and snapshot is not None and snapshot.own_model:
-            reason = "the model does not use it"
-        parts.append(stored.part(row.name, weight, row, reason))
-    parts += [stored.part(weight.name, weight, None, None) for weight in now]
-    available = {part.name for part in parts}
-    parts += [stored.part(name, None, None, None) for name in sorted(stored.names - available)]
-    return tuple(sorted(parts, key=lambda p: (not p.used, -(p.weight or 0.0), p.name)))
-
-
-@dataclass(frozen=True)
-class _StoredWeights:
-    """Weights of the prior studies that are stored with trials.
-
-    Attributes:
-        over_time: Weights by name, of trials that are evenly spread.
-        last: Weights of the last trial.
-        names: All names.
-        strongest: Number of trials for which each had the largest weight.
-    """
-
-    over_time: tuple[dict[str, float], ...]
-    last: dict[str, float]
-    names: frozenset[str]
-    strongest: Counter[str]
+    stored = [{n: w if math.isfinite(w) else 0.0 for n, w in r.weights} for r in records]
+    names = {name for weights in stored for name in weights}
+    over_time = thinned(stored, _MAX_POINTS)
+    n_strongest = Counter(r.weights[0][0] for r in records if r.weights[0][1] > 0.0)
 
     def part(
-        self,
-        name: str,
-        now: PriorWeight | None,
-        row: StudyOverlap | None,
-        reason: str | None,
+        name: str, now: PriorWeight | None, row: StudyOverlap | None, reason: str | None
     ) -> PriorPart:
-        """What is known of one prior study, from the model, its overlap and the records."""
-        weight = None if now is None else now.weight
-        n_trials = None if now is None else now.n_trials
-        if now is None and row is None:
-            weight = self.last.get(name, 0.0)
         rho = math.nan if now is None else now.rank_correlation
+        known = now if row is None else row
+        weight = None if now is None else now.weight
+        if known is None:
+            weight = stored[-1].get(name, 0.0)
         return PriorPart(
             name=name,
             used=reason is None,
             reason=reason,
-            n_trials=n_trials if row is None else row.n_trials,
+            n_trials=None if known is None else known.n_trials,
             shared=() if row is None else row.shared,
             rank_correlation=None if math.isnan(rho) else rho,
             weight=weight,
-            weights=tuple(of_trial.get(name, 0.0) for of_trial in self.over_time)
-            if name in self.names
-            else (),
-            n_strongest=self.strongest[name],
+            weights=tuple(w.get(name, 0.0) for w in over_time) if name in names else (),
+            n_strongest=n_strongest[name],
         )
 
-
-def _weights(record: TrialRecord) -> dict[str, float]:
-    return {name: w if math.isfinite(w) else 0.0 for name, w in record.weights}
+    # A list, because two storages may have studies of one name.
+    weights = [] if snapshot is None else prior_weights(snapshot.transfer)
+    parts = []
+    for row in overlaps or ():
+        same_name = [w for w in weights if w.name == row.name]
+        now = min(same_name, key=lambda w: abs(w.n_trials - row.n_trials), default=None)
+        if now is not None:
+            weights.remove(now)
+        reason = row.reason
+        if reason is None and now is None and snapshot is not None and snapshot.own_model:
+            reason = "the model does not use it"
+        parts.append(part(row.name, now, row, reason))
+    parts += [part(now.name, now, None, None) for now in weights]
+    parts += [part(name, None, None, None) for name in sorted(names - {p.name for p in parts})]
+    return tuple(sorted(parts, key=lambda p: (not p.used, -(p.weight or 0.0), p.name)))
 
 
 # --------------------------------------------------------------------------------------------

@@ -5,8 +5,8 @@ Axis letters: ``g`` values of a parameter.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from importlib.resources import files
 from importlib.util import find_spec
@@ -48,63 +48,32 @@ _SECTIONS = {
 }
 
 
-@dataclass(frozen=True)
-class Plot:
-    """One plot of the page.
-
-    Attributes:
-        section: The section to which it belongs.
-        title: Its title.
-        subtitle: How to read it.
-        columns: Number of panels in a row.
-        figure: ``data`` and ``layout`` for Plotly.
-    """
-
-    section: str
-    title: str
-    subtitle: str
-    columns: int
-    figure: dict[str, Any]
-
-
 def plots_of(
     trials: Sequence[FrozenTrial], snapshot: Snapshot | None, n_objectives: int
-) -> tuple[Plot, ...]:
-    """The plots of a study's page.
+) -> list[tuple[str, Chart]]:
+    """The plots of a study's page, with the sections to which they belong.
 
     Args:
         trials: The trials of the study.
         snapshot: The model; ``None`` if there is none.
         n_objectives: Number of objectives of the study.
     """
-    return tuple(
-        _plot(section, chart)
-        for section, chart in _charts(trials, snapshot, n_objectives)
-        if chart.panels
-    )
-
-
-def _charts(
-    trials: Sequence[FrozenTrial], snapshot: Snapshot | None, n_objectives: int
-) -> Iterator[tuple[str, Chart]]:
-    yield _PRIORS, charts.prior_weights(trials)
+    plots = [(_PRIORS, charts.prior_weights(trials))]
     for j in range(min(n_objectives, _MOST_OBJECTIVES)):
         if snapshot is not None:
             of_model = charts.of_model(snapshot, trials, j)
-            yield from ((section, of_model[name]) for name, section in _SECTIONS.items())
-        yield _FORECASTS, charts.predicted_vs_observed(trials, j, n_objectives)
+            plots += [(section, of_model[name]) for name, section in _SECTIONS.items()]
+        plots.append((_FORECASTS, charts.predicted_vs_observed(trials, j, n_objectives)))
+    return [(section, chart) for section, chart in plots if chart.panels]
 
 
-def _plot(section: str, chart: Chart) -> Plot:
-    # Titles are part of the page, so that they wrap.
-    drawn = figure(replace(chart, title="", subtitle=""))
-    drawn["layout"].pop("title")
-    drawn["layout"]["margin"]["t"] = 24
-    return Plot(section, chart.title, chart.subtitle, chart.columns, drawn)
+def page_of(report: ReportData, plots: Sequence[tuple[str, Chart]]) -> str:
+    """The page; without the plots, and with a hint, where Plotly is not installed.
 
-
-def page_of(report: ReportData, plots: Sequence[Plot]) -> str:
-    """The page; without the plots, and with a hint, where Plotly is not installed."""
+    Args:
+        report: The contents.
+        plots: See :func:`plots_of`.
+    """
     has_plotly = find_spec("plotly") is not None
     shown = plots if has_plotly else ()
     page = _template().render(
@@ -115,7 +84,7 @@ def page_of(report: ReportData, plots: Sequence[Plot]) -> str:
         top=max((w for p in report.priors for w in p.weights), default=0.0),
         plots=_placed(shown),
         script=_plotly() if shown else "",
-        figures=_figures(shown),
+        figures=_figures([chart for _, chart in shown]),
         lacks_plotly=bool(plots) and not has_plotly,
         limits={
             "priors": _MOST_PRIORS,
@@ -148,15 +117,21 @@ def _template() -> Template:
     return environment.from_string(page.read_text(encoding="utf-8"))
 
 
-def _placed(plots: Sequence[Plot]) -> list[dict[str, Any]]:
+def _placed(plots: Sequence[tuple[str, Chart]]) -> list[dict[str, Any]]:
     """The place of each plot: two in a row, and wide if it has several panels or is alone."""
     placed: list[dict[str, Any]] = []
     alone: dict[str, Any] | None = None
-    for i, plot in enumerate(plots):
-        several = plot.columns > 1
-        width = max(_PLOT_WIDTH, _PANEL_WIDTH * plot.columns if several else 0)
-        one = {"id": f"plot-{i}", "width": width, "plot": plot, "wide": several}
-        if alone is not None and (several or alone["plot"].section != plot.section):
+    for i, (section, chart) in enumerate(plots):
+        several = chart.columns > 1
+        width = max(_PLOT_WIDTH, _PANEL_WIDTH * chart.columns if several else 0)
+        one = {
+            "id": f"plot-{i}",
+            "section": section,
+            "chart": chart,
+            "width": width,
+            "wide": several,
+        }
+        if alone is not None and (several or alone["section"] != section):
             alone["wide"], alone = True, None
         if not several:
             alone = one if alone is None else None
@@ -174,9 +149,14 @@ def _plotly() -> Markup:
     return Markup(get_plotlyjs().replace("</script", "<\\/script"))
 
 
-def _figures(plots: Sequence[Plot]) -> Markup:
+def _figures(shown: Sequence[Chart]) -> Markup:
     """The figures as JSON for a script element."""
-    text = json.dumps([plot.figure for plot in plots], separators=(",", ":"), allow_nan=False)
+    # Titles are part of the page, so that they wrap.
+    figures = [figure(replace(chart, title="", subtitle="")) for chart in shown]
+    for drawn in figures:
+        drawn["layout"].pop("title")
+        drawn["layout"]["margin"]["t"] = 24
+    text = json.dumps(figures, separators=(",", ":"), allow_nan=False)
     for sign in "<>&":
         text = text.replace(sign, f"\\u{ord(sign):04x}")
     return Markup(text)

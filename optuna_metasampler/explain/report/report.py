@@ -13,9 +13,10 @@ from typing import Any
 from optuna import Study
 
 from optuna_metasampler._optuna import trials_of_all_brackets
+from optuna_metasampler.explain.plots.chart import Chart
 from optuna_metasampler.explain.report.build import report_data
 from optuna_metasampler.explain.report.data import ReportData
-from optuna_metasampler.explain.report.html import Plot, page_of, plots_of
+from optuna_metasampler.explain.report.html import page_of, plots_of
 from optuna_metasampler.explain.report.text import markdown_of, text_of
 from optuna_metasampler.explain.snapshot import Snapshot
 from optuna_metasampler.files import replace_file
@@ -34,7 +35,9 @@ class Report(ReportData):
             model alive as long as the report.
     """
 
-    plots: Callable[[], tuple[Plot, ...]] | None = field(default=None, compare=False, repr=False)
+    plots: Callable[[], list[tuple[str, Chart]]] | None = field(
+        default=None, compare=False, repr=False
+    )
 
     @classmethod
     def of(

@@ -248,7 +248,8 @@ def test_a_thousand_prior_studies_fit_one_attribute() -> None:
     each = tuple(BestSoFar(f"study {i}", steps, values, values) for i in range(1000))
     chart = charts.regret_chart(Convergence(each[0], each, comparable=True))
     assert len(to_json(figure_on_any_ground(chart, 15))) < MAX_LENGTH
-    assert f"others ({1000 - MAX_NAMED})" in chart.names
+    (panel,) = chart.panels
+    assert f"others ({1000 - MAX_NAMED})" in {layer.name for layer in panel.layers}
 
 
 def test_every_trial_lies_inside_of_a_log_axis(warm: optuna.Study) -> None:
