@@ -147,7 +147,7 @@ def test_every_objective_has_a_calibration(several: optuna.Study) -> None:
     assert calibration(several.trials, 2).trials == ()
 
 
-def test_a_study_that_keeps_nothing_has_no_forecasts(priors: list[optuna.Study]) -> None:
+def test_a_study_without_records_has_no_forecasts(priors: list[optuna.Study]) -> None:
     study = studied(MetaSampler(priors, seed=0, explain=False), n=4)
     assert calibration(study.trials).trials == ()
     got = progress(Snapshot.of(study), study.trials)

@@ -93,7 +93,7 @@ def test_samples_have_the_mean_and_covariance_of_the_model(warm: Snapshot) -> No
     assert torch.allclose(drawn.std(0), mixture.variance.sqrt(), rtol=0.05)
 
 
-def test_what_is_expected_is_better_than_the_best(
+def test_the_expected_value_is_better_than_the_best(
     warm: Snapshot, with_priors: optuna.Study
 ) -> None:
     got = known(warm)
@@ -149,7 +149,7 @@ def test_nothing_is_left_to_gain_in_a_space_that_is_exhausted() -> None:
     assert got.expected == got.best == 1.0
 
 
-def test_what_is_infeasible_is_no_gain(cold: Snapshot) -> None:
+def test_infeasible_points_are_no_gain(cold: Snapshot) -> None:
     x, y = bowl(30)
     free = with_outcomes(cold, x, y, -1.0)
     # Everything around the optimum is forbidden; the best that is allowed is on a line.

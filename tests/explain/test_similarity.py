@@ -21,7 +21,7 @@ def known(snapshot: Snapshot, objective: int = 0) -> SimilarityMap:
     return found
 
 
-def test_what_is_alike_is_near_and_what_is_opposite_is_far(warm: Snapshot) -> None:
+def test_similar_studies_are_near_and_opposite_ones_far(warm: Snapshot) -> None:
     got = known(warm)
     assert got.names == ("near", "nearer", "opposite", "this study")
     rho, distance = got.correlation, torch.cdist(got.positions, got.positions)
@@ -51,7 +51,7 @@ def test_the_map_does_not_turn_from_call_to_call(warm: Snapshot, first_trial: Sn
         assert torch.equal(known(snapshot).positions, got.positions)
 
 
-def test_few_trials_leave_it_open_how_alike_the_running_study_is(
+def test_intervals_of_correlations_shrink_with_trials(
     warm: Snapshot, first_trial: Snapshot
 ) -> None:
     early, late = known(first_trial), known(warm)
@@ -78,7 +78,7 @@ def test_there_is_no_map_without_prior_studies(cold: Snapshot) -> None:
     assert similarity(cold) is None
 
 
-def test_objectives_are_told_apart(several: optuna.Study) -> None:
+def test_every_objective_has_a_map_of_its_own(several: optuna.Study) -> None:
     snapshot = Snapshot.of(several)
     for j in (0, 1):
         got = known(snapshot, j)

@@ -130,7 +130,7 @@ def test_drawing_changes_no_suggestion(storage: str) -> None:
 
 
 @pytest.mark.usefixtures("always")
-def test_no_study_fails_for_a_picture_of_it(
+def test_a_failure_to_draw_does_not_fail_the_study(
     storage: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def broken(*_: object) -> None:
@@ -276,7 +276,7 @@ def test_studies_in_memory_are_drawn_only_where_a_dashboard_runs_here(
     assert is_watchable(study)
 
 
-def test_what_the_reader_wrote_into_the_note_stays() -> None:
+def test_the_users_own_note_is_kept() -> None:
     mine = "# My plan\n\nDo not touch."
     first = noted(mine, "report one")
     assert first.startswith(mine)

@@ -144,7 +144,7 @@ def test_panels_are_the_parameters_asked_for(warm: optuna.Study) -> None:
         visualization.plot_prior_vs_posterior(warm, params=["depth"])
 
 
-def test_the_study_stands_beside_the_histories_of_its_priors(warm: optuna.Study) -> None:
+def test_the_study_is_compared_with_its_prior_studies(warm: optuna.Study) -> None:
     figure, _ = drawn(warm, "plot_regret_against_priors")
     own = trace(figure, "this study").y
     assert list(own) == sorted(own, reverse=True)
@@ -183,7 +183,7 @@ def test_each_objective_has_a_plot(name: str) -> None:
         plot(study, objective=2)
 
 
-def test_what_is_maximised_is_drawn_as_the_user_knows_it() -> None:
+def test_maximised_values_are_drawn_in_the_users_terms() -> None:
     study = cold(8, "maximize")
     figure = visualization.plot_predicted_vs_observed(study)
     assert min(x for t in figure.data if t.mode == "markers" for x in t.x) >= 0.0
@@ -191,7 +191,7 @@ def test_what_is_maximised_is_drawn_as_the_user_knows_it() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_another_sampler_has_no_model_but_what_trials_keep(
+def test_with_another_sampler_only_the_stored_records_are_drawn(
     warm: optuna.Study, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler())
@@ -213,7 +213,7 @@ def test_thirty_prior_studies_leave_room_for_the_plot() -> None:
     assert f"others ({30 - MAX_NAMED})" in areas
 
 
-def test_names_are_shown_letter_by_letter() -> None:
+def test_names_are_escaped() -> None:
     hostile = "<b onclick='x()'>$a$\x1b[31m" + "long " * 40
     prior = optuna.create_study(study_name=hostile)
     prior.optimize(objective, n_trials=8)
@@ -234,7 +234,7 @@ def test_a_figure_is_small_and_is_json(name: str) -> None:
     assert len(text) < 20_000
 
 
-def test_what_is_missing_is_said_with_the_way_out(
+def test_a_missing_library_is_an_error_with_a_remedy(
     warm: optuna.Study, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(__import__("sys").modules, "plotly.graph_objects", None)

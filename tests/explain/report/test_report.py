@@ -347,7 +347,7 @@ def test_a_study_is_left_as_it_was(priors: list[optuna.Study]) -> None:
     assert params[0] == params[1]
 
 
-def test_what_is_no_study_is_refused_in_words() -> None:
+def test_only_a_study_can_be_reported() -> None:
     with pytest.raises(TypeError, match=r"must be a Study of Optuna, but got str\. Load one"):
         MetaSampler().report("now")  # type: ignore[arg-type]
 
