@@ -17,13 +17,14 @@ from optuna.trial import FrozenTrial, TrialState
 import torch
 
 from optuna_metasampler._optuna import (
-    constraints_of,
     draw_seed,
+    is_feasible,
     signs_of,
     trial_id,
     trials_of_all_brackets,
 )
 from optuna_metasampler._study_state import PolicyOfSpace, StudyState, UnionSearchSpace, keep
+from optuna_metasampler.explain.forecasts import record_of
 from optuna_metasampler.explain.snapshot import Snapshot
 from optuna_metasampler.explain.trial_record import ENQUEUED, TrialRecord
 from optuna_metasampler.history import (
@@ -113,8 +114,7 @@ def recommend(
     candidates = [
         t
         for t in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-        if distributions.keys() & t.params.keys()
-        and not any(v > 0 for v in constraints_of(t).values())
+        if distributions.keys() & t.params.keys() and is_feasible(t)
     ]
     if len(candidates) < _MIN_CANDIDATES:
         return best
@@ -213,7 +213,7 @@ def _propose(
     params = space.decode(proposal.x.numpy()[None])[0]
     if not settings.explain:
         return params, TrialRecord(proposal.phase.value)
-    return params, TrialRecord.of(proposal, task, signs_of(study))
+    return params, record_of(proposal, task, signs_of(study))
 
 
 def _history(

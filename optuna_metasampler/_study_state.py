@@ -19,7 +19,6 @@ from optuna.trial import FrozenTrial, TrialState
 
 from optuna_metasampler._optuna import LazyRandomState, set_trial_attributes, trial_id
 from optuna_metasampler._runtime import get_logger
-from optuna_metasampler.explain.dashboard import LiveGraphs
 from optuna_metasampler.explain.trial_record import TrialRecord
 from optuna_metasampler.priors.config import PriorConfig
 
@@ -27,6 +26,7 @@ from optuna_metasampler.priors.config import PriorConfig
 if TYPE_CHECKING:
     from optuna import Study
 
+    from optuna_metasampler.explain.dashboard import LiveGraphs
     from optuna_metasampler.methods.base import Method
     from optuna_metasampler.outcomes import ScalarisationWeights
     from optuna_metasampler.policies.base import Policy
@@ -92,7 +92,7 @@ class StudyState:
         policies: The policy of the study's own space, by scalarisation weights.
         plan_policies: The policy of the prior studies' common space, by scalarisation weights.
         last_transfer: The transfer model of each objective at the last suggestion.
-        graphs: Drawn while it runs.
+        graphs: Drawn while it runs; made when the first trial ends.
     """
 
     settings: Settings
@@ -106,7 +106,7 @@ class StudyState:
     policies: dict[ScalarisationWeights, PolicyOfSpace] = field(default_factory=dict)
     plan_policies: dict[ScalarisationWeights, Policy] = field(default_factory=dict)
     last_transfer: tuple[TransferPredictor, ...] = ()
-    graphs: LiveGraphs = field(default_factory=LiveGraphs)
+    graphs: LiveGraphs | None = None
 
     @property
     def has_learned(self) -> bool:

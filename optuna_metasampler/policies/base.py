@@ -27,9 +27,9 @@ class Phase(str, Enum):
         POLICY: Drawn by a policy without a model of the outcome.
     """
 
-    INITIAL_DESIGN = "start-up"
-    WARM_START = "opening"
-    PROBE = "contrast"
+    INITIAL_DESIGN = "initial-design"
+    WARM_START = "warm-start"
+    PROBE = "probe"
     MODEL = "model"
     POLICY = "policy"
 

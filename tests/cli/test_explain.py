@@ -63,9 +63,9 @@ def test_a_study_is_explained_and_only_read(folder: Path, name: str) -> None:
     before = contents(folder)
     result = run("--storage", folder / name, "--study", "now", "--prior", folder / "old.db")
     assert result.exit_code == 0, result.output
-    assert "now: 8 trials, minimised" in result.output
-    assert "they are of use with a probability of" in result.output
-    assert "x matters most" in result.output
+    assert "now: 8 trials, minimize" in result.output
+    assert "Transfer weight" in result.output
+    assert "Most important: x" in result.output
     assert max(map(len, result.output.splitlines())) <= 80
     assert contents(folder) == before
 
@@ -78,8 +78,8 @@ def test_without_priors_the_trial_records_are_reported(folder: Path) -> None:
     n = len(document["weights_at"])
     assert n >= 7
     assert all(len(p["weights"]) == n for p in document["priors"])
-    assert any("prior studies that are not at hand now (old-" in w for w in document["warnings"])
-    assert document["objectives"][0]["forecasts"]["accuracy"]["n_trials"] == 5
+    assert any("does not have now (old-" in w for w in document["warnings"])
+    assert document["objectives"][0]["calibration"]["accuracy"]["n_trials"] == 5
     assert document["objectives"][0]["gain"] is None
 
 

@@ -14,7 +14,6 @@ import pytest
 
 from optuna_metasampler import MetaSampler
 from optuna_metasampler.exceptions import PriorError, PriorNotFoundError, PriorWarning
-from optuna_metasampler.explain.report import prior_relevance
 from optuna_metasampler.priors import cache
 from optuna_metasampler.priors.sources import read_priors, resolve
 from optuna_metasampler.priors.storages import opened
@@ -169,7 +168,7 @@ def test_a_study_is_tuned_in_the_database_that_holds_its_priors(url: str) -> Non
     with writable(url) as storage:
         study = optuna.create_study(study_name="new", storage=storage, sampler=sampler)
         study.optimize(objective, n_trials=3)
-        assert {row.name for row in prior_relevance(sampler, study)} == {"first", "second"}
+        assert {row.name for row in sampler.prior_weights(study)} == {"first", "second"}
 
 
 def test_a_server_that_goes_away_costs_a_warning_and_not_the_study(

@@ -13,7 +13,6 @@ import pytest
 
 from optuna_metasampler import MetaSampler, PriorFilter
 from optuna_metasampler.exceptions import PriorWarning
-from optuna_metasampler.explain.report import prior_relevance
 from optuna_metasampler.priors.study import PriorStudy, Selected, select
 
 
@@ -267,7 +266,7 @@ def test_the_sampler_learns_from_what_is_selected() -> None:
     sampler = MetaSampler(list(studies.values()), prior_filter={"min_trials": 3}, seed=0)
     study = optuna.load_study(study_name="running", storage=storage, sampler=sampler)
     study.optimize(objective, n_trials=1)
-    assert [(row.name, row.n_trials) for row in prior_relevance(sampler, study)] == [("big", 8)]
+    assert [(row.name, row.n_trials) for row in sampler.prior_weights(study)] == [("big", 8)]
 
 
 def test_a_prior_trial_that_the_running_study_repeats_is_kept() -> None:

@@ -1,4 +1,4 @@
-"""What the sampler says about the prior studies."""
+"""Weights of the prior studies, and which of them are used."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from optuna.distributions import BaseDistribution, FloatDistribution
 import pytest
 
 from optuna_metasampler import MetaSampler
-from optuna_metasampler.explain.report import inspect_priors, prior_relevance, report_of
+from optuna_metasampler.explain.report import Report
 from optuna_metasampler.priors.study import PriorStudy
 
 
@@ -33,11 +33,11 @@ def priors() -> list[optuna.Study]:
     return studies
 
 
-def test_the_studies_that_are_alike_come_first(priors: list[optuna.Study]) -> None:
+def test_similar_studies_have_the_highest_weights(priors: list[optuna.Study]) -> None:
     sampler = MetaSampler(priors, seed=0)
     study = optuna.create_study(sampler=sampler)
     study.optimize(objective, n_trials=12)
-    rows = prior_relevance(sampler, study)
+    rows = sampler.prior_weights(study)
     assert [row.name for row in rows][2] == "unlike-2"
     assert [row.n_trials for row in rows] == [40, 40, 40]
     assert all(row.rank_correlation > 0.5 for row in rows[:2])
@@ -45,7 +45,7 @@ def test_the_studies_that_are_alike_come_first(priors: list[optuna.Study]) -> No
     assert 0 < sum(row.weight for row in rows) <= 1
 
 
-def test_studies_of_the_wrong_direction_have_the_say_and_are_told_of() -> None:
+def test_studies_of_the_wrong_direction_have_a_high_weight_and_a_warning() -> None:
     def wrong(seed: int) -> optuna.Study:
         study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed))
         study.optimize(lambda t: objective(t, -1.0), n_trials=40)
@@ -54,32 +54,31 @@ def test_studies_of_the_wrong_direction_have_the_say_and_are_told_of() -> None:
     sampler = MetaSampler([wrong(0), wrong(1)], seed=0)
     study = optuna.create_study(sampler=sampler)
     study.optimize(objective, n_trials=12)
-    rows = prior_relevance(sampler, study)
+    rows = sampler.prior_weights(study)
     assert all(row.rank_correlation < -0.5 for row in rows)
     assert sum(row.weight for row in rows) > 0.9
-    assert study.trials[-1].user_attrs["meta:priors_mirrored"] is True
-    assert "meta:priors_mirrored" not in study.trials[0].user_attrs
-    said = "are read the other way round"
-    assert any(said in w for w in sampler.report(study).warnings)
-    # Who has the trials alone can say so too.
-    assert any(said in w for w in report_of(study, None).warnings)
+    assert study.trials[-1].user_attrs["meta:priors_sign_flipped"] is True
+    assert "meta:priors_sign_flipped" not in study.trials[0].user_attrs
+    # With the model, and from the stored records alone.
+    for report in (sampler.report(study), Report.of(study, None)):
+        assert len([w for w in report.warnings if "with their sign flipped" in w]) == 1
 
 
 def test_before_the_second_trial_correlations_are_unknown(priors: list[optuna.Study]) -> None:
     sampler = MetaSampler(priors, seed=0)
     study = optuna.create_study(sampler=sampler)
     study.optimize(objective, n_trials=1)
-    rows = prior_relevance(sampler, study)
+    rows = sampler.prior_weights(study)
     assert len(rows) == 3
     assert all(math.isnan(row.rank_correlation) for row in rows)
     assert sum(row.weight for row in rows) <= 1
 
 
-def test_without_priors_or_suggestions_there_is_nothing_to_report(
+def test_without_priors_or_suggestions_there_are_no_weights(
     priors: list[optuna.Study],
 ) -> None:
     for sampler in (MetaSampler(seed=0), MetaSampler(priors)):
-        assert prior_relevance(sampler, optuna.create_study(sampler=sampler)) == []
+        assert sampler.prior_weights(optuna.create_study(sampler=sampler)) == []
 
 
 def test_priors_are_inspected_before_a_study_begins(priors: list[optuna.Study]) -> None:
@@ -87,7 +86,8 @@ def test_priors_are_inspected_before_a_study_begins(priors: list[optuna.Study]) 
         "x": FloatDistribution(0, 2),
         "z": FloatDistribution(0, 1),
     }
-    got = inspect_priors([*priors[:2], priors[2].trials], space, rename={"y": "z"})
+    sampler = MetaSampler([*priors[:2], priors[2].trials], rename={"y": "z"})
+    got = sampler.inspect_priors(space)
     assert [row.name for row in got] == ["like-0", "like-1", "trials[2]"]
     assert all(row.usable and row.shared == ("x", "z") for row in got)
     assert "x: " in str(got)
@@ -99,16 +99,15 @@ def test_priors_are_inspected_beside_a_study(priors: list[optuna.Study]) -> None
     study.optimize(objective, n_trials=1)
     study.add_trials(priors[0].trials[:5])
     settings: dict[str, Any] = {"prior_filter": {"min_trials": 5}}
-    got = inspect_priors([*priors, study], study, **settings)
-    assert got == MetaSampler([*priors, study], **settings).inspect_priors(study)
+    got = MetaSampler([*priors, study], **settings).inspect_priors(study)
     assert [(row.n_trials, row.n_own) for row in got] == [(35, 5), (40, 0), (40, 0), (6, 0)]
     assert got.studies[3].reason == "it is the running study itself"
-    # Before its first trial nobody knows the space of a study.
-    assert inspect_priors(priors, optuna.create_study()).names is None
+    # Before its first trial, the space of a study is unknown.
+    assert MetaSampler(priors).inspect_priors(optuna.create_study()).names is None
 
 
 def test_two_prior_studies_are_compared(priors: list[optuna.Study]) -> None:
     one, other = (PriorStudy.of(study) for study in priors[1:])
-    (row,) = inspect_priors([one], other)
+    (row,) = MetaSampler([one]).inspect_priors(other)
     assert row.usable
     assert row.shared == ("x", "y")

@@ -1,4 +1,4 @@
-"""Charts as Plotly's JSON: plain dictionaries, for which Plotly itself is not needed."""
+"""Plots with Plotly. Charts become plain dictionaries first, for which Plotly is not needed."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 import json
 import math
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from optuna_metasampler.explain.plots.chart import (
     Area,
@@ -19,7 +19,11 @@ from optuna_metasampler.explain.plots.chart import (
     Points,
     label_sides,
 )
+from optuna_metasampler.explain.plots.plots import Plots
 
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
 
 Json: TypeAlias = dict[str, Any]
 
@@ -39,26 +43,26 @@ _SIDES = {
     "above": "top center",
     "below": "bottom center",
 }
-# Blue over grey to red, as dark on either side.
+# From blue through grey to red, with equal lightness at both ends.
 _SHADES = [[0.0, "#2166AC"], [0.5, "#BDBDBD"], [1.0, "#B2182B"]]
 _TITLE, _SUBTITLE, _TEXT = 16, 12, 12
-# In shares of the figure: between panels, for axis titles and tick labels.
+# Gaps between panels for axis titles and tick labels, in shares of the figure.
 _GAP_X, _GAP_Y = 0.11, 0.17
 _ROW_HEIGHT, _LEAST_HEIGHT = 260, 450
 _MOST_POWERS = 3
-# From the top of a figure to the first line of its title: the buttons of Plotly stand above it.
+# Pixels from the top of a figure to its title, for the buttons of Plotly.
 _BUTTONS = 42
 
-# Greys that can be read on white and on the dashboard's dark cards; the card itself shows through.
-_ON_ANY_GROUND: Json = {"font": {"color": "#808890"}}
+# Greys that are legible on white and on the dashboard's dark cards, which show through.
+_TEXT_ON_ANY_GROUND = "#808890"
 _GRID_ON_ANY_GROUND = "rgba(128,136,144,0.28)"
 _TRANSPARENT = "rgba(0,0,0,0)"
 
 
 def figure(chart: Chart) -> Json:
-    """A chart as the ``data`` and ``layout`` of a Plotly figure.
+    """The ``data`` and ``layout`` of a Plotly figure.
 
-    Colours of the ground and of texts are left to the reader's Plotly template.
+    Colours of the background and of texts are left to the Plotly template.
     """
     seen: set[str] = set()
     data, layout = [], _frame(chart)
@@ -83,23 +87,22 @@ def figure(chart: Chart) -> Json:
 
 
 def figure_on_any_ground(chart: Chart, n_trials: int) -> Json:
-    """The same for a page that is light or dark, as the reader has chosen there.
+    """A figure for a page with a light or a dark theme.
 
     Args:
-        chart: What to draw.
-        n_trials: How many trials have ended: the page shows figures that may be older than it.
+        chart: The chart.
+        n_trials: Number of finished trials, which is shown because the figure may be outdated.
     """
-    told = replace(chart, title=f"{chart.title} ({n_trials} trials)")
-    drawn = figure(told)
+    drawn = figure(replace(chart, title=f"{chart.title} ({n_trials} trials)"))
     layout = drawn["layout"]
     layout["meta"] = {"trials": n_trials}
     layout |= {"paper_bgcolor": _TRANSPARENT, "plot_bgcolor": _TRANSPARENT}
-    layout["modebar"] = {"bgcolor": _TRANSPARENT, "color": "#808890"}
-    # The page always shows Plotly's buttons, above the title now.
+    layout["modebar"] = {"bgcolor": _TRANSPARENT, "color": _TEXT_ON_ANY_GROUND}
+    # The page always shows Plotly's buttons: put them above the title.
     layout["title"] |= {"y": 1, "yanchor": "top", "pad": {"t": _BUTTONS}}
     layout["margin"] |= {"t": layout["margin"]["t"] + _BUTTONS - 16}
-    layout["font"] |= _ON_ANY_GROUND["font"]
-    # The page gives it its height.
+    layout["font"] |= {"color": _TEXT_ON_ANY_GROUND}
+    # The page sets the height.
     layout.pop("height", None)
     for name, axis in layout.items():
         if name.startswith(("xaxis", "yaxis")):
@@ -108,12 +111,12 @@ def figure_on_any_ground(chart: Chart, n_trials: int) -> Json:
 
 
 def to_json(drawn: Json) -> str:
-    """A figure as short JSON: numbers of four digits, gaps as ``null``."""
+    """A figure as compact JSON: numbers of four digits, gaps as ``null``."""
     return json.dumps(_short(drawn), separators=(",", ":"), allow_nan=False)
 
 
 def markup(text: str) -> str:
-    """A stranger's text as Plotly shows it letter by letter: no HTML, no formula."""
+    """A text escaped for Plotly, which would interpret HTML and formulas."""
     for sign, entity in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("$", "&#36;")):
         text = text.replace(sign, entity)
     return text.replace("\n", "<br>")
@@ -151,35 +154,35 @@ def _places(n: int, columns: int) -> list[tuple[list[float], list[float]]]:
     """Horizontal and vertical domains of panels, row by row from the top."""
     rows = math.ceil(n / columns)
     width = (1 - _GAP_X * (columns - 1)) / columns
-    # However many rows, the gap stays the same number of pixels.
+    # The gap has the same number of pixels for any number of rows.
     gap = _GAP_Y * 2 / max(rows, 2)
     height = (1 - gap * (rows - 1)) / max(rows, 1)
-    found = []
+    places = []
     for i in range(n):
         row, column = divmod(i, columns)
         left, top = column * (width + _GAP_X), 1 - row * (height + gap)
-        found.append(([left, left + width], [max(top - height, 0.0), top]))
-    return found
+        places.append(([left, left + width], [max(top - height, 0.0), top]))
+    return places
 
 
 def _axis(axis: Axis, domain: Sequence[float], anchor: str, titled: bool) -> Json:
-    found: Json = {"domain": list(domain), "anchor": anchor, "automargin": True}
+    layout: Json = {"domain": list(domain), "anchor": anchor, "automargin": True}
     if axis.title and titled:
-        found["title"] = {"text": markup(axis.title), "font": {"size": _TEXT}, "standoff": 6}
+        layout["title"] = {"text": markup(axis.title), "font": {"size": _TEXT}, "standoff": 6}
     limits = axis.limits
     if axis.log:
         limits = None if limits is None else (math.log10(limits[0]), math.log10(limits[1]))
-        # Powers of ten and no digits between them: there is no room in a small panel.
+        # Powers of ten only: a small panel has no room for more.
         decades = 1.0 if limits is None else limits[1] - limits[0]
         step = max(1, math.ceil(decades / _MOST_POWERS))
-        found |= {"type": "log", "exponentformat": "power", "dtick": step, "tickangle": 0}
-        # Exponents are set above the line, and make the whole look larger.
-        found["tickfont"] = {"size": _TEXT - 2}
+        layout |= {"type": "log", "exponentformat": "power", "dtick": step, "tickangle": 0}
+        # Exponents make the labels look larger.
+        layout["tickfont"] = {"size": _TEXT - 2}
     if limits is not None:
-        found["range"] = list(limits)
+        layout["range"] = list(limits)
     if axis.categories:
         n = len(axis.categories)
-        found |= {
+        layout |= {
             "tickmode": "array",
             "tickvals": list(range(n)),
             "ticktext": [markup(c) for c in axis.categories],
@@ -187,10 +190,10 @@ def _axis(axis: Axis, domain: Sequence[float], anchor: str, titled: bool) -> Jso
             "showgrid": True,
         }
     if axis.percent:
-        found |= {"tickformat": ".0%"}
+        layout |= {"tickformat": ".0%"}
     if axis.whole:
-        found |= {"tickformat": "d"}
-    return found
+        layout |= {"tickformat": "d"}
+    return layout
 
 
 def _traces(layer: Layer, panel: Panel) -> list[Json]:
@@ -222,7 +225,11 @@ def _traces(layer: Layer, panel: Panel) -> list[Json]:
             base | edge | {"y": _numbers(layer.low), "showlegend": False},
             base
             | edge
-            | {"y": _numbers(layer.high), "fill": "tonexty", "fillcolor": _thin(layer.color)},
+            | {
+                "y": _numbers(layer.high),
+                "fill": "tonexty",
+                "fillcolor": _translucent(layer.color),
+            },
         ]
     return [base | _points(layer, panel)]
 
@@ -249,7 +256,7 @@ def _points(layer: Points, panel: Panel) -> Json:
             "symmetric": False,
             "array": _numbers([h - y for h, y in zip(layer.high, layer.y, strict=True)]),
             "arrayminus": _numbers([y - v for v, y in zip(layer.low, layer.y, strict=True)]),
-            "color": _thin(layer.color, 0.55),
+            "color": _translucent(layer.color, 0.55),
             "thickness": 1.2,
             "width": 0,
         }
@@ -268,7 +275,7 @@ def _points(layer: Points, panel: Panel) -> Json:
     return trace
 
 
-def _thin(color: str, opacity: float = 0.22) -> str:
+def _translucent(color: str, opacity: float = 0.22) -> str:
     red, green, blue = (int(color[i : i + 2], 16) for i in (1, 3, 5))
     return f"rgba({red},{green},{blue},{opacity:g})"
 
@@ -288,7 +295,7 @@ def _short(value: Any) -> Any:
 
 
 def _rounded(value: float) -> float | int:
-    """To four digits; a whole number as one."""
+    """A number with four digits, as an integer if it is whole."""
     if value.is_integer() and abs(value) < 1e15:
         return int(value)
     digits = _DIGITS - 1 - math.floor(math.log10(abs(value)))
@@ -296,3 +303,28 @@ def _rounded(value: float) -> float | int:
         return value
     rounded = round(value, digits)
     return int(rounded) if rounded.is_integer() and abs(rounded) < 1e15 else rounded
+
+
+def draw(chart: Chart) -> Figure:
+    """A chart as a Plotly figure.
+
+    Raises:
+        ImportError: If Plotly is not installed.
+    """
+    try:
+        from plotly.graph_objects import Figure
+    except ImportError as error:
+        raise ImportError(
+            "These plots need Plotly, which is not installed: pip install plotly. The same plots "
+            "with Matplotlib are in optuna_metasampler.explain.plots.matplotlib."
+        ) from error
+    return Figure(figure(chart))
+
+
+_PLOTS = Plots(draw, draw)
+plot_parameter_importances = _PLOTS.plot_parameter_importances
+plot_predicted_vs_observed = _PLOTS.plot_predicted_vs_observed
+plot_prior_vs_posterior = _PLOTS.plot_prior_vs_posterior
+plot_prior_weights = _PLOTS.plot_prior_weights
+plot_regret_against_priors = _PLOTS.plot_regret_against_priors
+plot_similarity_map = _PLOTS.plot_similarity_map

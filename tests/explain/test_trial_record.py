@@ -1,32 +1,30 @@
-"""What trials keep of how they were chosen."""
+"""The record stored with each trial."""
 
 from __future__ import annotations
 
 import math
 from pathlib import Path
-from statistics import NormalDist
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 import optuna
-from optuna.distributions import FloatDistribution
 import pytest
 import torch
 
 from optuna_metasampler import MetaSampler
 from optuna_metasampler._optuna import set_trial_attributes, trial_id
+from optuna_metasampler.explain.plots.chart import PHASES
 from optuna_metasampler.explain.trial_record import (
+    ENQUEUED,
+    INDEPENDENT,
     PREFIX,
     WEIGHTS,
     Forecast,
     TrialRecord,
-    outcome_quantiles,
 )
 from optuna_metasampler.outcomes import spearman, spearman_of_columns
-from optuna_metasampler.space import SearchSpace
-from optuna_metasampler.surrogates.gaussian_process import GaussianProcess
-from optuna_metasampler.task import Task
+from optuna_metasampler.policies.base import Phase
 
 
 def objective(trial: optuna.Trial, optimum: float = 0.3) -> float:
@@ -46,10 +44,10 @@ def priors() -> list[optuna.Study]:
     return studies
 
 
-def suggestions(study: optuna.Study) -> list[TrialRecord]:
+def records(study: optuna.Study) -> list[TrialRecord]:
     read = [TrialRecord.read(trial) for trial in study.trials]
     assert None not in read
-    return [s for s in read if s is not None]
+    return [r for r in read if r is not None]
 
 
 @pytest.fixture(params=["memory", "sqlite", "journal"])
@@ -64,25 +62,25 @@ def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
     return None
 
 
-def test_trials_say_how_they_were_chosen(priors: list[optuna.Study], storage: Any) -> None:
+def test_trials_store_how_they_were_chosen(priors: list[optuna.Study], storage: Any) -> None:
     study = optuna.create_study(sampler=MetaSampler(priors, seed=0), storage=storage)
     study.optimize(objective, n_trials=8)
-    told = suggestions(study)
-    assert [s.phase for s in told[:2]] == ["opening", "contrast"]
-    assert told[-1].phase in ("opening", "model")
+    known = records(study)
+    assert [s.phase for s in known[:2]] == ["warm-start", "probe"]
+    assert known[-1].phase in ("warm-start", "model")
     # There is no unit before there are two outcomes.
-    assert [len(s.forecasts) for s in told] == [0, 0, 1, 1, 1, 1, 1, 1]
-    for s in told[2:]:
+    assert [len(s.forecasts) for s in known] == [0, 0, 1, 1, 1, 1, 1, 1]
+    for s in known[2:]:
         (forecast,) = s.forecasts
         assert forecast.low < forecast.predicted < forecast.high
-    for s in told:
-        assert s.evidence is not None
-        assert 0.0 <= s.evidence <= 1.0
+    for s in known:
+        assert s.p_transfer is not None
+        assert 0.0 <= s.p_transfer <= 1.0
         assert {name for name, _ in s.weights} == {"old-0", "old-1", "old-2"}
-        assert sum(w for _, w in s.weights) <= s.evidence + 0.01
+        assert sum(w for _, w in s.weights) <= s.p_transfer + 0.01
         assert [w for _, w in s.weights] == sorted((w for _, w in s.weights), reverse=True)
     attributes = study.trials[-1].user_attrs
-    assert attributes[PREFIX + "strongest_prior"] == told[-1].weights[0][0]
+    assert attributes[PREFIX + "strongest_prior"] == known[-1].weights[0][0]
     assert all(
         isinstance(v, (int, float, str)) and len(str(v)) < 12 for v in attributes.values()
     ), attributes
@@ -91,7 +89,7 @@ def test_trials_say_how_they_were_chosen(priors: list[optuna.Study], storage: An
 def test_an_honest_model_predicts_an_easy_objective_well(priors: list[optuna.Study]) -> None:
     study = optuna.create_study(sampler=MetaSampler(priors, seed=0))
     study.optimize(objective, n_trials=20)
-    late = list(zip(suggestions(study)[10:], study.trials[10:], strict=True))
+    late = list(zip(records(study)[10:], study.trials[10:], strict=True))
     errors = [abs(s.forecasts[0].predicted - t.value) for s, t in late]  # type: ignore[operator]
     assert sorted(errors)[4] < 1.0  # of values between 0 and 98
     assert sorted(errors)[5] < 5.0
@@ -103,7 +101,7 @@ def test_forecasts_are_in_the_units_and_the_direction_of_the_objective(sign: flo
         direction="minimize" if sign > 0 else "maximize", sampler=MetaSampler(seed=0)
     )
     study.optimize(lambda t: 1000 + sign * objective(t), n_trials=12)
-    (forecast,) = suggestions(study)[-1].forecasts
+    (forecast,) = records(study)[-1].forecasts
     assert abs(forecast.predicted - 1000) < 20
     assert forecast.low < forecast.predicted < forecast.high
 
@@ -111,36 +109,36 @@ def test_forecasts_are_in_the_units_and_the_direction_of_the_objective(sign: flo
 def test_several_objectives_are_forecast_one_by_one() -> None:
     study = optuna.create_study(directions=["minimize", "maximize"], sampler=MetaSampler(seed=0))
     study.optimize(lambda t: (objective(t), 5 - objective(t, 0.6)), n_trials=9)
-    told = suggestions(study)[-1]
-    assert len(told.forecasts) == 2
-    assert told.forecasts[0].predicted >= -20
-    assert told.forecasts[1].predicted <= 25
+    known = records(study)[-1]
+    assert len(known.forecasts) == 2
+    assert known.forecasts[0].predicted >= -20
+    assert known.forecasts[1].predicted <= 25
     assert {PREFIX + "predicted:0", PREFIX + "high:1"} <= study.trials[-1].user_attrs.keys()
 
 
-def test_what_the_user_enqueued_is_not_called_a_choice_of_the_model() -> None:
+def test_what_the_user_enqueued_is_no_choice_of_the_model() -> None:
     study = optuna.create_study(sampler=MetaSampler(seed=0))
     study.optimize(objective, n_trials=6)
     study.enqueue_trial({"x": 0.1, "y": 0.1})
     study.enqueue_trial({"x": 0.1})
     study.optimize(objective, n_trials=2)
-    assert [s.phase for s in suggestions(study)[-2:]] == ["enqueued", "model"]
+    assert [s.phase for s in records(study)[-2:]] == ["enqueued", "model"]
 
 
 def test_without_priors_the_first_trials_fill_the_space() -> None:
     study = optuna.create_study(sampler=MetaSampler(seed=0))
     study.optimize(objective, n_trials=6)
-    told = suggestions(study)
-    assert [s.phase for s in told] == ["independent", *["start-up"] * 3, "model", "model"]
-    assert all(s.evidence is None and s.weights == () for s in told)
+    known = records(study)
+    assert [s.phase for s in known] == ["independent", *["initial-design"] * 3, "model", "model"]
+    assert all(s.p_transfer is None and s.weights == () for s in known)
     assert WEIGHTS not in study.trials[-1].system_attrs
 
 
-def test_a_policy_without_a_model_says_so(priors: list[optuna.Study]) -> None:
+def test_a_policy_without_a_model_has_a_phase_of_its_own(priors: list[optuna.Study]) -> None:
     sampler = MetaSampler(priors, method="q-learning", method_options={"n_steps": 2}, seed=0)
     study = optuna.create_study(sampler=sampler)
     study.optimize(objective, n_trials=2)
-    assert [s.phase for s in suggestions(study)] == ["policy", "policy"]
+    assert [s.phase for s in records(study)] == ["policy", "policy"]
 
 
 def test_it_can_be_switched_off_and_changes_no_suggestion(priors: list[optuna.Study]) -> None:
@@ -181,23 +179,23 @@ numbers = st.floats(-1e9, 1e9)
     above=st.floats(1e-6, 1e6),
     n=st.integers(1, 3),
     acquisition=st.none() | st.floats(-1e3, 1e3),
-    evidence=st.none() | st.floats(0, 1),
+    p_transfer=st.none() | st.floats(0, 1),
     weights=st.lists(st.tuples(st.text(max_size=8), st.floats(0, 1)), max_size=3),
     sign_flipped=st.booleans(),
 )
-def test_what_is_kept_is_read_back_to_a_hundredth_of_the_interval(
+def test_records_are_read_back_to_a_hundredth_of_the_interval(
     predicted: float,
     below: float,
     above: float,
     n: int,
     acquisition: float | None,
-    evidence: float | None,
+    p_transfer: float | None,
     weights: list[tuple[str, float]],
     sign_flipped: bool,
 ) -> None:
     forecast = Forecast(predicted, predicted - below, predicted + above)
     written = TrialRecord(
-        "model", (forecast,) * n, acquisition, evidence, tuple(weights), sign_flipped
+        "model", (forecast,) * n, acquisition, p_transfer, tuple(weights), sign_flipped
     )
     trial = optuna.trial.create_trial(
         value=0.0,
@@ -213,11 +211,54 @@ def test_what_is_kept_is_read_back_to_a_hundredth_of_the_interval(
         assert abs(got.predicted - forecast.predicted) <= unit
         assert abs(got.low - forecast.low) <= unit
         assert abs(got.high - forecast.high) <= unit
-    for a, b in ((read.acquisition, acquisition), (read.evidence, evidence)):
+    for a, b in ((read.acquisition, acquisition), (read.p_transfer, p_transfer)):
         assert (a is None) == (b is None)
         assert a is None or b is None or abs(a - b) <= 5e-4
     assert [name for name, _ in read.weights] == [name for name, _ in weights]
     assert read.sign_flipped is sign_flipped
+
+
+@pytest.mark.parametrize(
+    ("old_phase", "phase"),
+    [
+        ("start-up", "initial-design"),
+        ("opening", "warm-start"),
+        ("contrast", "probe"),
+        ("model", "model"),
+        ("enqueued", "enqueued"),
+    ],
+)
+def test_records_of_earlier_versions_are_read(old_phase: str, phase: str) -> None:
+    trial = optuna.trial.create_trial(
+        value=0.0,
+        user_attrs={
+            "meta:phase": old_phase,
+            "meta:predicted": 1.0,
+            "meta:low": 0.5,
+            "meta:high": 2.0,
+            "meta:acquisition": -1.5,
+            "meta:prior_say": 0.75,
+            "meta:strongest_prior": "a",
+            "meta:priors_mirrored": True,
+        },
+        system_attrs={"metasampler:weights": [["a", 0.5], ["b", 0.25]]},
+    )
+    expected = TrialRecord(
+        phase, (Forecast(1.0, 0.5, 2.0),), -1.5, 0.75, (("a", 0.5), ("b", 0.25)), True
+    )
+    assert TrialRecord.read(trial) == expected
+    # The same record in the present form.
+    trial = optuna.trial.create_trial(
+        value=0.0,
+        user_attrs=expected.user_attributes(),
+        system_attrs=expected.system_attributes(),
+    )
+    assert TrialRecord.read(trial) == expected
+    assert not {"meta:prior_say", "meta:priors_mirrored"} & trial.user_attrs.keys()
+
+
+def test_every_phase_has_a_style() -> None:
+    assert PHASES.keys() == {*(phase.value for phase in Phase), ENQUEUED, INDEPENDENT}
 
 
 @pytest.mark.parametrize(
@@ -227,43 +268,14 @@ def test_what_is_kept_is_read_back_to_a_hundredth_of_the_interval(
         {"meta:predicted": 1.0},
         {"meta:phase": "model", "meta:predicted": "much", "meta:low": 0, "meta:high": 1},
         {"meta:phase": "model", "meta:predicted": 1.0},
+        {"meta:phase": "model", "meta:transfer_weight": [1]},
         {"meta:phase": "model", "meta:prior_say": [1]},
     ],
 )
-def test_attributes_that_somebody_else_has_set_are_no_suggestion(
+def test_invalid_attributes_are_no_record(
     attributes: dict[str, Any],
 ) -> None:
     assert TrialRecord.read(optuna.trial.create_trial(value=0.0, user_attrs=attributes)) is None
-
-
-def test_quantiles_of_the_mixture_hold_their_share(priors: list[optuna.Study]) -> None:
-    sampler = MetaSampler(priors, seed=0)
-    study = optuna.create_study(sampler=sampler)
-    study.optimize(objective, n_trials=7)
-    (predictor,) = sampler.snapshot(study).transfer
-    x = torch.rand((20, 2), dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    levels = (0.05, 0.3, 0.5, 0.9)
-    each = predictor.each(x)
-    spread = (each.variance + predictor.posterior.noise[:, None]).sqrt()
-    weight = (predictor.evidence, 1 - predictor.evidence)
-    for level, quantiles in zip(levels, outcome_quantiles(predictor, x, levels), strict=True):
-        for i, q in enumerate(quantiles.tolist()):
-            below = sum(
-                w * NormalDist(float(each.mean[g, i]), float(spread[g, i])).cdf(q)
-                for g, w in enumerate(weight)
-            )
-            assert below == pytest.approx(level, abs=1e-6)
-
-
-def test_quantiles_of_one_process_are_those_of_the_normal_distribution() -> None:
-    space = SearchSpace.of({"x": FloatDistribution(0, 1)})
-    y = torch.tensor([0.0, 1.0, 0.5], dtype=torch.float64)
-    predictor = GaussianProcess().condition(Task.of(space, [{"x": v} for v in (0.1, 0.5, 0.9)], y))
-    x = torch.tensor([[0.3]], dtype=torch.float64)
-    low, median, high = outcome_quantiles(predictor, x, (0.1, 0.5, 0.9))[:, 0].tolist()
-    assert median == pytest.approx(float(predictor(x).mean[0]))
-    assert high - median == pytest.approx(median - low)
-    assert high - median > 1.28 * float(predictor(x).stddev[0])
 
 
 @given(st.lists(st.lists(st.sampled_from([-2.0, 0.0, 0.5, 3.0]), min_size=3, max_size=3)))

@@ -1,6 +1,6 @@
 """The pictures of the documentation: a study that was really run, in a browser.
 
-Usage: ``python -m tests.dashboard.pictures``
+Usage: ``python -m tests.explain.dashboard.pictures``
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from sklearn.svm import SVC
 
 from optuna_metasampler import MetaSampler
 from optuna_metasampler.explain.dashboard import publish
-from tests.dashboard.browser import browser, dashboard, screenshot, until
+from tests.explain.dashboard.browser import browser, dashboard, screenshot, until
 
 
-IMAGES = Path(__file__).parents[2] / "docs" / "images"
+IMAGES = Path(__file__).parents[3] / "docs" / "images"
 PRIORS = {"iris": load_iris, "wine": load_wine, "digits": load_digits}
 WIDTH = 1000
 # Of 255, so that white stays white.

@@ -59,7 +59,7 @@ def test_taking_it_changes_no_suggestion(priors: list[optuna.Study]) -> None:
     assert params[0] == params[1]
 
 
-def test_a_study_of_another_process_can_be_looked_at(priors: list[optuna.Study]) -> None:
+def test_a_study_of_another_process_has_a_snapshot(priors: list[optuna.Study]) -> None:
     study = optuna.create_study(sampler=MetaSampler(priors, seed=0))
     study.optimize(objective, n_trials=6)
     study.sampler = MetaSampler(priors, seed=1)
@@ -69,7 +69,7 @@ def test_a_study_of_another_process_can_be_looked_at(priors: list[optuna.Study])
 
 
 @pytest.mark.parametrize("method", ["mlp", "portfolio", "q-learning", "hyperband", "gp"])
-def test_every_method_has_a_gaussian_process_to_look_at(
+def test_every_method_has_a_gaussian_process_in_its_snapshot(
     priors: list[optuna.Study], method: str
 ) -> None:
     options = {"n_steps": 2} if method == "q-learning" else {}
@@ -95,7 +95,7 @@ def test_every_objective_has_a_model() -> None:
         assert taken.task.outcomes.shape == (4, n)
 
 
-def test_a_study_without_parameters_or_with_another_sampler_is_refused_in_words() -> None:
+def test_a_study_without_parameters_or_with_another_sampler_is_refused() -> None:
     study = optuna.create_study(sampler=MetaSampler())
     with pytest.raises(ValueError, match="0 trials, none of which has a parameter"):
         Snapshot.of(study)

@@ -15,15 +15,17 @@ import optuna
 import pytest
 
 from optuna_metasampler import MetaSampler, visualization
+from optuna_metasampler.explain.best_so_far import BestSoFar, Convergence
+from optuna_metasampler.explain.dashboard import MAX_LENGTH
 from optuna_metasampler.explain.effects import effects
-from optuna_metasampler.explain.plots import matplotlib as twins
+from optuna_metasampler.explain.plots import charts
 from optuna_metasampler.explain.plots.chart import MAX_NAMED
-from optuna_metasampler.explain.plots.figures import to_json
+from optuna_metasampler.explain.plots.plotly import figure_on_any_ground, to_json
 from optuna_metasampler.explain.snapshot import Snapshot
 from optuna_metasampler.explain.trial_record import TrialRecord
 
 
-NAMES = visualization.__all__
+NAMES = [name for name in visualization.__all__ if name.startswith("plot_")]
 OF_TRIALS = ("plot_prior_weights", "plot_predicted_vs_observed")
 PlotStudy = Callable[[optuna.Study], Any]
 
@@ -67,7 +69,7 @@ def two_objectives() -> optuna.Study:
 def drawn(study: optuna.Study, name: str) -> tuple[Any, Any]:
     """A plot in both libraries."""
     pyplot.close("all")
-    return getattr(visualization, name)(study), getattr(twins, name)(study)
+    return getattr(visualization, name)(study), getattr(visualization.matplotlib, name)(study)
 
 
 def axes_of(plot: Any) -> list[Axes]:
@@ -81,8 +83,8 @@ def trace(figure: Any, name: str) -> Any:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_both_libraries_draw_the_same_panels(warm: optuna.Study, name: str) -> None:
-    figure, target_only = drawn(warm, name)
-    panels = [a for a in axes_of(target_only) if a.get_label() != "<colorbar>"]
+    figure, drawn_axes = drawn(warm, name)
+    panels = [a for a in axes_of(drawn_axes) if a.get_label() != "<colorbar>"]
     assert len(figure.data) > 0
     assert len({t.xaxis or "x" for t in figure.data}) == len(panels)
     first = figure.layout.xaxis.title.text
@@ -92,20 +94,20 @@ def test_both_libraries_draw_the_same_panels(warm: optuna.Study, name: str) -> N
     )
 
 
-def test_weights_are_those_that_trials_keep(warm: optuna.Study) -> None:
+def test_weights_are_those_that_trials_store(warm: optuna.Study) -> None:
     figure, _ = drawn(warm, "plot_prior_weights")
-    told = [TrialRecord.read(t) for t in warm.trials]
+    records = [TrialRecord.read(t) for t in warm.trials]
     for name in ("old-0", "old-1", "old-2"):
-        expected = [dict(s.weights)[name] for s in told if s is not None]
+        expected = [dict(s.weights)[name] for s in records if s is not None]
         assert list(trace(figure, name).y) == pytest.approx(expected, abs=1e-6)
     stacked = np.sum([t.y for t in figure.data if t.stackgroup], axis=0)
     assert stacked == pytest.approx(np.ones(12))
     phases = {t.name: list(t.x) for t in figure.data if t.name.startswith("phase")}
-    assert phases["phase: contrast"] == [1]
+    assert phases["phase: probe"] == [1]
 
 
-def test_what_came_stands_over_what_was_expected(warm: optuna.Study) -> None:
-    figure, target_only = drawn(warm, "plot_predicted_vs_observed")
+def test_forecasts_and_outcomes_are_those_that_trials_store(warm: optuna.Study) -> None:
+    figure, drawn_axes = drawn(warm, "plot_predicted_vs_observed")
     points = {
         (x, y) for t in figure.data if t.mode == "markers" for x, y in zip(t.x, t.y, strict=True)
     }
@@ -121,14 +123,14 @@ def test_what_came_stands_over_what_was_expected(warm: optuna.Study) -> None:
         if (s := TrialRecord.read(t)) is not None and s.forecasts
     )
     assert f"{inside} of {len(expected)} outcomes" in figure.layout.title.text
-    (axes,) = axes_of(target_only)
+    (axes,) = axes_of(drawn_axes)
     assert any(len(c.get_offsets()) for c in axes.collections if hasattr(c, "get_offsets"))
 
 
 def test_importances_are_those_of_the_model(warm: optuna.Study) -> None:
     figure, _ = drawn(warm, "plot_parameter_importances")
     known = effects(Snapshot.of(warm))
-    here = sorted(trace(figure, "this study, now").x)
+    here = sorted(trace(figure, "this study").x)
     assert here == pytest.approx(sorted(e.importance for e in known))
     assert sorted(figure.layout.yaxis.ticktext) == sorted(e.name for e in known)
 
@@ -142,7 +144,7 @@ def test_panels_are_the_parameters_asked_for(warm: optuna.Study) -> None:
         visualization.plot_prior_vs_posterior(warm, params=["depth"])
 
 
-def test_the_study_stands_beside_the_histories_of_its_priors(warm: optuna.Study) -> None:
+def test_the_study_is_compared_with_its_prior_studies(warm: optuna.Study) -> None:
     figure, _ = drawn(warm, "plot_regret_against_priors")
     own = trace(figure, "this study").y
     assert list(own) == sorted(own, reverse=True)
@@ -162,8 +164,8 @@ def test_every_study_is_on_the_map(warm: optuna.Study) -> None:
 def test_a_study_without_priors_is_drawn_as_far_as_it_goes(
     name: str, n_trials: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    figure, target_only = drawn(cold(n_trials), name)
-    assert axes_of(target_only)
+    figure, drawn_axes = drawn(cold(n_trials), name)
+    assert axes_of(drawn_axes)
     if not figure.data:
         assert figure.layout.title.text
         assert [r for r in caplog.records if r.levelno == logging.WARNING]
@@ -181,7 +183,7 @@ def test_each_objective_has_a_plot(name: str) -> None:
         plot(study, objective=2)
 
 
-def test_what_is_maximised_is_drawn_as_the_user_knows_it() -> None:
+def test_maximised_values_are_drawn_in_the_users_terms() -> None:
     study = cold(8, "maximize")
     figure = visualization.plot_predicted_vs_observed(study)
     assert min(x for t in figure.data if t.mode == "markers" for x in t.x) >= 0.0
@@ -189,7 +191,7 @@ def test_what_is_maximised_is_drawn_as_the_user_knows_it() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_another_sampler_has_no_model_but_what_trials_keep(
+def test_with_another_sampler_only_the_stored_records_are_drawn(
     warm: optuna.Study, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler())
@@ -211,7 +213,7 @@ def test_thirty_prior_studies_leave_room_for_the_plot() -> None:
     assert f"others ({30 - MAX_NAMED})" in areas
 
 
-def test_names_are_shown_letter_by_letter() -> None:
+def test_names_are_escaped() -> None:
     hostile = "<b onclick='x()'>$a$\x1b[31m" + "long " * 40
     prior = optuna.create_study(study_name=hostile)
     prior.optimize(objective, n_trials=8)
@@ -227,21 +229,12 @@ def test_names_are_shown_letter_by_letter() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_figure_is_small_and_is_json(name: str) -> None:
-    from optuna_metasampler.explain.plots import preparation
-    from optuna_metasampler.explain.plots.figures import figure
-
-    study = cold(40)
-    prepare = getattr(preparation, name.removeprefix("plot_"))
-    arguments = {
-        "prior_weights": (study,),
-        "prior_vs_posterior": (study, None, 0),
-    }.get(prepare.__name__, (study, 0))
-    text = to_json(figure(prepare(*arguments)))
+    text = to_json(getattr(visualization, name)(cold(40)).to_plotly_json())
     json.loads(text, parse_constant=lambda word: pytest.fail(word))
     assert len(text) < 20_000
 
 
-def test_what_is_missing_is_said_with_the_way_out(
+def test_a_missing_library_is_an_error_with_a_remedy(
     warm: optuna.Study, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(__import__("sys").modules, "plotly.graph_objects", None)
@@ -250,17 +243,13 @@ def test_what_is_missing_is_said_with_the_way_out(
 
 
 def test_a_thousand_prior_studies_fit_one_attribute() -> None:
-    from optuna_metasampler.explain.best_so_far import Histories, History
-    from optuna_metasampler.explain.dashboard import _MAX_LENGTH
-    from optuna_metasampler.explain.plots import charts
-    from optuna_metasampler.explain.plots.figures import figure_on_any_ground
-
     steps = tuple(range(1, 16))
     values = tuple(0.123456789 / i for i in steps)
-    each = tuple(History(f"study {i}", steps, values, values) for i in range(1000))
-    chart = charts.regret_against_priors(Histories(each[0], each, comparable=True))
-    assert len(to_json(figure_on_any_ground(chart, 15))) < _MAX_LENGTH
-    assert f"others ({1000 - MAX_NAMED})" in chart.names
+    each = tuple(BestSoFar(f"study {i}", steps, values, values) for i in range(1000))
+    chart = charts.regret_chart(Convergence(each[0], each, comparable=True))
+    assert len(to_json(figure_on_any_ground(chart, 15))) < MAX_LENGTH
+    (panel,) = chart.panels
+    assert f"others ({1000 - MAX_NAMED})" in {layer.name for layer in panel.layers}
 
 
 def test_every_trial_lies_inside_of_a_log_axis(warm: optuna.Study) -> None:
@@ -268,18 +257,18 @@ def test_every_trial_lies_inside_of_a_log_axis(warm: optuna.Study) -> None:
     low, high = (10**end for end in figure.layout.xaxis.range)
     assert low < 1e-4
     assert high > 1.0
-    (axes,) = axes_of(twins.plot_prior_vs_posterior(warm, params=["rate"]))
+    (axes,) = axes_of(visualization.matplotlib.plot_prior_vs_posterior(warm, params=["rate"]))
     assert axes.get_xlim() == pytest.approx((low, high))
     assert axes.get_xscale() == "log"
 
 
 def test_both_libraries_draw_the_same_numbers(warm: optuna.Study) -> None:
-    figure, target_only = drawn(warm, "plot_regret_against_priors")
-    (axes,) = axes_of(target_only)
+    figure, drawn_axes = drawn(warm, "plot_regret_against_priors")
+    (axes,) = axes_of(drawn_axes)
     lines = {tuple(line.get_ydata()) for line in axes.get_lines()}
     assert lines == {tuple(t.y) for t in figure.data}
-    figure, target_only = drawn(warm, "plot_predicted_vs_observed")
-    (axes,) = axes_of(target_only)
+    figure, drawn_axes = drawn(warm, "plot_predicted_vs_observed")
+    (axes,) = axes_of(drawn_axes)
     points = {tuple(p) for c in axes.collections for p in np.asarray(c.get_offsets()).tolist()}
     assert points >= {
         (x, y) for t in figure.data if t.mode == "markers" for x, y in zip(t.x, t.y, strict=True)
@@ -292,7 +281,7 @@ def test_another_direction_or_unit_is_measured_against_itself() -> None:
     study = optuna.create_study(sampler=MetaSampler(prior, seed=0))
     study.optimize(objective, n_trials=6)
     figure = visualization.plot_regret_against_priors(study)
-    assert "each study against its own trials" in figure.layout.title.text
+    assert "each study is compared with its own trials" in figure.layout.title.text
     for name in ("accuracy", "this study"):
         heights = list(trace(figure, name).y)
         assert heights == sorted(heights, reverse=True)

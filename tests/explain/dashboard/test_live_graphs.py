@@ -16,7 +16,12 @@ from optuna.trial import FrozenTrial
 import pytest
 
 from optuna_metasampler import MetaSampler
-from optuna_metasampler._optuna import storage_of, study_id, trials_of_all_brackets
+from optuna_metasampler._optuna import (
+    is_watchable,
+    storage_of,
+    study_id,
+    trials_of_all_brackets,
+)
 from optuna_metasampler.explain import dashboard
 from optuna_metasampler.explain.dashboard import Budget, LiveGraphs, noted, publish
 from optuna_metasampler.explain.snapshot import Snapshot
@@ -125,13 +130,13 @@ def test_drawing_changes_no_suggestion(storage: str) -> None:
 
 
 @pytest.mark.usefixtures("always")
-def test_no_study_fails_for_a_picture_of_it(
+def test_a_failure_to_draw_does_not_fail_the_study(
     storage: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def broken(*_: object) -> None:
         raise RuntimeError("no ink")
 
-    monkeypatch.setattr(dashboard, "_write", broken)
+    monkeypatch.setattr(dashboard, "write", broken)
     study = optuna.create_study(storage=storage, sampler=MetaSampler(seed=0))
     study.optimize(objective, n_trials=6)
     assert len(study.trials) == 6
@@ -143,7 +148,7 @@ def test_no_study_fails_for_a_picture_of_it(
 def test_threads_draw_one_at_a_time(storage: str, monkeypatch: pytest.MonkeyPatch) -> None:
     drawing, most = 0, 0
     lock = threading.Lock()
-    write = dashboard._write
+    write = dashboard.write
 
     def counted(*arguments: Any) -> None:
         nonlocal drawing, most
@@ -156,7 +161,7 @@ def test_threads_draw_one_at_a_time(storage: str, monkeypatch: pytest.MonkeyPatc
             with lock:
                 drawing -= 1
 
-    monkeypatch.setattr(dashboard, "_write", counted)
+    monkeypatch.setattr(dashboard, "write", counted)
     study = optuna.create_study(storage=storage, sampler=MetaSampler(seed=0))
     study.optimize(objective, n_trials=12, n_jobs=4)
     assert most == 1
@@ -191,7 +196,7 @@ def test_an_older_picture_does_not_replace_a_newer_one(storage: str) -> None:
     assert n_trials(study) == {6}
     # Another worker, which has read the study before.
     charts = dashboard.of_trials(study.trials[:4], 1)
-    dashboard._write(study, charts, 4)
+    dashboard.write(study, charts, 4)
     assert graphs(study) == newest
 
 
@@ -243,7 +248,7 @@ def test_workers_that_write_at_once_leave_whole_graphs_to_read(storage: str) -> 
         own = optuna.load_study(study_name="s", storage=storage)
         try:
             for n in range(first, 13, 2):
-                dashboard._write(own, dashboard.of_trials(trials[:n], 1), n)
+                dashboard.write(own, dashboard.of_trials(trials[:n], 1), n)
         except BaseException as error:
             errors.append(error)
 
@@ -266,12 +271,12 @@ def test_studies_in_memory_are_drawn_only_where_a_dashboard_runs_here(
 ) -> None:
     study = optuna.create_study()
     monkeypatch.delitem(__import__("sys").modules, "optuna_dashboard", raising=False)
-    assert not dashboard.wanted(study)
+    assert not is_watchable(study)
     monkeypatch.setitem(__import__("sys").modules, "optuna_dashboard", logging)
-    assert dashboard.wanted(study)
+    assert is_watchable(study)
 
 
-def test_what_the_reader_wrote_into_the_note_stays() -> None:
+def test_the_users_own_note_is_kept() -> None:
     mine = "# My plan\n\nDo not touch."
     first = noted(mine, "report one")
     assert first.startswith(mine)

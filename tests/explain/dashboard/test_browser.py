@@ -13,14 +13,14 @@ from selenium.webdriver.remote.webelement import WebElement
 
 from optuna_metasampler import MetaSampler
 from optuna_metasampler.explain.dashboard import Budget, publish
-from tests.dashboard.browser import browser, dashboard, missing, screenshot, until
+from tests.explain.dashboard.browser import browser, dashboard, missing, screenshot, until
 
 
 pytestmark = [
     pytest.mark.any_optuna,
     pytest.mark.skipif(missing() is not None, reason=str(missing())),
 ]
-ARTIFACTS = Path(__file__).parents[2] / "build" / "screenshots"
+ARTIFACTS = Path(__file__).parents[3] / "build" / "screenshots"
 SIZES = ((1280, 2850), (1920, 2850))
 
 
@@ -85,7 +85,7 @@ def test_a_study_explains_itself_while_it_runs(
     driver.get(page_of(study, address))
     first = until(driver, lambda: [t for t in titles(driver) if "(6 trials)" in t])
     assert len(first) == 6, titles(driver)
-    assert any("Which prior studies have a say" in t for t in first)
+    assert any("Weights of the prior studies" in t for t in first)
 
     study.optimize(objective, n_trials=9)
     # The page asks again by itself.
@@ -149,7 +149,7 @@ def test_the_report_is_the_note_of_a_study_that_asked_for_it(
     study.optimize(objective, n_trials=5)
     publish(study, note=True)
     driver.get(page_of(study, address, "/note"))
-    text = until(driver, lambda: text_with("share of the variation", driver))
+    text = until(driver, lambda: text_with("share of the variance", driver))
     assert "old-0" in text
     assert "begin: report of" not in text
     screenshot(driver, ARTIFACTS / "note.png")
