@@ -76,7 +76,7 @@ class Checkpoint:
         training: State of a training that is not finished, to go on from.
     """
 
-    method: Method[Any]
+    method: Method
     space: SearchSpace
     best: Tensor
     learned: Any

@@ -38,7 +38,7 @@ def fit(
     prior_filter: PriorFilter | Mapping[str, Any] | None = None,
     rename: Mapping[str, str] | None = None,
     direction: str | None = None,
-    method: str | Method[Any] = "auto",
+    method: str | Method = "auto",
     method_options: Mapping[str, Any] | None = None,
     seed: int = 0,
     device: str = "cpu",

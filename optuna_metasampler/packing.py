@@ -1,11 +1,34 @@
-"""What was learned as named tensors, the form in which it is written to files."""
+"""Named tensors, the form in which learned things are written to files."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import is_dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
+
+
+def pack(value: Any, name: str = "") -> dict[str, Tensor]:
+    """All tensors in a value, by name.
+
+    Args:
+        value: A tensor or a number; or a mapping, a sequence or a dataclass of these or of others
+            of its kind.
+        name: The name of a tensor or a number, and a prefix of the names of others: an item is
+            ``name.key``, an entry ``name.0`` and so on, a field ``name.field``.
+    """
+    if isinstance(value, Tensor):
+        return {name: value}
+    if isinstance(value, (int, float)):
+        kind = torch.float64 if isinstance(value, float) else torch.int64
+        return {name: torch.tensor(value, dtype=kind)}
+    if is_dataclass(value):
+        value = vars(value)
+    items = value.items() if isinstance(value, Mapping) else enumerate(value)
+    prefix = f"{name}." if name else ""
+    return {k: t for key, part in items for k, t in pack(part, f"{prefix}{key}").items()}
 
 
 def below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -19,11 +42,11 @@ def checked(tensors: Mapping[str, Tensor], name: str, *shape: int | None) -> Ten
     Args:
         tensors: The checkpoint's tensors.
         name: Which of them.
-        shape: Its shape; ``None`` where any length will do.
+        shape: Its shape; ``None`` for any length.
 
     Raises:
         KeyError: If it is missing.
-        ValueError: If it has another shape, or holds a number that is none.
+        ValueError: If it has another shape, or holds infinite numbers or NaN.
     """
     tensor = tensors[name]
     fits = tensor.dim() == len(shape) and all(
@@ -35,3 +58,10 @@ def checked(tensors: Mapping[str, Tensor], name: str, *shape: int | None) -> Ten
     if not bool(torch.isfinite(tensor).all()):
         raise ValueError(f"{name!r} holds infinite numbers or NaN")
     return tensor
+
+
+def checked_sequence(
+    tensors: Mapping[str, Tensor], name: str, shapes: Iterable[tuple[int | None, ...]]
+) -> tuple[Tensor, ...]:
+    """The tensors ``name.0``, ``name.1`` and so on of the given shapes; see :func:`checked`."""
+    return tuple(checked(tensors, f"{name}.{i}", *shape) for i, shape in enumerate(shapes))

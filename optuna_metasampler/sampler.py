@@ -123,7 +123,7 @@ class MetaSampler(BaseSampler):
         prior_studies: str | Sequence[str] | None = None,
         prior_filter: PriorFilter | Mapping[str, Any] | None = None,
         rename: Mapping[str, str] | None = None,
-        method: str | Method[Any] = "auto",
+        method: str | Method = "auto",
         method_options: Mapping[str, Any] | None = None,
         checkpoint: str | Path | None = None,
         n_startup_trials: int | None = None,

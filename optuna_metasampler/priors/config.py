@@ -60,7 +60,7 @@ class PriorConfig:
         prior_studies: str | Sequence[str] | None,
         prior_filter: PriorFilter | Mapping[str, Any] | None,
         rename: Mapping[str, str] | None,
-        method: str | Method[Any],
+        method: str | Method,
         method_options: Mapping[str, Any] | None,
         checkpoint: str | Path | None,
     ) -> None:
@@ -73,7 +73,7 @@ class PriorConfig:
         self.filter = PriorFilter.of(prior_filter)
         self._sources = resolve(prior, prior_studies)
         self.checkpoint = _checkpoint(checkpoint, method, method_options, bool(self._sources))
-        self._chosen: str | Method[Any] = "auto"
+        self._chosen: str | Method = "auto"
         if self.checkpoint is not None:
             self._chosen = self.checkpoint.method
         elif method not in _WITHOUT_NEEDS or method_options:
@@ -87,7 +87,7 @@ class PriorConfig:
         return {**self.__dict__, "_studies": None}
 
     @property
-    def method(self) -> Method[Any]:
+    def method(self) -> Method:
         """The method; a name becomes one at the first use, for its imports take a second."""
         return method_of(self._chosen)
 
@@ -137,8 +137,8 @@ class PriorConfig:
 
 
 def _method(
-    method: str | Method[Any], options: Mapping[str, Any] | None, has_sources: bool
-) -> Method[Any]:
+    method: str | Method, options: Mapping[str, Any] | None, has_sources: bool
+) -> Method:
     """The method, if it has what it needs."""
     chosen = method_of(method, options)
     if chosen.min_studies and not has_sources:
@@ -151,7 +151,7 @@ def _method(
 
 def _checkpoint(
     path: str | Path | None,
-    method: str | Method[Any],
+    method: str | Method,
     options: Mapping[str, Any] | None,
     has_sources: bool,
 ) -> Checkpoint | None:

@@ -46,7 +46,7 @@ def task_of(space: SearchSpace, x: torch.Tensor, y: torch.Tensor, name: str = ""
     return Task.of(space, space.decode(x.numpy()), y, name=name)
 
 
-def learned_prior(method: Method[Any], tasks: list[Task], seed: int = 0) -> Prior[Any]:
+def learned_prior(method: Method, tasks: list[Task], seed: int = 0) -> Prior[Any]:
     """What a study of the very space of the priors knows."""
     space = tasks[0].space
     learned = method.learn(tasks, generator(seed), Trainer())

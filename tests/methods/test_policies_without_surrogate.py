@@ -34,7 +34,7 @@ def _quiet() -> None:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 
-def quick(name: str) -> Method[Any]:
+def quick(name: str) -> Method:
     return method_of(name, QUICK[name])
 
 

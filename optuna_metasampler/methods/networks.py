@@ -1,8 +1,8 @@
 """Small multi-layer perceptrons as pure functions of their weights, many side by side.
 
-A network is a list of tensors ``[w_1, b_1, w_2, b_2, ...]``, so that gradients flow through what
-was made from it (one step of gradient descent, say) as easily as through itself. Any number of
-leading axes holds networks side by side: the members of an ensemble, the studies of a step.
+A network is a list of tensors ``[w_1, b_1, w_2, b_2, ...]``, so that gradients flow through
+weights that were computed from it, for example by a step of gradient descent. Leading axes hold
+networks side by side: the members of an ensemble, the studies of a step.
 
 Axis letters: ``m`` networks side by side, ``q`` points, ``i`` inputs, ``o`` outputs.
 """
@@ -30,7 +30,7 @@ def initial(
         sizes: Number of inputs, units of each hidden layer, number of outputs.
         batch: Leading axes.
         generator: Source of all randomness.
-        dtype: Of the weights.
+        dtype: Type of the weights.
         gain: Scale of the weights.
 
     Returns:
@@ -43,8 +43,14 @@ def initial(
     return parameters
 
 
+def shapes(sizes: Sequence[int], batch: Sequence[int] = ()) -> list[tuple[int, ...]]:
+    """Shapes of the weights of :func:`initial`."""
+    pairs = zip(sizes[:-1], sizes[1:], strict=True)
+    return [(*batch, rows, o) for i, o in pairs for rows in (i, 1)]
+
+
 def forward(parameters: Sequence[Tensor], x: Tensor) -> Tensor:
-    """Outputs at points ``(*batch, q, i)``, which may lack leading axes: ``(*batch, q, o)``."""
+    """Outputs ``(*batch, q, o)`` at points ``(*batch, q, i)``; leading axes may be absent."""
     layers = list(zip(parameters[::2], parameters[1::2], strict=True))
     for w, b in layers[:-1]:
         x = silu(x @ w + b)

@@ -1,4 +1,4 @@
-"""Regressors of scikit-learn in the place of the networks: no gradient, the same pooled records.
+"""Regressors of scikit-learn in place of the networks: no gradient, the same pooled records.
 
 Axis letters: ``m`` members, ``n`` prior records, ``t`` trials, ``q`` points.
 """
@@ -8,31 +8,33 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
+from sklearn.ensemble import GradientBoostingRegressor, RandomForestRegressor
+from sklearn.svm import SVR
 import torch
 from torch import Tensor
 from torch.distributions import Normal
 
-from optuna_metasampler.surrogates.base import Predictor, Surrogate
-from optuna_metasampler.surrogates.pooled import (
+from optuna_metasampler.methods.mlp.ensemble import (
     Inputs,
     PriorRecords,
     pooled_outcomes,
     pooled_weights,
 )
+from optuna_metasampler.surrogates.base import Predictor, Surrogate
 from optuna_metasampler.task import Task, to_tensor
 
 
-if TYPE_CHECKING:
-    from optuna_metasampler.space import FloatArray
+FloatArray: TypeAlias = NDArray[np.float64]
 
 KINDS = ("svr", "forest", "boosting")
 """Support vector regression, random forest, gradient-boosted trees."""
 
-Members = Callable[["FloatArray"], "FloatArray"]
-"""What each member says: inputs ``(q, i)`` to predictions ``(m, q)``."""
+Members: TypeAlias = Callable[[FloatArray], FloatArray]
+"""Predictions of all members: from inputs ``(q, i)`` to ``(m, q)``."""
 
 _N_TREES = 60
 _N_BAGS = 4
@@ -40,7 +42,7 @@ _MIN_DEVIATION = 1e-6
 
 
 def fit_members(kind: str, x: FloatArray, z: FloatArray, weight: FloatArray) -> Members:
-    """Fit several regressors that differ where the records leave room.
+    """Fit several regressors whose spread is their uncertainty.
 
     Args:
         kind: One of :data:`KINDS`.
@@ -53,15 +55,12 @@ def fit_members(kind: str, x: FloatArray, z: FloatArray, weight: FloatArray) -> 
         "Sequential model-based optimization for general algorithm configuration"); or bootstrapped
         copies of the others ("bagging", Breiman 1996).
     """
-    from sklearn.ensemble import GradientBoostingRegressor, RandomForestRegressor
-    from sklearn.svm import SVR
-
     if kind == "forest":
         forest = RandomForestRegressor(
             _N_TREES, max_features=0.8, min_samples_leaf=2, random_state=0, n_jobs=1
         )
         forest.fit(x, z, sample_weight=weight)
-        # `tree_` itself: `predict` spends most of its time on checking its input.
+        # `tree_` itself, because `predict` spends most of its time on input validation.
         trees = [tree.tree_ for tree in forest.estimators_]
 
         def of_trees(points: FloatArray) -> FloatArray:
@@ -72,8 +71,8 @@ def fit_members(kind: str, x: FloatArray, z: FloatArray, weight: FloatArray) -> 
     rng = np.random.default_rng(0)
     models: list[Any] = []
     for seed in range(_N_BAGS):
-        # Poisson counts in place of draws with replacement: a new record leaves those of the
-        # others as they are.
+        # Poisson counts in place of draws with replacement: a new record does not change the
+        # counts of the others.
         count = rng.poisson(1.0, len(x)).astype(np.float64)
         rows = np.flatnonzero(count)
         if not len(rows):
@@ -94,29 +93,19 @@ def fit_members(kind: str, x: FloatArray, z: FloatArray, weight: FloatArray) -> 
 
 
 @dataclass(frozen=True)
-class RegressorPredictor(Predictor):
-    """Regressors after they have been fitted.
+class RegressorPredictor:
+    """Fitted regressors.
 
     Attributes:
-        inputs: What they see of a point.
-        members: What each of them says; ``None`` where there was nothing to fit to.
-        best: The best outcome of the running study on the scale of the prediction; ``None``
+        inputs: Inputs of the regressors.
+        members: Their predictions; ``None`` without any record or trial.
+        incumbent: The best outcome of the running study on the scale of the prediction; ``None``
             without any.
     """
 
     inputs: Inputs
     members: Members | None
-    best: float | None
-
-    @property
-    def incumbent(self) -> float | None:
-        """See :class:`Predictor`."""
-        return self.best
-
-    @property
-    def column_scale(self) -> Tensor:
-        """Nothing of the kind is known."""
-        return torch.ones(len(self.inputs.neutral), dtype=torch.float64)
+    incumbent: float | None
 
     def __call__(self, x: Tensor) -> Normal:
         """Mean and standard deviation over the members, at points ``(q, d)``; no gradient."""
@@ -129,13 +118,13 @@ class RegressorPredictor(Predictor):
 
 
 class Regressors(Surrogate[RegressorPredictor]):
-    """The surrogate.
+    """Regressors on the prior records and the running study's trials.
 
     Args:
         kind: One of :data:`KINDS`.
-        records: Of the prior studies; there may be none.
-        inputs: What is seen of a point of the running study.
-        prior_weight: As many trials of the running study as all prior records together weigh.
+        records: Records of the prior studies; there may be none.
+        inputs: Inputs of the regressors at a point of the running study.
+        prior_weight: Weight of all prior records together, in trials of the running study.
     """
 
     def __init__(
@@ -148,19 +137,19 @@ class Regressors(Surrogate[RegressorPredictor]):
         self._prior_z = records.z
 
     @cached_property
-    def _before(self) -> RegressorPredictor:
-        """What the prior records alone say."""
+    def _prior_predictor(self) -> RegressorPredictor:
+        """The predictions of the prior records alone."""
         n = len(self._prior_x)
         members = self._fitted(self._prior_x, self._prior_z, torch.ones(n)) if n else None
         return RegressorPredictor(self.inputs, members, None)
 
     def condition(self, task: Task, previous: Predictor | None = None) -> RegressorPredictor:
-        """Fit anew; see :meth:`Surrogate.condition`."""
+        """See :meth:`Surrogate.condition`; always fitted anew."""
         x = torch.cat([task.x, task.pending])
         if not len(x):
-            return self._before
+            return self._prior_predictor
         n_prior = len(self._prior_x)
-        z = pooled_outcomes(task, self._before(task.x).mean if n_prior else None)
+        z = pooled_outcomes(task, self._prior_predictor(task.x).mean if n_prior else None)
         prior, own = pooled_weights(n_prior, len(x), self.prior_weight)
         weight = torch.cat([torch.full((n_prior,), prior), torch.full((len(x),), own)])
         members = self._fitted(

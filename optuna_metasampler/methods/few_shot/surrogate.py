@@ -1,10 +1,10 @@
-"""Networks whose weights are learned so that a few steps of gradient descent fit them to a study.
+"""The few-shot surrogate: networks that a few steps of gradient descent fit to a study.
 
-The inner loop of meta-learning by gradients, as a pure function: :func:`adapt` serves the running
-study, and meta-training, which differentiates through it.
+The inner loop of gradient-based meta-learning is a pure function, :func:`adapt`. It serves the
+running study and meta-training, which differentiates through it.
 
-Axis letters: ``m`` members of the ensemble, ``g`` episodes (studies), ``c`` context trials (those
-that are adapted to), ``t`` target trials, ``q`` query points, ``d`` encoded columns of the running
+Axis letters: ``m`` members of the ensemble, ``g`` episodes (studies), ``c`` context trials (which
+are adapted to), ``t`` target trials, ``q`` query points, ``d`` encoded columns of the running
 study, ``e`` of the prior studies' common space, ``i`` inputs and ``o`` outputs of a layer.
 """
 
@@ -18,37 +18,37 @@ import torch
 from torch import Tensor
 from torch.distributions import Normal
 
-from optuna_metasampler.networks import forward
+from optuna_metasampler.methods.networks import forward
 from optuna_metasampler.outcomes import half_rank_warp, mean_and_spread
 from optuna_metasampler.surrogates.base import Predictor, Surrogate
 from optuna_metasampler.surrogates.gaussian_process import representative_rows
 from optuna_metasampler.task import Task
 
 
-# The standard deviation of what no member can tell, in units of the outcomes' spread.
+# Least standard deviation of the residuals, in units of the outcomes' spread.
 _MIN_RESIDUAL = 0.1
-# How far a trial tells of the outcomes around it, in units of a parameter's range.
+# Distance up to which a trial informs about other points, in units of a parameter's range.
 _REACH = 0.3
-# Up to this many trials a study gets the inner steps that meta-training made. A longer one gets
-# more, with the square of its trials, for what is left to be found out becomes finer: with steps
-# in proportion to the trials the search came to a halt.
+# A study of up to this many trials gets the inner steps of meta-training. A longer one gets more,
+# in proportion to the square of its trials, because the remaining differences become finer: with
+# steps in proportion to the trials the search came to a halt.
 _N_TRIALS_OF_INNER_STEPS = 3
 _MAX_INNER_STEPS = 300
-# The newest, the best and a spread of the others stand for all beyond this.
+# Of longer studies the newest trials, the best and a spread of the others are used.
 _MAX_TRIALS = 200
 
 
 def outputs(weights: Sequence[Tensor], x: Tensor, context_x: Tensor) -> Tensor:
-    """What networks say of outcomes whose mean over the context is zero.
+    """Outputs of networks, centred so that their mean over the context is zero.
 
-    The level of a study is a matter of its own. Every network's output bias is hence fitted to
-    the context in closed form: what it says of the context has mean zero as well.
+    Every study has a level of its own, so the output bias of every network is fitted to the
+    context in closed form.
 
     Args:
         weights: ``[w (*batch, i, o), b (*batch, 1, o), ...]`` with one output.
         x: Points, shape ``(*batch, q, e)``.
-        context_x: Context trials, shape ``(*batch, c, e)``; where ``c == 0``, outputs stay as they
-            are.
+        context_x: Context trials, shape ``(*batch, c, e)``; if ``c == 0``, outputs are not
+            centred.
 
     Returns:
         Shape ``(*batch, q)``.
@@ -60,7 +60,7 @@ def outputs(weights: Sequence[Tensor], x: Tensor, context_x: Tensor) -> Tensor:
 
 
 def context_loss(weights: Sequence[Tensor], x: Tensor, z: Tensor) -> Tensor:
-    """Mean squared error on the context that is adapted to, shape ``(*batch,)``.
+    """Mean squared error on the context, shape ``(*batch,)``.
 
     Args:
         weights: As in :func:`outputs`.
@@ -89,21 +89,21 @@ def adapt(
 
     Args:
         weights: ``[w (*batch, i, o), b (*batch, 1, o), ...]``.
-        rates: Step sizes of each tensor of weights, of a shape that broadcasts to it. Zero holds
-            a layer.
+        rates: Step sizes of each tensor of weights, of a shape that broadcasts to it. Zero
+            freezes a layer.
         x: Context trials, shape ``(*batch, c, e)``, at least one.
         z: Their outcomes, shape ``(*batch, c)``, mean 0.
         n_steps: Number of steps.
         pull: Strength of the pull towards the weights at the start; may be infinite.
-        second_order: Whether the steps' gradients depend on weights and rates in the result's
-            graph. Otherwise they are constants there, which is the first-order approximation.
+        second_order: Whether the result's graph contains the steps' gradients as functions of
+            weights and rates. Otherwise they are constants: the first-order approximation.
 
     Returns:
-        The weights after the steps, of the shapes of the given ones. Gradients flow through them
-        to the given weights and rates.
+        The weights after the steps, of the same shapes. Gradients flow through them to the given
+        weights and rates.
     """
     start = [w if w.requires_grad else w.detach().requires_grad_() for w in weights]
-    # What stays of a step, and what is pulled back to the start.
+    # The share of a step that the pull leaves.
     keep = [1.0 / (1.0 + rate * pull) for rate in rates]
     current = start
     with torch.enable_grad():
@@ -121,13 +121,13 @@ def adapt(
 
 @dataclass(frozen=True)
 class FewShotNetworks:
-    """An ensemble of networks, and how each is adapted to a study.
+    """An ensemble of networks, and how its members are adapted to a study.
 
     Attributes:
         weights: ``(w (m, i, o), b (m, 1, o), ...)``, one pair a layer, float32.
-        rates: Inner step size of each of them, of a shape that broadcasts to it.
+        rates: Inner step size of each tensor of weights, of a shape that broadcasts to it.
         n_steps: Inner steps for a short study.
-        pull: Of the inner steps towards the weights, for a short study; see :func:`adapt`.
+        pull: Strength of the pull towards the weights, for a short study; see :func:`adapt`.
     """
 
     weights: tuple[Tensor, ...]
@@ -136,15 +136,15 @@ class FewShotNetworks:
     pull: float = 0.0
 
     def cpu(self) -> FewShotNetworks:
-        """The same on the CPU."""
+        """A copy on the CPU."""
         weights, rates = (tuple(t.cpu() for t in s) for s in (self.weights, self.rates))
         return replace(self, weights=weights, rates=rates)
 
     def adapt(self, x: Tensor, z: Tensor) -> list[Tensor]:
-        """Weights for trials ``(c, e)`` and ``(c,)``, with more steps for more trials.
+        """Weights adapted to trials ``(c, e)`` and ``(c,)``, with more steps for more trials.
 
-        The loss is a mean over trials, so a pull that stayed as it is would be worth more trials
-        the more there are; it is worth as many as ever if it falls with their number.
+        The loss is a mean over trials, so a constant pull would outweigh more trials the more
+        there are. It falls with their number, and so always outweighs the same number of trials.
         """
         pull = self.pull * min(1.0, _N_TRIALS_OF_INNER_STEPS / max(len(x), 1))
         growth = max(1.0, (len(x) / _N_TRIALS_OF_INNER_STEPS) ** 2)
@@ -155,14 +155,14 @@ class FewShotNetworks:
 
 @dataclass(frozen=True)
 class FewShotPredictor:
-    """The ensemble after it was adapted to a study: a normal distribution at every point.
+    """The ensemble, adapted to a study.
 
     Attributes:
-        weights: Adapted weights, of the shapes of :attr:`FewShotNetworks.weights`.
+        weights: Adapted weights, of the shapes of ``FewShotNetworks.weights``.
         context_x: The trials in the common space, shape ``(c, e)``, float32.
         to_prior: Maps points ``(q, d)`` to the common space.
         incumbent: The best outcome; ``None`` before the first.
-        residual: Variance of what no member can tell, far away from all trials.
+        residual: Variance of the residuals, which counts far away from all trials.
     """
 
     weights: list[Tensor]
@@ -171,23 +171,18 @@ class FewShotPredictor:
     incumbent: float | None
     residual: float
 
-    @property
-    def column_scale(self) -> Tensor:
-        """Ones of shape ``(e,)``: networks have no lengthscales."""
-        return torch.ones(self.context_x.shape[1], dtype=torch.float64)
-
     def members(self, x: Tensor) -> Tensor:
         """Members' outputs at points ``(q, e)`` of the common space, shape ``(m, q)``, float64."""
         return outputs(self.weights, x.float(), self.context_x).double()
 
     def __call__(self, x: Tensor) -> Normal:
-        """The outcome at points ``(q, d)``: the members' mean, and how far they are apart."""
+        """Distribution of the outcome at points ``(q, d)``, by the members' mean and spread."""
         points = self.to_prior(x)
         members = self.members(points)
-        # Members that agree on a place say nothing of how well it is known. What they leave
-        # unexplained is found out by trying, so it is as large as the nearest trial is far (after
-        # the distance-aware uncertainty of Liu et al. 2020, arXiv:2006.10108); else the same
-        # best place would be tried over and over.
+        # Members may agree at points that are not well known, and without more variance the same
+        # best point would be tried again and again. The residual variance therefore counts the
+        # more, the farther away the nearest trial is (after the distance-aware uncertainty of Liu
+        # et al. 2020, arXiv:2006.10108).
         unknown = self.residual * _novelty(points, self.context_x)
         variance = members.var(dim=0, correction=0) + unknown
         return Normal(members.mean(dim=0), variance.sqrt(), validate_args=False)
@@ -197,7 +192,7 @@ class FewShotSurrogate(Surrogate[FewShotPredictor]):
     """Adapts an ensemble to the running study.
 
     Args:
-        networks: What was meta-learned.
+        networks: The meta-learned ensemble.
         to_prior: Maps points ``(q, d)`` of the running study to the networks' space, ``(q, e)``.
     """
 
@@ -206,11 +201,10 @@ class FewShotSurrogate(Surrogate[FewShotPredictor]):
         self._to_prior = to_prior
 
     def condition(self, task: Task, previous: Predictor | None = None) -> FewShotPredictor:
-        """See :meth:`Surrogate.condition`; every time from the meta-learned weights.
+        """See :meth:`Surrogate.condition`; always from the meta-learned weights.
 
-        Pending trials are believed to turn out as predicted (Ginsbourger, Le Riche & Carraro
-        2010, "Kriging is well-suited to parallelize optimization"), so that the members agree
-        there.
+        Pending trials get their predictions as outcomes (Ginsbourger, Le Riche & Carraro 2010,
+        "Kriging is well-suited to parallelize optimization"), so that the members agree there.
         """
         rows = representative_rows(task.y, _MAX_TRIALS)
         x = self._to_prior(task.x[rows]).float()
@@ -222,8 +216,8 @@ class FewShotSurrogate(Surrogate[FewShotPredictor]):
         predictor = self._fitted(x, z)
         if len(task.pending):
             pending = self._to_prior(task.pending)
-            believed = predictor.members(pending).mean(dim=0)
-            predictor = self._fitted(torch.cat([x, pending.float()]), torch.cat([z, believed]))
+            expected = predictor.members(pending).mean(dim=0)
+            predictor = self._fitted(torch.cat([x, pending.float()]), torch.cat([z, expected]))
         return predictor
 
     def _fitted(self, x: Tensor, z: Tensor) -> FewShotPredictor:
@@ -234,8 +228,8 @@ class FewShotSurrogate(Surrogate[FewShotPredictor]):
         explained = fitted.members(x).mean(dim=0)
         residual = max(float((z - explained).square().mean()), _MIN_RESIDUAL**2)
         fitted = replace(fitted, residual=residual)
-        # A few steps do not reach every outcome: what is to be improved on is what the networks
-        # say of the best trial, not its outcome, which may be out of reach of all predictions.
+        # A few steps do not fit every outcome. The incumbent is the prediction at the best trial,
+        # because the outcome itself may be above all predictions.
         return replace(fitted, incumbent=float(explained.max()))
 
 

@@ -1,4 +1,4 @@
-"""A recurrent policy: the last configuration and its result in, the next configuration out.
+"""A recurrent policy: from the last configuration and its result to the next configuration.
 
 Chen et al. 2017, "Learning to learn without gradient descent by gradient descent", ICML,
 arXiv:1611.03824; after Andrychowicz et al. 2016, arXiv:1606.04474.
@@ -25,14 +25,14 @@ from optuna_metasampler.space import Parameter, SearchSpace
 from optuna_metasampler.task import Task, to_tensor
 
 
-# Smallest and largest standard deviation of a number, and the first one, on the logit scale; there
-# a standard deviation of 1.7 is nearly the uniform distribution of the unit interval.
+# Least, largest and initial standard deviation of a number on the logit scale, where a standard
+# deviation of 1.7 is nearly the uniform distribution of the unit interval.
 _LEAST, _MOST, _FIRST = 0.05, 2.0, 1.2
-# A number this near to the end of its range is taken for this.
+# Numbers are clipped this close to the ends of their range.
 _EDGE = 1e-5
-# Draws among which a point that was not seen yet is looked for.
+# Draws, of which the first unseen one is proposed.
 _N_DRAWS = 64
-# The policy's first proposals are no two alike, but differ less than its later ones.
+# Initially the network's outputs vary little from trial to trial.
 _OUTPUT_GAIN = 0.1
 
 
@@ -40,14 +40,13 @@ _OUTPUT_GAIN = 0.1
 class Actions:
     """The distribution of the next configuration: independent over the parameters.
 
-    A number is logit-normal, a choice categorical. Which parameters are active is decided by the
-    space, not drawn.
+    A number is logit-normal, a choice categorical. The space decides which parameters are active.
 
     Attributes:
         space: The space.
-        mean: Of the numbers on the logit scale, shape ``(..., u)``.
-        std: Likewise, shape ``(..., u)``.
-        logits: Of the choices, side by side, shape ``(..., c)``.
+        mean: Means of the numbers on the logit scale, shape ``(..., u)``.
+        std: Their standard deviations, shape ``(..., u)``.
+        logits: Logits of the choices, side by side, shape ``(..., c)``.
     """
 
     space: SearchSpace
@@ -57,7 +56,7 @@ class Actions:
 
     @classmethod
     def of(cls, space: SearchSpace, outputs: Tensor) -> Actions:
-        """The distribution that outputs ``(..., o)`` of a network stand for."""
+        """The distribution with outputs ``(..., o)`` of a network as parameters."""
         u = len(_numbers(space))
         low, high = math.log(_LEAST), math.log(_MOST)
         first = (math.log(_FIRST) - low) / (high - low)
@@ -71,7 +70,7 @@ class Actions:
         return 2 * len(_numbers(space)) + sum(p.width for p in _choices(space))
 
     def draw(self, generator: torch.Generator, temperature: float = 1.0) -> Tensor:
-        """Points, differentiable in the distribution's parameters, not projected yet.
+        """Points before projection, differentiable in the distribution's parameters.
 
         Numbers are reparameterised. Choices are drawn by the Gumbel-max trick; their gradient is
         that of the softmax in its place (straight-through: Jang, Gu & Poole 2017,
@@ -99,8 +98,8 @@ class Actions:
     def log_prob(self, x: Tensor) -> Tensor:
         """Log density of points.
 
-        Numbers count on the logit scale. Inactive parameters do not count: what was drawn for
-        them has no effect.
+        The density of numbers is that on the logit scale. Inactive parameters do not count,
+        because their values have no effect.
 
         Args:
             x: Points with activity columns, shape ``(..., d)``.
@@ -120,7 +119,7 @@ class Actions:
 
     @property
     def entropy(self) -> Tensor:
-        """Of the numbers on the logit scale and the choices, all of them active: ``(...)``."""
+        """Entropy, with numbers on the logit scale and all parameters active: ``(...)``."""
         total = (self.std.log() + 0.5 * math.log(2 * math.pi * math.e)).sum(-1)
         for _, logits in self._each_choice(self.logits):
             log_p = torch.log_softmax(logits, -1)
@@ -144,15 +143,15 @@ class Actions:
         return torch.stack(columns, dim=-1)
 
     def _each_choice(self, columns: Tensor) -> list[tuple[Parameter, Tensor]]:
-        """The categorical parameters, each with its own of the columns ``(..., c)``."""
+        """The categorical parameters, each with its part of columns ``(..., c)``."""
         parameters = _choices(self.space)
         parts = torch.split(columns, [p.width for p in parameters], dim=-1) if parameters else ()
         return list(zip(parameters, parts, strict=True))
 
 
 @dataclass(frozen=True)
-class State:
-    """What the cell remembers.
+class CellState:
+    """State of the recurrent cell.
 
     Attributes:
         output: Shape ``(..., h)``.
@@ -165,15 +164,16 @@ class State:
 
 @dataclass(frozen=True)
 class RecurrentNetwork:
-    """A cell with long short-term memory, as pure functions of its weights.
+    """A long short-term memory cell, as pure functions of its weights.
 
     Hochreiter & Schmidhuber 1997, "Long short-term memory", Neural Computation 9(8), with forget
     gates (Gers, Schmidhuber & Cummins 2000).
 
     Attributes:
         space: The space of the configurations.
-        weights: Of the input ``(d + 2, 4 h)``, of the last output ``(h, 4 h)``, biases ``(4 h,)``,
-            the first output and cell ``(h,)`` each, and of the last layer ``(h, o)`` and ``(o,)``.
+        weights: Of the input ``(d + 2, 4 h)`` and of the last output ``(h, 4 h)``, biases
+            ``(4 h,)``, the first output and cell ``(h,)`` each, and of the last layer ``(h, o)``
+            and ``(o,)``.
     """
 
     space: SearchSpace
@@ -193,7 +193,7 @@ class RecurrentNetwork:
         generator: torch.Generator,
         dtype: torch.dtype = torch.float32,
     ) -> RecurrentNetwork:
-        """Random weights; the cell remembers at first, and its proposals are nearly uniform."""
+        """Random weights, with open forget gates and nearly uniform proposals."""
         weights = []
         for shape in cls.shapes(space, width):
             w = torch.randn(shape, generator=generator, dtype=dtype)
@@ -202,31 +202,31 @@ class RecurrentNetwork:
         weights[5] *= _OUTPUT_GAIN
         return cls(space, tuple(weights))
 
-    def begin(self, batch: Sequence[int] = ()) -> State:
+    def begin(self, batch: Sequence[int] = ()) -> CellState:
         """The state before the first trial, with leading axes."""
         output, cell = self.weights[3], self.weights[4]
-        return State(output.expand(*batch, len(output)), cell.expand(*batch, len(cell)))
+        return CellState(output.expand(*batch, len(output)), cell.expand(*batch, len(cell)))
 
-    def step(self, state: State, x: Tensor, signal: Tensor) -> State:
+    def step(self, state: CellState, x: Tensor, signal: Tensor) -> CellState:
         """The state after one more trial.
 
         Args:
             state: The state before.
             x: The configuration that was evaluated, shape ``(..., d)``.
-            signal: What is told of its outcome, shape ``(..., 2)``.
+            signal: Rank features of its outcome, shape ``(..., 2)``.
         """
         w_input, w_output, bias = self.weights[:3]
         gates = torch.cat([x, signal], dim=-1) @ w_input + state.output @ w_output + bias
         enter, forget, candidate, leave = gates.chunk(4, dim=-1)
         cell = torch.sigmoid(forget) * state.cell + torch.sigmoid(enter) * torch.tanh(candidate)
-        return State(torch.sigmoid(leave) * torch.tanh(cell), cell)
+        return CellState(torch.sigmoid(leave) * torch.tanh(cell), cell)
 
     def act(self, output: Tensor) -> Actions:
         """The distribution of the next configuration after outputs ``(..., h)`` of the cell."""
         return Actions.of(self.space, output @ self.weights[5] + self.weights[6])
 
-    def replay(self, x: Tensor, y: Tensor) -> State:
-        """The state after trials, one after the other.
+    def replay(self, x: Tensor, y: Tensor) -> CellState:
+        """The state after a sequence of trials.
 
         Args:
             x: Configurations in the order in which they were evaluated, shape ``(n, d)``.
@@ -240,18 +240,18 @@ class RecurrentNetwork:
 
 
 class LstmPolicy:
-    """Draws the next configuration from a recurrent network that has read the history.
+    """Draws the next configuration from a recurrent network, conditioned on the history.
 
-    The state is computed from the history at every proposal and lives nowhere else, so a resumed
-    study, or a second process, goes on just the same. What has failed or is still being evaluated
-    is read last, with the worst outcome so far. The network goes on beyond the number of trials
-    that it was trained for, where it can but repeat what it does.
+    The state is computed from the history at every proposal and stored nowhere else, so a resumed
+    study or another process proposes the same. Failed and pending trials are read last, with the
+    worst outcome so far. The network is used beyond the number of trials that it was trained for,
+    without having learned anything about it.
 
     Args:
-        network: What was learned, in the common space of the prior studies.
+        network: The trained network, in the common space of the prior studies.
         to_prior: Maps points ``(q, d)`` of the running study to that space.
         from_prior: Maps points of that space to feasible ones of the running study.
-        n_startup_trials: Space-filling points before the network is asked.
+        n_startup_trials: Space-filling points before the network is used.
         temperature: Factor on the spread of its proposals.
     """
 
@@ -281,10 +281,10 @@ class LstmPolicy:
             actions = self.actions(history)
             wide = Actions(actions.space, *(t.expand(_N_DRAWS, -1) for t in _parts(actions)))
             x = self._feasible(space, wide.draw(generator, self._temperature))
-            found = best_unseen(x, torch.zeros(len(x)), known)
-            if found is not None:
-                return found
-            # All that it would draw has been tried: the likeliest point that has not.
+            unseen = best_unseen(x, torch.zeros(len(x)), known)
+            if unseen is not None:
+                return unseen
+            # All draws have been tried: search for the most likely unseen point.
             good = self._feasible(space, actions.mode[None])
         return maximize(self._score(actions), space, generator, good, known)
 
@@ -305,8 +305,8 @@ class LstmPolicy:
 def feasible(space: SearchSpace, drawn: Tensor) -> Tensor:
     """The nearest feasible points, with the gradients of the points themselves.
 
-    Rounding to a grid has no slope of its own, and is passed over (straight-through); what an
-    inactive parameter was drawn as has no effect, and gets no gradient.
+    Rounding to a grid has no slope, and the gradient ignores it (straight-through). Values of
+    inactive parameters have no effect and get no gradient.
 
     Args:
         space: The space.
@@ -337,7 +337,7 @@ def _choices(space: SearchSpace) -> list[Parameter]:
 
 
 def _activity(parameters: Sequence[Parameter], x: Tensor) -> Tensor:
-    """Whether parameters take part at points ``(..., d)``, one column each."""
+    """Whether parameters are active at points ``(..., d)``, one column each."""
     one = torch.ones_like(x[..., 0])
     return torch.stack(
         [one if p.activity is None else x[..., p.activity] for p in parameters] or [one], dim=-1

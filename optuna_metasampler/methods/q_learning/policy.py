@@ -1,4 +1,4 @@
-"""Choice of hyperparameters by a Q function: what the next trial is worth, and all after it.
+"""A Q function of history and candidate, and the policy that maximises it.
 
 The study is a Markov decision process (Jomaa, Grabocka & Schmidt-Thieme 2019, "Hyp-RL",
 arXiv:1906.11527): its state is the history, an action is a configuration, the reward is the
@@ -17,8 +17,8 @@ import math
 import torch
 from torch import Tensor
 
-from optuna_metasampler import networks
 from optuna_metasampler.maximize import MaximizeConfig, maximize, space_filling
+from optuna_metasampler.methods import networks
 from optuna_metasampler.policies.base import Phase, Proposal, n_asked, seen
 from optuna_metasampler.policies.rank_features import N_RANK_FEATURES, constant_liar, rank_features
 from optuna_metasampler.space import SearchSpace
@@ -26,12 +26,12 @@ from optuna_metasampler.surrogates.gaussian_process import squared_distance
 from optuna_metasampler.task import Task
 
 
-# The lengthscale at which the trials around a candidate are looked at first, in units of a range.
+# Initial lengthscale of the kernel around a candidate, in units of a range.
 _FIRST_LENGTHSCALE = 0.3
-# What is read around a candidate: the signals there, and how many trials there are.
+# Inputs from around a candidate: the rank features there, and the number of trials.
 _N_LOCAL = N_RANK_FEATURES + 1
 _N_GOOD = 5
-# Candidates alone, and no search from them: the maximum is over a finite set, as in training.
+# Candidates without a local search: the maximum is over a finite set, as in training.
 _CANDIDATES = MaximizeConfig(n_candidates=320, n_perturbed=160, n_starts=1, n_rounds=0)
 
 
@@ -39,17 +39,17 @@ _CANDIDATES = MaximizeConfig(n_candidates=320, n_perturbed=160, n_starts=1, n_ro
 class QNetwork:
     """The Q function of a history, a candidate and the time that is left.
 
-    The history is a set, so the network is the same for every order of the trials: the mean of
-    what a first network makes of each trial (Zaheer et al. 2017, "Deep sets", arXiv:1703.06114),
-    and beside it what the trials around the candidate have shown, in a kernel average with learned
-    lengthscales. A second network makes the value of these, the candidate and the time.
+    The history is a set, so the function is invariant to the order of the trials. It has the mean
+    of a first network's outputs over the trials (Zaheer et al. 2017, "Deep sets",
+    arXiv:1703.06114), and a kernel average of the trials' rank features around the candidate, with
+    learned lengthscales. A second network maps both, the candidate and the time to the value.
 
     Attributes:
         space: The space of the configurations.
-        trial: Of a trial, two layers, ``d + 2`` to ``w`` to ``w``.
-        value: Of all, three layers, ``d + w + 4`` to ``w`` to ``w`` to 1.
+        trial: The network of a trial, two layers, ``d + 2`` to ``w`` to ``w``.
+        value: The network of the value, three layers, ``d + w + 4`` to ``w`` to ``w`` to 1.
         log_scale: Logarithm of the kernel's inverse lengthscales, shape ``(d,)``.
-        horizon: Trials of an episode of training.
+        horizon: Trials of a training episode.
     """
 
     space: SearchSpace
@@ -100,24 +100,24 @@ class QNetwork:
 
         Args:
             x: Trials' configurations, shape ``(b, n, d)``.
-            y: Their outcomes, larger is better, in any unit, shape ``(b, n)``.
-            known: Which of the trials there are, shape ``(b, n)``, bool; the others are padding.
+            y: Their outcomes in any unit, larger is better, shape ``(b, n)``.
+            known: Which rows are trials and not padding, shape ``(b, n)``, bool.
             candidates: Configurations, shape ``(b, c, d)``.
 
         Returns:
             Shape ``(b, c)``.
         """
         count = known.to(candidates).unsqueeze(-1)
-        told = torch.where(known.unsqueeze(-1), rank_features(y, y, known), 0.0).to(candidates)
+        ranks = torch.where(known.unsqueeze(-1), rank_features(y, y, known), 0.0).to(candidates)
         x = torch.where(known.unsqueeze(-1), x, 0.0)
-        each = networks.forward(self.trial, torch.cat([x, told], dim=-1)) * count
+        each = networks.forward(self.trial, torch.cat([x, ranks], dim=-1)) * count
         history = each.sum(-2) / count.sum(-2).clamp_min(1.0)
         scale = self.log_scale.exp()
         near = torch.exp(-0.5 * squared_distance(candidates * scale, x * scale))
         near = near * count.transpose(-1, -2)
         mass = near.sum(-1, keepdim=True)
-        local = torch.cat([near @ told, mass], dim=-1) / (1.0 + mass)
-        # Past the horizon there is always one trial more.
+        local = torch.cat([near @ ranks, mass], dim=-1) / (1.0 + mass)
+        # Beyond the horizon, one trial is left at any time.
         left = (1.0 - count.sum((-2, -1)) / self.horizon).clamp_min(1.0 / self.horizon)
         shared = torch.cat([history, left.unsqueeze(-1)], dim=-1).unsqueeze(-2)
         inputs = [candidates, local, shared.expand(*candidates.shape[:-1], -1)]
@@ -125,15 +125,15 @@ class QNetwork:
 
 
 class QPolicy:
-    """Takes the candidate of the highest value, or any one with a small probability.
+    """Proposes the candidate of the highest value, or with a small probability a random one.
 
     Args:
-        network: What was learned, in the common space of the prior studies.
+        network: The trained Q function, in the common space of the prior studies.
         to_prior: Maps points ``(q, d)`` of the running study to that space.
         prior_incumbents: The prior studies' best configurations, shape ``(k, d)``; they and points
             near them are among the candidates.
-        n_startup_trials: Space-filling points before the network is asked.
-        epsilon: Probability of a candidate at random.
+        n_startup_trials: Space-filling points before the network is used.
+        epsilon: Probability of a random candidate.
     """
 
     def __init__(
@@ -146,7 +146,7 @@ class QPolicy:
     ) -> None:
         self._network = network
         self._to_prior = to_prior
-        self._favourites = prior_incumbents
+        self._prior_incumbents = prior_incumbents
         self._n_startup_trials = n_startup_trials
         self._epsilon = epsilon
 
@@ -156,7 +156,7 @@ class QPolicy:
         if n_asked(history) < self._n_startup_trials:
             return Proposal(space_filling(space, known, generator), Phase.POLICY)
         best = torch.topk(history.y, min(_N_GOOD, len(history))).indices
-        good = torch.cat([history.x[best], self._favourites])
+        good = torch.cat([history.x[best], self._prior_incumbents])
         score = self.value(history)
         if float(torch.rand((), generator=generator)) < self._epsilon:
             score = _at_random(generator)

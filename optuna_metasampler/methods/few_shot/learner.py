@@ -1,32 +1,33 @@
 """The learner of few-shot networks: one for every update rule.
 
-Axis letters: as in :mod:`optuna_metasampler.surrogates.few_shot`; ``k`` prior studies.
+Axis letters: as in :mod:`.surrogate`; ``k`` prior studies.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from optuna_metasampler.meta_train.episodes import Episodes, StudyRecords
-from optuna_metasampler.meta_train.rules import Rule
-from optuna_metasampler.surrogates.few_shot import FewShotNetworks, adapt, outputs
+from optuna_metasampler.meta_train.loop import Learner
+from optuna_metasampler.methods.few_shot.rules import Rule
+from optuna_metasampler.methods.few_shot.surrogate import FewShotNetworks, adapt, outputs
 from optuna_metasampler.task import Task
 
 
 @dataclass(frozen=True)
 class EpisodeConfig:
-    """What the episodes look like.
+    """Sizes of episodes.
 
     Attributes:
         n_context: The fewest and the most context trials of a step's episodes; the number is drawn
-            anew for every step, as a study has few trials first and more later.
+            anew for every step, because a running study has few trials first and more later.
         n_target: Target trials.
-        n_repeats: Episodes that validation draws from each held-out study, and for each of the
-            fewest and the most context trials.
+        n_repeats: Episodes that validation draws from each held-out study, once with the fewest
+            and once with the most context trials.
     """
 
     n_context: tuple[int, int] = (4, 20)
@@ -34,20 +35,20 @@ class EpisodeConfig:
     n_repeats: int = 8
 
 
-class FewShotLearner:
-    """Meta-learns the weights of an ensemble, and its inner step sizes where that is asked for.
+class FewShotLearner(Learner):
+    """Meta-learns the weights of an ensemble, and optionally its inner step sizes.
 
-    The members differ by their first weights, by their episodes, and by a bootstrap sample of the
-    studies each, whose counts weigh the loss: what differs from study to study is what the
-    ensemble has to be unsure of.
+    The members differ by their first weights, their episodes, and a bootstrap sample of the
+    studies each, whose counts weigh the loss: the ensemble has to be uncertain of everything that
+    differs from study to study.
 
     Args:
         tasks: Prior studies of one space.
-        networks: Where to start.
+        networks: The ensemble before training.
         rule: The update rule.
         learn_rates: Whether the inner step sizes are meta-parameters too, one for every weight.
         generator: Source of all randomness, on the CPU.
-        config: What the episodes look like.
+        config: Sizes of episodes.
         device: Where the tensors are kept.
     """
 
@@ -66,8 +67,8 @@ class FewShotLearner:
         self._networks = networks
         self._rule = rule
         self._weights = [w.detach().clone().to(device).requires_grad_() for w in networks.weights]
-        # The logarithm of a step size: it never changes its sign, and Adam, whose steps are all of
-        # one size, changes a small one and a large one by the same factor.
+        # Logarithms: a step size never changes its sign, and Adam, whose steps have about one
+        # size, changes small and large ones by the same factor.
         self._log_rates = [
             torch.zeros_like(w).add(rate.to(device)).log().requires_grad_()
             if learn_rates
@@ -110,23 +111,13 @@ class FewShotLearner:
         return few_shot_loss(self.networks(), self.records, studies, self.config, generator)
 
     def networks(self) -> FewShotNetworks:
-        """What was learned so far, detached, on the learner's device."""
+        """The current ensemble, detached, on the learner's device."""
         return FewShotNetworks(
             tuple(w.detach().clone() for w in self._weights),
             tuple(rate.detach().clone() for rate in self._rates()),
             self._networks.n_steps,
             self._networks.pull,
         )
-
-    def state(self) -> dict[str, Tensor]:
-        """See :class:`Learner`."""
-        return {f"parameter.{i}": p.detach().clone() for i, p in enumerate(self.parameters())}
-
-    def load(self, state: Mapping[str, Tensor]) -> None:
-        """See :class:`Learner`."""
-        with torch.no_grad():
-            for i, parameter in enumerate(self.parameters()):
-                parameter.copy_(state[f"parameter.{i}"])
 
     def _rates(self) -> list[Tensor]:
         return [r.exp() for r in self._log_rates] if self._learn_rates else self._log_rates
@@ -145,8 +136,7 @@ def few_shot_loss(
         networks: The ensemble.
         records: Prior studies, on the networks' device.
         studies: Which of them, shape ``(g,)``.
-        config: What the episodes look like; half of them have the fewest context trials and half
-            the most.
+        config: Sizes of episodes; half of them have the fewest context trials and half the most.
         generator: Source of all randomness.
     """
     total = 0.0
