@@ -15,7 +15,7 @@ from torch import Tensor
 
 from optuna_metasampler import MetaSampler
 from optuna_metasampler.meta_train.loop import Trainer
-from optuna_metasampler.methods.base import Method, Prior
+from optuna_metasampler.methods.base import AlignedPrior, Method
 from optuna_metasampler.space import SearchSpace
 from optuna_metasampler.task import Task, to_tensor
 

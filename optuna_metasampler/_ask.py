@@ -34,8 +34,7 @@ from optuna_metasampler.history import (
     observations,
 )
 from optuna_metasampler.methods import method_of
-from optuna_metasampler.methods.base import Method
-from optuna_metasampler.methods.base import AlignedPrior
+from optuna_metasampler.methods.base import AlignedPrior, Method
 from optuna_metasampler.methods.default import cold_policy
 from optuna_metasampler.outcomes import (
     MAX_MODELLED_OBJECTIVES,

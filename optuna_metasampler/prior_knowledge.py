@@ -27,8 +27,7 @@ from optuna_metasampler.exceptions import MethodError, PriorWarning
 from optuna_metasampler.learning_curves import CurveCorrelation
 from optuna_metasampler.logging import get_logger
 from optuna_metasampler.meta_train.loop import Trainer, shown_by
-from optuna_metasampler.methods.base import Method
-from optuna_metasampler.methods.base import AlignedPrior
+from optuna_metasampler.methods.base import AlignedPrior, Method
 from optuna_metasampler.outcomes import penalized
 from optuna_metasampler.priors.align import (
     NO_CHOICE,

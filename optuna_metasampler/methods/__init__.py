@@ -54,142 +54,60 @@ METHODS: dict[str, str] = {
 """From name to module below this package and class."""
 
 
-class MlpOptions(TypedDict, total=False):
-    """Options of ``mlp``."""
+class MethodOptions(TypedDict, total=False):
+    """The options of all methods; those of one method are its fields. ``auto`` has none."""
 
-    surrogate: Literal["mlp", "svr", "forest", "boosting"]
-    exploration: float
+    # Few-shot networks: fine-tune, maml, reptile, meta-sgd, imaml and meta-random-search.
     n_members: int
-    width: int
-    n_steps: int
-    n_meta_steps: int
-    prior_weight: float
-    n_starts: int
-    n_gradient_steps: int
-    step_size: float
-
-
-class FewShotOptions(TypedDict, total=False):
-    """Options of ``reptile``, and of all few-shot methods with gradients."""
-
-    n_members: int
-    width: int
     n_layers: int
     n_inner_steps: int
     inner_learning_rate: float
     n_meta_steps: int
     meta_learning_rate: float
-
-
-class FineTuneOptions(FewShotOptions, total=False):
-    """Options of ``fine-tune``."""
-
     frozen_layers: int
-
-
-class MamlOptions(FewShotOptions, total=False):
-    """Options of ``maml`` and ``meta-sgd``."""
-
     first_order: bool
-
-
-class ImplicitMamlOptions(FewShotOptions, total=False):
-    """Options of ``imaml``."""
-
     pull: float
     n_conjugate_steps: int
-    first_order: bool
-
-
-class MetaRandomSearchOptions(TypedDict, total=False):
-    """Options of ``meta-random-search``."""
-
-    n_members: int
     n_candidates: int
     n_finalists: int
-
-
-class LstmOptions(TypedDict, total=False):
-    """Options of ``lstm``."""
-
-    training: Literal["policy-gradient", "unrolled"]
+    # mlp; some are also options of other methods.
+    surrogate: Literal["mlp", "svr", "forest", "boosting"]
+    exploration: float
     width: int
-    horizon: int
     n_steps: int
+    prior_weight: float
+    n_starts: int
+    n_gradient_steps: int
+    step_size: float
+    # lstm and q-learning
+    training: Literal["policy-gradient", "unrolled"]
+    horizon: int
     learning_rate: float
     n_objectives: int
     n_rollouts: int
     variation: float
     entropy: float
     temperature: float
-
-
-class QLearningOptions(TypedDict, total=False):
-    """Options of ``q-learning``."""
-
-    width: int
-    horizon: int
-    n_steps: int
-    learning_rate: float
     n_parallel: int
     n_replayed: int
     discount: float
     target_every: int
-    variation: float
     epsilon: float
-
-
-class DeepKernelOptions(TypedDict, total=False):
-    """Options of ``deep-kernel``."""
-
-    n_steps: int
-    learning_rate: float
+    # deep-kernel and hyperband
     batch_size: int
-    width: int
     n_adaptation_steps: int
     adaptation_rate: float
     n_warm_start: int
-
-
-class ClusterOptions(TypedDict, total=False):
-    """Options of ``cluster``."""
-
+    # cluster and portfolio
     base: Literal["fine-tune", "maml", "reptile", "meta-sgd", "imaml", "deep-kernel", "auto"]
     base_options: Mapping[str, Any]
     max_groups: int
-
-
-class PortfolioOptions(TypedDict, total=False):
-    """Options of ``portfolio``."""
-
     size: int
 
 
-class HyperbandOptions(TypedDict, total=False):
-    """Options of ``hyperband``."""
-
-    n_warm_start: int
-
-
-MethodOptions: TypeAlias = (
-    MlpOptions
-    | FewShotOptions
-    | FineTuneOptions
-    | MamlOptions
-    | ImplicitMamlOptions
-    | MetaRandomSearchOptions
-    | LstmOptions
-    | QLearningOptions
-    | DeepKernelOptions
-    | ClusterOptions
-    | PortfolioOptions
-    | HyperbandOptions
-    | Mapping[str, Any]
-)
-"""Options of a method, by name. ``auto`` and ``gp`` have none."""
-
-
-def method_of(name: str | Method, options: Mapping[str, Any] | None = None) -> Method:
+def method_of(
+    name: str | Method, options: MethodOptions | Mapping[str, Any] | None = None
+) -> Method:
     """The method of a name, with options.
 
     Args:

@@ -6,7 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 import math
-from typing import Any, ClassVar, TypeVar
+import operator
+from typing import Any, ClassVar, TypeAlias, TypeVar
 
 import torch
 from torch import Tensor
@@ -43,6 +44,10 @@ class AlignedPrior:
     prior_incumbents: Tensor
     unknown: tuple[str, ...] = ()
     feasibility: Feasibility = field(default_factory=Feasibility)
+
+
+Priors: TypeAlias = Sequence[AlignedPrior | None]
+"""Knowledge from prior studies, one entry an objective; ``None`` without prior studies."""
 
 
 @dataclass(frozen=True)
@@ -101,12 +106,7 @@ class Method(ABC):
         """
 
     @abstractmethod
-    def policy(
-        self,
-        space: SearchSpace,
-        priors: Sequence[AlignedPrior | None],
-        n_startup_trials: int | None,
-    ) -> Policy:
+    def policy(self, space: SearchSpace, priors: Priors, n_startup_trials: int | None) -> Policy:
         """The policy for a running study.
 
         Args:
@@ -161,9 +161,19 @@ def option(
         choices: All values of a string.
         hint: What to do instead; the last sentence of the error message.
     """
-    check = Check(type(default), ge, gt, le, lt, tuple(choices), hint)
+    bounds = {"at least": ge, "above": gt, "at most": le, "below": lt}
+    given = {words: bound for words, bound in bounds.items() if bound is not None}
+    check = Check(type(default), given, tuple(choices), hint)
     value: T = field(default=default, metadata={"check": check})
     return value
+
+
+_COMPARISONS = {
+    "at least": operator.ge,
+    "above": operator.gt,
+    "at most": operator.le,
+    "below": operator.lt,
+}
 
 
 @dataclass(frozen=True)
@@ -171,18 +181,15 @@ class Check:
     """The check of an option; see :func:`option`."""
 
     kind: type
-    ge: float | None
-    gt: float | None
-    le: float | None
-    lt: float | None
+    bounds: Mapping[str, float]
     choices: tuple[str, ...]
     hint: str
 
     def __call__(self, name: str, value: object) -> None:
-        """Raise an error that shows the value and the range.
+        """Check a value.
 
         Raises:
-            ValueError: If the value is out of range.
+            ValueError: If it is out of range; the message shows the value and the range.
         """
         if not self.accepts(value):
             hint = f" {self.hint}" if self.hint else ""
@@ -190,18 +197,14 @@ class Check:
 
     def accepts(self, value: object) -> bool:
         """Whether a value has the right type and is in the range."""
-        if isinstance(value, bool) or self.kind is bool:
-            return isinstance(value, bool) and self.kind is bool
-        if isinstance(value, str) or self.kind is str:
+        if self.kind is str:
             return value in self.choices
-        numbers = (int,) if self.kind is int else (int, float)
-        if not isinstance(value, numbers) or not math.isfinite(value):
+        if self.kind is bool or isinstance(value, bool):
+            return self.kind is bool and isinstance(value, bool)
+        if not isinstance(value, int if self.kind is int else (int, float)):
             return False
-        return (
-            (self.ge is None or value >= self.ge)
-            and (self.gt is None or value > self.gt)
-            and (self.le is None or value <= self.le)
-            and (self.lt is None or value < self.lt)
+        return math.isfinite(value) and all(
+            _COMPARISONS[words](value, bound) for words, bound in self.bounds.items()
         )
 
     @property
@@ -211,7 +214,6 @@ class Check:
             return "True or False"
         if self.kind is str:
             return f"one of {', '.join(map(repr, self.choices))}"
-        named = {"at least": self.ge, "above": self.gt, "at most": self.le, "below": self.lt}
-        bounds = [f"{words} {bound}" for words, bound in named.items() if bound is not None]
         kind = "an integer" if self.kind is int else "a finite number"
-        return f"{kind}, {' and '.join(bounds)}" if bounds else kind
+        bounds = " and ".join(f"{words} {bound}" for words, bound in self.bounds.items())
+        return f"{kind}, {bounds}" if bounds else kind

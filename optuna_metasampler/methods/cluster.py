@@ -29,7 +29,7 @@ from torch import Tensor
 from optuna_metasampler.maximize import quasi_random
 from optuna_metasampler.meta_train.loop import Trainer
 from optuna_metasampler.methods import method_of
-from optuna_metasampler.methods.base import AlignedPrior, Method, option
+from optuna_metasampler.methods.base import Method, Priors, option
 from optuna_metasampler.outcomes import spearman
 from optuna_metasampler.packing import below, checked, pack
 from optuna_metasampler.policies.base import Policy, Proposal
@@ -143,12 +143,7 @@ class Cluster(Method):
             features=features,
         )
 
-    def policy(
-        self,
-        space: SearchSpace,
-        priors: Sequence[AlignedPrior | None],
-        n_startup_trials: int | None,
-    ) -> Policy:
+    def policy(self, space: SearchSpace, priors: Priors, n_startup_trials: int | None) -> Policy:
         """See :meth:`Method.policy`."""
         (prior,) = priors
         assert prior is not None

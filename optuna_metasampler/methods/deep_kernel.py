@@ -28,7 +28,7 @@ from torch.distributions import Normal
 from optuna_metasampler.meta_train.episodes import StudyRecords
 from optuna_metasampler.meta_train.loop import Learner, TrainConfig, Trainer
 from optuna_metasampler.methods import networks
-from optuna_metasampler.methods.base import AlignedPrior, Method, option
+from optuna_metasampler.methods.base import Method, Priors, option
 from optuna_metasampler.outcomes import half_rank_warp, penalized, rank_gaussianize
 from optuna_metasampler.packing import checked, checked_sequence, pack
 from optuna_metasampler.policies.acquisition import AcquisitionPolicy
@@ -358,12 +358,7 @@ class DeepKernelMethod(Method):
         feasible = [penalized(task) for task in tasks]
         return LearnedDeepKernel(parameters, warm_start(parameters, feasible, self.n_warm_start))
 
-    def policy(
-        self,
-        space: SearchSpace,
-        priors: Sequence[AlignedPrior | None],
-        n_startup_trials: int | None,
-    ) -> Policy:
+    def policy(self, space: SearchSpace, priors: Priors, n_startup_trials: int | None) -> Policy:
         """See :meth:`Method.policy`."""
         (prior,) = priors
         assert prior is not None

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from optuna_metasampler.meta_train.loop import Trainer
-from optuna_metasampler.methods.base import AlignedPrior, Method
+from optuna_metasampler.methods.base import AlignedPrior, Method, Priors
 from optuna_metasampler.policies.acquisition import AcquisitionPolicy
 from optuna_metasampler.policies.base import Policy
 from optuna_metasampler.policies.initial_design import N_WARM_START_TRIALS, InitialDesign
@@ -46,12 +46,7 @@ class ColdGaussianProcess(Method):
     def learn(self, tasks: Sequence[Task], generator: torch.Generator, trainer: Trainer) -> None:
         """Nothing."""
 
-    def policy(
-        self,
-        space: SearchSpace,
-        priors: Sequence[AlignedPrior | None],
-        n_startup_trials: int | None,
-    ) -> Policy:
+    def policy(self, space: SearchSpace, priors: Priors, n_startup_trials: int | None) -> Policy:
         """See :meth:`Method.policy`."""
         return cold_policy(space, n_startup_trials, len(priors))
 
@@ -77,12 +72,7 @@ class PriorModelMethod(Method):
         """See :meth:`Method.learn`."""
         return PriorModel.fit(list(tasks), generator, trainer.count)
 
-    def policy(
-        self,
-        space: SearchSpace,
-        priors: Sequence[AlignedPrior | None],
-        n_startup_trials: int | None,
-    ) -> Policy:
+    def policy(self, space: SearchSpace, priors: Priors, n_startup_trials: int | None) -> Policy:
         """See :meth:`Method.policy`."""
         known = [prior for prior in priors if prior is not None]
         if len(known) < len(priors):

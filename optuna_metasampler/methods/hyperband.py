@@ -15,7 +15,7 @@ Axis letters: ``o`` observations, ``q`` query points, ``d`` encoded columns.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 import math
 from typing import ClassVar
@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
-from optuna_metasampler.methods.base import AlignedPrior, option
+from optuna_metasampler.methods.base import Priors, option
 from optuna_metasampler.methods.default import PriorModelMethod, cold_design
 from optuna_metasampler.outcomes import half_rank_warp
 from optuna_metasampler.policies.acquisition import AcquisitionPolicy
@@ -203,12 +203,7 @@ class Hyperband(PriorModelMethod):
 
     n_warm_start: int = option(5, ge=0)
 
-    def policy(
-        self,
-        space: SearchSpace,
-        priors: Sequence[AlignedPrior | None],
-        n_startup_trials: int | None,
-    ) -> Policy:
+    def policy(self, space: SearchSpace, priors: Priors, n_startup_trials: int | None) -> Policy:
         """See :meth:`Method.policy`; several objectives are modelled without training lengths."""
         if len(priors) > 1:
             return super().policy(space, priors, n_startup_trials)

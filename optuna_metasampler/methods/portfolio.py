@@ -18,7 +18,7 @@ from torch import Tensor
 
 from optuna_metasampler.maximize import quasi_random, space_filling
 from optuna_metasampler.meta_train.loop import Trainer
-from optuna_metasampler.methods.base import AlignedPrior, Method, option
+from optuna_metasampler.methods.base import Method, Priors, option
 from optuna_metasampler.methods.default import cold_policy
 from optuna_metasampler.packing import checked, pack
 from optuna_metasampler.policies.base import ModelPolicy, Phase, Policy, Proposal, n_asked, seen
@@ -56,12 +56,7 @@ class Portfolio(Method):
         entries: Tensor = candidates[greedy(losses.double() / len(candidates), self.size)]
         return entries
 
-    def policy(
-        self,
-        space: SearchSpace,
-        priors: Sequence[AlignedPrior | None],
-        n_startup_trials: int | None,
-    ) -> Policy:
+    def policy(self, space: SearchSpace, priors: Priors, n_startup_trials: int | None) -> Policy:
         """See :meth:`Method.policy`."""
         (prior,) = priors
         assert prior is not None

@@ -136,9 +136,7 @@ class PriorConfig:
         return inspect(studies, target, self.filter, self.rename)
 
 
-def _method(
-    method: str | Method, options: Mapping[str, Any] | None, has_sources: bool
-) -> Method:
+def _method(method: str | Method, options: Mapping[str, Any] | None, has_sources: bool) -> Method:
     """The method, if it has what it needs."""
     chosen = method_of(method, options)
     if chosen.min_studies and not has_sources:

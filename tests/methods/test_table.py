@@ -131,7 +131,7 @@ def test_what_was_learned_comes_back_from_its_tensors_and_suggests_the_same(name
     configurations = [{"x": 0.1, "n": 3}, {"x": 0.9, "n": 8}, {"x": 0.4, "n": 0}]
     proposed = []
     for known in (prior, again):
-        policy = method.policy(prior.space, known, None)
+        policy = method.policy(prior.space, [known], None)
         for n in (0, 1, 3):
             y = torch.tensor([1.0, 2.0, 5.0], dtype=torch.float64)[:n]
             history = Task.of(prior.space, configurations[:n], y)

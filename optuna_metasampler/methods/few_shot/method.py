@@ -18,7 +18,7 @@ from torch import Tensor
 from optuna_metasampler.meta_train.episodes import StudyRecords
 from optuna_metasampler.meta_train.loop import TrainConfig, Trainer
 from optuna_metasampler.methods import networks
-from optuna_metasampler.methods.base import AlignedPrior, Method, option
+from optuna_metasampler.methods.base import Method, Priors, option
 from optuna_metasampler.methods.few_shot import rules
 from optuna_metasampler.methods.few_shot.learner import (
     EpisodeConfig,
@@ -59,12 +59,7 @@ class FewShotMethod(Method):
 
     n_members: int = option(5, ge=1)
 
-    def policy(
-        self,
-        space: SearchSpace,
-        priors: Sequence[AlignedPrior | None],
-        n_startup_trials: int | None,
-    ) -> Policy:
+    def policy(self, space: SearchSpace, priors: Priors, n_startup_trials: int | None) -> Policy:
         """See :meth:`Method.policy`."""
         (prior,) = priors
         assert prior is not None

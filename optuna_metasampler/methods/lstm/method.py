@@ -17,7 +17,7 @@ from torch import Tensor
 
 from optuna_metasampler.meta_train.loop import Learner, TrainConfig, Trainer
 from optuna_metasampler.meta_train.simulators import Objectives, Simulators
-from optuna_metasampler.methods.base import AlignedPrior, Method, option
+from optuna_metasampler.methods.base import Method, Priors, option
 from optuna_metasampler.methods.lstm.policy import LstmPolicy, RecurrentNetwork, feasible
 from optuna_metasampler.packing import checked, checked_sequence, pack
 from optuna_metasampler.policies.base import Policy
@@ -272,12 +272,7 @@ class Lstm(Method):
         trainer.run(learner, config, generator)
         return learner.network
 
-    def policy(
-        self,
-        space: SearchSpace,
-        priors: Sequence[AlignedPrior | None],
-        n_startup_trials: int | None,
-    ) -> Policy:
+    def policy(self, space: SearchSpace, priors: Priors, n_startup_trials: int | None) -> Policy:
         """See :meth:`Method.policy`."""
         (prior,) = priors
         assert prior is not None

@@ -20,7 +20,7 @@ from optuna_metasampler.maximize import MaximizeConfig
 from optuna_metasampler.meta_train.episodes import StudyRecords
 from optuna_metasampler.meta_train.loop import Learner, TrainConfig, Trainer
 from optuna_metasampler.methods import networks
-from optuna_metasampler.methods.base import AlignedPrior, Method, option
+from optuna_metasampler.methods.base import Method, Priors, option
 from optuna_metasampler.methods.default import cold_design
 from optuna_metasampler.methods.mlp.ensemble import (
     Ensemble,
@@ -166,12 +166,7 @@ class Mlp(Method):
         weights = tuple(w.detach().cpu() for w in learner.parameters())
         return LearnedMlp(records, weights, shares)
 
-    def policy(
-        self,
-        space: SearchSpace,
-        priors: Sequence[AlignedPrior | None],
-        n_startup_trials: int | None,
-    ) -> Policy:
+    def policy(self, space: SearchSpace, priors: Priors, n_startup_trials: int | None) -> Policy:
         """See :meth:`Method.policy`."""
         (prior,) = priors
         if prior is None:

@@ -21,7 +21,7 @@ from torch.nn.functional import smooth_l1_loss
 from optuna_metasampler.maximize import MaximizeConfig, candidates
 from optuna_metasampler.meta_train.loop import Learner, TrainConfig, Trainer, copy_into
 from optuna_metasampler.meta_train.simulators import Objectives, Simulators
-from optuna_metasampler.methods.base import AlignedPrior, Method, option
+from optuna_metasampler.methods.base import Method, Priors, option
 from optuna_metasampler.methods.q_learning.policy import QNetwork, QPolicy
 from optuna_metasampler.packing import below, checked, checked_sequence, pack
 from optuna_metasampler.policies.base import Policy
@@ -433,12 +433,7 @@ class QLearning(Method):
         trainer.run(learner, config, generator)
         return learner.network
 
-    def policy(
-        self,
-        space: SearchSpace,
-        priors: Sequence[AlignedPrior | None],
-        n_startup_trials: int | None,
-    ) -> Policy:
+    def policy(self, space: SearchSpace, priors: Priors, n_startup_trials: int | None) -> Policy:
         """See :meth:`Method.policy`."""
         (prior,) = priors
         assert prior is not None

@@ -8,15 +8,15 @@ import pytest
 import torch
 
 from optuna_metasampler.meta_train.loop import TrainConfig, Trainer
-from optuna_metasampler.meta_train.q_learning import (
+from optuna_metasampler.meta_train.simulators import Simulators
+from optuna_metasampler.methods.q_learning.method import (
     QConfig,
     QLearner,
     double_q_target,
     improvement,
     temporal_difference_loss,
 )
-from optuna_metasampler.meta_train.simulators import Simulators
-from optuna_metasampler.policies.q_learning import QNetwork
+from optuna_metasampler.methods.q_learning.policy import QNetwork
 from tests.meta_train.practice import MIXED, generator, study
 
 

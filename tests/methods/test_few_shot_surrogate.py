@@ -9,15 +9,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from optuna_metasampler.networks import forward, initial
-from optuna_metasampler.space import SearchSpace
-from optuna_metasampler.surrogates.few_shot import (
+from optuna_metasampler.methods.few_shot.surrogate import (
     FewShotNetworks,
     FewShotSurrogate,
     adapt,
     context_loss,
     outputs,
 )
+from optuna_metasampler.methods.networks import forward, initial
+from optuna_metasampler.space import SearchSpace
 from optuna_metasampler.task import Task
 
 

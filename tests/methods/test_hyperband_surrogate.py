@@ -9,9 +9,9 @@ from optuna.distributions import FloatDistribution
 import pytest
 import torch
 
+from optuna_metasampler.methods.hyperband import MultiFidelity, observations_of
 from optuna_metasampler.space import SearchSpace
 from optuna_metasampler.surrogates.gaussian_process import GaussianProcess
-from optuna_metasampler.surrogates.multi_fidelity import MultiFidelity, observations_of
 from optuna_metasampler.task import Curves, Task
 
 

@@ -8,7 +8,7 @@ from optuna.distributions import FloatDistribution
 import torch
 
 from optuna_metasampler.methods.default import cold_policy
-from optuna_metasampler.policies.portfolio import PortfolioPolicy, greedy
+from optuna_metasampler.methods.portfolio import PortfolioPolicy, greedy
 from optuna_metasampler.space import SearchSpace
 from optuna_metasampler.task import Task
 

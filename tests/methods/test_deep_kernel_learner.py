@@ -7,8 +7,8 @@ import math
 from optuna.distributions import FloatDistribution
 import torch
 
-from optuna_metasampler.meta_train.deep_kernel import DeepKernelLearner
 from optuna_metasampler.meta_train.loop import TrainConfig, Trainer
+from optuna_metasampler.methods.deep_kernel import DeepKernelLearner
 from optuna_metasampler.space import SearchSpace
 from optuna_metasampler.task import Task
 

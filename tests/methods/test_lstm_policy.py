@@ -9,7 +9,7 @@ from optuna.distributions import CategoricalDistribution, IntDistribution
 import pytest
 import torch
 
-from optuna_metasampler.policies.lstm import Actions, LstmPolicy, RecurrentNetwork, feasible
+from optuna_metasampler.methods.lstm.policy import Actions, LstmPolicy, RecurrentNetwork, feasible
 from optuna_metasampler.policies.rank_features import rank_features
 from optuna_metasampler.space import SearchSpace
 from optuna_metasampler.task import Task

@@ -5,7 +5,7 @@ from __future__ import annotations
 from optuna.distributions import CategoricalDistribution, IntDistribution
 import torch
 
-from optuna_metasampler.policies.q_learning import QNetwork, QPolicy
+from optuna_metasampler.methods.q_learning.policy import QNetwork, QPolicy
 from optuna_metasampler.space import SearchSpace
 from optuna_metasampler.task import Task
 from tests.meta_train.practice import MIXED, generator, study

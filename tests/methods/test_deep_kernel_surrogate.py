@@ -11,15 +11,15 @@ import pytest
 from scipy import stats
 import torch
 
-from optuna_metasampler import networks
-from optuna_metasampler.space import SearchSpace
-from optuna_metasampler.surrogates.deep_kernel import (
+from optuna_metasampler.methods import networks
+from optuna_metasampler.methods.deep_kernel import (
     DeepKernel,
     adapt,
     initial_parameters,
     negative_log_likelihood,
     predict,
 )
+from optuna_metasampler.space import SearchSpace
 from optuna_metasampler.task import Task
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from optuna_metasampler.meta_train.replay import Replay
+from optuna_metasampler.methods.q_learning.method import Replay
 from tests.meta_train.practice import generator
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from optuna_metasampler.networks import forward, initial
+from optuna_metasampler.methods.networks import forward, initial
 
 
 def generator() -> torch.Generator:

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import pytest
 import torch
 from torch import Tensor
 
 from optuna_metasampler.meta_train.episodes import Episodes
-from optuna_metasampler.meta_train.rules import (
-    ImplicitMaml,
-    Joint,
-    Maml,
-    Reptile,
+from optuna_metasampler.methods.few_shot.rules import (
     conjugate_gradients,
+    implicit_maml,
+    joint,
+    maml,
+    reptile,
     target_loss,
 )
-from optuna_metasampler.networks import initial
-from optuna_metasampler.surrogates.few_shot import adapt, context_loss
+from optuna_metasampler.methods.few_shot.surrogate import adapt, context_loss
+from optuna_metasampler.methods.networks import initial
 
 
 SIZES = (2, 3, 1)
@@ -78,7 +79,7 @@ def close(a: Tensor, b: Tensor, tolerance: float = 1e-7) -> bool:
 def test_the_meta_gradient_of_maml_is_that_of_finite_differences(
     weights: list[Tensor], rates: list[Tensor], episodes: Episodes
 ) -> None:
-    rule = Maml(3)
+    rule = partial(maml, n_steps=3)
     expected = numeric(lambda: rule(weights, rates, episodes), weights)
     assert close(exact(rule(weights, rates, episodes), weights), expected)
 
@@ -86,11 +87,13 @@ def test_the_meta_gradient_of_maml_is_that_of_finite_differences(
 def test_the_first_order_meta_gradient_is_the_gradient_at_the_adapted_weights(
     weights: list[Tensor], rates: list[Tensor], episodes: Episodes
 ) -> None:
-    first = exact(Maml(3, first_order=True)(weights, rates, episodes), weights)
+    first = exact(partial(maml, n_steps=3, first_order=True)(weights, rates, episodes), weights)
     adapted = adapt(weights, rates, episodes.context_x, episodes.context_z, 3)
     leaves = [a.detach().requires_grad_() for a in adapted]
     assert torch.equal(first, exact(target_loss(leaves, episodes), leaves))
-    assert not close(first, exact(Maml(3)(weights, rates, episodes), weights), 1e-4)
+    assert not close(
+        first, exact(partial(maml, n_steps=3)(weights, rates, episodes), weights), 1e-4
+    )
 
 
 def test_first_and_second_order_agree_where_there_is_no_inner_step(
@@ -98,17 +101,23 @@ def test_first_and_second_order_agree_where_there_is_no_inner_step(
 ) -> None:
     plain = exact(target_loss(weights, episodes), weights)
     for first_order in (False, True):
-        assert torch.equal(exact(Maml(0, first_order)(weights, rates, episodes), weights), plain)
+        assert torch.equal(
+            exact(
+                partial(maml, n_steps=0, first_order=first_order)(weights, rates, episodes),
+                weights,
+            ),
+            plain,
+        )
 
 
 def test_the_step_sizes_gradient_is_that_of_finite_differences(
     weights: list[Tensor], rates: list[Tensor], episodes: Episodes
 ) -> None:
-    rule = Maml(2)
+    rule = partial(maml, n_steps=2)
     expected = numeric(lambda: rule(weights, rates, episodes), rates)
     assert close(exact(rule(weights, rates, episodes), rates), expected)
     # To first order the last of the gradients is the only one that is exact.
-    one = Maml(1, first_order=True)
+    one = partial(maml, n_steps=1, first_order=True)
     expected = numeric(lambda: one(weights, rates, episodes), rates)
     assert close(exact(one(weights, rates, episodes), rates), expected)
 
@@ -125,15 +134,19 @@ def test_reptile_goes_from_the_weights_towards_the_adapted_ones(
         slopes = torch.autograd.grad(loss, leaves)
         current = [w.detach() - RATE * s for w, s in zip(leaves, slopes, strict=True)]
     expected = torch.cat([(w - a).reshape(-1) for w, a in zip(weights, current, strict=True)])
-    assert close(exact(Reptile(4)(weights, rates, episodes), weights), expected.detach(), 1e-12)
+    assert close(
+        exact(partial(reptile, n_steps=4)(weights, rates, episodes), weights),
+        expected.detach(),
+        1e-12,
+    )
 
 
 def test_one_step_of_reptile_is_joint_training(
     weights: list[Tensor], rates: list[Tensor], episodes: Episodes
 ) -> None:
-    joint = exact(Joint()(weights, rates, episodes), weights)
-    reptile = exact(Reptile(1)(weights, rates, episodes), weights)
-    assert close(reptile, RATE * joint, 1e-12)
+    of_joint = exact(joint(weights, rates, episodes), weights)
+    of_reptile = exact(reptile(weights, rates, episodes, n_steps=1), weights)
+    assert close(of_reptile, RATE * of_joint, 1e-12)
 
 
 @pytest.mark.parametrize("curved", [True, False])
@@ -154,7 +167,7 @@ def test_the_implicit_gradient_is_that_of_the_exact_proximal_solution(
         return [v[None, :, None], b]
 
     rates = [torch.tensor(0.5, dtype=torch.float64)] * 2
-    rule = ImplicitMaml(n_steps=300, pull=pull, n_conjugate=4, first_order=not curved)
+    rule = partial(implicit_maml, n_steps=300, pull=pull, n_conjugate=4, first_order=not curved)
     loss = rule([w, b], rates, episodes)
     assert close(loss, target_loss(solution(), episodes).detach(), 1e-9)
     expected = numeric(lambda: target_loss(solution(), episodes), [w])
@@ -164,7 +177,7 @@ def test_the_implicit_gradient_is_that_of_the_exact_proximal_solution(
 def test_implicit_gradients_of_a_network_are_those_of_its_solved_proximal_problem(
     weights: list[Tensor], rates: list[Tensor], episodes: Episodes
 ) -> None:
-    rule = ImplicitMaml(n_steps=100, pull=2.0, n_conjugate=20)
+    rule = partial(implicit_maml, n_steps=100, pull=2.0, n_conjugate=20)
     expected = numeric(lambda: rule(weights, rates, episodes), weights)
     assert close(exact(rule(weights, rates, episodes), weights), expected, 1e-5)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from optuna_metasampler.meta_train.reinforce import (
+from optuna_metasampler.methods.lstm.method import (
     improvements,
     policy_gradient_loss,
     rewards_to_go,
@@ -49,7 +49,7 @@ def test_the_baseline_takes_away_variance_where_rewards_have_an_offset() -> None
 
 
 def test_a_single_rollout_is_refused() -> None:
-    with pytest.raises(ValueError, match="two rollouts"):
+    with pytest.raises(ValueError, match="at least 2 rollouts"):
         policy_gradient_loss(torch.zeros((2, 1, 3)), torch.zeros((2, 1, 3)))
 
 

@@ -7,8 +7,8 @@ import torch
 
 from optuna_metasampler.meta_train.episodes import StudyRecords
 from optuna_metasampler.meta_train.loop import TrainConfig, Trainer
-from optuna_metasampler.meta_train.regression import RegressionLearner
-from optuna_metasampler.networks import forward, initial
+from optuna_metasampler.methods.mlp.method import RegressionLearner
+from optuna_metasampler.methods.networks import forward, initial
 from optuna_metasampler.space import SearchSpace
 from optuna_metasampler.task import Task
 

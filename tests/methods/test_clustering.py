@@ -8,7 +8,7 @@ from optuna.distributions import FloatDistribution
 import pytest
 import torch
 
-from optuna_metasampler.meta_train.clustering import (
+from optuna_metasampler.methods.cluster import (
     behaviour,
     distances,
     group,

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from optuna_metasampler.meta_train.loop import TrainConfig, Trainer
-from optuna_metasampler.meta_train.lstm import LstmLearner, roll_out
 from optuna_metasampler.meta_train.simulators import Simulators
-from optuna_metasampler.policies.lstm import RecurrentNetwork
+from optuna_metasampler.methods.lstm.method import LstmLearner, roll_out
+from optuna_metasampler.methods.lstm.policy import RecurrentNetwork
 from optuna_metasampler.space import SearchSpace
 from tests.meta_train.practice import MIXED, NUMBERS, generator, study
 
