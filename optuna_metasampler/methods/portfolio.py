@@ -21,7 +21,7 @@ from optuna_metasampler.meta_train.loop import Trainer
 from optuna_metasampler.methods.base import Method, Priors, option
 from optuna_metasampler.methods.default import cold_policy
 from optuna_metasampler.packing import checked, pack
-from optuna_metasampler.policies.base import ModelPolicy, Phase, Policy, Proposal, n_asked, seen
+from optuna_metasampler.policies.base import ModelPolicy, Phase, Policy, Proposal
 from optuna_metasampler.space import SearchSpace
 from optuna_metasampler.surrogates.base import Predictor
 from optuna_metasampler.surrogates.prior_model import SourceProcesses, most_informative
@@ -135,14 +135,14 @@ class PortfolioPolicy:
     def propose(self, history: Task, generator: torch.Generator) -> Proposal:
         """The next point; see :meth:`Policy.propose`."""
         space = history.space
-        if n_asked(history) < self._n_startup_trials:
-            x = space_filling(space, seen(history), generator)
+        if history.n_asked < self._n_startup_trials:
+            x = space_filling(space, history.asked, generator)
             return Proposal(x, Phase.INITIAL_DESIGN)
         entries = to_tensor(space.project(self._entries.numpy()))
         known = self._known_columns(space)
         # Entries are compared in these columns alone, because the other values are drawn anew. An
         # entry of which all parameters are pinned has none of these columns.
-        same = _cells(entries[:, known])[:, None] == _cells(seen(history)[:, known])
+        same = _cells(entries[:, known])[:, None] == _cells(history.asked[:, known])
         left = torch.nonzero(~same.all(2).any(1))
         if not len(left) or not len(known):
             return self._after.propose(history, generator)

@@ -21,7 +21,7 @@ from optuna_metasampler.methods.mlp.ensemble import (
 )
 from optuna_metasampler.methods.mlp.method import Mlp
 from optuna_metasampler.outcomes import spearman
-from optuna_metasampler.policies.acquisition import ConfidenceBoundPolicy, n_asked
+from optuna_metasampler.policies.acquisition import ConfidenceBoundPolicy
 from optuna_metasampler.space import SearchSpace
 from optuna_metasampler.task import Task
 from tests.methods.studies import generator, learned_prior, run_live, task_of
@@ -138,7 +138,7 @@ def test_pending_points_are_kept_away_from() -> None:
     policy = method.policy(SPACE, [known_to(method.surrogate)], None)
     first = policy.propose(history(), generator()).x
     pending = replace(history(), pending=first[None])
-    assert n_asked(pending) == 6
+    assert pending.n_asked == 6
     second = policy.propose(pending, generator()).x
     assert float((second - first).abs().max()) > 1e-3
 

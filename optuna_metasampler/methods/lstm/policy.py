@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from optuna_metasampler.maximize import best_unseen, maximize, space_filling
-from optuna_metasampler.policies.base import Phase, Proposal, n_asked, seen
+from optuna_metasampler.policies.base import Phase, Proposal
 from optuna_metasampler.policies.rank_features import N_RANK_FEATURES, constant_liar, rank_features
 from optuna_metasampler.space import Parameter, SearchSpace
 from optuna_metasampler.task import Task, to_tensor
@@ -274,8 +274,8 @@ class LstmPolicy:
         return Proposal(self._next(history, generator), Phase.POLICY)
 
     def _next(self, history: Task, generator: torch.Generator) -> Tensor:
-        space, known = history.space, seen(history)
-        if n_asked(history) < self._n_startup_trials:
+        space, known = history.space, history.asked
+        if history.n_asked < self._n_startup_trials:
             return space_filling(space, known, generator)
         with torch.no_grad():
             actions = self.actions(history)

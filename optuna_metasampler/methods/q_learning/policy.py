@@ -19,7 +19,7 @@ from torch import Tensor
 
 from optuna_metasampler.maximize import MaximizeConfig, maximize, space_filling
 from optuna_metasampler.methods import networks
-from optuna_metasampler.policies.base import Phase, Proposal, n_asked, seen
+from optuna_metasampler.policies.base import Phase, Proposal
 from optuna_metasampler.policies.rank_features import N_RANK_FEATURES, constant_liar, rank_features
 from optuna_metasampler.space import SearchSpace
 from optuna_metasampler.surrogates.gaussian_process import squared_distance
@@ -152,8 +152,8 @@ class QPolicy:
 
     def propose(self, history: Task, generator: torch.Generator) -> Proposal:
         """The next point; see :meth:`Policy.propose`."""
-        space, known = history.space, seen(history)
-        if n_asked(history) < self._n_startup_trials:
+        space, known = history.space, history.asked
+        if history.n_asked < self._n_startup_trials:
             return Proposal(space_filling(space, known, generator), Phase.POLICY)
         best = torch.topk(history.y, min(_N_GOOD, len(history))).indices
         good = torch.cat([history.x[best], self._prior_incumbents])
