@@ -25,7 +25,7 @@ _MAX_LOST_STEPS = 10
 class Learner(ABC):
     """Meta-parameters and their loss over prior studies.
 
-    A learner holds the data of its studies and is given their numbers, so that the loop can hold
+    A learner holds the data of its studies and is given their indices, so that the loop can hold
     some of them out. All randomness comes from the generator that is passed in, which lives on the
     CPU.
 
@@ -51,7 +51,7 @@ class Learner(ABC):
         Its value need not mean anything: that of Reptile or of a policy gradient does not.
 
         Args:
-            studies: Numbers of the studies to look at, shape ``(g,)``, int64.
+            studies: Indices of the studies of the step, shape ``(g,)``, int64.
             generator: Source of all randomness.
         """
 
@@ -60,7 +60,7 @@ class Learner(ABC):
         """The loss on studies that were held out of training; smaller is better.
 
         Args:
-            studies: Numbers of the studies, shape ``(g,)``, int64.
+            studies: Indices of the studies, shape ``(g,)``, int64.
             generator: Source of all randomness.
         """
 
@@ -86,7 +86,7 @@ class TrainConfig:
 
     Attributes:
         n_steps: Steps, at most.
-        n_studies: Studies that a step sees.
+        n_studies: Studies of a step.
         learning_rate: First step size of Adam; it falls to zero along a cosine.
         max_norm: The meta-gradient is shortened to this norm.
         validation_share: Share of the studies that are held out, in ``[0, 0.5]``; at least one
