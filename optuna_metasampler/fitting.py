@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from optuna_metasampler.checkpoint import Checkpoint
     from optuna_metasampler.meta_train.loop import Point
+    from optuna_metasampler.methods import MethodName, MethodOptions
     from optuna_metasampler.methods.base import Method
     from optuna_metasampler.task import Task
 
@@ -38,8 +39,8 @@ def fit(
     prior_filter: PriorFilter | Mapping[str, Any] | None = None,
     rename: Mapping[str, str] | None = None,
     direction: str | None = None,
-    method: str | Method = "auto",
-    method_options: Mapping[str, Any] | None = None,
+    method: MethodName | Method = "auto",
+    method_options: MethodOptions | Mapping[str, Any] | None = None,
     seed: int = 0,
     device: str = "cpu",
     resume: bool = False,

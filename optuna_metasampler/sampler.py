@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
     from optuna_metasampler.explain.report import Report
     from optuna_metasampler.explain.snapshot import Snapshot
+    from optuna_metasampler.methods import MethodName, MethodOptions
     from optuna_metasampler.methods.base import Method
     from optuna_metasampler.priors.overlap import Overlaps
     from optuna_metasampler.surrogates.transfer import TransferPredictor
@@ -123,8 +124,8 @@ class MetaSampler(BaseSampler):
         prior_studies: str | Sequence[str] | None = None,
         prior_filter: PriorFilter | Mapping[str, Any] | None = None,
         rename: Mapping[str, str] | None = None,
-        method: str | Method = "auto",
-        method_options: Mapping[str, Any] | None = None,
+        method: MethodName | Method = "auto",
+        method_options: MethodOptions | Mapping[str, Any] | None = None,
         checkpoint: str | Path | None = None,
         n_startup_trials: int | None = None,
         independent_sampler: BaseSampler | None = None,
