@@ -1,6 +1,6 @@
-"""A method of your own: one class says how to learn from prior studies and how to choose.
+"""A method of your own: one class that learns from prior studies and chooses the next trials.
 
-This one draws near the prior studies' best configurations, ever closer to them.
+This one draws points near the prior studies' best configurations, ever closer to them.
 
 Run: ``python examples/07_your_own_method.py``. Takes a few seconds.
 """
@@ -14,53 +14,63 @@ import torch
 from torch import Tensor
 
 from optuna_metasampler import MetaSampler
-from optuna_metasampler.meta_train.loop import Trainer
-from optuna_metasampler.methods.base import Method, Prior
-from optuna_metasampler.space import SearchSpace
-from optuna_metasampler.task import Task, to_tensor
+from optuna_metasampler.extension import (
+    Method,
+    Phase,
+    Policy,
+    Priors,
+    Proposal,
+    SearchSpace,
+    Task,
+    Trainer,
+    checked,
+    option,
+    pack,
+    to_tensor,
+)
 
 
 @dataclass(frozen=True)
-class Near:
+class NearTheBestPolicy:
     """A policy: from the history of a study to the next point of the unit cube."""
 
     best: Tensor
     radius: float
 
-    def propose(self, history: Task, generator: torch.Generator) -> Tensor:
-        """One of the best configurations, moved by a random step; shape ``(d,)``."""
-        n = len(history) + len(history.pending)
+    def propose(self, history: Task, generator: torch.Generator) -> Proposal:
+        """One of the best configurations plus a random step."""
+        n = history.n_asked
         x = self.best[n % len(self.best)]
         step = torch.randn(x.shape, generator=generator, dtype=x.dtype)
         moved = (x + self.radius / (1 + n) * step)[None]
-        return to_tensor(history.space.project(moved.numpy()))[0]
+        return Proposal(to_tensor(history.space.project(moved.numpy()))[0], Phase.POLICY)
 
 
 @dataclass(frozen=True)
-class NearTheBest(Method[Tensor]):
-    """Draws near the prior studies' best configurations."""
+class NearTheBest(Method):
+    """Draws points near the prior studies' best configurations."""
 
     name: ClassVar[str] = "near-the-best"
-    radius: float = 0.2
+
+    radius: float = option(0.2, gt=0, le=1)
 
     def learn(self, tasks: Sequence[Task], generator: torch.Generator, trainer: Trainer) -> Tensor:
         """The best configuration of each prior study, in their common space."""
         return torch.stack([task.x[int(task.y.argmax())] for task in tasks])
 
-    def policy(
-        self, space: SearchSpace, prior: Prior[Tensor] | None, n_startup_trials: int | None
-    ) -> Near:
-        """The policy for a running study, whose space may be another one."""
-        assert prior is not None  # for it needs one prior study at least
-        return Near(prior.from_prior(prior.learned), self.radius)
+    def policy(self, space: SearchSpace, priors: Priors, n_startup_trials: int | None) -> Policy:
+        """The policy for a running study, whose space may differ from the common space."""
+        (prior,) = priors  # one, because the method models one objective
+        assert prior is not None  # because it needs at least one prior study
+        return NearTheBestPolicy(prior.from_prior(prior.learned), self.radius)
 
     def pack(self, learned: Tensor) -> dict[str, Tensor]:
-        """What was learned, as named tensors."""
-        return {"best": learned}
+        """Named tensors, for a checkpoint."""
+        return pack({"best": learned})
 
     def unpack(self, space: SearchSpace, tensors: Mapping[str, Tensor]) -> Tensor:
-        """And back."""
-        return tensors["best"]
+        """The inverse of ``pack``."""
+        return checked(tensors, "best", None, space.n_columns)
 
 
 def objective(trial: optuna.Trial, optimum: float) -> float:

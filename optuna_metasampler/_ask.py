@@ -35,9 +35,8 @@ from optuna_metasampler.history import (
     observations,
 )
 from optuna_metasampler.methods import method_of
-from optuna_metasampler.methods.base import Method
-from optuna_metasampler.methods.base import Prior as AlignedPrior
-from optuna_metasampler.methods.default import cold_policy, cold_policy_of_objectives
+from optuna_metasampler.methods.base import AlignedPrior, Method
+from optuna_metasampler.methods.default import cold_policy
 from optuna_metasampler.outcomes import (
     MAX_MODELLED_OBJECTIVES,
     ScalarisationWeights,
@@ -158,8 +157,7 @@ def snapshot(state: StudyState, study: Study, trials: Sequence[FrozenTrial]) -> 
             predictors = policy.condition(task)
     own = bool(predictors) and all(isinstance(p, GaussianProcessPredictor) for p in predictors)
     if not own:
-        cold = cold_policy(space, 0) if m == 1 else cold_policy_of_objectives(space, m, 0)
-        predictors = cold.condition(task)
+        predictors = cold_policy(space, 0, m).condition(task)
     return Snapshot(
         method=config.method_name,
         own_model=own,
@@ -255,7 +253,7 @@ def _policy(
     if last is not None and (last.layout, last.without) == (layout, without):
         policy = last.policy
     else:
-        priors: list[AlignedPrior[Any] | None] = [None] * len(weights)
+        priors: list[AlignedPrior | None] = [None] * len(weights)
         if knowledge is not None and without is not None:
             priors = [knowledge.aligned(space, w, without) for w in weights]
         policy = _new_policy(state, space, priors)
@@ -264,16 +262,14 @@ def _policy(
 
 
 def _new_policy(
-    state: StudyState, space: SearchSpace, priors: Sequence[AlignedPrior[Any] | None]
+    state: StudyState, space: SearchSpace, priors: Sequence[AlignedPrior | None]
 ) -> Policy:
     """A policy for a space, given what is known of each outcome that it models."""
     method, n_startup_trials = _method(state), state.settings.n_startup_trials
-    if len(priors) > 1:
-        return method.policy_of_objectives(space, priors, n_startup_trials)
-    if priors[0] is None and method.min_studies:
-        # Nothing that this method could work with: the study is served all the same.
+    if None in priors and method.min_studies:
+        # The method cannot work without prior studies, and the study is served all the same.
         method = method_of("gp")
-    return method.policy(space, priors[0], n_startup_trials)
+    return method.policy(space, priors, n_startup_trials)
 
 
 def _prior_knowledge(state: StudyState, study: Study) -> PriorKnowledge | None:
@@ -287,7 +283,7 @@ def _prior_knowledge(state: StudyState, study: Study) -> PriorKnowledge | None:
     return state.knowledge
 
 
-def _method(state: StudyState) -> Method[Any]:
+def _method(state: StudyState) -> Method:
     """The method of the sampler, looked up once."""
     if state.method is None:
         state.method = state.settings.priors.method

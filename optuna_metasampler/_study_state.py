@@ -102,7 +102,7 @@ class StudyState:
     search_space: UnionSearchSpace = field(default_factory=lambda: UnionSearchSpace())
     knowledge: PriorKnowledge | None = None
     knows_nothing: bool = False
-    method: Method[Any] | None = None
+    method: Method | None = None
     policies: dict[ScalarisationWeights, PolicyOfSpace] = field(default_factory=dict)
     plan_policies: dict[ScalarisationWeights, Policy] = field(default_factory=dict)
     last_transfer: tuple[TransferPredictor, ...] = ()

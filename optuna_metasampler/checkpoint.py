@@ -20,12 +20,13 @@ from optuna.study import StudyDirection
 import torch
 from torch import Tensor
 
+from optuna_metasampler._file_format import packed, refusing, unpacked
 from optuna_metasampler._runtime import isolated, replace_file
 from optuna_metasampler.exceptions import CheckpointError, MethodError, PriorError
 from optuna_metasampler.meta_train.loop import Point, Trainer
-from optuna_metasampler.methods import METHODS, method_of
+from optuna_metasampler.methods import METHODS, MethodName, MethodOptions, method_of
 from optuna_metasampler.methods.base import Method
-from optuna_metasampler.packing import below, checked, packed, refusing, unpacked
+from optuna_metasampler.packing import below, checked
 from optuna_metasampler.priors.align import pool
 from optuna_metasampler.priors.sources import PriorLike, read_priors
 from optuna_metasampler.priors.study import (
@@ -79,7 +80,7 @@ class Checkpoint:
         training: State of an unfinished training, from which it resumes.
     """
 
-    method: Method[Any]
+    method: Method
     space: SearchSpace
     best: Tensor
     learned: Any
@@ -177,8 +178,8 @@ def fit(
     prior_filter: PriorFilter | PriorFilterOptions | None = None,
     rename: Mapping[str, str] | None = None,
     direction: str | None = None,
-    method: str | Method[Any] = "auto",
-    method_options: Mapping[str, Any] | None = None,
+    method: MethodName | Method = "auto",
+    method_options: MethodOptions | Mapping[str, Any] | None = None,
     seed: int = 0,
     device: str = "cpu",
     resume: bool = False,

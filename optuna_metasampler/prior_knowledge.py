@@ -26,8 +26,7 @@ from optuna_metasampler.checkpoint import Checkpoint
 from optuna_metasampler.exceptions import MethodError, PriorWarning
 from optuna_metasampler.learning_curves import CurveCorrelation
 from optuna_metasampler.meta_train.loop import Trainer, shown_by
-from optuna_metasampler.methods.base import Method
-from optuna_metasampler.methods.base import Prior as AlignedPrior
+from optuna_metasampler.methods.base import AlignedPrior, Method
 from optuna_metasampler.outcomes import penalized
 from optuna_metasampler.priors.align import (
     NO_CHOICE,
@@ -52,7 +51,7 @@ _MAX_NAMES_SHOWN = 8
 Weights = tuple[float, ...]
 """Weights of the objectives in one outcome."""
 
-Learn = Callable[[Weights, frozenset[str]], AlignedPrior[Any]]
+Learn = Callable[[Weights, frozenset[str]], AlignedPrior]
 """From weights of the objectives and names of parameters to leave out to what was learned, in the
 common space of the prior studies."""
 
@@ -69,7 +68,7 @@ class PriorKnowledge:
 
     def __init__(
         self,
-        method: Method[Any],
+        method: Method,
         space: SearchSpace,
         learn: Learn,
         curve_correlation: CurveCorrelation | None = None,
@@ -78,7 +77,7 @@ class PriorKnowledge:
         self.space = space
         self.curve_correlation = curve_correlation
         self._learn = learn
-        self._learned: dict[tuple[Weights, frozenset[str]], AlignedPrior[Any]] = {}
+        self._learned: dict[tuple[Weights, frozenset[str]], AlignedPrior] = {}
         self._warned = False
 
     @classmethod
@@ -111,7 +110,7 @@ class PriorKnowledge:
         return cls.from_pool(pooled, method, draw_seed())
 
     @classmethod
-    def from_pool(cls, pooled: Pool, method: Method[Any], seed: int) -> PriorKnowledge:
+    def from_pool(cls, pooled: Pool, method: Method, seed: int) -> PriorKnowledge:
         """What a method learns from a pool of prior studies; nothing is learned yet."""
         return cls(method, pooled.space, _Learner(pooled, method, seed), pooled.curve_correlation)
 
@@ -155,7 +154,7 @@ class PriorKnowledge:
 
     def in_common_space(
         self, weights: Weights, without: frozenset[str] = frozenset()
-    ) -> AlignedPrior[Any]:
+    ) -> AlignedPrior:
         """What was learned, seen from the common space of the prior studies.
 
         Args:
@@ -172,7 +171,7 @@ class PriorKnowledge:
 
     def aligned(
         self, space: SearchSpace, weights: Weights, without: frozenset[str]
-    ) -> AlignedPrior[Any]:
+    ) -> AlignedPrior:
         """What was learned, seen from the space of a running study.
 
         Raises:
@@ -209,13 +208,13 @@ class PriorKnowledge:
 class _Learner:
     """Learns from a pool of prior studies."""
 
-    def __init__(self, pooled: Pool, method: Method[Any], seed: int) -> None:
+    def __init__(self, pooled: Pool, method: Method, seed: int) -> None:
         self._pool = pooled
         self._method = method
         self._seed = seed
         self._feasibility: dict[frozenset[str], PriorFeasibility | None] = {}
 
-    def __call__(self, weights: Weights, without: frozenset[str]) -> AlignedPrior[Any]:
+    def __call__(self, weights: Weights, without: frozenset[str]) -> AlignedPrior:
         method = self._method
         tasks = self._pool.tasks(weights, without)
         if len(tasks) < method.min_studies:
@@ -258,7 +257,7 @@ class _LearnedBefore:
     def __init__(self, checkpoint: Checkpoint) -> None:
         self._checkpoint = checkpoint
 
-    def __call__(self, weights: Weights, without: frozenset[str]) -> AlignedPrior[Any]:
+    def __call__(self, weights: Weights, without: frozenset[str]) -> AlignedPrior:
         if len(weights) > 1:
             raise MethodError(
                 f"A checkpoint holds one objective, but this study has {len(weights)}. Give the "

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from optuna_metasampler.explain.prior_weights import PriorWeight
     from optuna_metasampler.explain.report import Report
     from optuna_metasampler.explain.snapshot import Snapshot
+    from optuna_metasampler.methods import MethodName, MethodOptions
     from optuna_metasampler.methods.base import Method
     from optuna_metasampler.priors.overlap import Overlaps
     from optuna_metasampler.priors.study import PriorStudy
@@ -126,8 +127,8 @@ class MetaSampler(BaseSampler):
         prior_studies: str | Sequence[str] | None = None,
         prior_filter: PriorFilter | PriorFilterOptions | None = None,
         rename: Mapping[str, str] | None = None,
-        method: str | Method[Any] = "auto",
-        method_options: Mapping[str, Any] | None = None,
+        method: MethodName | Method = "auto",
+        method_options: MethodOptions | Mapping[str, Any] | None = None,
         checkpoint: str | Path | None = None,
         n_startup_trials: int | None = None,
         independent_sampler: BaseSampler | None = None,

@@ -16,9 +16,9 @@ import pytest
 import torch
 
 from optuna_metasampler import MetaSampler, fit
+from optuna_metasampler._file_format import packed, unpacked
 from optuna_metasampler.checkpoint import KEY, Checkpoint
 from optuna_metasampler.exceptions import CheckpointError, MethodError
-from optuna_metasampler.packing import packed, unpacked
 from optuna_metasampler.space import SearchSpace, space_from_json, space_to_json
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from benchmarks.peers.base import Setting
 from optuna_metasampler import MetaSampler
 from optuna_metasampler.maximize import MaximizeConfig
-from optuna_metasampler.methods.base import Prior
+from optuna_metasampler.methods.base import Priors
 from optuna_metasampler.methods.default import Auto, cold_design, transfer_design
 from optuna_metasampler.outcomes import rank_gaussianize
 from optuna_metasampler.policies.acquisition import AcquisitionConfig, AcquisitionPolicy
@@ -47,10 +47,9 @@ class AblatedAuto(Auto):
 
     ablation: Ablation = Ablation()
 
-    def policy(
-        self, space: SearchSpace, prior: Prior[PriorModel] | None, n_startup_trials: int | None
-    ) -> Policy:
+    def policy(self, space: SearchSpace, priors: Priors, n_startup_trials: int | None) -> Policy:
         """The policy, with the ablation."""
+        (prior,) = priors
         its = self.ablation
         if prior is None:
             process = GaussianProcess(its.transfer.process)

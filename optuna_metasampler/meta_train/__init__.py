@@ -1,1 +1,1 @@
-"""Meta-training: one loop for everything that learns from prior studies by gradient steps."""
+"""Meta-training: the loop for methods that learn from prior studies by gradient steps."""

@@ -1,4 +1,4 @@
-"""Episodes: what a study knew at some time, and what it found out later.
+"""Episodes: few-shot problems made from the trials of prior studies.
 
 Axis letters: ``k`` studies, ``n`` trials of the longest study, ``d`` encoded columns, ``g``
 episodes of a batch, ``c`` context trials, ``t`` target trials.
@@ -21,14 +21,14 @@ from optuna_metasampler.task import Task
 class Episodes:
     """Few-shot problems: predict the targets from the context.
 
-    Outcomes are in units of the context's own mean and spread, for that is all that a running
-    study knows of its scale.
+    Outcomes are in units of the context's own mean and spread, because a running study knows its
+    scale from its own trials alone.
 
     Attributes:
-        context_x: Shape ``(g, c, d)``.
-        context_z: Shape ``(g, c)``, mean 0.
-        target_x: Shape ``(g, t, d)``.
-        target_z: Shape ``(g, t)``, in the context's units.
+        context_x: Points of the context, shape ``(g, c, d)``.
+        context_z: Their outcomes, shape ``(g, c)``, mean 0.
+        target_x: Points of the targets, shape ``(g, t, d)``.
+        target_z: Their outcomes in the context's units, shape ``(g, t)``.
     """
 
     context_x: Tensor
@@ -66,10 +66,10 @@ class StudyRecords:
         """Draw one episode from each study, its trials in random order.
 
         Args:
-            studies: Numbers of the studies, shape ``(g,)``; one may occur several times.
+            studies: Indices of the studies, shape ``(g,)``; one may occur several times.
             n_context: Context trials, at least 1.
-            n_target: Target trials. They are none of the context's, unless the study has fewer
-                trials than are asked for: then some trials occur again.
+            n_target: Target trials. They are distinct from the context's, unless the study has too
+                few trials; then some trials occur again.
             generator: Source of all randomness, on the CPU.
         """
         sizes = self.sizes[studies]

@@ -1,33 +1,92 @@
-"""The one meta-training loop: draw studies, step on the meta-loss, validate on held-out ones."""
+"""The meta-training loop: draw studies, step on the meta-loss, validate on held-out studies."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 import math
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from optuna_metasampler._runtime import get_logger
-from optuna_metasampler.meta_train.learner import Learner
-from optuna_metasampler.packing import below
+from optuna_metasampler.packing import below, pack
 
 
 _logger = get_logger(__name__)
-# Below this many studies none can be spared for validation.
+# With fewer studies none is held out for validation.
 _MIN_STUDIES_TO_VALIDATE = 4
-# Steps in a row without a finite gradient, after which it will not come back.
+# Steps in a row without a finite gradient, after which training is lost.
 _MAX_LOST_STEPS = 10
+
+
+class Learner(ABC):
+    """Meta-parameters and their loss over prior studies.
+
+    A learner holds the data of its studies and is given their indices, so that the loop can hold
+    some of them out. All randomness comes from the generator that is passed in, which lives on the
+    CPU.
+
+    Class attributes:
+        state_name: Name of the parameters in :meth:`state`.
+    """
+
+    state_name: ClassVar[str] = "parameter"
+
+    @property
+    @abstractmethod
+    def n_studies(self) -> int:
+        """Number of prior studies."""
+
+    @abstractmethod
+    def parameters(self) -> list[Tensor]:
+        """The meta-parameters: leaf tensors that require a gradient, always the same ones."""
+
+    @abstractmethod
+    def meta_loss(self, studies: Tensor, generator: torch.Generator) -> Tensor:
+        """A scalar whose gradient with respect to the parameters is the meta-gradient.
+
+        Its value need not mean anything: that of Reptile or of a policy gradient does not.
+
+        Args:
+            studies: Indices of the studies of the step, shape ``(g,)``, int64.
+            generator: Source of all randomness.
+        """
+
+    @abstractmethod
+    def validation_loss(self, studies: Tensor, generator: torch.Generator) -> float:
+        """The loss on studies that were held out of training; smaller is better.
+
+        Args:
+            studies: Indices of the studies, shape ``(g,)``, int64.
+            generator: Source of all randomness.
+        """
+
+    def state(self) -> dict[str, Tensor]:
+        """Copies of all that training changes: the parameters, and buffers if there are any."""
+        return {k: t.detach().clone() for k, t in pack(self.parameters(), self.state_name).items()}
+
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        """Restore a state, in place."""
+        copy_into(pack(self.parameters(), self.state_name), state)
+
+
+def copy_into(tensors: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> None:
+    """Overwrite tensors with those of the same names, in place."""
+    with torch.no_grad():
+        for name, tensor in tensors.items():
+            tensor.copy_(state[name])
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """How long and how fast.
+    """Length and step size of meta-training.
 
     Attributes:
         n_steps: Steps, at most.
-        n_studies: Studies that a step sees.
+        n_studies: Studies of a step.
         learning_rate: First step size of Adam; it falls to zero along a cosine.
         max_norm: The meta-gradient is shortened to this norm.
         validation_share: Share of the studies that are held out, in ``[0, 0.5]``; at least one
@@ -65,13 +124,13 @@ class Point:
 
 
 class Trainer:
-    """Runs the loop, and says how it goes.
+    """Runs the loop and reports its progress.
 
     Args:
-        watch: Told about every step: steps made, steps to be made at most, and the newest point of
-            the curve, ``None`` before the first.
-        save: Given the state of the training at every point of the curve.
-        resume: Such a state, to go on where it was saved.
+        watch: Called after every step with the steps made, the steps to be made at most, and the
+            newest point of the curve, ``None`` before the first.
+        save: Called with the state of the training at every point of the curve.
+        resume: Such a state, to continue from.
         device: Where learners keep their tensors, such as ``"cuda"``.
     """
 
@@ -87,24 +146,24 @@ class Trainer:
         self._watch = watch
         self._save = save
         self._resume = dict(resume or {})
-        # What a method with several learners has trained so far: their states, one after another.
+        # Final states of the learners trained so far, for methods with several of them.
         self._done: list[dict[str, Tensor]] = []
 
     def count(self, done: int, total: int) -> None:
-        """Tell who watches how far something is that has no training curve."""
+        """Report the progress of something without a training curve."""
         if self._watch is not None:
             self._watch(done, total, None)
 
     def run(self, learner: Learner, config: TrainConfig, generator: torch.Generator) -> None:
         """Train; afterwards the learner is in its best state on the held-out studies.
 
-        A resumed training takes the very steps that the first one would have taken.
+        A resumed training takes exactly the steps that the interrupted one would have taken.
 
         Args:
             learner: What to train, in place.
             config: How long and how fast.
-            generator: Source of all randomness, on the CPU; of the same seed where a training is
-                resumed, for it also says which studies are held out.
+            generator: Source of all randomness, on the CPU. A resumed training needs the same
+                seed, which also decides which studies are held out.
         """
         done = below(f"done.{len(self._done)}.", self._resume)
         if done:
@@ -144,8 +203,8 @@ class Trainer:
                 n_lost += 1
                 if n_lost == _MAX_LOST_STEPS:
                     _logger.warning(
-                        "Meta-training stopped at step %d: its loss is no number any more. A "
-                        "smaller learning rate may help.",
+                        "Meta-training stopped at step %d because its loss is not finite. Try a "
+                        "smaller learning rate.",
                         step + 1,
                     )
                     break
@@ -168,8 +227,7 @@ class Trainer:
                 self._watch(step + 1, config.n_steps, self.curve[-1] if self.curve else None)
         if best is not None:
             learner.load(best)
-        after = {f"learner.{name}": tensor for name, tensor in learner.state().items()}
-        self._done.append(after | {"generator": generator.get_state()})
+        self._done.append(pack({"learner": learner.state(), "generator": generator.get_state()}))
 
     def _state(
         self,
@@ -180,24 +238,26 @@ class Trainer:
         n_stale: int,
         best: dict[str, Tensor] | None,
     ) -> dict[str, Tensor]:
-        """All that going on needs."""
-        state = {f"learner.{name}": tensor for name, tensor in learner.state().items()}
-        state |= {f"best.{name}": tensor for name, tensor in (best or {}).items()}
-        for i, group in enumerate(optimizer.param_groups[0]["params"]):
-            for name, tensor in optimizer.state[group].items():
-                state[f"optimizer.{i}.{name}"] = tensor.clone()
-        for i, done in enumerate(self._done):
-            state |= {f"done.{i}.{name}": tensor for name, tensor in done.items()}
-        state["generator"] = generator.get_state()
-        state["progress"] = torch.tensor([lowest, n_stale], dtype=torch.float64)
+        """The state of the training, from which it can be resumed."""
+        parameters = optimizer.param_groups[0]["params"]
+        moments = [{k: t.clone() for k, t in optimizer.state[p].items()} for p in parameters]
         rows = [(p.step, p.n_steps, p.loss, p.validation, p.best) for p in self.curve]
-        state["curve"] = torch.tensor(rows, dtype=torch.float64)
-        return state
+        return pack(
+            {
+                "learner": learner.state(),
+                "best": best or {},
+                "optimizer": moments,
+                "done": self._done,
+                "generator": generator.get_state(),
+                "progress": torch.tensor([lowest, n_stale], dtype=torch.float64),
+                "curve": torch.tensor(rows, dtype=torch.float64),
+            }
+        )
 
     def _restore(
         self, learner: Learner, optimizer: torch.optim.Adam, generator: torch.Generator
     ) -> tuple[int, float, int, dict[str, Tensor] | None]:
-        """Go back to the state that was passed in."""
+        """Restore the state that was passed in."""
         state = self._resume
         learner.load(below("learner.", state))
         for i, parameter in enumerate(optimizer.param_groups[0]["params"]):
@@ -214,7 +274,7 @@ class Trainer:
 
 
 def shown_by(show: Callable[[int, int, str], None]) -> Callable[[int, int, Point | None], None]:
-    """A ``watch`` of a trainer that shows the loss on a progress bar."""
+    """A trainer's ``watch`` that shows the loss on a progress bar."""
 
     def watch(step: int, n_steps: int, point: Point | None) -> None:
         remark = "" if point is None else f"loss {point.loss:.3f}"
@@ -237,7 +297,7 @@ def _apply(
     gradients: tuple[Tensor | None, ...],
     max_norm: float,
 ) -> bool:
-    """Make one step; ``False`` where the gradient is not finite, and no step is made."""
+    """Make one step, or return ``False`` if the gradient is not finite."""
     squares = [float(g.square().sum()) for g in gradients if g is not None]
     norm = math.sqrt(sum(squares))
     if not math.isfinite(norm):

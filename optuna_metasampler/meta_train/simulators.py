@@ -1,4 +1,4 @@
-"""Objectives to practise on, made from prior studies: each study's own Gaussian process.
+"""Simulated objectives for training, made from prior studies: each study's Gaussian process.
 
 Axis letters: ``k`` prior studies, ``n`` trials of a study, ``g`` objectives side by side, ``r``
 points of each, ``d`` encoded columns, ``m`` waves of a random function.
@@ -30,9 +30,9 @@ class Objectives:
         scale: Columns' factors, shape ``(g, 1, d)``.
         alpha: Kernel weights of the points, zero at the padding, shape ``(g, n, 1)``.
         offset: Constant part, shape ``(g, 1)``.
-        frequency: Of the waves of the random part, shape ``(g, d, m)``.
-        phase: Of the waves, shape ``(g, 1, m)``.
-        amplitude: Of the waves, shape ``(g, m, 1)``.
+        frequency: Frequencies of the waves of the random part, shape ``(g, d, m)``.
+        phase: Their phases, shape ``(g, 1, m)``.
+        amplitude: Their amplitudes, shape ``(g, m, 1)``.
     """
 
     x: Tensor
@@ -44,7 +44,7 @@ class Objectives:
     amplitude: Tensor
 
     def __call__(self, x: Tensor) -> Tensor:
-        """Outcomes at points ``(g, r, d)``: about normal quantiles of a rank, shape ``(g, r)``."""
+        """Outcomes at points ``(g, r, d)``, about normal quantiles of ranks: shape ``(g, r)``."""
         x = x * self.scale
         study = (matern52(x, self.x) @ self.alpha).squeeze(2) + self.offset
         waves = torch.cos(x @ self.frequency + self.phase)
@@ -53,12 +53,12 @@ class Objectives:
 
 @dataclass(frozen=True)
 class Simulators:
-    """Prior studies as objectives that cost nothing.
+    """Prior studies as cheap objectives.
 
     The objective is the posterior mean of the study's own Gaussian process, on normal quantiles of
-    ranks, and a random smooth function on top of it. That is because a study that is yet to come
-    resembles the prior ones but is none of them: a policy that practises on these alone learns
-    their few optima by heart and need not look at any outcome.
+    ranks, plus a random smooth function. A future study resembles the prior ones without equalling
+    any of them: a policy that is trained on these alone memorises their few optima and ignores the
+    outcomes.
 
     Attributes:
         sources: The posterior means, of ``k`` studies.
@@ -76,7 +76,7 @@ class Simulators:
         device: str = "cpu",
         dtype: torch.dtype = torch.float32,
     ) -> Simulators:
-        """Fit a Gaussian process to each of the most telling studies, which share a space."""
+        """Fit a Gaussian process to each of the most informative studies, which share a space."""
         fitted = SourceProcesses.fit(most_informative(tasks))
         moved = {name: t.to(device=device, dtype=dtype) for name, t in vars(fitted).items()}
         return cls(SourceProcesses(**moved), variation)
@@ -85,7 +85,7 @@ class Simulators:
         return len(self.sources.x)
 
     def draw(self, studies: Tensor, generator: torch.Generator) -> Objectives:
-        """One objective for each study asked for, a study that occurs twice gets two.
+        """One objective for each given study; a study that occurs twice gets two.
 
         The random part is a draw from a Gaussian process with the study's own lengthscales, by
         random Fourier features (Rahimi & Recht 2007, "Random features for large-scale kernel
@@ -93,7 +93,7 @@ class Simulators:
         Student distribution with 5 degrees of freedom.
 
         Args:
-            studies: Numbers of the studies, shape ``(g,)``.
+            studies: Indices of the studies, shape ``(g,)``.
             generator: Source of all randomness, on the CPU.
         """
         scale = self.sources.scale[studies]

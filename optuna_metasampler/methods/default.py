@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from optuna_metasampler.meta_train.loop import Trainer
-from optuna_metasampler.methods.base import Method, Prior
+from optuna_metasampler.methods.base import AlignedPrior, Method, Priors
 from optuna_metasampler.policies.acquisition import AcquisitionPolicy
 from optuna_metasampler.policies.base import Policy
 from optuna_metasampler.policies.initial_design import N_WARM_START_TRIALS, InitialDesign
@@ -35,7 +35,7 @@ _NO_TREND = GaussianProcessConfig(trend=False)
 
 
 @dataclass(frozen=True)
-class ColdGaussianProcess(Method[None]):
+class ColdGaussianProcess(Method):
     """The target-only Gaussian process; prior studies are ignored."""
 
     name: ClassVar[str] = "gp"
@@ -46,20 +46,9 @@ class ColdGaussianProcess(Method[None]):
     def learn(self, tasks: Sequence[Task], generator: torch.Generator, trainer: Trainer) -> None:
         """Nothing."""
 
-    def policy(
-        self, space: SearchSpace, prior: Prior[None] | None, n_startup_trials: int | None
-    ) -> Policy:
+    def policy(self, space: SearchSpace, priors: Priors, n_startup_trials: int | None) -> Policy:
         """See :meth:`Method.policy`."""
-        return cold_policy(space, n_startup_trials)
-
-    def policy_of_objectives(
-        self,
-        space: SearchSpace,
-        priors: Sequence[Prior[None] | None],
-        n_startup_trials: int | None,
-    ) -> Policy:
-        """See :meth:`Method.policy_of_objectives`."""
-        return cold_policy_of_objectives(space, len(priors), n_startup_trials)
+        return cold_policy(space, n_startup_trials, len(priors))
 
     def pack(self, learned: None) -> dict[str, Tensor]:
         """See :meth:`Method.pack`."""
@@ -70,8 +59,8 @@ class ColdGaussianProcess(Method[None]):
 
 
 @dataclass(frozen=True)
-class PriorModelMethod(Method[PriorModel]):
-    """Learns a Gaussian process a prior study, and a network across them; works without any."""
+class PriorModelMethod(Method):
+    """Learns a Gaussian process a prior study and a network across them; works without any."""
 
     min_studies: ClassVar[int] = 0
     models_constraints: ClassVar[bool] = True
@@ -83,20 +72,17 @@ class PriorModelMethod(Method[PriorModel]):
         """See :meth:`Method.learn`."""
         return PriorModel.fit(list(tasks), generator, trainer.count)
 
-    def policy_of_objectives(
-        self,
-        space: SearchSpace,
-        priors: Sequence[Prior[PriorModel] | None],
-        n_startup_trials: int | None,
-    ) -> Policy:
-        """See :meth:`Method.policy_of_objectives`."""
+    def policy(self, space: SearchSpace, priors: Priors, n_startup_trials: int | None) -> Policy:
+        """See :meth:`Method.policy`."""
         known = [prior for prior in priors if prior is not None]
         if len(known) < len(priors):
-            return cold_policy_of_objectives(space, len(priors), n_startup_trials)
-        config = TransferConfig(process=_NO_TREND)
+            return cold_policy(space, n_startup_trials, len(priors))
+        config = TransferConfig() if len(known) == 1 else TransferConfig(process=_NO_TREND)
         surrogates = [TransferGaussianProcess(p.learned, p.to_prior, config) for p in known]
-        design = transfer_design(known[0], n_startup_trials)
-        return MultiObjectivePolicy(surrogates, design, feasibility=known[0].feasibility)
+        design, feasibility = transfer_design(known[0], n_startup_trials), known[0].feasibility
+        if len(known) == 1:
+            return AcquisitionPolicy(surrogates[0], design, feasibility=feasibility)
+        return MultiObjectivePolicy(surrogates, design, feasibility=feasibility)
 
     def pack(self, learned: PriorModel) -> dict[str, Tensor]:
         """See :meth:`Method.pack`."""
@@ -109,22 +95,12 @@ class PriorModelMethod(Method[PriorModel]):
 
 @dataclass(frozen=True)
 class Auto(PriorModelMethod):
-    """The default method."""
+    """The default method: transfer with prior studies, the target-only process without."""
 
     name: ClassVar[str] = "auto"
 
-    def policy(
-        self, space: SearchSpace, prior: Prior[PriorModel] | None, n_startup_trials: int | None
-    ) -> Policy:
-        """See :meth:`Method.policy`."""
-        if prior is None:
-            return cold_policy(space, n_startup_trials)
-        surrogate = TransferGaussianProcess(prior.learned, prior.to_prior)
-        design = transfer_design(prior, n_startup_trials)
-        return AcquisitionPolicy(surrogate, design, feasibility=prior.feasibility)
 
-
-def transfer_design(prior: Prior[PriorModel], n_startup_trials: int | None) -> InitialDesign:
+def transfer_design(prior: AlignedPrior, n_startup_trials: int | None) -> InitialDesign:
     """The initial design with prior studies, which stand in for space-filling trials."""
     return InitialDesign(
         n_startup_trials or 0,
@@ -142,15 +118,11 @@ def cold_design(space: SearchSpace, n_startup_trials: int | None) -> InitialDesi
 
 
 def cold_policy(
-    space: SearchSpace, n_startup_trials: int | None
+    space: SearchSpace, n_startup_trials: int | None, n_objectives: int = 1
 ) -> AcquisitionPolicy[GaussianProcessPredictor]:
     """The policy without prior studies."""
-    return AcquisitionPolicy(GaussianProcess(), cold_design(space, n_startup_trials))
-
-
-def cold_policy_of_objectives(
-    space: SearchSpace, n_objectives: int, n_startup_trials: int | None
-) -> MultiObjectivePolicy[GaussianProcessPredictor]:
-    """The policy of several objectives without prior studies."""
+    design = cold_design(space, n_startup_trials)
+    if n_objectives == 1:
+        return AcquisitionPolicy(GaussianProcess(), design)
     surrogates = [GaussianProcess(_NO_TREND) for _ in range(n_objectives)]
-    return MultiObjectivePolicy(surrogates, cold_design(space, n_startup_trials))
+    return MultiObjectivePolicy(surrogates, design)

@@ -75,13 +75,3 @@ class ModelPolicy(Policy, Protocol):
     def condition(self, history: Task) -> tuple[Predictor, ...]:
         """The models conditioned on a history, one an objective. Pure."""
         ...
-
-
-def n_asked(history: Task) -> int:
-    """Number of trials asked for before this one, those that failed in evaluation included."""
-    return history.n_asked
-
-
-def seen(history: Task) -> Tensor:
-    """All points that have been asked for, shape ``(n, d)``."""
-    return history.asked

@@ -1,4 +1,4 @@
-"""What a policy without a surrogate is told of an outcome: where it stands among those so far.
+"""Scale-free features of outcomes, for policies without a surrogate.
 
 Axis letters: ``q`` outcomes to describe, ``n`` outcomes so far.
 """
@@ -15,16 +15,16 @@ N_RANK_FEATURES = 2
 
 
 def rank_features(y: Tensor, among: Tensor, known: Tensor | None = None) -> Tensor:
-    """Two numbers for each outcome, in no unit: how it compares with the outcomes so far.
+    """Two dimensionless features of each outcome, relative to the outcomes so far.
 
     A policy is trained on the smoothed ranks of prior studies and used on the raw outcomes of
-    another one, whose unit and scale nobody knows. What it sees must not depend on them, and must
-    need no more than the outcomes so far, so that it means the same in training and in use:
+    another study of unknown unit and scale. Its inputs must not depend on these, and must need the
+    outcomes so far alone, so that they mean the same in training and in use:
 
-    * the normal quantile of the rank, which no increasing function of the outcomes changes;
-    * the place between the median, 0, and the best, 1, squashed by a hyperbolic tangent. It tells
-      a narrow miss from a wide one and has a gradient, but is free of location and scale only. A
-      trial that diverged moves neither end.
+    * the normal quantile of the rank, invariant to increasing functions of the outcomes;
+    * the position between the median, 0, and the best, 1, squashed by a hyperbolic tangent. It
+      distinguishes a narrow miss from a wide one and has a gradient, but is invariant to location
+      and scale only. A diverged trial affects neither end.
 
     Args:
         y: Outcomes to describe, shape ``(..., q)``; larger is better; may be infinite.
@@ -32,7 +32,7 @@ def rank_features(y: Tensor, among: Tensor, known: Tensor | None = None) -> Tens
         known: Which of them count, shape ``(..., n)``, bool; ``None`` for all.
 
     Returns:
-        Signals, shape ``(..., q, 2)``.
+        Features, shape ``(..., q, 2)``.
     """
     if not among.shape[-1]:
         return y.new_zeros((*y.shape, N_RANK_FEATURES))
@@ -54,10 +54,10 @@ def rank_features(y: Tensor, among: Tensor, known: Tensor | None = None) -> Tens
 
 
 def constant_liar(history: Task) -> tuple[Tensor, Tensor]:
-    """The trials of a history, what failed or is being evaluated as bad as the worst so far.
+    """The trials of a history; failed and pending ones get the worst outcome so far.
 
-    Nothing is known of these, but a policy that has no other memory has to be told of them, and in
-    terms that it has met (the "constant liar" of Ginsbourger, Le Riche & Carraro 2010).
+    A policy without another memory has to see these trials too, as outcomes that occurred in its
+    training (the "constant liar" of Ginsbourger, Le Riche & Carraro 2010).
 
     Returns:
         Configurations ``(n, d)``, those without an outcome last, and outcomes ``(n,)``.

@@ -29,10 +29,7 @@ from optuna.distributions import (
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from optuna_metasampler._optuna import constraint_attributes
-from optuna_metasampler._runtime import gc_paused, replace_file
-from optuna_metasampler.exceptions import PriorError, PriorNotFoundError
-from optuna_metasampler.packing import (
+from optuna_metasampler._file_format import (
     BAD_DATA,
     described,
     first_bytes,
@@ -42,6 +39,9 @@ from optuna_metasampler.packing import (
     require,
     unpacked,
 )
+from optuna_metasampler._optuna import constraint_attributes
+from optuna_metasampler._runtime import gc_paused, replace_file
+from optuna_metasampler.exceptions import PriorError, PriorNotFoundError
 from optuna_metasampler.priors import archive_v1
 from optuna_metasampler.priors.storages import read_file
 from optuna_metasampler.priors.study import PriorStudy

@@ -18,7 +18,7 @@ import zlib
 import numpy as np
 from numpy.typing import NDArray
 
-from optuna_metasampler.packing import MAX_FILE_BYTES, require
+from optuna_metasampler._file_format import MAX_FILE_BYTES, require
 
 
 MAGIC = b"\x93PRIOR\r\n"

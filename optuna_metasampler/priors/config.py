@@ -63,7 +63,7 @@ class PriorConfig:
         prior_studies: str | Sequence[str] | None,
         prior_filter: PriorFilter | PriorFilterOptions | None,
         rename: Mapping[str, str] | None,
-        method: str | Method[Any],
+        method: str | Method,
         method_options: Mapping[str, Any] | None,
         checkpoint: str | Path | None,
     ) -> None:
@@ -76,7 +76,7 @@ class PriorConfig:
         self.filter = PriorFilter.of(prior_filter)
         self._sources = resolve(prior, prior_studies)
         self.checkpoint = _checkpoint(checkpoint, method, method_options, bool(self._sources))
-        self._chosen: str | Method[Any] = "auto"
+        self._chosen: str | Method = "auto"
         if self.checkpoint is not None:
             self._chosen = self.checkpoint.method
         elif method not in _WITHOUT_NEEDS or method_options:
@@ -90,7 +90,7 @@ class PriorConfig:
         return {**self.__dict__, "_studies": None}
 
     @property
-    def method(self) -> Method[Any]:
+    def method(self) -> Method:
         """The method; a name becomes one at the first use, for its imports take a second."""
         return method_of(self._chosen)
 
@@ -139,9 +139,7 @@ class PriorConfig:
         return inspect(studies, target, self.filter, self.rename)
 
 
-def _method(
-    method: str | Method[Any], options: Mapping[str, Any] | None, has_sources: bool
-) -> Method[Any]:
+def _method(method: str | Method, options: Mapping[str, Any] | None, has_sources: bool) -> Method:
     """The method, if it has what it needs."""
     chosen = method_of(method, options)
     if chosen.min_studies and not has_sources:
@@ -154,7 +152,7 @@ def _method(
 
 def _checkpoint(
     path: str | Path | None,
-    method: str | Method[Any],
+    method: str | Method,
     options: Mapping[str, Any] | None,
     has_sources: bool,
 ) -> Checkpoint | None:

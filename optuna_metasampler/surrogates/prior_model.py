@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn.functional import pad, silu, softplus
 
 from optuna_metasampler.outcomes import half_rank_warp, penalized, rank_gaussianize, spearman
-from optuna_metasampler.packing import checked
+from optuna_metasampler.packing import checked, checked_sequence, pack
 from optuna_metasampler.pareto import non_dominated, spread_out
 from optuna_metasampler.space import SearchSpace
 from optuna_metasampler.surrogates.gaussian_process import (
@@ -86,7 +86,7 @@ class SourceProcesses:
 
     @classmethod
     def unpack(cls, space: SearchSpace, tensors: Mapping[str, Tensor]) -> SourceProcesses:
-        """The inverse of :meth:`pack`.
+        """The inverse of :func:`pack` below ``sources``.
 
         Raises:
             KeyError: If a tensor is missing.
@@ -101,10 +101,6 @@ class SourceProcesses:
             alpha=checked(tensors, "sources.alpha", k, x.shape[1], 1),
             offset=offset,
         )
-
-    def pack(self) -> dict[str, Tensor]:
-        """All of it as named tensors."""
-        return {f"sources.{name}": tensor for name, tensor in vars(self).items()}
 
     def __call__(self, x: Tensor) -> Tensor:
         """Predicted quantiles at points ``(q, d)`` of the common space: shape ``(q, k)``."""
@@ -361,17 +357,10 @@ class PriorModel:
         k = len(sources.offset)
         network = None
         if "network.weight.0" in tensors:
-            m, _, w = tensors["network.weight.0"].shape
-            shapes = [(d, w), (w, w), (w, 2)]
+            m, _, w = checked(tensors, "network.weight.0", None, d, None).shape
             network = PriorNetwork(
-                tuple(
-                    checked(tensors, f"network.weight.{i}", m, a, b)
-                    for i, (a, b) in enumerate(shapes)
-                ),
-                tuple(
-                    checked(tensors, f"network.bias.{i}", m, 1, b)
-                    for i, (_, b) in enumerate(shapes)
-                ),
+                checked_sequence(tensors, "network.weight", [(m, d, w), (m, w, w), (m, w, 2)]),
+                checked_sequence(tensors, "network.bias", [(m, 1, w), (m, 1, w), (m, 1, 2)]),
             )
         return cls(
             space=space,
@@ -385,14 +374,16 @@ class PriorModel:
 
     def pack(self) -> dict[str, Tensor]:
         """All of it but the studies' names, as named tensors."""
-        tensors = self.sources.pack()
-        if self.network is not None:
-            tensors |= {f"network.weight.{i}": w for i, w in enumerate(self.network.weights)}
-            tensors |= {f"network.bias.{i}": b for i, b in enumerate(self.network.biases)}
-        tensors["n_trials"] = torch.tensor(self.n_trials)
-        tensors["share"] = self.share
-        tensors["agreement"] = torch.tensor(self.cross_study_correlation, dtype=torch.float64)
-        return tensors
+        network = self.network and {"weight": self.network.weights, "bias": self.network.biases}
+        return pack(
+            {
+                "sources": self.sources,
+                "network": network or {},
+                "n_trials": torch.tensor(self.n_trials),
+                "share": self.share,
+                "agreement": self.cross_study_correlation,
+            }
+        )
 
     def __call__(self, x: Tensor, sign_flipped: bool = False) -> Tensor:
         """Features at points ``(q, d)`` of the common space, shape ``(q, 1 + k)``.

@@ -22,7 +22,7 @@ import pytest
 import torch
 
 from optuna_metasampler import MetaSampler
-from optuna_metasampler.methods.base import Method
+from optuna_metasampler.methods.base import Method, Priors
 from optuna_metasampler.policies.base import Phase, Policy, Proposal
 from optuna_metasampler.priors.align import pool
 from optuna_metasampler.priors.study import PriorStudy
@@ -52,7 +52,7 @@ def loop(trial: optuna.Trial, steps: tuple[int, ...] = STEPS) -> float:
     return loss
 
 
-class Watched(Method[None]):
+class Watched(Method):
     """Keeps the tasks that it is shown, and proposes at random."""
 
     name = "watched"
@@ -61,7 +61,7 @@ class Watched(Method[None]):
 
     def learn(self, tasks: Any, generator: torch.Generator, trainer: Any) -> None: ...
 
-    def policy(self, space: SearchSpace, prior: Any, n_startup_trials: int | None) -> Policy:
+    def policy(self, space: SearchSpace, priors: Priors, n_startup_trials: int | None) -> Policy:
         return self
 
     def propose(self, history: Task, generator: torch.Generator) -> Proposal:

@@ -14,7 +14,7 @@ from benchmarks.run import setting_of
 from benchmarks.scenarios import prior_logs
 from optuna_metasampler import MetaSampler
 from optuna_metasampler.meta_train.loop import Trainer
-from optuna_metasampler.methods.base import Method, Prior
+from optuna_metasampler.methods.base import AlignedPrior, Method
 from optuna_metasampler.space import SearchSpace
 from optuna_metasampler.task import Task
 
@@ -46,9 +46,9 @@ def task_of(space: SearchSpace, x: torch.Tensor, y: torch.Tensor, name: str = ""
     return Task.of(space, space.decode(x.numpy()), y, name=name)
 
 
-def learned_prior(method: Method[Any], tasks: list[Task], seed: int = 0) -> Prior[Any]:
+def learned_prior(method: Method, tasks: list[Task], seed: int = 0) -> AlignedPrior:
     """What a study of the very space of the priors knows."""
     space = tasks[0].space
     learned = method.learn(tasks, generator(seed), Trainer())
     best = torch.stack([task.x[int(task.y.argmax())] for task in tasks])
-    return Prior(space, learned, lambda x: x, lambda x: x, best)
+    return AlignedPrior(space, learned, lambda x: x, lambda x: x, best)

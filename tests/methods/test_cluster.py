@@ -9,9 +9,8 @@ import pytest
 import torch
 
 from optuna_metasampler import MetaSampler
-from optuna_metasampler.methods.base import Prior
-from optuna_metasampler.methods.cluster import Cluster, Groups
-from optuna_metasampler.policies.nearest_group import NearestGroupPolicy
+from optuna_metasampler.methods.base import AlignedPrior
+from optuna_metasampler.methods.cluster import Cluster, NearestGroupPolicy
 from optuna_metasampler.prior_knowledge import PriorKnowledge
 from optuna_metasampler.priors.align import pool
 from optuna_metasampler.priors.sources import read_priors
@@ -38,7 +37,7 @@ def studies(*optima: float, features: bool = False) -> list[optuna.Study]:
     return made
 
 
-def learned(method: Cluster, priors: list[optuna.Study]) -> Prior[Groups]:
+def learned(method: Cluster, priors: list[optuna.Study]) -> AlignedPrior:
     read = read_priors(priors)
     knowledge = PriorKnowledge.from_pool(
         pool(read, [optuna.study.StudyDirection.MINIMIZE]), method, seed=0
@@ -46,13 +45,13 @@ def learned(method: Cluster, priors: list[optuna.Study]) -> Prior[Groups]:
     return knowledge.in_common_space((1.0,))
 
 
-def policy_of(method: Cluster, prior: Prior[Groups]) -> NearestGroupPolicy:
-    policy = method.policy(prior.space, prior, None)
+def policy_of(method: Cluster, prior: AlignedPrior) -> NearestGroupPolicy:
+    policy = method.policy(prior.space, [prior], None)
     assert isinstance(policy, NearestGroupPolicy)
     return policy
 
 
-def history(prior: Prior[Groups], optimum: float, n: int, **features: float) -> Task:
+def history(prior: AlignedPrior, optimum: float, n: int, **features: float) -> Task:
     from dataclasses import replace
 
     x = torch.rand((n, 2), generator=torch.Generator().manual_seed(3), dtype=torch.float64)
@@ -114,7 +113,9 @@ def test_it_wraps_other_methods_and_comes_back_from_tensors(base: str) -> None:
     task = history(prior, HIGH, 5)
     proposed = []
     for known in (prior.learned, again):
-        seen = Prior(prior.space, known, prior.to_prior, prior.from_prior, prior.prior_incumbents)
+        seen = AlignedPrior(
+            prior.space, known, prior.to_prior, prior.from_prior, prior.prior_incumbents
+        )
         proposed.append(policy_of(method, seen).propose(task, torch.Generator().manual_seed(0)).x)
     assert torch.equal(*proposed)
 
@@ -122,7 +123,7 @@ def test_it_wraps_other_methods_and_comes_back_from_tensors(base: str) -> None:
 def test_members_that_there_are_not_are_refused() -> None:
     prior = learned(BASE, studies(LOW, HIGH, LOW, HIGH))
     tensors = BASE.pack(prior.learned) | {"group.0.members": torch.tensor([0, 99])}
-    with pytest.raises(ValueError, match="there are not"):
+    with pytest.raises(ValueError, match="indices of 4 studies"):
         BASE.unpack(prior.space, tensors)
 
 
@@ -134,7 +135,7 @@ def test_members_that_there_are_not_are_refused() -> None:
         ({"base_options": 3}, "mapping"),
         ({"base_options": {"unheard": 1}}, "unheard"),
         ({"max_groups": 0}, "at least 1"),
-        ({"max_groups": math.pi}, "whole number"),
+        ({"max_groups": math.pi}, "an integer"),
     ],
 )
 def test_options_out_of_range_are_refused(options: dict[str, object], message: str) -> None:

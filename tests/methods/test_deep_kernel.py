@@ -15,9 +15,13 @@ from benchmarks.run import setting_of
 from benchmarks.scenarios import prior_logs
 from optuna_metasampler import MetaSampler
 from optuna_metasampler.meta_train.loop import Trainer
-from optuna_metasampler.methods.deep_kernel import DeepKernelMethod, FewShot, warm_start
+from optuna_metasampler.methods.deep_kernel import (
+    DeepKernelMethod,
+    LearnedDeepKernel,
+    initial_parameters,
+    warm_start,
+)
 from optuna_metasampler.space import SearchSpace
-from optuna_metasampler.surrogates.deep_kernel import initial_parameters
 from optuna_metasampler.task import Task
 
 
@@ -33,7 +37,7 @@ def study(best: float, seed: int, n: int = 30) -> Task:
     return Task.of(SPACE, SPACE.decode(x.numpy()), -(x[:, 0] - best).abs())
 
 
-def learned(method: DeepKernelMethod) -> FewShot:
+def learned(method: DeepKernelMethod) -> LearnedDeepKernel:
     tasks = [study(0.2, 0), study(0.3, 1), study(0.8, 2)]
     return method.learn(tasks, generator(), Trainer())
 

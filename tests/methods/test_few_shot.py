@@ -17,10 +17,10 @@ from benchmarks.scenarios import prior_logs
 from optuna_metasampler import MetaSampler
 from optuna_metasampler.meta_train.loop import Trainer
 from optuna_metasampler.methods import method_of
-from optuna_metasampler.methods.base import Prior
-from optuna_metasampler.methods.few_shot import FewShot
+from optuna_metasampler.methods.base import AlignedPrior
+from optuna_metasampler.methods.few_shot.method import FewShotMethod
+from optuna_metasampler.methods.few_shot.surrogate import FewShotNetworks
 from optuna_metasampler.space import SearchSpace
-from optuna_metasampler.surrogates.few_shot import FewShotNetworks
 from optuna_metasampler.task import Task
 
 
@@ -37,9 +37,9 @@ SPACE = SearchSpace.of({"a": FloatDistribution(0, 1), "b": CategoricalDistributi
 each_method = pytest.mark.parametrize("name", QUICK)
 
 
-def method(name: str) -> FewShot:
+def method(name: str) -> FewShotMethod:
     found = method_of(name, QUICK[name])
-    assert isinstance(found, FewShot)
+    assert isinstance(found, FewShotMethod)
     return found
 
 
@@ -94,7 +94,7 @@ def test_a_running_study_changes_nothing_of_what_was_learned(name: str) -> None:
     learned = learn(name)
     before = bits(name, learned)
     history = tasks(1)[0]
-    prior = Prior(SPACE, learned, lambda x: x, lambda x: x, history.x[:4])
+    prior = AlignedPrior(SPACE, learned, lambda x: x, lambda x: x, history.x[:4])
     for rows in (slice(0, 0), slice(0, 3), slice(0, 12)):
         part = Task(
             SPACE,
@@ -107,7 +107,7 @@ def test_a_running_study_changes_nothing_of_what_was_learned(name: str) -> None:
         state = torch.get_rng_state()
         point = (
             method(name)
-            .policy(SPACE, prior, None)
+            .policy(SPACE, [prior], None)
             .propose(part, torch.Generator().manual_seed(2))
             .x
         )
@@ -151,7 +151,7 @@ def test_only_meta_sgd_learns_a_step_size_for_every_weight() -> None:
 def test_a_search_of_more_candidates_is_not_worse_on_the_same_studies() -> None:
     # With fewer than four studies none is held out: the best of more draws is never worse.
     from optuna_metasampler.meta_train.episodes import StudyRecords
-    from optuna_metasampler.meta_train.few_shot import EpisodeConfig, few_shot_loss
+    from optuna_metasampler.methods.few_shot.learner import EpisodeConfig, few_shot_loss
 
     prior = tasks(3)
     losses = []

@@ -19,9 +19,9 @@ from benchmarks.run import setting_of
 from benchmarks.scenarios import prior_logs
 from optuna_metasampler import MetaSampler
 from optuna_metasampler.meta_train.loop import Trainer
-from optuna_metasampler.methods.base import Method
+from optuna_metasampler.methods.base import Method, Priors
 from optuna_metasampler.methods.hyperband import Hyperband
-from optuna_metasampler.policies.base import Policy
+from optuna_metasampler.policies.base import Phase, Policy, Proposal
 from optuna_metasampler.space import SearchSpace
 from optuna_metasampler.task import Task
 
@@ -60,7 +60,7 @@ def priors(n: int = 3) -> list[optuna.Study]:
     return made
 
 
-class Watched(Method[None]):
+class Watched(Method):
     """Keeps the tasks that it is shown."""
 
     name = "watched"
@@ -70,13 +70,13 @@ class Watched(Method[None]):
 
     def learn(self, tasks: Any, generator: torch.Generator, trainer: Trainer) -> None: ...
 
-    def policy(self, space: SearchSpace, prior: Any, n_startup_trials: int | None) -> Policy:
+    def policy(self, space: SearchSpace, priors: Priors, n_startup_trials: int | None) -> Policy:
         return self
 
-    def propose(self, history: Task, generator: torch.Generator) -> torch.Tensor:
+    def propose(self, history: Task, generator: torch.Generator) -> Proposal:
         self.shown.append(history)
         x = np.random.default_rng(len(self.shown)).random((1, len(history.space.parameters)))
-        return torch.tensor(history.space.spread(x)[0])
+        return Proposal(torch.tensor(history.space.spread(x)[0]), Phase.POLICY)
 
     def pack(self, learned: None) -> dict[str, torch.Tensor]:
         return {}

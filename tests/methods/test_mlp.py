@@ -12,13 +12,17 @@ import torch
 
 from optuna_metasampler.meta_train.loop import Trainer
 from optuna_metasampler.methods import method_of
-from optuna_metasampler.methods.base import Prior
-from optuna_metasampler.methods.mlp import LearnedMlp, Mlp
+from optuna_metasampler.methods.base import AlignedPrior
+from optuna_metasampler.methods.mlp.ensemble import (
+    Inputs,
+    pooled_outcomes,
+    pooled_weights,
+    study_shares,
+)
+from optuna_metasampler.methods.mlp.method import Mlp
 from optuna_metasampler.outcomes import spearman
-from optuna_metasampler.policies.acquisition import ConfidenceBoundPolicy, n_asked
+from optuna_metasampler.policies.acquisition import ConfidenceBoundPolicy
 from optuna_metasampler.space import SearchSpace
-from optuna_metasampler.surrogates.mlp import study_shares
-from optuna_metasampler.surrogates.pooled import Inputs, pooled_outcomes, pooled_weights
 from optuna_metasampler.task import Task
 from tests.methods.studies import generator, learned_prior, run_live, task_of
 
@@ -41,7 +45,7 @@ def studies(n: int = 3) -> list[Task]:
 
 
 @cache
-def known_to(surrogate: str) -> Prior[LearnedMlp]:
+def known_to(surrogate: str) -> AlignedPrior:
     """What was learned from the studies; learning takes its time, and nothing may change it."""
     return learned_prior(replace(QUICK, surrogate=surrogate), studies())
 
@@ -54,7 +58,7 @@ def history(n: int = 5, top: float = 0.7) -> Task:
 @pytest.mark.parametrize("surrogate", KINDS)
 def test_the_first_suggestion_is_near_the_optimum_of_the_prior_studies(surrogate: str) -> None:
     method = replace(QUICK, surrogate=surrogate, exploration=0.0)
-    policy = method.policy(SPACE, known_to(method.surrogate), None)
+    policy = method.policy(SPACE, [known_to(method.surrogate)], None)
     empty = Task.of(SPACE, [], torch.zeros(0))
     x = policy.propose(empty, generator()).x
     assert float((x - torch.tensor([0.7, 0.2])).norm()) < 0.15
@@ -63,19 +67,19 @@ def test_the_first_suggestion_is_near_the_optimum_of_the_prior_studies(surrogate
 @pytest.mark.parametrize("surrogate", KINDS)
 def test_the_running_study_corrects_what_the_prior_ones_say(surrogate: str) -> None:
     method = replace(QUICK, surrogate=surrogate)
-    policy = method.policy(SPACE, known_to(surrogate), None)
+    policy = method.policy(SPACE, [known_to(surrogate)], None)
     assert isinstance(policy, ConfidenceBoundPolicy)
     task = history(40, top=0.1)
-    before = policy.condition(Task.of(SPACE, [], torch.zeros(0)))(task.x).mean
-    after = policy.condition(task)(task.x).mean
-    assert spearman(before, task.y) < 0.5
-    assert spearman(after, task.y) > 0.9
+    (before,) = policy.condition(Task.of(SPACE, [], torch.zeros(0)))
+    (after,) = policy.condition(task)
+    assert spearman(before(task.x).mean, task.y) < 0.5
+    assert spearman(after(task.x).mean, task.y) > 0.9
 
 
 @pytest.mark.parametrize("surrogate", KINDS)
 def test_without_priors_it_learns_from_its_own_trials(surrogate: str) -> None:
     method = replace(QUICK, surrogate=surrogate, exploration=0.0)
-    x = method.policy(SPACE, None, None).propose(history(30), generator()).x
+    x = method.policy(SPACE, [None], None).propose(history(30), generator()).x
     assert float((x - torch.tensor([0.7, 0.2])).norm()) < 0.3
 
 
@@ -86,7 +90,7 @@ def test_a_suggestion_leaves_what_was_learned_as_it_was_and_can_be_repeated(
     method = replace(QUICK, surrogate=surrogate)
     prior = known_to(method.surrogate)
     before = {k: t.clone() for k, t in method.pack(prior.learned).items()}
-    policy = method.policy(SPACE, prior, None)
+    policy = method.policy(SPACE, [prior], None)
     first = policy.propose(history(), generator()).x
     policy.propose(history(9), generator(1))
     assert torch.equal(policy.propose(history(), generator()).x, first)
@@ -103,7 +107,7 @@ def test_what_was_packed_is_unpacked_exactly(surrogate: str) -> None:
     again = replace(prior, learned=method.unpack(SPACE, packed))
     assert all(torch.equal(t, packed[k]) for k, t in method.pack(again.learned).items())
     one, two = (
-        method.policy(SPACE, p, None).propose(history(), generator()).x for p in (prior, again)
+        method.policy(SPACE, [p], None).propose(history(), generator()).x for p in (prior, again)
     )
     assert torch.equal(one, two)
 
@@ -131,10 +135,10 @@ def test_a_live_study_on_a_mixed_and_conditional_space_gets_new_points_each_time
 
 def test_pending_points_are_kept_away_from() -> None:
     method = replace(QUICK, exploration=0.0)
-    policy = method.policy(SPACE, known_to(method.surrogate), None)
+    policy = method.policy(SPACE, [known_to(method.surrogate)], None)
     first = policy.propose(history(), generator()).x
     pending = replace(history(), pending=first[None])
-    assert n_asked(pending) == 6
+    assert pending.n_asked == 6
     second = policy.propose(pending, generator()).x
     assert float((second - first).abs().max()) > 1e-3
 
@@ -143,7 +147,7 @@ def test_parameters_that_no_prior_had_are_learned_from_the_running_study() -> No
     own = SearchSpace.of({**SPACE.distributions, "new": FloatDistribution(0, 1)})
     method = replace(QUICK, exploration=0.0, n_steps=150)
     known = known_to(method.surrogate)
-    prior = Prior(
+    prior = AlignedPrior(
         SPACE,
         known.learned,
         lambda x: x[:, 1:],
@@ -153,7 +157,7 @@ def test_parameters_that_no_prior_had_are_learned_from_the_running_study() -> No
     )
     x = torch.rand((30, 3), generator=generator(4), dtype=torch.float64)
     trials = task_of(own, x, value(x[:, 1:]) - (x[:, 0] - 0.9) ** 2)
-    assert float(method.policy(own, prior, None).propose(trials, generator()).x[0]) > 0.7
+    assert float(method.policy(own, [prior], None).propose(trials, generator()).x[0]) > 0.7
 
 
 def test_a_parameter_that_no_prior_had_changes_no_prediction_before_the_first_trial() -> None:

@@ -17,7 +17,7 @@ from optuna_metasampler import MetaSampler
 from optuna_metasampler.exceptions import MethodError
 from optuna_metasampler.meta_train.loop import Trainer
 from optuna_metasampler.methods import method_of
-from optuna_metasampler.methods.base import Method, Prior
+from optuna_metasampler.methods.base import AlignedPrior, Method
 from tests.meta_train.practice import MIXED, generator, study
 
 
@@ -34,7 +34,7 @@ def _quiet() -> None:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 
-def quick(name: str) -> Method[Any]:
+def quick(name: str) -> Method:
     return method_of(name, QUICK[name])
 
 
@@ -115,9 +115,9 @@ def test_nonsense_is_not_unpacked(name: str) -> None:
 @each_method
 def test_proposals_leave_what_was_learned_bit_identical_and_know_no_other_study(name: str) -> None:
     method, lessons = quick(name), learned(name)
-    prior = Prior(MIXED, lessons, lambda x: x, lambda x: x, study(MIXED, 7).x[:3])
+    prior = AlignedPrior(MIXED, lessons, lambda x: x, lambda x: x, study(MIXED, 7).x[:3])
     before = {key: t.clone() for key, t in method.pack(lessons).items()}
-    policy = method.policy(MIXED, prior, None)
+    policy = method.policy(MIXED, [prior], None)
     first = policy.propose(study(MIXED, 4, n=6), generator()).x
     policy.propose(replace(study(MIXED, 5), name="another"), generator(1))
     assert torch.equal(policy.propose(study(MIXED, 4, n=6), generator()).x, first)
@@ -128,11 +128,11 @@ def test_proposals_leave_what_was_learned_bit_identical_and_know_no_other_study(
 @each_method
 def test_space_filling_trials_come_first_where_they_are_asked_for(name: str) -> None:
     method, lessons = quick(name), learned(name)
-    prior = Prior(MIXED, lessons, lambda x: x, lambda x: x, study(MIXED, 7).x[:3])
+    prior = AlignedPrior(MIXED, lessons, lambda x: x, lambda x: x, study(MIXED, 7).x[:3])
     empty = study(MIXED, 4, n=1)
     nothing = replace(empty, x=empty.x[:0], y=empty.y[:0], mask=empty.mask[:0])
     plain, filling = (
-        method.policy(MIXED, prior, n).propose(nothing, generator()).x for n in (0, 1)
+        method.policy(MIXED, [prior], n).propose(nothing, generator()).x for n in (0, 1)
     )
     assert not torch.equal(plain, filling)
 

@@ -44,7 +44,7 @@ def test_a_suggestion_leaves_the_list_as_it_was() -> None:
     method, tasks = Portfolio(), studies(0.2, 0.6)
     prior = learned_prior(method, tasks)
     before = prior.learned.clone()
-    policy = method.policy(SPACE, prior, None)
+    policy = method.policy(SPACE, [prior], None)
     empty = Task.of(SPACE, [], torch.zeros(0))
     assert torch.equal(policy.propose(empty, generator()).x, before[0])
     assert torch.equal(prior.learned, before)

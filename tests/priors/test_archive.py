@@ -27,9 +27,9 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 import pytest
 
 from optuna_metasampler import MetaSampler
+from optuna_metasampler._file_format import packed, unpacked
 from optuna_metasampler.exceptions import PriorError, PriorNotFoundError
 from optuna_metasampler.history import finished_trials
-from optuna_metasampler.packing import packed, unpacked
 from optuna_metasampler.priors import archive_v1
 from optuna_metasampler.priors.align import pool
 from optuna_metasampler.priors.archive import COLUMNS, KEY, Archive

@@ -1,0 +1,1 @@
+"""``fine-tune``, ``maml``, ``reptile``, ``meta-sgd``, ``imaml``, ``meta-random-search``."""

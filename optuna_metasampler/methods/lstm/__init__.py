@@ -1,0 +1,1 @@
+"""``lstm``: a recurrent policy without a surrogate, trained on the prior studies."""

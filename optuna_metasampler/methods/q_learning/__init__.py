@@ -1,0 +1,1 @@
+"""``q-learning``: a Q function over history and candidate, trained on the prior studies."""
