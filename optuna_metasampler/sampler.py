@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from optuna import Study
     from optuna.trial import FrozenTrial
 
+    from optuna_metasampler.explain.prior_weights import PriorWeight
     from optuna_metasampler.explain.report import Report
     from optuna_metasampler.explain.snapshot import Snapshot
     from optuna_metasampler.methods.base import Method
@@ -346,6 +347,19 @@ class MetaSampler(BaseSampler):
         """
         with self._lock:
             return self._state(study).last_transfer
+
+    def prior_weights(self, study: Study) -> list[PriorWeight]:
+        """The weight of each prior study in the last suggestion to ``study``, the highest first.
+
+        Returns:
+            One row a prior study that is used; empty without prior studies, and before the first
+            suggestion.
+        """
+        # Heavy, and rarely needed.
+        from optuna_metasampler.explain.prior_weights import relevance
+
+        with isolated():
+            return relevance(self.transfer_predictors(study))
 
     def inspect_priors(self, target: Mapping[str, BaseDistribution] | Study) -> Overlaps:
         """Which prior studies are used, how much they share, and why the others are not used.

@@ -1,9 +1,11 @@
 """Plots of what the sampler learned, in the manner of :mod:`optuna.visualization`.
 
-Every function takes a study and returns a Plotly figure; those of the same name in
-``visualization.matplotlib`` draw the same with Matplotlib.
+Every ``plot_*`` function takes a study and returns a Plotly figure; those of the same name in
+``visualization.matplotlib`` return Matplotlib axes. :func:`publish` stores the plots for
+optuna-dashboard.
 """
 
+from optuna_metasampler.explain.dashboard import publish
 from optuna_metasampler.explain.plots import (
     matplotlib,
     plot_parameter_importances,
@@ -23,4 +25,5 @@ __all__ = [
     "plot_prior_weights",
     "plot_regret_against_priors",
     "plot_similarity_map",
+    "publish",
 ]

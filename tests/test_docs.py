@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import ast
+from collections.abc import Callable
 import json
 from pathlib import Path
 import re
 import shutil
 import subprocess
 import sys
+from types import FrameType
 
 import nbformat
+import optuna
+from optuna.trial import TrialState
 import pytest
 
 from benchmarks import how_it_works
-from optuna_metasampler import outcomes
+import optuna_metasampler
+from optuna_metasampler import MetaSampler, outcomes
 from optuna_metasampler.policies import acquisition, initial_design
 from optuna_metasampler.surrogates import prior_model, transfer
 from tests.pages import (
@@ -33,6 +39,8 @@ from tests.pages import (
 
 
 PAGES = pages()
+PACKAGE = Path(optuna_metasampler.__file__).parent
+HOW_IT_WORKS = (DOCS / "how-it-works.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.relative_to(DOCS).as_posix())
@@ -134,21 +142,109 @@ def test_the_figures_are_drawn_from_the_committed_data(tmp_path: Path) -> None:
     assert all(path.stat().st_size < 80_000 for path in committed)
 
 
-def test_how_it_works_tells_the_numbers_of_the_code() -> None:
-    text = (DOCS / "how-it-works.md").read_text(encoding="utf-8")
-    words = {1: "one", 2: "two", 3: "three", 4: "four", 5: "five", 6: "six"}
+def test_how_it_works_has_the_numbers_of_the_code() -> None:
+    text = " ".join(HOW_IT_WORKS.split())
     result = json.loads(how_it_works.RESULT.read_text(encoding="utf-8"))
-    for sentence in (
-        f"at most {words[initial_design.N_WARM_START_TRIALS]} trials",
-        f"Once there are {words[transfer._MIN_TRIALS_TO_FLIP]} trials",
-        f"the {prior_model._MAX_SOURCES} most telling ones",
-        f"up to {words[outcomes.MAX_MODELLED_OBJECTIVES]}, have a model each",
+    for fragment in (
+        f"at most {initial_design.N_WARM_START_TRIALS} trials",
+        f"Once there are {transfer._MIN_TRIALS_TO_FLIP} trials",
+        f"the {prior_model._MAX_SOURCES} most informative",
+        f"Up to {outcomes.MAX_MODELLED_OBJECTIVES} objectives",
         f"{result['n_prior_trials']} trials of Optuna's default sampler each",
-        f"two prior studies of {how_it_works.N_SLICE_PRIOR_TRIALS} trials each",
-        f"{words[len(result['say']['1 wrong'])]} seeds each",
+        f"2 prior studies of {how_it_works.N_SLICE_PRIOR_TRIALS} trials each",
+        f"{len(result['say']['1 wrong'])} seeds each",
     ):
-        assert sentence in " ".join(text.split())
-    assert acquisition.PROBE == 1, "the second trial is the one far away"
+        assert fragment in text
+    assert acquisition.PROBE == 1, "the second trial is the probe"
+
+
+def test_the_steps_of_an_ask_name_functions_that_a_study_runs() -> None:
+    """A study with priors, a pruned trial and a pending one enters every function named."""
+    steps = re.findall(r"^\| .* \| (`.*`) \| (`.*`) \|$", HOW_IT_WORKS, re.MULTILINE)
+    assert len(steps) > 20
+    ran = functions_run(run_a_warm_study)
+    for files, functions in steps:
+        paths = re.findall(r"`([\w/]+\.py)`", files)
+        names = re.findall(r"`([\w.]+)\(\)`", functions)
+        assert paths
+        assert names
+        for path in paths:
+            assert any(name in names_in(path) for name in names), path
+        for name in names:
+            (path, *_) = [p for p in paths if name in names_in(p)]
+            assert (path, name.rpartition(".")[2]) in ran, f"{path}: {name}() did not run"
+
+
+def test_every_file_and_function_named_by_how_it_works_exists() -> None:
+    paths = set(re.findall(r"`([\w/]+\.py)`", HOW_IT_WORKS))
+    assert all((PACKAGE / path).is_file() for path in paths), paths
+    everywhere = set.union(*(names_in(p.relative_to(PACKAGE)) for p in PACKAGE.rglob("*.py")))
+    own = set(re.findall(r"`([\w.]+)\(\)`", HOW_IT_WORKS))
+    assert own - everywhere == set()
+
+
+@pytest.mark.parametrize(
+    "page",
+    [*PAGES, ROOT / "README.md", *sorted((ROOT / "examples").glob("*.py"))],
+    ids=lambda p: p.relative_to(ROOT).as_posix(),
+)
+def test_only_public_modules_are_imported(page: Path) -> None:
+    """Code for readers uses the package itself and the three public modules below it."""
+    text = page.read_text(encoding="utf-8")
+    named = re.findall(r"^(?:from|import) optuna_metasampler\.([\w.]+)", text, re.MULTILINE)
+    assert {name.partition(".")[0] for name in named} <= {
+        "exceptions",
+        "extension",
+        "visualization",
+    }
+
+
+def names_in(path: Path | str) -> set[str]:
+    """Functions of a file of the package, those of classes as ``Class.method`` and ``method``."""
+    tree = ast.parse((PACKAGE / path).read_text(encoding="utf-8"))
+    found = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef):
+            found |= {f"{node.name}.{f.name}" for f in node.body if isinstance(f, ast.FunctionDef)}
+    return found
+
+
+def functions_run(action: Callable[[], None]) -> set[tuple[str, str]]:
+    """File and name of every function of the package that an action calls."""
+    codes = set()
+
+    def note(frame: FrameType, event: str, arg: object) -> None:
+        codes.add(frame.f_code)
+
+    sys.setprofile(note)
+    try:
+        action()
+    finally:
+        sys.setprofile(None)
+    return {
+        (Path(code.co_filename).relative_to(PACKAGE).as_posix(), code.co_name)
+        for code in codes
+        if Path(code.co_filename).is_relative_to(PACKAGE)
+    }
+
+
+def run_a_warm_study() -> None:
+    def suggest(trial: optuna.Trial) -> float:
+        rate = trial.suggest_float("rate", 1e-4, 1.0, log=True)
+        return abs(rate - 0.1) + 0.1 * abs(trial.suggest_int("depth", 1, 30) - 20)
+
+    old = [optuna.create_study(study_name=f"old-{seed}") for seed in range(2)]
+    for seed, study in enumerate(old):
+        study.sampler = optuna.samplers.RandomSampler(seed=seed)
+        study.optimize(suggest, n_trials=8)
+    study = optuna.create_study(sampler=MetaSampler(old, seed=0))
+    study.optimize(suggest, n_trials=6)
+    stopped = study.ask()
+    suggest(stopped)
+    stopped.report(1.0, step=1)
+    study.tell(stopped, state=TrialState.PRUNED)
+    for _ in range(2):
+        suggest(study.ask())
 
 
 @pytest.mark.parametrize(
