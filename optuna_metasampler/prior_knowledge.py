@@ -264,7 +264,7 @@ class _LearnedBefore:
     def __call__(self, weights: Weights, without: frozenset[str]) -> AlignedPrior[Any]:
         if len(weights) > 1:
             raise MethodError(
-                f"A checkpoint supports one objective, but this study has {len(weights)}. Pass the "
+                f"Checkpoints support one objective, but this study has {len(weights)}. Pass the "
                 "prior studies themselves as `prior`."
             )
         known = self._checkpoint

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     FloatArray = NDArray[np.float64]
 
-# Encoded values outside the range (enqueued, or from a study with a wider range) are clipped half a
+# Encoded values outside the range (enqueued, or of a study with a wider range) are clipped half a
 # range away: far enough to differ from the edge, near enough not to dominate a kernel.
 _MARGIN = 0.5
 _NEUTRAL = 0.5

@@ -62,7 +62,7 @@ class AcquisitionPolicy(Generic[P]):
 
     The warm start ends as soon as the study's own trials contradict the prior studies. If the
     prior studies contradict one another, at least some of them are wrong: the second trial is then
-    the middle of the ranges, the first trial of a study without priors, and the third is the probe.
+    the middle of the ranges, like the first trial without priors, and the third is the probe.
 
     Args:
         surrogate: The surrogate to condition on the history.
@@ -214,8 +214,8 @@ class ConfidenceBoundPolicy(AcquisitionPolicy[P]):
     """Maximises ``mean + exploration * standard deviation``.
 
     Unlike the expected improvement, the bound works for a surrogate whose uncertainty is only the
-    spread of an ensemble and may be 0: it then is the plain prediction (Cox & John 1997, "SDO: a statistical method for global optimization"; Srinivas et al. 2010,
-    arXiv:0912.3995).
+    spread of an ensemble and may be 0: it then is the plain prediction (Cox & John 1997, "SDO: a
+    statistical method for global optimization"; Srinivas et al. 2010, arXiv:0912.3995).
 
     Args:
         surrogate: What to condition on the history.
@@ -259,7 +259,7 @@ def feasible_incumbent(history: Task, predictor: Predictor) -> float | None:
 
 
 def _contradictory(predictors: tuple[Predictor, ...]) -> bool:
-    """Whether the prior studies contradict one another; always ``False`` for several objectives."""
+    """Whether the prior studies contradict one another; ``False`` for several objectives."""
     first = predictors[0]
     return (
         len(predictors) == 1

@@ -24,8 +24,9 @@ N_COMPLETIONS = 8
 class InitialDesign:
     """Space-filling trials, then a warm start by the best configurations of prior studies.
 
-    The best configuration of an earlier study is a safer first guess than the maximum of a model of
-    its trials, and the incumbents of several studies cover the promising region (Feurer, Springenberg & Hutter 2015, "Initializing Bayesian hyperparameter optimization via
+    The best configuration of an earlier study is a safer first guess than the maximum of a model
+    of its trials, and the incumbents of several studies cover the promising region (Feurer,
+    Springenberg & Hutter 2015, "Initializing Bayesian hyperparameter optimization via
     meta-learning", AAAI; Wistuba, Schilling & Schmidt-Thieme 2015, "Sequential model-free
     hyperparameter tuning", ICDM).
 

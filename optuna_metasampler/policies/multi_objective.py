@@ -1,4 +1,4 @@
-"""The policy for several objectives: one surrogate each, and the expected hypervolume improvement."""
+"""The policy for several objectives: one surrogate each, expected hypervolume improvement."""
 
 from __future__ import annotations
 
