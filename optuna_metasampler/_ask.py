@@ -144,7 +144,7 @@ def snapshot(state: StudyState, study: Study, trials: Sequence[FrozenTrial]) -> 
     if not distributions:
         raise ValueError(
             f"The study {study.study_name!r} has {len(trials)} trials, none of which has "
-            "a parameter that varies: there is nothing to model. Run a trial first."
+            "a parameter that varies: there is nothing to show yet. Run a trial first."
         )
     history = _history(state, study, None, trials)
     space = history.space(distributions)

@@ -148,8 +148,8 @@ class PriorKnowledge:
             here = listed(sorted(own), _MAX_NAMES_SHOWN)
             there = listed(sorted(p.name for p in theirs), _MAX_NAMES_SHOWN)
             warnings.warn(
-                f"The prior studies cannot be used: none of their parameters ({there}) is one of "
-                f"this study ({here}). If only the names differ, pass `rename={{'name there': "
+                f"The prior studies are of no use here: none of their parameters ({there}) is one "
+                f"of this study ({here}). If only the names differ, pass `rename={{'name there': "
                 "'name here'}`.",
                 PriorWarning,
                 stacklevel=2,

@@ -149,8 +149,9 @@ def _method(
     chosen = method_of(method, options)
     if chosen.min_studies and not has_sources:
         raise MethodError(
-            f"The method {chosen.name!r} needs prior studies, at least {chosen.min_studies}. Pass "
-            "them as `prior`, or a file written by `optuna-metasampler fit` as `checkpoint`."
+            f"The method {chosen.name!r} learns from prior studies and needs at least "
+            f"{chosen.min_studies}. Pass them as `prior`, or a file written by "
+            "`optuna-metasampler fit` as `checkpoint`."
         )
     return chosen
 
