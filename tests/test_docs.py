@@ -1,4 +1,4 @@
-"""The documentation tells the truth: every block of code on every page runs."""
+"""The documentation is correct: its code runs, and its names and numbers are those of the code."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from tests.pages import (
     DOCS,
     ROOT,
     BrokenPage,
-    Reader,
+    Runner,
     blocks,
     n_fences,
     pages,
-    reader_of,
     run_notebook,
+    runner_of,
     shape,
     targets,
     with_outputs,
@@ -44,16 +44,16 @@ HOW_IT_WORKS = (DOCS / "how-it-works.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.relative_to(DOCS).as_posix())
-def test_what_the_page_says_can_be_done(
+def test_the_blocks_of_the_page_run_and_print_the_outputs_shown(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     text = page.read_text(encoding="utf-8")
-    reader = reader_of(page, tmp_path)
-    reader.read(text)
-    now = with_outputs(text, reader.printed)
-    for told, is_now in zip(blocks(text), blocks(now), strict=True):
-        assert shape(told.code) == shape(is_now.code), f"line {told.line}: make docs-figures"
+    runner = runner_of(page, tmp_path)
+    runner.run(text)
+    current = with_outputs(text, runner.printed)
+    for old, new in zip(blocks(text), blocks(current), strict=True):
+        assert shape(old.code) == shape(new.code), f"line {old.line}: run `make docs-figures`"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.relative_to(DOCS).as_posix())
@@ -63,7 +63,7 @@ def test_no_block_of_the_page_is_overlooked(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.relative_to(DOCS).as_posix())
-def test_the_targets_that_the_page_names_are_there(page: Path) -> None:
+def test_the_make_targets_named_by_the_page_exist(page: Path) -> None:
     named = set(re.findall(r"`make ([a-z-]+)[`\s]", page.read_text(encoding="utf-8")))
     assert named <= targets()
 
@@ -72,62 +72,61 @@ def test_the_targets_that_the_page_names_are_there(page: Path) -> None:
     ("text", "complaint"),
     [
         ("```python\n1 / 0\n```\n", "division by zero"),
-        ("```ruby\nputs 1\n```\n", "nobody knows how to try 'ruby'"),
-        ("```\nanything\n```\n", "nobody knows how to try ''"),
-        ("```text\n1\n```\n", "an output without what prints it"),
-        ("```bash\nrm -r old.db\n```\n", "nobody knows how to try"),
+        ("```ruby\nputs 1\n```\n", "'ruby'"),
+        ("```\nanything\n```\n", "''"),
+        ("```text\n1\n```\n", "output without"),
+        ("```bash\nrm -r old.db\n```\n", "cannot run"),
         ("```bash\nmake no-such-target\n```\n", "no target"),
-        ("```bash\npip install '.[no-such-extra]'\n```\n", "extras that are not there"),
+        ("```bash\npip install '.[no-such-extra]'\n```\n", "no extras"),
         ("```bash\npython no_such_program.py\n```\n", "no program"),
         ("```bash\noptuna-metasampler inspect no_such.db\n```\n", "no_such.db"),
         ("```yaml\n_target_: optuna_metasampler.MetaSampler\nno_such: 1\n```\n", "no_such"),
     ],
 )
-def test_a_block_that_cannot_be_done_is_found(text: str, complaint: str, tmp_path: Path) -> None:
+def test_a_broken_block_is_found(text: str, complaint: str, tmp_path: Path) -> None:
     with pytest.raises(Exception, match=complaint):
-        Reader(tmp_path).read(text)
+        Runner(tmp_path).run(text)
 
 
 def test_an_output_that_has_changed_is_found(tmp_path: Path) -> None:
     text = '```python\nprint("best", 0.25)\n```\n\n```text\nworst 0.31\n```\n'
-    reader = Reader(tmp_path)
-    reader.read(text)
-    told, now = blocks(text)[1].code, blocks(with_outputs(text, reader.printed))[1].code
-    assert now == "best 0.25\n"
-    assert shape(told) != shape(now)
-    assert shape("best  0.31") == shape(now)
+    runner = Runner(tmp_path)
+    runner.run(text)
+    old, new = blocks(text)[1].code, blocks(with_outputs(text, runner.printed))[1].code
+    assert new == "best 0.25\n"
+    assert shape(old) != shape(new)
+    assert shape("best  0.31") == shape(new)
 
 
 def test_a_program_on_a_page_is_saved_and_run(tmp_path: Path) -> None:
-    reader = Reader(tmp_path)
-    reader.read(
+    runner = Runner(tmp_path)
+    runner.run(
         '```python title="one.py"\nx = 1\n```\n'
         '```python title="two.py"\nimport one\nprint(one.x)\n```\n'
         "```bash\npython two.py\n```\n"
     )
-    assert reader.printed[2] == "1\n"
+    assert runner.printed[2] == "1\n"
     with pytest.raises(BrokenPage, match="no program"):
-        reader.read("```bash\npython three.py\n```\n")
+        runner.run("```bash\npython three.py\n```\n")
 
 
-def test_the_first_screen_shows_an_example_of_ten_lines() -> None:
+def test_the_first_screen_has_an_example_of_ten_lines() -> None:
     index = next(page for page in PAGES if page.name == "index.md")
     first = next(b for b in blocks(index.read_text(encoding="utf-8")) if b.language == "python")
     assert len([line for line in first.code.splitlines() if line.strip()]) <= 10
     assert first.line < 30
 
 
-def test_the_notebook_runs_and_shows_what_it_showed(tmp_path: Path) -> None:
+def test_the_notebook_runs_and_prints_the_outputs_shown(tmp_path: Path) -> None:
     path = DOCS / "notebook.ipynb"
-    told = nbformat.read(path, as_version=4)
-    now = run_notebook(path, tmp_path)
-    nbformat.validate(told)
-    for cell, cell_now in zip(told.cells, now.cells, strict=True):
-        assert outputs(cell) == outputs(cell_now), cell.source
+    old, new = nbformat.read(path, as_version=4), run_notebook(path, tmp_path)
+    nbformat.validate(old)
+    for old_cell, new_cell in zip(old.cells, new.cells, strict=True):
+        assert outputs(old_cell) == outputs(new_cell), old_cell.source
 
 
 def outputs(cell: nbformat.NotebookNode) -> list[str]:
-    """The outputs of a cell, without numbers and without what is inside of a figure."""
+    """The outputs of a cell, without numbers and contents of figures."""
     return [
         shape(output.text) if output.output_type == "stream" else " ".join(sorted(output.data))
         for output in cell.get("outputs", [])
