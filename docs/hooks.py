@@ -1,9 +1,8 @@
-"""What makes the site out of files that people also read on their own.
+"""Hooks of MkDocs: build the site from files that are readable in the repository too.
 
-A file of the repository is shown where it lies: the page of ``benchmarks/README.md`` is
-``benchmarks/README``, ``docs/`` alone falls away, and examples and notebooks become pages of their
-own. Links are written so that they work in the repository; here they are turned into links between
-the pages.
+Pages have the paths of their files: the page of ``benchmarks/README.md`` is ``benchmarks/README``,
+without ``docs/``. Examples and notebooks become pages of their own. Links in the files work in the
+repository; the hooks convert them to links between pages.
 """
 
 from __future__ import annotations
@@ -27,9 +26,9 @@ _AS_PAGES = {".py": ".md", ".ipynb": ".md"}
 
 # The target of a link or of an image; the anchor apart.
 _LINK = re.compile(r"(?<=\]\()([^)\s#:]+)(?=(?:#[^)\s]*)?\))")
-# What a narrow column of a table must not break: (-0.92 to -0.59).
+# Intervals, in which a narrow column of a table must not break lines: (-0.92 to -0.59).
 _INTERVAL = re.compile(r"\(([-+\d.]+) to ([-+\d.]+)\)")
-# :class:`~optuna.study.Study` of Sphinx, which Optuna's docstrings have as well.
+# Roles of Sphinx such as :class:`~optuna.study.Study`, also in Optuna's docstrings.
 _ROLE = re.compile(r":(?:class|meth|func|attr|mod|data|exc):`(~?)([\w.]+)`")
 
 _SECTIONS = {"Example:": "Examples:", "Class attributes:": "Attributes:"}
@@ -37,7 +36,7 @@ _SECTION = re.compile("^(?:" + "|".join(_SECTIONS) + ")$", re.MULTILINE)
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add what lies outside of ``docs/``, and a page for each notebook."""
+    """Add files outside of ``docs/``, and a page for each notebook."""
     for name in ("CHANGELOG.md", "benchmarks/README.md"):
         files.append(File.generated(config, name, content=(ROOT / name).read_text("utf-8")))
     for path in sorted((ROOT / "benchmarks" / "results").rglob("*.png")):
@@ -66,7 +65,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 
 
 def _page_of(path: Path) -> str:
-    """Where the site has a file of the repository."""
+    """Path of a file's page in the site."""
     name = path.relative_to(ROOT).as_posix()
     stem, suffix = posixpath.splitext(name)
     return stem.removeprefix(_DOCS) + _AS_PAGES.get(suffix, suffix)
@@ -81,7 +80,7 @@ def _example(path: Path) -> str:
 
 
 def _notebook(path: Path) -> str:
-    """The page of a notebook: its cells, with their outputs as they are in the file."""
+    """The page of a notebook: its cells, with the stored outputs."""
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
     link = f"[Download the notebook]({path.name}){{ download }}"
     return "\n\n".join([*(part for cell in cells for part in _cell(cell)), link]) + "\n"
@@ -105,20 +104,20 @@ def _cell(cell: dict[str, Any]) -> list[str]:
 
 
 class Docstrings(Extension):
-    """Griffe extension: makes of our docstrings what its parser knows.
+    """Griffe extension that adapts docstrings to its parser.
 
-    The roles of Sphinx are shown as code, linked where the site has the thing; and sections have
-    the names that the parser goes by.
+    Roles of Sphinx become code, linked if the site has the object, and sections get the names that
+    the parser knows.
     """
 
     def on_object(self, *, obj: Object, **kwargs: Any) -> None:
         """Rewrite the docstring of one object."""
         if obj.docstring is not None:
-            text = _ROLE.sub(_shown, obj.docstring.value)
+            text = _ROLE.sub(_code, obj.docstring.value)
             obj.docstring.value = _SECTION.sub(lambda found: _SECTIONS[found[0]], text)
 
 
-def _shown(role: re.Match[str]) -> str:
+def _code(role: re.Match[str]) -> str:
     short, name = role.groups()
     label = name.rpartition(".")[2] if short else name
     return f'<autoref optional identifier="{name}"><code>{label}</code></autoref>'

@@ -12,7 +12,7 @@ from optuna_metasampler import MetaSampler
 
 
 def train(trial: optuna.Trial, best_rate: float) -> float:
-    """Stands for training a model; the best learning rate differs a little by data set."""
+    """Stand-in for training a model; the best learning rate differs a little by data set."""
     rate = trial.suggest_float("learning_rate", 1e-5, 1e-1, log=True)
     depth = trial.suggest_int("depth", 1, 8)
     activation = trial.suggest_categorical("activation", ["relu", "tanh"])
@@ -21,12 +21,12 @@ def train(trial: optuna.Trial, best_rate: float) -> float:
 
 
 def main() -> None:
-    """Makes an old study, then a new one that reads it."""
+    """Make an old study, then a new one that reads it."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         storage = f"sqlite:///{(Path(folder) / 'old.db').as_posix()}"
 
-        # Last month: an ordinary study, kept in a file.
+        # Last month: an ordinary study, stored in a file.
         old = optuna.create_study(
             storage=storage, study_name="last-month", sampler=optuna.samplers.TPESampler(seed=0)
         )

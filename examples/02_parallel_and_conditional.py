@@ -1,4 +1,4 @@
-"""Tune with two threads, and with parameters that exist in some trials only.
+"""Tune with 2 threads, and with parameters that exist in some trials only.
 
 Run: ``python examples/02_parallel_and_conditional.py``. Takes a few seconds.
 """
@@ -9,7 +9,7 @@ from optuna_metasampler import MetaSampler
 
 
 def train(trial: optuna.Trial, best_depth: int) -> float:
-    """Stands for training one of two models, each with parameters of its own."""
+    """Stand-in for training one of 2 models, each with parameters of its own."""
     model = trial.suggest_categorical("model", ["network", "trees"])
     if model == "trees":
         depth = trial.suggest_int("trees.depth", 1, 12)
@@ -20,7 +20,7 @@ def train(trial: optuna.Trial, best_depth: int) -> float:
 
 
 def main() -> None:
-    """Runs two earlier studies, then one that learns from both."""
+    """Run 2 earlier studies, then one that learns from both."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     earlier = []
     for seed, best_depth in enumerate([5, 6]):
@@ -30,8 +30,8 @@ def main() -> None:
         study.optimize(lambda trial, depth=best_depth: train(trial, depth), n_trials=30)
         earlier.append(study)
 
-    # Finished studies can be given as objects, too. With `n_jobs`, the threads share one sampler,
-    # and the trials still running are taken into account; runs differ in the order of trials.
+    # Prior studies can also be objects. With `n_jobs`, the threads share one sampler, which takes
+    # pending trials into account; the order of trials differs from run to run.
     study = optuna.create_study(sampler=MetaSampler(earlier, seed=0))
     study.optimize(lambda trial: train(trial, best_depth=7), n_trials=20, n_jobs=2)
 

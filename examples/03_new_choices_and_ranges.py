@@ -1,4 +1,4 @@
-"""Go on with a study whose search space has changed, without losing its trials.
+"""Continue a study whose search space has changed, without losing its trials.
 
 Run: ``python examples/03_new_choices_and_ranges.py``. Takes a few seconds.
 """
@@ -13,7 +13,7 @@ from optuna_metasampler import MetaSampler
 
 
 def train(rate: float, batch_size: int, optimizer: str) -> float:
-    """Stands for training a model."""
+    """Stand-in for training a model."""
     penalty = {"sgd": 0.3, "adam": 0.1, "adamw": 0.0}[optimizer]
     misfit = abs(rate / 5e-3 - 1) / (rate / 5e-3 + 1)
     return misfit + abs(batch_size - 48) / 100 + penalty
@@ -29,7 +29,7 @@ def before(trial: optuna.Trial) -> float:
 
 
 def now(trial: optuna.Trial) -> float:
-    """A wider range, a number where there were choices, and a new choice."""
+    """A wider range, a number in place of choices, and a new choice."""
     return train(
         trial.suggest_float("rate", 1e-4, 1e-1, log=True),
         trial.suggest_int("batch_size", 8, 128),
@@ -38,7 +38,7 @@ def now(trial: optuna.Trial) -> float:
 
 
 def main() -> None:
-    """Runs the old study, then the new one in the same storage."""
+    """Run the old study, then the new one in the same storage."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         storage = f"sqlite:///{(Path(folder) / 'studies.db').as_posix()}"
@@ -47,16 +47,16 @@ def main() -> None:
         )
         old.optimize(before, n_trials=30)
 
-        # What of the old study is of use in the new space?
+        # Which parts of the old study can the new space use?
         space = {
             "rate": FloatDistribution(1e-4, 1e-1, log=True),
             "batch_size": IntDistribution(8, 128),
             "optimizer": CategoricalDistribution(["sgd", "adam", "adamw"]),
         }
-        print(MetaSampler(storage).inspect_priors(space), end="\n\n")
+        sampler = MetaSampler(storage, prior_studies="v1", seed=0)
+        print(sampler.inspect_priors(space), end="\n\n")
 
         # Optuna would refuse `new.add_trials(old.trials)`: the distributions differ.
-        sampler = MetaSampler(storage, prior_studies="v1", seed=0)
         new = optuna.create_study(study_name="v2", storage=storage, sampler=sampler)
         new.optimize(now, n_trials=10)
         print(f"Old space: best of 30 {old.best_value:.3f} with {old.best_params}")

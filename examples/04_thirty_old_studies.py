@@ -1,4 +1,4 @@
-"""Tune on a new data set with 30 studies of other data sets behind you.
+"""Tune on a new data set after 30 studies of other data sets.
 
 Run: ``python examples/04_thirty_old_studies.py``. Takes a few seconds.
 """
@@ -12,32 +12,32 @@ from optuna_metasampler import MetaSampler, PriorFilter
 
 
 def train(trial: optuna.Trial, best_rate: float, best_depth: float) -> float:
-    """Stands for training a model; what is best differs by data set."""
+    """Stand-in for training a model; the optimum differs by data set."""
     rate = trial.suggest_float("rate", 1e-5, 1.0, log=True)
     depth = trial.suggest_int("depth", 1, 12)
     return abs(math.log10(rate / best_rate)) + 0.2 * abs(depth - best_depth)
 
 
 def old_studies() -> list[optuna.Study]:
-    """Thirty studies; in real life they are in a storage, and its URL is given instead."""
+    """30 studies; usually they are in a storage, and its URL replaces the list."""
     rng = random.Random(0)
     studies = []
     for i in range(30):
-        model = "network" if i % 3 else "trees"  # every third is of another model
+        model = "network" if i % 3 else "trees"  # every third study is of another model
         study = optuna.create_study(
             study_name=f"{model}-{i}", sampler=optuna.samplers.RandomSampler(seed=i)
         )
         study.set_user_attr("model", model)
         best_rate = 10 ** rng.gauss(-3 if model == "network" else -0.5, 0.3)
         best_depth = rng.gauss(8, 1)
-        n_trials = 3 if i == 7 else 20  # one was broken off
+        n_trials = 3 if i == 7 else 20  # one was interrupted
         study.optimize(lambda t, r=best_rate, d=best_depth: train(t, r, d), n_trials=n_trials)
         studies.append(study)
     return studies
 
 
 def main() -> None:
-    """Leaves out what does not fit, learns from the rest, and shows what helped."""
+    """Leave out studies that do not fit, learn from the rest, and print which helped."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     sampler = MetaSampler(
         old_studies(),
@@ -54,8 +54,7 @@ def main() -> None:
     rows = sampler.prior_weights(study)
     print(f"{len(rows)} of 30 studies were used; the most helpful:")
     for row in rows[:3]:
-        rho = f"rank correlation {row.rank_correlation:5.2f}"
-        print(f"  {row.name:12} {rho}, weight {row.weight:4.0%}")
+        print(f"  {row.name:12} weight {row.weight:3.0%}, correlation {row.rank_correlation:.2f}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Start from a CSV file that another tool has written.
+"""Start from a CSV file of another tool.
 
 Run: ``python examples/05_csv_of_another_tool.py``. Takes a few seconds.
 """
@@ -13,13 +13,13 @@ from optuna_metasampler import MetaSampler, Table
 
 
 def accuracy(rate: float, layers: int, activation: str, best_rate: float) -> float:
-    """Stands for training a network and testing it."""
+    """Stand-in for training a network and testing it."""
     misfit = abs(rate / best_rate - 1) / (rate / best_rate + 1)
     return 0.95 - 0.2 * misfit - 0.03 * abs(layers - 3) - 0.1 * (activation == "tanh")
 
 
 def export(path: Path) -> None:
-    """Random search on two data sets, as a tool of your own has written it down."""
+    """Random search on 2 data sets, as another tool exported it."""
     rng = random.Random(0)
     lines = ["run;data set;learning rate;layers;activation;seconds;test accuracy"]
     for run in range(60):
@@ -32,7 +32,7 @@ def export(path: Path) -> None:
 
 
 def objective(trial: optuna.Trial) -> float:
-    """A third data set, in Optuna, with names of its own."""
+    """A third data set, in Optuna, with other parameter names."""
     rate = trial.suggest_float("lr", 1e-5, 1e-1, log=True)
     layers = trial.suggest_int("n_layers", 1, 8)
     activation = trial.suggest_categorical("activation", ["relu", "tanh"])
@@ -40,7 +40,7 @@ def objective(trial: optuna.Trial) -> float:
 
 
 def main() -> None:
-    """Says which column is what, and begins where the table ends."""
+    """Describe the columns of the table, and start from its results."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "runs.csv"
@@ -57,7 +57,7 @@ def main() -> None:
         study.optimize(objective, n_trials=10)
         tried = [trial.value for prior in table.studies() for trial in prior.trials]
 
-    print(f"{len(tried)} runs in the table, accuracy at best {max(tried):.3f}")
+    print(f"{len(tried)} runs in the table, best accuracy {max(tried):.3f}")
     print(f"First trial {study.trials[0].value:.3f}, best of 10 {study.best_value:.3f}")
     print(f"Best parameters: {study.best_params}")
 

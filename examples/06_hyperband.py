@@ -1,4 +1,4 @@
-"""Tune a training loop that is stopped early, with a study of another data set behind you.
+"""Tune a training loop under Hyperband, after a study of another data set.
 
 Run: ``python examples/06_hyperband.py``. Takes a few seconds.
 """
@@ -17,7 +17,7 @@ N_EPOCHS = 27
 
 
 def train(trial: optuna.Trial, x: np.ndarray, y: np.ndarray) -> float:
-    """Trains a linear classifier epoch by epoch, and reports its accuracy after each."""
+    """Train a linear classifier epoch by epoch, and report its accuracy after each."""
     x, x_valid, y, y_valid = train_test_split(x, y, test_size=0.4, random_state=0)
     model = SGDClassifier(
         loss=trial.suggest_categorical("loss", ["hinge", "log_loss", "modified_huber"]),
@@ -48,7 +48,7 @@ def tune(
 
 
 def main() -> None:
-    """Tunes on one data set, then on another with what was learned."""
+    """Tune on one data set, then on another with the first study as a prior."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     old = tune(load_wine(return_X_y=True), optuna.samplers.TPESampler(seed=0))
     new = tune(load_digits(return_X_y=True), MetaSampler(old, method="hyperband", seed=0))

@@ -1,13 +1,13 @@
-"""Tune one model on many machines, with an earlier study behind you.
+"""Tune one model on many machines, after an earlier study.
 
-On several machines, give all of them the same database, and start this script on each as often as
-it has room for trials; start and stop workers as you like:
+Give all machines the same database, and start this script on each, once a worker; workers may
+start and stop at any time:
 
     pip install optuna-metasampler "psycopg[binary]"
     python examples/08_many_machines.py postgresql+psycopg://user:password@server/tuning
 
-Run: ``python examples/08_many_machines.py``. Without a database it starts three workers on this
-machine, with an SQLite file. Takes some twenty seconds.
+Run: ``python examples/08_many_machines.py``. Without a database it starts 3 workers on this
+machine, with an SQLite file. Takes about 20 seconds.
 """
 
 import multiprocessing
@@ -23,27 +23,27 @@ N_TRIALS = 24
 
 
 def train(trial: optuna.Trial, best_rate: float = 3e-3) -> float:
-    """Stands for training a model for minutes or hours."""
+    """Stand-in for training a model for minutes or hours."""
     rate = trial.suggest_float("learning_rate", 1e-5, 1e-1, log=True)
     dropout = trial.suggest_float("dropout", 0.0, 0.8)
     return (rate / best_rate - 1) ** 2 / (rate / best_rate) + (dropout - 0.2) ** 2
 
 
 def work(url: str) -> None:
-    """What every worker runs, on whichever machine; whoever comes first makes the study."""
+    """Run one worker, on any machine; the first one creates the study."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    # The earlier studies are read from the same database. No seed: each worker draws its own.
+    # The earlier studies are in the same database. No seed: each worker draws its own.
     sampler = MetaSampler(url, prior_studies="earlier-*")
     study = optuna.create_study(
         study_name="new", storage=url, sampler=sampler, load_if_exists=True
     )
-    # All workers together stop after so many trials.
+    # The number of trials of all workers together.
     enough = optuna.study.MaxTrialsCallback(N_TRIALS, states=None)
     study.optimize(train, callbacks=[enough])
 
 
 def main(url: str) -> None:
-    """Runs an earlier study, then three workers at once."""
+    """Run an earlier study, then 3 workers at once."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     earlier = optuna.create_study(study_name="earlier-1", storage=url)
     earlier.optimize(lambda trial: train(trial, best_rate=1e-3), n_trials=20)

@@ -1,7 +1,7 @@
-"""Ask the sampler what it did and why, and write that as a page with plots.
+"""Print the report of a study, and write it as a page with plots.
 
 Run: ``python examples/09_why.py``, or ``python examples/09_why.py report.html`` for the page,
-whose plots need Plotly. Takes ten seconds: real models are tuned, on data that comes with
+whose plots need Plotly. Takes 10 seconds: it tunes real models, on data that comes with
 scikit-learn.
 """
 
@@ -25,7 +25,7 @@ from optuna_metasampler import MetaSampler
 
 
 def data() -> dict[str, tuple]:
-    """Data sets by name, inputs and classes of each; the last one is new."""
+    """Data sets by name, each with inputs and classes; the last one is new."""
     made = make_classification(n_samples=200, n_features=12, n_informative=5, random_state=0)
     x, y = load_digits(return_X_y=True)
     return {
@@ -38,7 +38,7 @@ def data() -> dict[str, tuple]:
 
 
 def accuracy(trial: optuna.Trial, inputs, classes) -> float:
-    """Of a support vector machine, by cross-validation."""
+    """Cross-validated accuracy of a support vector machine."""
     model = SVC(
         C=trial.suggest_float("C", 1e-2, 1e3, log=True),
         kernel=trial.suggest_categorical("kernel", ["rbf", "poly", "sigmoid"]),
@@ -49,7 +49,7 @@ def accuracy(trial: optuna.Trial, inputs, classes) -> float:
 
 
 def main() -> None:
-    """Tunes on four data sets, then on a fifth, and tells what came of it."""
+    """Tune on 4 data sets, then on a fifth, and print the report."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     *known, new = data().items()
     old = []

@@ -1,7 +1,7 @@
 """One ask: from the trials of a study to its next configuration.
 
-The heavy border: :mod:`optuna_metasampler.sampler` imports this module at the first use of a
-model, and everything below is imported at the top of files.
+The only heavy border: :mod:`optuna_metasampler.sampler` imports this module on first use of a
+model; all modules below import at the top.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ from optuna_metasampler.surrogates.transfer import TransferPredictor
 from optuna_metasampler.task import to_tensor
 
 
-# The model is not asked among fewer trials.
+# With fewer trials, `recommend` returns the best one.
 _MIN_CANDIDATES = 5
 
 
@@ -67,7 +67,7 @@ def suggest(
     trial: FrozenTrial,
     distributions: Mapping[str, BaseDistribution],
 ) -> dict[str, Any]:
-    """The next configuration of parameters that the study has had before."""
+    """The next configuration, over the parameters that the study has had before."""
     history = _history(state, study, trial, trials_of_all_brackets(study))
     space = history.space(distributions)
     weights = _weights(state, study, trial)
@@ -84,9 +84,10 @@ def suggest(
 def suggest_new(
     state: StudyState, study: Study, trial: FrozenTrial, name: str, distribution: BaseDistribution
 ) -> dict[str, Any]:
-    """The value of a parameter that is new to the study, by its name; empty if priors lack it.
+    """The value of a parameter that is new to the study, by name; empty if no prior study has it.
 
-    It comes from a configuration that prior studies suggest for the whole trial.
+    It is part of a joint configuration that is proposed once a trial, in the common space of the
+    prior studies.
     """
     knowledge = _prior_knowledge(state, study)
     if knowledge is None or name not in knowledge.space.distributions:
@@ -109,7 +110,7 @@ def recommend(
     best: FrozenTrial,
     distributions: Mapping[str, BaseDistribution],
 ) -> FrozenTrial:
-    """The feasible trial of the highest posterior mean; ``best`` among fewer than 5."""
+    """The feasible trial with the highest posterior mean; ``best`` if there are fewer than 5."""
     candidates = [
         t
         for t in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
@@ -128,17 +129,17 @@ def recommend(
 
 
 def snapshot(state: StudyState, study: Study, trials: Sequence[FrozenTrial]) -> Snapshot:
-    """The model with all finished trials of a study.
+    """The model conditioned on all finished trials of a study.
 
     Args:
-        state: What is kept of the study.
+        state: State of the study.
         study: The study.
-        trials: Its trials; one that is ending need not be in its storage yet.
+        trials: Its trials; one that is just ending need not be in the storage yet.
 
     Raises:
         ValueError: If no trial has a parameter that varies.
     """
-    # Not that of the study, which has not read a trial that is ending.
+    # Not the cached search space of the study, which lacks a trial that is just ending.
     distributions = UnionSearchSpace().of(trials)
     if not distributions:
         raise ValueError(
@@ -173,7 +174,7 @@ def snapshot(state: StudyState, study: Study, trials: Sequence[FrozenTrial]) -> 
 def _make_plan(
     state: StudyState, study: Study, trial: FrozenTrial, knowledge: PriorKnowledge
 ) -> dict[str, Any]:
-    """A configuration of the prior studies' common space, given what the trial has."""
+    """A configuration of the prior studies' common space, given the trial's fixed parameters."""
     weights = _weights(state, study, trial)
     priors = [knowledge.in_common_space(w) for w in weights]
     space = priors[0].space
@@ -195,14 +196,14 @@ def _propose(
     weights: ScalarisationWeights,
     history: History,
 ) -> tuple[dict[str, Any], TrialRecord]:
-    """A configuration of ``space``, and how the policy came to it."""
+    """A configuration of ``space``, and the record of why it was chosen."""
     settings = state.settings
     generator = torch.Generator(device="cpu").manual_seed(draw_seed(settings.rng))
-    # Where each objective is modelled, the one outcome of the task is their compromise.
+    # Where each objective has a model, the single outcome of the task is their mean.
     compromise = [sum(column) / len(weights) for column in zip(*weights, strict=True)]
     task = history.task(space, compromise, _method(state).models_constraints)
     for other in history.undecided(space):
-        # Its worker asks at this moment too: it is expected to take what we would take.
+        # Its worker is choosing at this moment: predict that it takes our choice.
         expected = policy.propose(history.before(task, other), generator).x
         task = replace(task, pending=torch.cat([task.pending, expected[None]]))
     proposal = policy.propose(task, generator)
@@ -217,7 +218,7 @@ def _propose(
 def _history(
     state: StudyState, study: Study, trial: FrozenTrial | None, trials: Sequence[FrozenTrial]
 ) -> History:
-    """The trials of a study but the one that is asked for; only finished ones without one."""
+    """The other trials of a study; without ``trial``, the finished ones only."""
     method, directions = _method(state), study.directions
     curve_correlation = None
     if any(t.state == TrialState.PRUNED for t in trials):
@@ -242,7 +243,7 @@ def _policy(
     space: SearchSpace,
     history: History,
 ) -> Policy:
-    """The policy for the study's own space; the last one, unless the space has changed."""
+    """The policy for the study's own space; cached until the space changes."""
     layout = tuple((p.name, repr(p.distribution), p.activity) for p in space.parameters)
     observed = frozenset(n for c in history.finished.configurations for n in c)
     last = state.policies.get(weights)
@@ -264,16 +265,16 @@ def _policy(
 def _new_policy(
     state: StudyState, space: SearchSpace, priors: Sequence[AlignedPrior | None]
 ) -> Policy:
-    """A policy for a space, given what is known of each outcome that it models."""
+    """A policy for a space, with the aligned prior of each outcome that it models."""
     method, n_startup_trials = _method(state), state.settings.n_startup_trials
     if None in priors and method.min_studies:
-        # The method cannot work without prior studies, and the study is served all the same.
+        # The method cannot work without prior studies: use the target-only model instead.
         method = method_of("gp")
     return method.policy(space, priors, n_startup_trials)
 
 
 def _prior_knowledge(state: StudyState, study: Study) -> PriorKnowledge | None:
-    """What prior studies predict for the study; they are read at the first use."""
+    """Prior knowledge for the study; prior studies are read on first use."""
     settings = state.settings
     if state.knowledge is None and not state.knows_nothing:
         state.knowledge = PriorKnowledge.of(
@@ -298,7 +299,7 @@ def _weights(state: StudyState, study: Study, trial: FrozenTrial) -> Scalarisati
 
 
 def _contradicts(plan: Mapping[str, Any], params: Mapping[str, Any], space: SearchSpace) -> bool:
-    """Whether a trial departed from its plan, in parameters of ``space``."""
+    """Whether a trial deviates from its plan, in parameters of ``space``."""
     return any(
         name not in plan or choice_key(plan[name]) != choice_key(value)
         for name, value in params.items()

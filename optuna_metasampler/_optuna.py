@@ -1,7 +1,7 @@
-"""The few names of Optuna that have no public way to them, in one place.
+"""Private names of Optuna, all in one place.
 
-Everything else in the package uses Optuna's documented interface, so a new Optuna release that
-moves something private is mended here.
+The rest of the package uses Optuna's documented interface. If a new release of Optuna moves a
+private name, only this module changes.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def draw_seed(rng: LazyRandomState) -> int:
 
 
 def signs_of(study: Study) -> tuple[float, ...]:
-    """One an objective of ``study``: -1 where smaller is better, else 1."""
+    """Sign of each objective of ``study``: -1 where smaller is better, else 1."""
     return tuple(-1.0 if d == StudyDirection.MINIMIZE else 1.0 for d in study.directions)
 
 
@@ -77,15 +77,15 @@ def _has_dashboard() -> bool:
 def set_trial_attributes(
     study: Study, number: int, user: Mapping[str, Any], system: Mapping[str, Any]
 ) -> None:
-    """Set attributes of a running trial, in one transaction where there are transactions.
+    """Set attributes of a running trial, in one transaction where the storage has transactions.
 
-    Each costs a database about as much as a parameter, most of which is the commit.
+    A commit a trial instead of one an attribute, because commits dominate the cost.
 
     Args:
         study: Any study of the trial's storage.
         number: The trial's id.
-        user: User attributes, which people see.
-        system: System attributes, which they do not.
+        user: User attributes.
+        system: System attributes.
     """
     storage = storage_of(study)
     backend = getattr(storage, "_backend", storage)
@@ -99,7 +99,7 @@ def set_trial_attributes(
 def _insert_together(
     storage: RDBStorage, number: int, user: Mapping[str, Any], system: Mapping[str, Any]
 ) -> bool:
-    """Whether new attributes of a trial could be inserted, all or none of them."""
+    """Insert new attributes of a trial, all or none; whether that was possible."""
     import json
 
     from sqlalchemy import column, table
@@ -116,15 +116,15 @@ def _insert_together(
                     into = table(f"trial_{kind}_attributes", *map(column, rows[0]))
                     connection.execute(into.insert(), rows)
     except DBAPIError:
-        # One is there already, or another release has other tables.
+        # An attribute exists already, or the tables are those of another release.
         return False
     return True
 
 
 def enqueued_params(trial: FrozenTrial) -> dict[str, Any]:
-    """What ``trial`` was enqueued with, by name; nothing where it was not enqueued.
+    """Enqueued values of ``trial`` by name; empty if it was not enqueued.
 
-    Optuna uses these values as they are, whatever a sampler proposes.
+    Optuna uses these values whatever a sampler proposes.
     """
     params: dict[str, Any] = trial.system_attrs.get("fixed_params", {})
     return params
@@ -142,7 +142,7 @@ def constraint_attributes(trial: FrozenTrial) -> dict[str, Any]:
 def constraints_of(trial: FrozenTrial) -> dict[str, float]:
     """The constraint values of ``trial`` by name; by position in the form of Optuna 4.
 
-    ``FrozenTrial.constraints`` says the same, from Optuna 5 on.
+    The same as ``FrozenTrial.constraints`` of Optuna 5.
     """
     constraints: dict[str, float] = {}
     for key, value in constraint_attributes(trial).items():
@@ -172,7 +172,7 @@ def store_constraints(
     trial: FrozenTrial,
     state: TrialState,
 ) -> None:
-    """Ask for the constraints of a trial that has ended, and store them as Optuna's samplers do.
+    """Evaluate and store the constraints of an ended trial, as Optuna's samplers do.
 
     Raises:
         ValueError: If one is NaN.
@@ -182,11 +182,11 @@ def store_constraints(
 
 @dataclass(frozen=True)
 class Finished:
-    """The finished trials of a study, without reading them.
+    """Count and key of the finished trials of a study, without reading them.
 
     Attributes:
-        count: How many there are.
-        key: Changes whenever a trial ends, and when the study is another one of the same name.
+        count: Number of finished trials.
+        key: Changes whenever a trial ends, and if the study is replaced under the same name.
     """
 
     count: int
@@ -194,9 +194,9 @@ class Finished:
 
 
 def finished_trials(storage: RDBStorage) -> dict[str, Finished]:
-    """The finished trials of each study that has any, by its name, in one query.
+    """Count and key of the finished trials of each study that has any, by name, in one query.
 
-    Optuna's own count reads the trials.
+    Optuna's own count would read all trials.
     """
     from sqlalchemy import text
 

@@ -1,6 +1,6 @@
-"""What a sampler keeps of one study between suggestions.
+"""State of one study between suggestions.
 
-Light: a study whose model is never asked does not import PyTorch.
+Light: it does not import PyTorch before a model is used.
 """
 
 from __future__ import annotations
@@ -38,18 +38,18 @@ _logger = get_logger(__name__)
 K = TypeVar("K")
 V = TypeVar("V")
 
-# Trials whose end is not reported here: their worker was killed, or another process tells them.
+# Trials may never end here: their worker was killed, or another process finishes them.
 MAX_RUNNING = 1024
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What a sampler was told, and its source of random numbers.
+    """Arguments of a sampler, and its source of random numbers.
 
     Attributes:
         priors: Prior studies or a checkpoint, and the method.
-        n_startup_trials: Space-filling trials; ``None`` for the method's own choice.
-        explain: Whether trials keep how they were chosen.
+        n_startup_trials: Number of space-filling trials; ``None`` for the method's default.
+        explain: Whether trials store how they were chosen.
         rng: Shared with the sampler.
     """
 
@@ -78,21 +78,21 @@ class PolicyOfSpace:
 
 @dataclass
 class StudyState:
-    """What a sampler has worked out for one study. A cache: losing it costs time, not quality.
+    """State of one study. A cache: losing it costs time, not quality.
 
     Attributes:
-        settings: Of the sampler.
-        asked: Values handed out to the trials served here that are still running, by trial id.
-        plans: Whole configurations for trials whose space is not known yet, by trial id.
-        recorded: Ids of the running trials that have a record of how they were chosen.
+        settings: Settings of the sampler.
+        asked: Values handed out to the running trials served here, by trial id.
+        plans: Joint configurations of trials whose parameters are new to the study, by trial id.
+        recorded: Ids of the running trials whose record is stored.
         search_space: The union of the distributions of its trials.
-        knowledge: What prior studies predict for it; ``None`` before they are read.
+        knowledge: Prior knowledge for the study; ``None`` before prior studies are read.
         knows_nothing: Whether there are no prior studies to learn from.
-        method: The sampler's; ``None`` before it is first used.
+        method: The method of the sampler; ``None`` before its first use.
         policies: The policy of the study's own space, by scalarisation weights.
         plan_policies: The policy of the prior studies' common space, by scalarisation weights.
         last_transfer: The transfer model of each objective at the last suggestion.
-        graphs: Drawn while it runs; made when the first trial ends.
+        graphs: Live graphs for optuna-dashboard; made when the first trial ends.
     """
 
     settings: Settings
@@ -110,11 +110,11 @@ class StudyState:
 
     @property
     def has_learned(self) -> bool:
-        """Whether the model can be asked without learning from prior studies first."""
+        """Whether the model is available without learning from prior studies first."""
         return self.knowledge is not None or not self.settings.priors.informs
 
     def begin(self, trial: FrozenTrial) -> None:
-        """Note that a trial is served here."""
+        """Register a trial as served by this sampler."""
         self.asked[trial_id(trial)] = {}
 
     def is_shared(self, study: Study) -> bool:
@@ -123,7 +123,7 @@ class StudyState:
         return any(trial_id(trial) not in self.asked for trial in running)
 
     def record(self, study: Study, trial: FrozenTrial, record: TrialRecord) -> None:
-        """Keep with a trial how it was chosen. The first record explains all of its values."""
+        """Store with a trial how it was chosen; later records of the same trial are ignored."""
         if not self.settings.explain or trial_id(trial) in self.recorded:
             return
         keep(self.recorded, trial_id(trial), None)
@@ -132,17 +132,17 @@ class StudyState:
                 study, trial_id(trial), record.user_attributes(), record.system_attributes()
             )
         except Exception as error:
-            # A wrapper's trial may be in no storage. Explanations never fail a trial.
-            _logger.debug("How trial %d was chosen could not be kept: %r", trial.number, error)
+            # Records are best effort, and never fail a trial: a wrapper's may be in no storage.
+            _logger.debug("The record of trial %d could not be stored: %r", trial.number, error)
 
     def end(self, trial: FrozenTrial) -> None:
-        """Forget what was handed out: from now on the storage has it."""
+        """Drop the state of a trial that has ended: the storage has its values."""
         for kept in (self.asked, self.plans, self.recorded):
             kept.pop(trial_id(trial), None)
 
 
 def keep(cache: dict[K, V], key: K, value: V, limit: int = MAX_RUNNING) -> V:
-    """Put a value at the end of a cache, and drop the one used longest ago if it is full."""
+    """Put a value at the end of a cache, and drop the least recently used one if it is full."""
     cache.pop(key, None)
     cache[key] = value
     if len(cache) > limit:
@@ -151,12 +151,11 @@ def keep(cache: dict[K, V], key: K, value: V, limit: int = MAX_RUNNING) -> V:
 
 
 class UnionSearchSpace:
-    """The union of the distributions of finished trials, kept from one suggestion to the next.
+    """The union of the distributions of finished trials, updated incrementally.
 
-    A finished trial never changes, so each is read once: with 10,000 of them this is most of the
-    work of a suggestion. A trial that has gone, or another one in its place, means that the study
-    is another one now, and everything is read again. So it is in a storage that builds its trials
-    anew at every call.
+    A finished trial never changes, so each is read once; with 10,000 of them, reading all would
+    be most of the work of a suggestion. If a trial was removed or replaced, everything is read
+    again; so it is with storages that build new trial objects at every call.
     """
 
     def __init__(self) -> None:
@@ -165,24 +164,24 @@ class UnionSearchSpace:
         self._clashing: set[str] = set()
 
     def __reduce__(self) -> tuple[type[UnionSearchSpace], tuple[()]]:
-        """A copy starts empty, and reads the trials of the study that it meets."""
+        """Copies start empty."""
         return type(self), ()
 
     def of(self, trials: Sequence[FrozenTrial]) -> dict[str, BaseDistribution]:
-        """The distribution of each parameter, as the trial of the highest number had it.
+        """The distribution of each parameter, as in the trial with the highest number.
 
         Args:
             trials: All trials of the study, in any state.
 
         Returns:
-            Name to distribution, sorted by name. Single-valued ones are left out, for they never
-            vary, and so are parameters whose distributions are of several kinds: whether float,
-            int or choice, whether on the log scale, and which choices.
+            Name to distribution, sorted by name. Single-valued ones are left out, and so are
+            parameters whose distributions differ in kind: float, int or choice, log scale, or the
+            set of choices.
         """
         finished = [t for t in trials if t.state.is_finished()]
         new = [t for t in finished if self._read.get(t.number) is not t]
         if len(finished) != len(self._read) + len(new):
-            # Something that was read is not there any more.
+            # A trial that was read is gone.
             self._read, self._last, self._clashing = {}, {}, set()
             new = finished
         for trial in new:
@@ -206,7 +205,7 @@ class UnionSearchSpace:
 
 
 def same_kind(a: BaseDistribution, b: BaseDistribution) -> bool:
-    """Whether Optuna accepts a value of ``a`` where ``b`` is asked for, ranges aside."""
+    """Whether Optuna accepts a value of ``a`` for ``b``, apart from ranges."""
     if isinstance(a, CategoricalDistribution) or isinstance(b, CategoricalDistribution):
         return a == b
     assert isinstance(a, (FloatDistribution, IntDistribution))

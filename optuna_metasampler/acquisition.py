@@ -1,7 +1,7 @@
-"""Acquisition functions: how much a point is worth, given the distribution of its outcome.
+"""Acquisition functions: the utility of a point, given the distribution of its outcome.
 
-Functions of ``(distribution, incumbent)``, larger is better, differentiable, in log space from the
-start so that they never flatten out to zero far from the incumbent.
+Functions of ``(distribution, incumbent)``, larger is better, differentiable, in log space so that
+they do not underflow far from the incumbent.
 """
 
 from __future__ import annotations
@@ -21,16 +21,15 @@ from optuna_metasampler.task import to_tensor
 
 _LOG_SQRT_2PI = 0.5 * math.log(2 * math.pi)
 _SQRT_HALF_PI = math.sqrt(0.5 * math.pi)
-# Below this the bracket of `_LogH` loses its digits to cancellation; the limit is exact to 1e-9
-# there.
+# Below this the bracket of `_LogH` suffers from cancellation; its asymptote is exact to 1e-9.
 _FAR_LEFT = -1e4
 _LEAST_GAP = 1e-15
 _MIN_TRIALS = 4
-# As if one more pair had differed at every distance: two ties alone prove no plateau.
+# One more pair that differs, at every distance: two ties alone are weak evidence.
 _PSEUDO_COUNT = 1.0
-# A tie is never certain, so the acquisition function keeps its order on a plateau.
+# A tie is never certain, so the acquisition function keeps its order among tied points.
 _MAX_PROBABILITY = 0.98
-# Beside a trial that is running a point tells next to nothing that this trial will not tell.
+# A point next to a pending one is nearly redundant.
 _NEAR = 0.01
 _PENALTY = 50.0
 
@@ -74,8 +73,8 @@ def log_expected_improvement(distribution: Distribution, incumbent: float | Tens
 
     Args:
         distribution: A ``Normal``, or a ``MixtureSameFamily`` of normals, of any batch shape.
-        incumbent: The outcome to improve on; larger is better. Of a shape that goes with the batch
-            shape, where it is a tensor.
+        incumbent: The outcome to improve on; larger is better. A tensor must broadcast with the
+            batch shape.
 
     Returns:
         ``log E[max(f - incumbent, 0)]``, of the batch shape.
@@ -100,18 +99,19 @@ def log_expected_improvement(distribution: Distribution, incumbent: float | Tens
 def log_expected_hypervolume_improvement(
     distributions: Sequence[Distribution], boxes: Boxes
 ) -> Tensor:
-    """Logarithm of the expected volume that an outcome adds to what a front dominates.
+    """Logarithm of the expected increase of the hypervolume of a front.
 
-    Exact for independent objectives. What an outcome adds is the sum over boxes of a product over
-    objectives of how far it reaches into the box, and the expectation of one such factor is the
-    expected improvement over the box's lower edge less that over its upper one (Emmerich, Deutz &
-    Klinkenberg 2011, "Hypervolume-based expected improvement", IEEE CEC; Yang, Emmerich, Deutz &
-    Baeck 2019, J. Glob. Optim. 75). All in log space, after Ament et al. 2023, arXiv:2310.20708.
+    Exact for independent objectives. The increase is the sum over boxes of a product over
+    objectives of how far the outcome reaches into the box. The expectation of one such factor is
+    the expected improvement over the box's lower edge less that over its upper one (Emmerich,
+    Deutz & Klinkenberg 2011, "Hypervolume-based expected improvement", IEEE CEC; Yang, Emmerich,
+    Deutz & Baeck 2019, J. Glob. Optim. 75). In log space, after Ament et al. 2023,
+    arXiv:2310.20708.
 
     Args:
-        distributions: Of each of ``m`` objectives a ``Normal`` or a ``MixtureSameFamily`` of
+        distributions: One for each of ``m`` objectives: a ``Normal`` or a ``MixtureSameFamily`` of
             normals of batch shape ``(q,)``.
-        boxes: What the front does not dominate, above a reference point.
+        boxes: The part that the front does not dominate, above a reference point.
 
     Returns:
         Shape ``(q,)``.
@@ -134,7 +134,7 @@ def log_expected_hypervolume_improvement(
 
 
 def _log_expected_improvements(distribution: Distribution, incumbents: Tensor) -> Tensor:
-    """Of points ``(q,)`` over incumbents ``(e,)``, ascending, the last may be infinite."""
+    """Log expected improvement at ``q`` points over ascending incumbents ``(e,)``: ``(q, e)``."""
     finite = incumbents[torch.isfinite(incumbents)]
     log_ei = log_expected_improvement(_with_axis(distribution), finite)
     beyond = len(incumbents) - len(finite)
@@ -142,7 +142,7 @@ def _log_expected_improvements(distribution: Distribution, incumbents: Tensor) -
 
 
 def _with_axis(distribution: Distribution) -> Distribution:
-    """The distribution of batch shape ``(q,)`` as one of ``(q, 1)``."""
+    """The distribution of batch shape ``(q,)`` with batch shape ``(q, 1)``."""
     if isinstance(distribution, MixtureSameFamily):
         parts = distribution.component_distribution
         return MixtureSameFamily(
@@ -160,11 +160,11 @@ def _with_axis(distribution: Distribution) -> Distribution:
 
 
 def _log1mexp(x: Tensor) -> Tensor:
-    """``log(1 - exp(x))`` for ``x <= 0``; finite where rounding leaves no difference."""
+    """``log(1 - exp(x))`` for ``x <= 0``; clamped to a finite value near 0."""
     x = x.clamp_max(-_LEAST_GAP)
     # Maechler 2012, "Accurately computing log(1 - exp(-|a|))", note to the R package Rmpfr.
     near = x > -math.log(2.0)
-    # Each branch gets numbers that it can take, or its gradient spoils the other's.
+    # Each branch gets arguments in its domain, or its gradient turns the sum into NaN.
     return torch.where(
         near,
         torch.log(-torch.expm1(torch.where(near, x, -1.0))),
@@ -177,10 +177,10 @@ class TieProbability:
     """Probability that a point has the outcome of its nearest trial, by their distance.
 
     Many objectives are flat in steps: a parameter is rounded inside the objective, a metric counts
-    the errors on a small test set, a flag changes nothing while another is off. A Gaussian process
-    does not model exact ties, and next to the best plateau it goes on to expect small
-    improvements. How often two trials have had *exactly* the same outcome, by their distance,
-    tells how far away the next trial has to be to find something out.
+    the errors on a small test set, a flag has no effect while another is off. A Gaussian process
+    does not model exact ties, and expects small improvements next to the best trial forever. The
+    share of pairs of trials with *exactly* the same outcome, by their distance, estimates how far
+    away the next trial must be to have a new outcome.
 
     Axis letters: ``n`` trials, ``q`` query points, ``d`` encoded columns, ``t`` pairs of trials.
 
@@ -188,7 +188,8 @@ class TieProbability:
         x: Trials' points, scaled, shape ``(n, d)``.
         scale: Columns' factors, shape ``(d,)``.
         distance: Distances of pairs of trials, ascending, shape ``(t,)``.
-        log_new: Log probability that outcomes so far apart differ, ascending, shape ``(t,)``.
+        log_new: Log probability that outcomes at these distances differ, ascending, shape
+            ``(t,)``.
     """
 
     x: Tensor
@@ -198,19 +199,19 @@ class TieProbability:
 
     @classmethod
     def of(cls, x: Tensor, y: Tensor, scale: Tensor) -> TieProbability | None:
-        """Learn from trials.
+        """Estimate from trials.
 
-        The share of exact ties is regressed on the distance, falling (isotonic regression: Barlow,
-        Bartholomew, Bremner & Brunk 1972, *Statistical Inference under Order Restrictions*).
+        Decreasing isotonic regression of exact ties on the distance (Barlow, Bartholomew, Bremner
+        & Brunk 1972, *Statistical Inference under Order Restrictions*).
 
         Args:
             x: Points, shape ``(n, d)``.
             y: Raw outcomes, shape ``(n,)``.
             scale: Factor of each column in the distance, such as the inverse lengthscales, shape
-                ``(d,)``: what hardly matters should hardly count.
+                ``(d,)``, so that unimportant columns hardly count.
 
         Returns:
-            ``None`` where no two trials have the same outcome.
+            ``None`` if no two trials have the same outcome.
         """
         if len(x) < _MIN_TRIALS:
             return None
@@ -227,7 +228,7 @@ class TieProbability:
         _, level, counts = torch.unique(share, return_inverse=True, return_counts=True)
         pairs = counts[level].to(torch.float64)
         probability = (share * pairs / (pairs + _PSEUDO_COUNT)).clamp(max=_MAX_PROBABILITY)
-        # Small levels shrink more than large ones, which may undo their order.
+        # Small levels shrink more than large ones, which may change their order.
         probability = torch.cummin(probability, 0).values
         return cls(scaled, scale, distance, torch.log1p(-probability))
 
@@ -239,7 +240,7 @@ class TieProbability:
 
         Returns:
             At most 0, shape ``(q,)``; differentiable in ``x``. Added to a log expected
-            improvement it makes that of an outcome that is tied with probability ``1 - exp(.)``.
+            improvement, it gives that of an outcome tied with probability ``1 - exp(.)``.
         """
         nearest = torch.cdist(x * self.scale, self.x).min(dim=1).values
         right = torch.searchsorted(self.distance, nearest.detach()).clamp(
@@ -251,9 +252,9 @@ class TieProbability:
 
 
 def pending_penalty(x: Tensor, pending: Tensor) -> Tensor:
-    """Penalty for points ``(q, d)`` next to a pending one, in nats: shape ``(q,)``, at most 0.
+    """Penalty for points ``(q, d)`` near a pending one, in nats: shape ``(q,)``, at most 0.
 
-    Next to means a difference of less than 1% in all columns.
+    Near means a difference of less than 1% of the range in all columns.
     """
     gap = (x.detach().unsqueeze(1) - pending).abs().amax(dim=2).amin(dim=1)
     return torch.where(gap < _NEAR, -_PENALTY, 0.0).to(x.dtype)

@@ -1,14 +1,14 @@
-"""Errors and warnings of the package, all under one base each."""
+"""Errors and warnings of the package."""
 
 from __future__ import annotations
 
 
 class MetaSamplerError(Exception):
-    """Base of every error that this package raises on its own account."""
+    """Base class of the errors of this package."""
 
 
 class PriorError(MetaSamplerError, ValueError):
-    """A source of prior studies cannot be read; the message says what to do."""
+    """A source of prior studies cannot be read; the message gives a remedy."""
 
 
 class PriorNotFoundError(PriorError):
@@ -16,12 +16,12 @@ class PriorNotFoundError(PriorError):
 
 
 class MethodError(MetaSamplerError, ValueError):
-    """A method cannot work with what it was given; the message says what it needs."""
+    """The requirements of a method are not met; the message lists them."""
 
 
 class CheckpointError(MetaSamplerError, ValueError):
-    """A checkpoint cannot be read, or is of another kind; the message says what to do."""
+    """A checkpoint cannot be read, or does not fit; the message gives a remedy."""
 
 
 class PriorWarning(UserWarning):
-    """A prior study is left out; the running study goes on without it."""
+    """A prior study is left out; the running study continues without it."""

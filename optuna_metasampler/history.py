@@ -1,4 +1,4 @@
-"""The trials of a running study, finished and pending, and the task that is made of them.
+"""The finished and pending trials of a running study, and the task made of them.
 
 Axis letters: ``n`` trials, ``m`` objectives, ``c`` constraints, ``o`` observations.
 """
@@ -32,21 +32,21 @@ from optuna_metasampler.task import Curves, Task, to_tensor
 
 # Each costs about as much as a suggestion.
 _MAX_UNDECIDED = 16
-# Within it a trial is expected to have its parameters, imports and learning included.
+# Time within which a trial usually has its parameters, imports and learning included.
 _SUGGESTION_TIME = timedelta(minutes=5)
 
 
 @dataclass(frozen=True)
 class PendingTrial:
-    """A trial that runs beside the one that is asked for.
+    """Another running trial, beside the one that is asked for.
 
     Attributes:
         number: Its number in the study.
         params: Its parameters, as far as they are known.
-        elsewhere: Whether another sampler serves it, in another process as a rule. Such trials
-            come in the order of their numbers, for they may be asked for at the same moment; those
+        elsewhere: Whether another sampler serves it, usually in another process. Trials of several
+            samplers are ordered by number, because they may be asked for at the same moment; those
             of one sampler in the order in which it served them.
-        undecided: Whether its other parameters may be under choice at this moment.
+        undecided: Whether its worker may be choosing its other parameters at this moment.
     """
 
     number: int
@@ -61,15 +61,15 @@ class PendingTrial:
         trials: Sequence[FrozenTrial],
         handed_out: Mapping[int, Mapping[str, Any]],
     ) -> list[PendingTrial]:
-        """The trials that run beside one, in the order given.
+        """The other running trials, in the order given.
 
-        A trial's parameters reach the storage one by one. What this sampler handed out is
-        complete; where the space is not known yet, it includes what is planned for the trial.
+        The parameters of a trial reach the storage one by one. For trials of this sampler the
+        values that it handed out are complete, planned ones included.
 
         Args:
             trial: The one that is asked for.
-            trials: Those of its study, in any state.
-            handed_out: What this sampler handed out, by id of the trials that it serves.
+            trials: All trials of its study, in any state.
+            handed_out: Values that this sampler handed out, by trial id.
         """
         found = []
         for other in trials:
@@ -90,7 +90,7 @@ class History:
         finished: The trials that have ended.
         number: Of the trial that is asked for.
         running: The other trials that are running, by number.
-        curves: Every reported value; ``None`` where the method does not use them.
+        curves: All reported values; ``None`` if the method does not use them.
         features: Meta-features of the study, by name.
     """
 
@@ -101,29 +101,30 @@ class History:
     features: Mapping[str, float] = field(default_factory=dict)
 
     def undecided(self, space: SearchSpace) -> list[PendingTrial]:
-        """Running trials that lack a parameter which every trial has, oldest first, at most 16.
+        """Running trials that lack an unconditional parameter, oldest first, at most 16.
 
-        Whether a conditional parameter is still to come cannot be known.
+        Missing conditional parameters do not count: whether they will come is unknown.
         """
         always = {p.name for p in space.parameters if p.activity is None}
         lacking = [r for r in self.running if r.undecided and not always <= r.params.keys()]
         return lacking[-_MAX_UNDECIDED:]
 
     def space(self, distributions: Mapping[str, BaseDistribution]) -> SearchSpace:
-        """The space of ``distributions``; conditions are learned from the finished trials."""
+        """The space of ``distributions``; activity is learned from the finished trials."""
         known = [c for c in self.finished.configurations if distributions.keys() & c.keys()]
         return SearchSpace.of(distributions, known)
 
     def task(self, space: SearchSpace, weights: Sequence[float], constrained: bool = True) -> Task:
-        """The history as a task of ``space``, without trials that have none of its parameters.
+        """The history as a task in ``space``.
 
-        Undecided trials are left out too; the caller adds them with predicted parameters.
+        Trials that have none of its parameters are left out. So are undecided trials, which the
+        caller adds with predicted parameters.
 
         Args:
             space: The space of the points.
-            weights: Weights of the objectives, see :func:`~optuna_metasampler.outcomes.scalarize`.
-            constrained: Whether constraints are modelled. If not, trials that violate one count as
-                worse than all others, see :func:`~optuna_metasampler.outcomes.penalized`.
+            weights: Scalarisation weights, see :func:`~optuna_metasampler.outcomes.scalarize`.
+            constrained: Whether constraints are modelled. If not, infeasible trials rank below all
+                others, see :func:`~optuna_metasampler.outcomes.penalized`.
         """
         names = space.distributions.keys()
         always = {p.name for p in space.parameters if p.activity is None}
@@ -148,7 +149,7 @@ class History:
         return task if constrained else penalized(task)
 
     def before(self, task: Task, trial: PendingTrial) -> Task:
-        """The task as an undecided trial sees it, with its own values pinned."""
+        """The task from the position of an undecided trial, with its own values pinned."""
         space = task.space.pin(trial.params)
         return replace(task, space=space, n_later=_n_later(self._pending(space), trial.number))
 
@@ -158,18 +159,18 @@ class History:
 
 
 def fixed_params(trial: FrozenTrial) -> dict[str, Any]:
-    """Parameters of a trial that are fixed: those so far, and those it was enqueued with."""
+    """Fixed parameters of a trial: those that it already has, and enqueued ones."""
     return {**enqueued_params(trial), **trial.params}
 
 
 def _together(other: FrozenTrial, trial: FrozenTrial) -> bool:
-    """Whether ``other`` began so shortly before ``trial`` that its parameters may be under choice.
+    """Whether ``other`` began so shortly before ``trial`` that its worker may still be choosing.
 
-    A trial without parameters for longer has lost its worker.
+    A trial that lacks parameters for longer has lost its worker.
     """
     if other.datetime_start is None or trial.datetime_start is None:
         return False
-    # Not by the clock of this machine: the times of both trials may come from another.
+    # Not the clock of this machine: both times may come from another.
     return trial.datetime_start - other.datetime_start < _SUGGESTION_TIME
 
 
@@ -179,7 +180,7 @@ def _n_later(pending: Sequence[PendingTrial], number: int) -> int:
 
 @dataclass(frozen=True)
 class Observation:
-    """A value that a trial reported, or ended with.
+    """An intermediate or final value of a trial.
 
     Attributes:
         params: The trial's parameters.
@@ -218,7 +219,7 @@ def observations(trials: Sequence[FrozenTrial], direction: StudyDirection) -> li
 
 
 def _encoded(space: SearchSpace, seen: Sequence[Observation]) -> Curves:
-    """Observations of trials that have parameters of a space."""
+    """Encoded observations of the trials that have parameters of a space."""
     names = space.distributions.keys()
     of_space = [o for o in seen if names & o.params.keys()]
     return Curves(
@@ -241,8 +242,8 @@ class FinishedTrials:
         failed: Parameters of the trials that ended without an outcome.
         constraints: Constraint values of the trials that have an outcome, by name; those above 0
             are violated; empty where a trial has none.
-        crashed: Parameters of those among ``failed`` that raised, or whose value is no number: the
-            others were pruned before there was anything to compare them with.
+        crashed: Parameters of those among ``failed`` that raised or returned NaN; the others were
+            pruned before a trial was complete.
     """
 
     configurations: list[dict[str, Any]]
@@ -271,18 +272,18 @@ def finished_trials(
 ) -> FinishedTrials:
     """Configurations and outcomes of the trials that have ended.
 
-    A pruned trial counts as ending where its learning curve would have, see
-    :func:`~optuna_metasampler.learning_curves.final_values`; one that reported nothing as the
-    median of the completed ones, or as failed if there are none.
+    A pruned trial gets the value at which its learning curve would have ended, see
+    :func:`~optuna_metasampler.learning_curves.final_values`; without reported values, the median
+    of the complete trials, or it counts as failed if there are none.
 
     Args:
         trials: Trials of one study, in any state.
         directions: The study's directions, one an objective.
         rename: Parameters' names, old to new.
-        curve_correlation: What other studies say of how long early differences last.
+        curve_correlation: Curve correlation in other studies.
     """
     signs = _signs(directions)
-    # In the order of their end: a trial that ends appends to what is known and moves nothing else.
+    # In order of completion, so that a new trial is appended and the others keep their places.
     ended = sorted(
         (t for t in trials if t.state.is_finished()),
         key=lambda t: (t.datetime_complete or datetime.min, t.number),
@@ -311,10 +312,10 @@ def distributions_of(
 ) -> dict[str, list[BaseDistribution]]:
     """The distributions under which finished trials drew each parameter, oldest first.
 
-    A distribution is listed once a trial; single-valued ones are left out, for they never vary.
+    A distribution is listed once a trial; single-valued ones are left out.
     """
     shown: dict[str, list[BaseDistribution]] = {}
-    # What an earlier trial has shown, and where it goes: trials may share their distributions.
+    # The varying distributions, and the lists that they go to: trials may share distributions.
     known: dict[int, tuple[object, list[tuple[list[BaseDistribution], BaseDistribution]]]] = {}
     for t in trials:
         if not t.state.is_finished():
@@ -335,7 +336,7 @@ def distributions_of(
 def curve_correlation_in(
     studies: Iterable[tuple[Sequence[FrozenTrial], StudyDirection]],
 ) -> CurveCorrelation:
-    """What is left of early differences in studies with one objective.
+    """The curve correlation in studies with one objective.
 
     Args:
         studies: Trials of each study, in any state, and its direction.
@@ -358,7 +359,7 @@ def _outcomes(
     signs: NDArray[np.float64],
     curve_correlation: CurveCorrelation | None,
 ) -> NDArray[np.float64]:
-    """Outcomes of trials that have ended, shape ``(n, m)``; NaN where there is none."""
+    """Outcomes of ended trials, shape ``(n, m)``; NaN where there is none."""
     m = len(signs)
     outcomes = np.full((len(ended), m), np.nan)
     for row, t in zip(outcomes, ended, strict=True):
@@ -368,7 +369,7 @@ def _outcomes(
     if pruned.any():
         complete = outcomes[~np.isnan(outcomes).any(axis=1)]
         if m == 1:
-            # With several objectives nothing can be reported.
+            # Optuna allows no intermediate values with several objectives.
             known = pruned | ~np.isnan(outcomes[:, 0])
             curves = [_signed(t, signs[0]) for t, k in zip(ended, known, strict=True) if k]
             outcomes[known, 0] = final_values(curves, outcomes[known, 0], curve_correlation)
@@ -379,12 +380,12 @@ def _outcomes(
 
 
 def _signs(directions: Sequence[StudyDirection]) -> NDArray[np.float64]:
-    """What makes larger better, shape ``(m,)``."""
+    """Factors after which larger is better, shape ``(m,)``."""
     return np.array([1.0 if d == StudyDirection.MAXIMIZE else -1.0 for d in directions])
 
 
 def _signed(trial: FrozenTrial, sign: float) -> Curve:
-    """What a trial reported; larger is better."""
+    """Reported values of a trial; larger is better."""
     return {step: sign * value for step, value in trial.intermediate_values.items()}
 
 
@@ -394,7 +395,7 @@ def _usable(trial: FrozenTrial, n_objectives: int) -> bool:
 
 
 def _finite(outcomes: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Clip infinities, whose average with a finite number would be no number of use."""
+    """Clip infinities, so that means and medians stay finite."""
     largest = np.finfo(np.float64).max / 4
     return np.clip(outcomes, -largest, largest)
 

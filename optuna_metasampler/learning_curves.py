@@ -1,14 +1,14 @@
-"""Where the learning curves of stopped trials would have ended, from those that went on.
+"""Extrapolation of the learning curves of pruned trials, from the trials that continued.
 
-Learning curves of one training loop are much alike: they rise by about the same amount, and of the
-difference between two trials at an early step some share is left at the end. So the final value of
-a trial that was stopped at a step is that of the trials that went on from there, moved by how far
-it lay behind them at that step. This is the last-value baseline of learning-curve extrapolation
-(Domhan, Springenberg & Hutter 2015, IJCAI) with the gain and the share measured, by medians, for a
-single diverged trial must not decide. The share comes from the prior studies' curves as far as the
-running study has too few of its own.
+The learning curves of one training loop are similar: they rise by about the same amount, and a
+share of the difference between two trials at an early step remains at the end. The final value of
+a trial that was stopped at a step is predicted as the median final value of the trials that
+continued from there, minus that share of its distance behind them. This is the last-value baseline
+of learning-curve extrapolation (Domhan, Springenberg & Hutter 2015, IJCAI) with the gain and the
+share estimated; medians make it robust against diverged trials. The share comes from the prior
+studies while the running study has few curves of its own.
 
-Axis letters: ``n`` trials, ``r`` trials that went on, ``g`` lengths.
+Axis letters: ``n`` trials, ``r`` trials that continued, ``g`` lengths.
 """
 
 from __future__ import annotations
@@ -24,26 +24,26 @@ Curve = Mapping[int, float]
 """Reported values by step; larger is better."""
 
 _N_LENGTHS = 9
-# A share measured on this many trials counts as much as what was believed before.
+# Pseudo-trials: the weight of the prior share, in trials.
 _IMAGINED_TRIALS = 20
-# More say the same at a greater expense.
+# More would cost time without changing the result.
 _MAX_CHECKPOINTS = 64
 _MAX_REFERENCES = 64
 _MAX_STUDIES = 50
-# Values are kept so far from the largest float that their differences are floats as well.
+# Values are clipped, so that their differences do not overflow.
 _LARGEST = float(np.finfo(np.float64).max) / 4
 _LARGEST_STEP = 2**63
 
 
 @dataclass(frozen=True)
 class CurveCorrelation:
-    """How much of a difference between two trials is left at the end of their training.
+    """Share of an early difference between two trials that remains at the end of training.
 
-    Free of the metric's unit and of the number of steps, so it carries over from study to study.
+    Independent of the metric's unit and of the number of steps, so it transfers between studies.
 
     Attributes:
-        shares: By length of training, shape ``(g,)``, at least 0; the lengths are spread evenly
-            from nothing to all of it on the scale of ``log(1 + step)``.
+        shares: By length of training, shape ``(g,)``, at least 0; the lengths are evenly spaced
+            from none to all of the training on the scale of ``log(1 + step)``.
     """
 
     shares: tuple[float, ...] = (1.0,)
@@ -53,7 +53,7 @@ class CurveCorrelation:
 
         Args:
             step: At least 0.
-            horizon: The last step of a whole training.
+            horizon: The last step of a complete training.
         """
         length = np.log1p(step) / np.log1p(horizon) if horizon > 0 else 1.0
         return float(np.interp(length, np.linspace(0.0, 1.0, len(self.shares)), self.shares))
@@ -62,11 +62,11 @@ class CurveCorrelation:
 def curve_correlation_of(
     studies: Iterable[tuple[Sequence[Curve], NDArray[np.float64]]],
 ) -> CurveCorrelation:
-    """Measure on the completed trials of prior studies what is left of early differences.
+    """Estimate the curve correlation from the complete trials of prior studies.
 
-    At each length, the mean over studies of their median ratio of the final difference of two
-    trials to the early one (the slope of Theil 1950 and Sen 1968), weighted by their numbers of
-    trials, and drawn towards 1 where there are few.
+    At each length, the median over pairs of trials of the final difference divided by the early
+    one (the slope of Theil 1950 and Sen 1968), averaged over studies with their numbers of trials
+    as weights, and shrunk towards 1.
 
     Args:
         studies: Curves and final values, as in :func:`final_values`.
@@ -82,7 +82,7 @@ def curve_correlation_of(
         horizon = max(lines[i].last for i in whole)
         ended = np.clip(finals, -_LARGEST, _LARGEST)
         for g, step in enumerate(np.expm1(np.linspace(0.0, np.log1p(horizon), _N_LENGTHS))):
-            # Steps count from 0 or from 1, as the user likes.
+            # Users count steps from 0 or from 1.
             there = [i for i in whole if lines[i].first <= max(step, 1.0)]
             early = np.array([lines[i].at(step) for i in there])
             share = _median_ratio(early, ended[there])
@@ -100,23 +100,21 @@ def final_values(
     finals: NDArray[np.float64],
     curve_correlation: CurveCorrelation | None = None,
 ) -> NDArray[np.float64]:
-    """The final values of trials: their own, or where they would have ended.
+    """Final values of trials: observed, or extrapolated for stopped trials.
 
-    Trials that were stopped late come first, and then count among those that went on from earlier
-    steps, as in the rungs of successive halving. None is believed to end above the median of those
-    that went on from where it was stopped: it was stopped for being worse. Before any trial has
-    been completed, those that went furthest stand for completed ones; where nobody can be compared
-    with, a trial keeps its last value, or the median of the others if that is worse.
+    Trials that were stopped late are extrapolated first, and then count among those that continued
+    from earlier steps, as in the rungs of successive halving. No prediction exceeds the median of
+    the trials that continued: a trial is stopped for being worse. If no trial is complete, those
+    that were trained longest keep their last value. A trial without others to compare with keeps
+    its last value, or the median of the others if that is worse.
 
     Args:
-        curves: What each trial reported, ``n`` of them; NaN is passed over.
-        finals: Their final values, shape ``(n,)``; **larger is better**; NaN for those that were
-            stopped.
-        curve_correlation: Prior belief about how much of early differences is left at the end; all
-            of it by default.
+        curves: Reported values of each of ``n`` trials; NaN is ignored.
+        finals: Their final values, shape ``(n,)``; **larger is better**; NaN for stopped trials.
+        curve_correlation: Prior share of early differences that remains at the end; 1 by default.
 
     Returns:
-        Shape ``(n,)``, finite for trials that were stopped; NaN for those that reported nothing.
+        Shape ``(n,)``, finite for stopped trials; NaN for trials without reported values.
     """
     lines = [_Line.of(curve) for curve in curves]
     first = np.array([line.first for line in lines])
@@ -139,7 +137,7 @@ def final_values(
     for step in checkpoints[::-1].tolist():
         group = np.flatnonzero(stopped & np.isnan(found) & (last >= step))
         x = np.array([lines[i].at(step) for i in group])
-        # A completed trial need not have reported to its end.
+        # A complete trial may not have reported up to its end.
         went_on = ~np.isnan(found) & (first <= step) & (completed | (last >= step))
         rows = np.flatnonzero(went_on & (last >= 0))
         rows = rows[_spread(len(rows))]
@@ -160,7 +158,7 @@ def final_values(
 
 @dataclass(frozen=True)
 class _Line:
-    """A curve to be read at any step; ``first`` and ``last`` are -1 if there is none."""
+    """A curve, interpolated; ``first`` and ``last`` are -1 if it is empty."""
 
     steps: NDArray[np.float64]
     values: NDArray[np.float64]
@@ -180,17 +178,17 @@ class _Line:
         return float(self.steps[-1]) if len(self.steps) else -1.0
 
     def at(self, step: float) -> float:
-        """Interpolated; the nearest value outside."""
+        """Interpolated value; the nearest one outside."""
         return float(np.interp(step, self.steps, self.values))
 
 
 def _spread(n: int, most: int = _MAX_REFERENCES) -> NDArray[np.intp]:
-    """At most so many of ``n`` places, spread evenly."""
+    """At most ``most`` of ``n`` indices, evenly spread."""
     return np.unique(np.linspace(0, n - 1, min(n, most)).round().astype(np.intp))
 
 
 def _median_ratio(early: NDArray[np.float64], final: NDArray[np.float64]) -> float | None:
-    """Median over pairs of trials of the final difference by the early one, both ``(r,)``."""
+    """Median over pairs of trials of final over early difference, both ``(r,)``."""
     i, j = np.triu_indices(len(early), 1)
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         ratios = (final[j] - final[i]) / (early[j] - early[i])

@@ -1,8 +1,8 @@
-"""Maximise a function over a search space: many candidates, then the best of them improved.
+"""Maximise a function over a search space: many candidates, then local search from the best.
 
 Continuous columns follow the function's gradient with respect to the hyperparameters; grids and
-choices are improved by moves to their neighbours. The two alternate, for a good number depends on
-the choice.
+choices move to neighbouring values. The two alternate, because the best number depends on the
+choice.
 
 Axis letters: ``n`` candidates, ``s`` starts, ``d`` encoded columns.
 """
@@ -26,28 +26,27 @@ if TYPE_CHECKING:
     from optuna_metasampler.space import FloatArray
 
 Score = Callable[[Tensor], Tensor]
-"""What to maximise: points ``(n, d)`` to values ``(n,)``, differentiable in the points."""
+"""Function to maximise: points ``(n, d)`` to values ``(n,)``, differentiable in the points."""
 
-# A numeric parameter with more values than this is a continuum to the gradient, and is rounded
-# after.
+# A numeric parameter with more values than this is treated as continuous, then rounded.
 _COARSE = 8
-# A finite space of at most this many points is looked at whole.
+# A finite space of at most this many points is enumerated.
 _ENUMERABLE = 2048
-# The part of a range that space-filling points use; chosen on the benchmark's plan `develop`.
+# Inner part of a range that space-filling points use; chosen on the benchmark's plan `develop`.
 _INNER = 0.8
 
 
 @dataclass(frozen=True)
 class MaximizeConfig:
-    """How hard to search.
+    """Effort of the search.
 
     Attributes:
-        n_candidates: Quasi-random candidates.
-        n_perturbed: Candidates near the points that are known to be good.
-        n_starts: Candidates that are improved.
-        n_rounds: Times that gradient steps and moves alternate.
+        n_candidates: Number of quasi-random candidates.
+        n_perturbed: Number of candidates near good points.
+        n_starts: Number of candidates from which local search starts.
+        n_rounds: Number of rounds of gradient steps and moves.
         n_gradient_steps: Gradient steps a round; with 0 the score needs no gradient.
-        step_size: Of plain gradient ascent; ``None`` for L-BFGS, which finds its own.
+        step_size: Step size of plain gradient ascent; ``None`` for L-BFGS.
     """
 
     n_candidates: int = 320
@@ -66,16 +65,16 @@ def maximize(
     seen: Tensor,
     config: MaximizeConfig | None = None,
 ) -> Tensor:
-    """The feasible point of the highest score that is none of the points already seen.
+    """The unseen feasible point with the highest score.
 
     Args:
-        score: What to maximise.
-        space: Where; pinned parameters stay pinned.
+        score: Function to maximise.
+        space: The space; pinned parameters stay pinned.
         generator: Source of all randomness.
-        good: Points to search around as well, shape ``(m, d)``; best first.
-        seen: Points that are not to be proposed again, shape ``(t, d)``. They are proposed all the
-            same once a finite space has nothing else left.
-        config: Effort.
+        good: Good points, to search around as well, shape ``(m, d)``; best first.
+        seen: Points not to be proposed again, shape ``(t, d)``, unless a finite space has no other
+            point left.
+        config: Effort of the search.
 
     Returns:
         A feasible point, shape ``(d,)``.
@@ -141,13 +140,13 @@ def quasi_uniform(n: int, p: int, generator: torch.Generator) -> Tensor:
 def quasi_random(
     space: SearchSpace, n: int, generator: torch.Generator, inner: float = 1.0
 ) -> Tensor:
-    """Scrambled Sobol points of the space, or plain random ones past its dimension: ``(n, d)``.
+    """Scrambled Sobol points, or random ones in too many dimensions: shape ``(n, d)``.
 
     Args:
         space: The space.
         n: Number of points.
         generator: Source of all randomness.
-        inner: The middle part of every numeric range that is used, in ``(0, 1]``.
+        inner: Central part of every numeric range to use, in ``(0, 1]``.
     """
     u = quasi_uniform(n, len(space.parameters), generator)
     numeric = torch.tensor([not p.categorical for p in space.parameters], dtype=torch.bool)
@@ -161,17 +160,17 @@ def space_filling(
     generator: torch.Generator,
     log_feasible: Score | None = None,
 ) -> Tensor:
-    """The one of many quasi-random points that is farthest from all seen ones: ``(d,)``.
+    """The quasi-random point that is farthest from all seen points: shape ``(d,)``.
 
-    Unless the space is small, the points keep away from the ends of the ranges: the farthest point
-    is a corner otherwise, where a configuration is extreme in every respect, and few are good.
+    Unless the space is small, the points avoid the ends of the ranges: the farthest point would be
+    a corner, and configurations that are extreme in every parameter are rarely good.
 
     Args:
         space: The space.
-        seen: Points that have been asked for, shape ``(t, d)``.
+        seen: Points that have been proposed, shape ``(t, d)``.
         generator: Source of all randomness.
-        log_feasible: Log probability that a point is feasible, which distances are weighted by;
-            ``None`` where all points are.
+        log_feasible: Log probability that a point is feasible, which weighs the distances;
+            ``None`` if all points are.
     """
     x = (
         to_tensor(space.grid())
@@ -181,7 +180,7 @@ def space_filling(
     if not len(seen):
         return x[int(torch.randint(len(x), (1,), generator=generator))]
     root = to_tensor(space.column_weight).sqrt()
-    # Ties are broken at random: on a grid of choices nearly all points are equally far.
+    # Break ties at random: on a grid of choices nearly all points are equally far.
     jitter = 1e-6 * torch.rand(len(x), generator=generator, dtype=torch.float64)
     distance = torch.cdist(x * root, seen * root).min(dim=1).values + jitter
     if log_feasible is not None:
@@ -193,14 +192,14 @@ def space_filling(
 def candidates(
     space: SearchSpace, generator: torch.Generator, good: Tensor, config: MaximizeConfig
 ) -> Tensor:
-    """Quasi-random points, the good points, and perturbations of these: shape ``(n, d)``."""
+    """Good points, perturbations of them, and quasi-random points: shape ``(n, d)``."""
     spread = quasi_random(space, config.n_candidates, generator)
     if not len(good):
         return spread
     n = config.n_perturbed
     centre = good[torch.arange(n) % len(good)]
-    # What is inactive at the centre may become active: it gets a value of its own, not the neutral
-    # one.
+    # Parameters that are inactive at the centre may become active: draw a value for them, instead
+    # of the neutral one.
     fresh = spread[torch.randint(len(spread), (n,), generator=generator)]
     x = centre.clone()
     for p in space.parameters:
@@ -212,7 +211,7 @@ def candidates(
     chance = torch.rand((n, len(space.parameters)), generator=generator, dtype=torch.float64)
     for j, p in enumerate(space.parameters):
         if p.categorical:
-            # A tenth of the choices is drawn anew, or one in as many as there are parameters.
+            # Redraw 10% of the choices, or 1 in p if that is more.
             flip = chance[:, j] < max(0.1, 1.0 / len(space.parameters))
             x[flip, p.columns] = fresh[flip, p.columns]
         else:
@@ -222,7 +221,7 @@ def candidates(
 
 
 def _climbed(score: Score, space: SearchSpace, starts: Tensor, config: MaximizeConfig) -> Tensor:
-    """The starts, improved as the configuration says."""
+    """The starts after the gradient steps of the configuration."""
     if config.n_gradient_steps == 0:
         return starts
     if config.step_size is None:
@@ -236,14 +235,14 @@ def ascend(
     """Plain projected gradient ascent on the numeric hyperparameters: ``u <- P(u + eta grad)``.
 
     Args:
-        score: What to maximise.
-        space: The space; coarse grids and choices are held.
+        score: Function to maximise.
+        space: The space; coarse grids and choices stay fixed.
         starts: Feasible points, shape ``(s, d)``.
-        n_steps: Steps.
+        n_steps: Number of steps.
         step_size: ``eta``, in ranges of a parameter per unit of slope.
 
     Returns:
-        Feasible points, shape ``(s, d)``, each after its last step.
+        Feasible points after the last step, shape ``(s, d)``.
     """
     base = starts.detach()
     columns, active = _smooth_columns(space, base)
@@ -260,18 +259,18 @@ def ascend(
 
 
 def climb(score: Score, space: SearchSpace, starts: Tensor, n_steps: int) -> Tensor:
-    """Follow the gradient of the score with respect to the numeric hyperparameters.
+    """L-BFGS-B on the numeric hyperparameters.
 
-    One L-BFGS-B run serves all starts: their scores add up, and none depends on another's point.
+    One run serves all starts: it maximises the sum of their scores, which are independent.
 
     Args:
-        score: What to maximise.
-        space: The space; coarse grids and choices are held.
+        score: Function to maximise.
+        space: The space; coarse grids and choices stay fixed.
         starts: Feasible points, shape ``(s, d)``.
-        n_steps: Iterations.
+        n_steps: Number of iterations.
 
     Returns:
-        Feasible points, shape ``(s, d)``, not always better ones: rounding to a grid may cost.
+        Feasible points, shape ``(s, d)``; rounding to a grid may lower their scores.
     """
     from scipy.optimize import minimize
 
@@ -306,7 +305,7 @@ def climb(score: Score, space: SearchSpace, starts: Tensor, n_steps: int) -> Ten
 
 
 def _smooth_columns(space: SearchSpace, x: Tensor) -> tuple[Tensor, Tensor]:
-    """Columns that gradients may change, and where they are active at points ``(s, d)``.
+    """Columns that gradients may change, and their activity at points ``(s, d)``.
 
     Returns:
         Column numbers ``(c,)`` and flags ``(s, c)``, bool.
@@ -324,12 +323,12 @@ def _is_smooth(p: Parameter) -> bool:
 
 
 def _moves(score: Score, space: SearchSpace, starts: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """All neighbours of the starts.
+    """All neighbours of the starts, in one parameter each.
 
-    These are every other choice, every other value of a coarse grid, one step of a fine one.
+    Neighbours: all other choices, all other values of a coarse grid, and one step of a fine one.
 
     Returns:
-        The points ``(n, d)``, their scores ``(n,)`` and whose neighbours they are ``(n,)``.
+        The points ``(n, d)``, their scores ``(n,)`` and the indices of their starts ``(n,)``.
     """
     points, owners = [], []
     for p in space.free:
@@ -367,7 +366,7 @@ def _step(p: Parameter, u: FloatArray, direction: FloatArray) -> FloatArray:
 
 
 def best_unseen(x: Tensor, values: Tensor, seen: Tensor) -> Tensor | None:
-    """The point ``(d,)`` of the highest value that is not in ``seen``; ``None`` if all are."""
+    """The unseen point ``(d,)`` with the highest value; ``None`` if all were seen."""
     values = torch.nan_to_num(values, nan=-torch.inf, posinf=torch.inf, neginf=-torch.inf)
     order = torch.argsort(values, descending=True, stable=True)
     new = order[unseen(x, seen)[order]]
@@ -375,18 +374,18 @@ def best_unseen(x: Tensor, values: Tensor, seen: Tensor) -> Tensor | None:
 
 
 def unseen(x: Tensor, seen: Tensor) -> Tensor:
-    """Which of the points ``(n, d)`` are none of ``seen``, ``(t, d)``: shape ``(n,)``, bool."""
+    """Which of the points ``(n, d)`` are not in ``seen``, ``(t, d)``: shape ``(n,)``, bool."""
     known = {row.tobytes() for row in _rounded(seen)}
     return torch.tensor([row.tobytes() not in known for row in _rounded(x)], dtype=torch.bool)
 
 
 def _unseen_or_best(x: Tensor, values: Tensor, seen: Tensor) -> Tensor:
-    """The like, or the point of the highest value once all have been seen."""
+    """The best unseen point, or the best point if all were seen."""
     best = best_unseen(x, values, seen)
     return x[int(torch.nan_to_num(values, nan=-torch.inf).argmax())] if best is None else best
 
 
 def _rounded(x: Tensor) -> FloatArray:
-    # Adding zero turns -0.0 into 0.0, which has other bytes.
+    # Adding 0 turns -0.0 into 0.0, whose bytes differ.
     rounded: FloatArray = np.round(x.numpy(), 9) + 0.0
     return rounded

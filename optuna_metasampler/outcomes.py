@@ -21,20 +21,20 @@ _MIN_SPREAD = 0.3
 ScalarisationWeights = tuple[tuple[float, ...], ...]
 """The weights of the objectives in each outcome that a policy models."""
 
-# With more, nearly all trials are on the front and the boxes beside it are counted in thousands:
-# volume tells trials apart no better than weights do, and costs more.
+# With more objectives nearly all trials are on the front, and the hypervolume has thousands of
+# boxes: it costs more than scalarisation and ranks trials no better.
 MAX_MODELLED_OBJECTIVES = 4
 # A step that shares no factor with the number of points visits all of them, far ones first.
 _STRIDE = 7
 
 
 def penalized(task: Task) -> Task:
-    """The task without constraints: what violates one has an outcome below all feasible ones.
+    """The task without constraints: infeasible trials get outcomes below all feasible ones.
 
-    Of two trials that do, the one with the smaller violation is better, whatever their outcomes
+    Of two infeasible trials the one with the smaller violation is better, whatever their outcomes
     (Deb 2000, "An efficient constraint handling method for genetic algorithms", Comput. Methods
-    Appl. Mech. Eng. 186). Violations of several constraints are added up as ranks, for they have
-    no common unit.
+    Appl. Mech. Eng. 186). Violations of several constraints have no common unit, so their ranks
+    are added.
     """
     unconstrained = replace(task, constraints=None, constraint_names=(), crashed=None)
     bad = ~task.feasible
@@ -64,7 +64,7 @@ def _ranks(y: Tensor) -> Tensor:
 def rank_gaussianize(y: Tensor) -> Tensor:
     """Normal quantiles of the ranks: the outcome scale of prior studies.
 
-    Free of the metric's unit, so studies with other metrics or scales can be compared.
+    Independent of the metric's unit, so that studies with different metrics are comparable.
 
     Args:
         y: Outcomes, shape ``(n,)``; infinite values have a rank too.
@@ -79,16 +79,16 @@ def rank_gaussianize(y: Tensor) -> Tensor:
 
 
 def mean_and_spread(z: Tensor) -> tuple[Tensor, Tensor]:
-    """The units of a context's outcomes: all that a running study knows of its scale.
+    """Mean and spread of the outcomes of a context, which define its units.
 
-    Meta-training and use have to agree on them.
+    Meta-training and suggestions must use the same units.
 
     Args:
         z: Outcomes, shape ``(..., c)``, at least one.
 
     Returns:
-        Mean and spread, shapes ``(..., 1)``. Two trials that are nearly equal say little about how
-        far apart others are, so the spread is at least 0.3.
+        Mean and spread, shapes ``(..., 1)``. The spread is at least 0.3, because a few nearly
+        equal trials are no evidence of a small scale.
     """
     mean = z.mean(dim=-1, keepdim=True)
     spread = (z - mean).square().mean(dim=-1, keepdim=True).sqrt()
@@ -96,10 +96,10 @@ def mean_and_spread(z: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def half_rank_warp(y: Tensor) -> Tensor:
-    """The outcome scale of the running study: exact where it matters, robust where it does not.
+    """The outcome scale of the running study: linear for good outcomes, ranks for bad ones.
 
-    The better half stays linear, in units of its own spread about the median, so that the distance
-    between good configurations is kept. The worse half is squashed to normal quantiles, so that a
+    The better half stays linear, in units of its own spread about the median, which preserves
+    distances between good configurations. The worse half is mapped to normal quantiles, so that a
     configuration that diverged to 1e18 weighs no more than the worst of a normal sample. After the
     half-rank warping of Google Vizier (Song et al. 2024, arXiv:2408.11527).
 
@@ -112,7 +112,7 @@ def half_rank_warp(y: Tensor) -> Tensor:
     """
     if len(y) == 0:
         return y
-    # A quarter, so that the difference of two of the largest floats is one as well.
+    # Quarters, so that differences of very large floats do not overflow.
     y = finite_outcomes(y) / 4
     n = len(y)
     ordered = torch.sort(y).values
@@ -121,7 +121,7 @@ def half_rank_warp(y: Tensor) -> Tensor:
         return torch.zeros_like(y)
     better = gap > 0
     if bool(better.any()):
-        # In units of the largest first: the square of a tiny or a huge number is no number of use.
+        # Divide by the largest first, to avoid under- and overflow of the squares.
         gap = gap / gap.max()
         gap = gap / (gap[better] ** 2).mean().sqrt()
     quantile = torch.special.ndtri(((_ranks(y) - 0.5) / n).clamp(max=0.5))
@@ -129,13 +129,13 @@ def half_rank_warp(y: Tensor) -> Tensor:
 
 
 def half_rank_unwarp(z: Tensor, y: Tensor) -> Tensor:
-    """The outcomes that :func:`half_rank_warp` of ``y`` would have warped to ``z``.
+    """The inverse of :func:`half_rank_warp`.
 
     Linear between two outcomes of ``y``, and beyond the best and the worst of them.
 
     Args:
         z: Warped outcomes, any shape.
-        y: Outcomes that the warp was made from, shape ``(n,)``, at least two different ones.
+        y: Outcomes that define the warp, shape ``(n,)``, at least two different ones.
 
     Returns:
         Outcomes in the units of ``y``, the shape of ``z``.
@@ -144,23 +144,23 @@ def half_rank_unwarp(z: Tensor, y: Tensor) -> Tensor:
 
 
 def unwarped(z: Tensor, warped: Tensor, y: Tensor) -> Tensor:
-    """The inverse of a monotone map that is known at some points, linear between and beyond them.
+    """The inverse of a monotone map given at some points; linear between and beyond them.
 
     Args:
         z: Images, any shape.
-        warped: The images that are known, shape ``(n,)``, at least two different ones.
-        y: What they are images of, shape ``(n,)``, finite.
+        warped: Images of the given points, shape ``(n,)``, at least two different ones.
+        y: The given points, shape ``(n,)``, finite.
 
     Returns:
         The shape of ``z``.
     """
     images, first = np.unique(warped.numpy(), return_index=True)
-    # Halves, so that the difference of two of the largest floats is one as well.
+    # Halves, so that differences of very large floats do not overflow.
     known = y.numpy()[first] / 2
     at = z.numpy()
     left = np.clip(np.searchsorted(images, at, side="right") - 1, 0, len(images) - 2)
     share = (at - images[left]) / (images[left + 1] - images[left])
-    # Far beyond the largest numbers there are, what follows clips to them.
+    # Overflow is clipped below.
     with np.errstate(over="ignore"):
         half = known[left] + share * (known[left + 1] - known[left])
     largest = np.finfo(half.dtype).max / 2
@@ -171,17 +171,17 @@ def finite_outcomes(y: Tensor) -> Tensor:
     """Outcomes ``(n,)``, infinite ones clipped to the others; signs if none is finite."""
     finite = y[torch.isfinite(y)]
     if len(finite) == 0:
-        # Nothing but infinities: their signs are all that is known.
+        # Only infinities: their signs are all the information.
         return torch.sign(torch.nan_to_num(y, posinf=1.0, neginf=-1.0))
     return y.clamp(min=float(finite.min()), max=float(finite.max()))
 
 
 def scalarize(outcomes: Tensor, weights: Tensor) -> Tensor:
-    """One outcome for several objectives: augmented Chebyshev over ranks.
+    """One outcome for several objectives: augmented Chebyshev scalarisation of ranks.
 
-    Random weights, drawn anew for every suggestion, spread the suggestions along the Pareto front:
-    ParEGO (Knowles 2006, IEEE Trans. Evol. Comput. 10(1)), on ranks instead of min-max
-    scaled objectives because those are at the mercy of one diverged trial.
+    Weights that change with every suggestion spread the suggestions along the Pareto front: ParEGO
+    (Knowles 2006, IEEE Trans. Evol. Comput. 10(1)), on ranks instead of min-max scaled objectives,
+    which are sensitive to a single diverged trial.
 
     Args:
         outcomes: Shape ``(n, m)``, larger is better.
@@ -211,7 +211,7 @@ def spearman(a: Tensor, b: Tensor) -> float:
 
 
 def spearman_of_columns(columns: Tensor, y: Tensor) -> list[float]:
-    """The same of each column of a matrix ``(n, k)``, side by side."""
+    """Spearman's rank correlation of each column of a matrix ``(n, k)`` with ``y``."""
     if len(y) < 2:
         return [math.nan] * columns.shape[1]
     rows = torch.cat([columns.T, y[None]])
@@ -225,20 +225,20 @@ def spearman_of_columns(columns: Tensor, y: Tensor) -> list[float]:
 
 
 def each_alone(m: int) -> ScalarisationWeights:
-    """``m`` outcomes, one an objective."""
+    """Scalarisation weights of ``m`` outcomes, one an objective."""
     return tuple(tuple(float(i == j) for i in range(m)) for j in range(m))
 
 
 def in_turn(m: int, number: int) -> tuple[float, ...]:
-    """The weights of ``m`` objectives in the trial of a number: those of a lattice, in turn."""
+    """Scalarisation weights of ``m`` objectives for a trial number, cycling through a lattice."""
     lattice = simplex_lattice(m)
     return lattice[(number * _STRIDE) % len(lattice)]
 
 
 def simplex_lattice(m: int) -> list[tuple[float, ...]]:
-    """Weights of ``m`` objectives, evenly spread, none of them zero; 1 for a single one.
+    """Evenly spread weights of ``m`` objectives, all positive; 1 for a single one.
 
-    Das & Dennis 1998, SIAM J. Optim. 8(3), moved inwards so that no objective is forgotten.
+    Das & Dennis 1998, SIAM J. Optim. 8(3), moved inwards so that no weight is 0.
     """
     if m == 1:
         return [(1.0,)]

@@ -1,4 +1,4 @@
-"""Pareto fronts, the volume that they dominate, and boxes that make up the rest of the space.
+"""Pareto fronts, the volume that they dominate, and boxes that fill the rest of the space.
 
 Pure functions on outcomes of several objectives; **larger is better**.
 
@@ -14,12 +14,12 @@ import torch
 from torch import Tensor
 
 
-# What a front of one point is taken to be wide, in units of the outcomes.
+# Least width of a front, in units of the outcomes.
 _LEAST_WIDTH = 0.1
 
 
 def dominates(a: Tensor, b: Tensor) -> Tensor:
-    """Whether points are as good as others in every objective and better in one.
+    """Whether points are at least as good as others in every objective and better in one.
 
     Args:
         a: Shape ``(n, m)``.
@@ -33,15 +33,15 @@ def dominates(a: Tensor, b: Tensor) -> Tensor:
 
 
 def non_dominated(outcomes: Tensor) -> Tensor:
-    """Which points no other point dominates, shape ``(n,)``, bool; equal points share their lot.
+    """Which points no other point dominates, shape ``(n,)``, bool; duplicates are treated alike.
 
     Args:
         outcomes: Shape ``(n, m)``; may be infinite, not NaN.
     """
-    # A point is dominated by one whose sum is no smaller, and then by one of the front: each pass
-    # takes a point that nothing dominates and drops what it does.
+    # A dominating point has no smaller sum of ranks: in this order the first point is never
+    # dominated. Each pass moves it to the front and drops the points that it dominates.
     left = torch.arange(len(outcomes))
-    # Ranks, for a sum of numbers may overflow, or round a difference away.
+    # Ranks, because sums of outcomes may overflow or lose a difference to rounding.
     ranks = torch.stack([torch.unique(c, return_inverse=True)[1] for c in outcomes.T], dim=1)
     left = left[torch.argsort(ranks.sum(dim=1), descending=True, stable=True)]
     front = torch.zeros(len(outcomes), dtype=torch.bool)
@@ -54,14 +54,14 @@ def non_dominated(outcomes: Tensor) -> Tensor:
 
 
 def spread_out(outcomes: Tensor, limit: int) -> Tensor:
-    """Rows of at most ``limit`` points that stand for all: the best of each objective, a spread.
+    """Rows of at most ``limit`` representative points: the best of each objective, then a spread.
 
-    One after the other, the point that is farthest from those taken (Gonzalez 1985, Theor. Comput.
-    Sci. 38), each objective in units of its range.
+    Greedily adds the point that is farthest from those taken (Gonzalez 1985, Theor. Comput. Sci.
+    38), with each objective in units of its range.
 
     Args:
         outcomes: Shape ``(n, m)``, finite.
-        limit: How many rows to keep, at least ``m``.
+        limit: Number of rows to keep, at least ``m``.
 
     Returns:
         Sorted row numbers, shape ``(min(n, limit),)``.
@@ -82,14 +82,14 @@ def spread_out(outcomes: Tensor, limit: int) -> Tensor:
 
 
 def reference_point(front: Tensor) -> Tensor:
-    """The corner from which the volume of a front is counted, shape ``(m,)``.
+    """Reference point of the hypervolume of a front, shape ``(m,)``.
 
-    Worse than the worst of the front by one step between neighbours, as if its ``n`` points lay
-    evenly on a plane: a point at the end of a front is worth as much as one in its middle
+    Worse than the worst of the front by the distance of neighbours, if its ``n`` points lay evenly
+    on a plane. A point at the end of the front then contributes as much as one in its middle
     (Ishibuchi, Imada, Setoguchi & Nojima 2018, Evol. Comput. 26(3)).
 
     Args:
-        front: Points that do not dominate each other, shape ``(n, m)``, at least one, finite.
+        front: Non-dominated points, shape ``(n, m)``, at least one, finite.
     """
     n, m = front.shape
     steps = 1
@@ -114,15 +114,15 @@ class Boxes:
     upper: Tensor
 
     def volume_below(self, point: Tensor) -> Tensor:
-        """Volume of the parts that a point of shape ``(m,)`` dominates; a scalar."""
+        """Volume that a point of shape ``(m,)`` dominates; a scalar."""
         volume: Tensor = (torch.minimum(self.upper, point) - self.lower).clamp_min(0.0).prod(1)
         return volume.sum()
 
     def without(self, point: Tensor) -> Boxes:
-        """What a point of shape ``(m,)`` does not dominate.
+        """The parts that a point of shape ``(m,)`` does not dominate.
 
-        A box that reaches below the point is cut along the point's coordinates, one after the
-        other, in up to ``m`` boxes that remain.
+        Each box that reaches below the point is cut along the point's coordinates, one after the
+        other, into up to ``m`` boxes.
         """
         hit = (self.lower < point).all(dim=1)
         if not bool(hit.any()):
@@ -142,15 +142,15 @@ class Boxes:
 
 
 def everything_above(corner: Tensor) -> Boxes:
-    """One box, from a corner of shape ``(m,)`` without end."""
+    """One box, from a corner of shape ``(m,)`` to infinity."""
     return Boxes(corner[None], torch.full_like(corner[None], torch.inf))
 
 
 def non_dominated_boxes(points: Tensor, corner: Tensor) -> Boxes:
-    """What no point dominates, above a corner.
+    """Boxes that fill the part above a corner that no point dominates.
 
     Args:
-        points: Shape ``(n, m)``, finite; those that others dominate change nothing.
+        points: Shape ``(n, m)``, finite; dominated points change nothing.
         corner: The reference point, shape ``(m,)``.
     """
     boxes = everything_above(corner)
@@ -162,7 +162,7 @@ def non_dominated_boxes(points: Tensor, corner: Tensor) -> Boxes:
 def hypervolume(points: Tensor, corner: Tensor) -> float:
     """Volume that points dominate above a corner (Zitzler & Thiele 1998, PPSN V).
 
-    The sum of what each adds to those before it.
+    The sum of the increments of one point after the other.
 
     Args:
         points: Shape ``(n, m)``, finite.
@@ -176,5 +176,5 @@ def hypervolume(points: Tensor, corner: Tensor) -> float:
 
 
 def _by_last(points: Tensor) -> Tensor:
-    """The points in the order that cuts the fewest boxes: by the last objective, best first."""
+    """The points in the order that makes the fewest boxes: by the last objective, best first."""
     return points[torch.argsort(points[:, -1], descending=True, stable=True)]

@@ -1,7 +1,7 @@
-"""Prior knowledge: what prior studies, or a checkpoint of them, predict for one running study.
+"""Prior knowledge: prior studies, or a checkpoint of them, for one running study.
 
 ``PriorConfig`` (arguments) -> :class:`PriorKnowledge` (learned, in the common space of the prior
-studies) -> ``AlignedPrior`` (seen from the space of the running study).
+studies) -> ``AlignedPrior`` (aligned with the space of the running study).
 
 Axis letters: ``k`` configurations, ``d`` encoded columns of the running study, ``e`` of the common
 space of the prior studies.
@@ -49,21 +49,21 @@ _logger = get_logger(__name__)
 _MAX_NAMES_SHOWN = 8
 
 Weights = tuple[float, ...]
-"""Weights of the objectives in one outcome."""
+"""Scalarisation weights: the weight of each objective in one outcome."""
 
 Learn = Callable[[Weights, frozenset[str]], AlignedPrior]
-"""From weights of the objectives and names of parameters to leave out to what was learned, in the
-common space of the prior studies."""
+"""From scalarisation weights and names of parameters to leave out to the prior, in the common
+space of the prior studies."""
 
 
 class PriorKnowledge:
-    """What is known before a running study begins.
+    """Prior knowledge for one running study.
 
     Args:
         method: The method that learned.
         space: Common space of the prior studies.
-        learn: What was learned, by weights and parameters left out. Called once for each.
-        curve_correlation: How much of early differences is left at the end of learning curves.
+        learn: Learns, given weights and parameters to leave out. Called once for each combination.
+        curve_correlation: Correlation of early with final values in learning curves.
     """
 
     def __init__(
@@ -88,8 +88,8 @@ class PriorKnowledge:
 
         Args:
             config: Prior studies or a checkpoint, and the method.
-            study: The running study, whose own trials are no prior ones.
-            draw_seed: Draws the seed of what is random in learning.
+            study: The running study, whose own trials are left out of the prior studies.
+            draw_seed: Draws the seed for learning.
         """
         if not config.informs:
             return None
@@ -100,8 +100,8 @@ class PriorKnowledge:
         used = used_studies(selected)
         if selected and not used and config.filter != PriorFilter():
             warnings.warn(
-                f"`prior_filter` leaves none of {len(selected)} prior studies. The first, "
-                f"{selected[0].study.name!r}, is left out: {selected[0].reason}.",
+                f"`prior_filter` excludes all {len(selected)} prior studies. The first, "
+                f"{selected[0].study.name!r}, is excluded: {selected[0].reason}.",
                 PriorWarning,
                 stacklevel=2,
             )
@@ -111,21 +111,21 @@ class PriorKnowledge:
 
     @classmethod
     def from_pool(cls, pooled: Pool, method: Method, seed: int) -> PriorKnowledge:
-        """What a method learns from a pool of prior studies; nothing is learned yet."""
+        """The prior knowledge of a method from a pool of prior studies; learning is lazy."""
         return cls(method, pooled.space, _Learner(pooled, method, seed), pooled.curve_correlation)
 
     def missing(self, space: SearchSpace, observed: Iterable[str]) -> frozenset[str] | None:
-        """Parameters of the prior studies that the running study lacks; ``None`` if it has none.
+        """Parameters to leave out of the common space; ``None`` if no parameter is shared.
 
-        What every trial of the priors has and no trial of the running study has is not part of it:
-        the model is trained to do without. What only some trials have may be yet to come.
+        These are unconditional parameters of the prior studies that no trial of the running study
+        has, and parameters of another kind here. Conditional ones stay: they may still come.
 
         Args:
             space: The space of the running study.
             observed: Names of the parameters that its trials have had.
 
         Raises:
-            MethodError: If it shares none, and the method needs all.
+            MethodError: If no parameter is shared, and the method needs all.
         """
         own, seen = space.distributions, set(observed)
         theirs = self.space.parameters
@@ -145,8 +145,8 @@ class PriorKnowledge:
             there = listed(sorted(p.name for p in theirs), _MAX_NAMES_SHOWN)
             warnings.warn(
                 f"The prior studies are of no use here: none of their parameters ({there}) is one "
-                f"of this study ({here}). Where only the names differ, pass `rename={{'name "
-                "there': 'name here'}`.",
+                f"of this study ({here}). If only the names differ, pass `rename={{'name there': "
+                "'name here'}`.",
                 PriorWarning,
                 stacklevel=2,
             )
@@ -155,10 +155,10 @@ class PriorKnowledge:
     def in_common_space(
         self, weights: Weights, without: frozenset[str] = frozenset()
     ) -> AlignedPrior:
-        """What was learned, seen from the common space of the prior studies.
+        """The prior in the common space of the prior studies.
 
         Args:
-            weights: Weights of the objectives.
+            weights: Scalarisation weights.
             without: Parameters of the prior studies to leave out.
 
         Raises:
@@ -172,13 +172,13 @@ class PriorKnowledge:
     def aligned(
         self, space: SearchSpace, weights: Weights, without: frozenset[str]
     ) -> AlignedPrior:
-        """What was learned, seen from the space of a running study.
+        """The prior, aligned with the space of a running study.
 
         Raises:
-            MethodError: If the method cannot work in this space, or needs more prior studies.
+            MethodError: If the method does not support this space, or needs more prior studies.
         """
-        # Checked before anything is learned, which takes its time. What is left out of the common
-        # space is none of the running study's parameters, or is of another kind there.
+        # Checked before learning, which is slow. The parameters in `without` are not in the
+        # running study, or are of another kind there.
         shared = shared_names(space, self.space) - without
         unknown = tuple(name for name in space.names if name not in shared)
         if self.method.same_parameters and (unknown or without):
@@ -199,9 +199,9 @@ class PriorKnowledge:
         here = listed(space.names, _MAX_NAMES_SHOWN)
         there = listed(self.space.names, _MAX_NAMES_SHOWN)
         return MethodError(
-            f"The method {self.method.name!r} works for the parameters that it was trained on and "
-            f"no others, which are {there}; this study has {here}. Use another method, such as "
-            "'auto', or prior studies with these parameters."
+            f"The method {self.method.name!r} needs exactly the parameters that it was trained on "
+            f"({there}), but this study has {here}. Use another method, such as 'auto', or prior "
+            "studies with these parameters."
         )
 
 
@@ -219,15 +219,15 @@ class _Learner:
         tasks = self._pool.tasks(weights, without)
         if len(tasks) < method.min_studies:
             raise MethodError(
-                f"The method {method.name!r} learns from {method.min_studies} or more prior "
-                f"studies that can be used here, but there are {len(tasks)}. Give more of them as "
-                "`prior`, or use another method, such as 'auto'."
+                f"The method {method.name!r} needs at least {method.min_studies} usable prior "
+                f"studies, but there are {len(tasks)}. Pass more of them as `prior`, or use "
+                "another method, such as 'auto'."
             )
         feasibility = None
         alone = len(weights) > 1 and max(weights) == 1.0
         incumbents = pareto_sets(tasks) if alone else best_configurations(tasks)
         if method.models_constraints:
-            # The same whatever the weights are.
+            # It does not depend on the weights.
             if without not in self._feasibility:
                 self._feasibility[without] = PriorFeasibility.fit(tasks)
             feasibility = self._feasibility[without]
@@ -249,9 +249,9 @@ class _Learner:
 
 
 class _LearnedBefore:
-    """Reads from a checkpoint, for which it is too late to leave a parameter out.
+    """Reads a checkpoint, from which no parameter can be left out.
 
-    A checkpoint does not hold what was infeasible; its best configurations were feasible.
+    A checkpoint has no constraint models; its best configurations are feasible.
     """
 
     def __init__(self, checkpoint: Checkpoint) -> None:
@@ -260,7 +260,7 @@ class _LearnedBefore:
     def __call__(self, weights: Weights, without: frozenset[str]) -> AlignedPrior:
         if len(weights) > 1:
             raise MethodError(
-                f"A checkpoint holds one objective, but this study has {len(weights)}. Give the "
+                f"Checkpoints support one objective, but this study has {len(weights)}. Pass the "
                 "prior studies themselves as `prior`."
             )
         known = self._checkpoint
@@ -280,7 +280,7 @@ class _FromPrior:
 
 
 def _identity(x: Tensor) -> Tensor:
-    """The map of the common space to itself."""
+    """Identity map of the common space."""
     return x
 
 
@@ -291,14 +291,14 @@ def as_prior(study: Study) -> PriorStudy:
 
 
 NO_VALUE = NO_CHOICE
-"""Stands for no value; ``None`` may be a choice."""
+"""Marker of a missing value, since ``None`` may be a choice."""
 
 
 def fit_value(distribution: BaseDistribution, value: Any) -> Any:
-    """The value of ``distribution`` nearest to ``value``; :data:`NO_VALUE` if none compares.
+    """The value of ``distribution`` nearest to ``value``; :data:`NO_VALUE` if there is none.
 
-    Numbers are clipped to the range and rounded to the grid; a choice has to be there, type
-    included, unless it is one among numbers.
+    Numbers are clipped to the range and rounded to the grid. A choice has to exist with the same
+    type, unless all choices are numbers.
     """
     if isinstance(distribution, CategoricalDistribution):
         return nearest_choice(distribution, value)

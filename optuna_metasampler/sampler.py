@@ -1,7 +1,7 @@
 """``MetaSampler``: Optuna's hooks, nothing else.
 
-Light: PyTorch and what needs it are imported with :mod:`optuna_metasampler._ask`, when a model is
-first asked.
+Light: PyTorch and everything numeric are imported with :mod:`optuna_metasampler._ask`, on first
+use of a model.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from optuna_metasampler.surrogates.transfer import TransferPredictor
 
 
-# A sampler that serves one study after the other keeps the state of the last ones only.
+# A sampler that serves many studies keeps the state of the most recent ones.
 _MAX_STUDIES = 16
 
 
@@ -58,15 +58,15 @@ class MetaSampler(BaseSampler):
     """Sampler that starts where earlier studies ended.
 
     It learns from the trials of prior studies, conditions a surrogate on the running study at
-    every suggestion, and maximises the expected improvement under it. The first trial is already
-    informed by the prior studies; studies that turn out to be of no use lose their say. Without
-    prior studies it is a Gaussian-process sampler.
+    every suggestion, and maximises the expected improvement under it. The first trial already
+    uses the prior studies; useless ones lose their weight. Without prior studies it is a
+    Gaussian-process sampler.
 
     Parameters are matched by name; ranges, scales and choices may differ from study to study.
-    Several objectives are modelled one by one, and the expected hypervolume improvement is
-    maximised; with five or more, and by the other methods than ``"auto"``, ``"gp"`` and
-    ``"hyperband"``, one scalarisation after the other is (ParEGO). Seeded results can be
-    reproduced with one worker; with more of them their order is the operating system's.
+    Up to 4 objectives have a model each, and the acquisition function is the expected hypervolume
+    improvement. With 5 or more objectives, and with methods other than ``"auto"``, ``"gp"`` and
+    ``"hyperband"``, one scalarisation after the other is optimised (ParEGO). Seeded results are
+    reproducible with one worker; with several, the operating system decides their order.
 
     Args:
         prior: Prior studies: a storage URL, the path of an SQLite file, of a journal log, of a CSV
@@ -74,38 +74,38 @@ class MetaSampler(BaseSampler):
             :class:`~optuna.trial.FrozenTrial` of a study, a DataFrame, a
             :class:`~optuna_metasampler.Table` or a mapping of its arguments, an
             :class:`~optuna_metasampler.Archive`, or a list of any of these. Storages are only
-            read; large ones once, see :mod:`optuna_metasampler.priors.cache`. The running study
-            itself and copies of it are recognised among them and left out.
+            read, and large ones are cached. The running study and copies of it are recognised and
+            left out.
         prior_studies: Names or globs of the studies to use inside the storages and tables of
             ``prior``; all by default.
         prior_filter: Further conditions that prior studies must meet: a
             :class:`~optuna_metasampler.PriorFilter`, or a mapping of its arguments such as
             ``{"user_attrs": {"model": "resnet"}, "min_trials": 20, "newer_than": "90 days"}``.
-        rename: Other names of parameters in the prior studies: ``{"name there": "name here"}``.
-        method: How to learn and to choose: the name of a row of the table in the documentation, or
-            a :class:`~optuna_metasampler.methods.base.Method` itself. ``"auto"`` is the best that
-            we know; ``"gp"`` is its Gaussian process without any use of the priors.
+        rename: Parameter names in the prior studies to names here:
+            ``{"name there": "name here"}``.
+        method: How to learn and to choose: a name from the table in the documentation, or a
+            :class:`~optuna_metasampler.extension.Method`. ``"auto"`` is recommended; ``"gp"`` is
+            its target-only Gaussian process, which ignores the priors.
         method_options: Options of the method by name, such as ``{"exploration": 0.0}``.
-        checkpoint: A file that ``optuna-metasampler fit`` wrote: what was learned from prior
-            studies, in place of ``prior``. It says which method it is for.
-        n_startup_trials: Space-filling trials before the model. By default none with prior
+        checkpoint: A file written by ``optuna-metasampler fit``, in place of ``prior``. It
+            determines the method.
+        n_startup_trials: Number of space-filling trials before the model. By default 0 with prior
             studies, and 4 to 6 without, by the number of parameters.
-        independent_sampler: Draws parameters that nothing is known about;
+        independent_sampler: Draws parameters that no prior study has;
             :class:`~optuna.samplers.RandomSampler` by default.
-        seed: Seed of everything that is random.
-        constraints_func: Constraints of a finished trial, as Optuna's own samplers take them:
-            values above 0 are violated. The only form before Optuna 5, which has
-            ``trial.set_constraint`` as well; what a trial set itself needs no argument here.
-        explain: Whether each trial keeps, in user attributes that begin with ``meta:``, how it
-            was chosen and what was expected of it; see
-            :class:`~optuna_metasampler.explain.trial_record.TrialRecord`.
+        seed: Seed of all randomness.
+        constraints_func: Constraints of a finished trial, as for Optuna's own samplers: values
+            above 0 are violated. The only form before Optuna 5; constraints set by
+            ``trial.set_constraint`` need no argument.
+        explain: Whether each trial stores, in user attributes with the prefix ``meta:``, how it
+            was chosen and what was predicted for it.
 
     Raises:
-        TypeError: If ``prior`` or another argument is of a kind that cannot be used.
+        TypeError: If ``prior`` or another argument has an unsupported type.
         ValueError: If ``method``, ``method_options``, ``n_startup_trials`` or ``prior_filter`` is
-            out of range.
+            invalid.
         MethodError: If the method needs prior studies and there are none; also at a suggestion, if
-            the method cannot work with those that there are.
+            the given ones do not meet its requirements.
         CheckpointError: If ``checkpoint`` cannot be read, or comes with ``prior`` or ``method``.
         PriorNotFoundError: If a file or a study named in ``prior`` or ``prior_studies`` does not
             exist.
@@ -139,8 +139,8 @@ class MetaSampler(BaseSampler):
         self._shown = _shown(locals())
         if n_startup_trials is not None and n_startup_trials < 0:
             raise ValueError(
-                f"`n_startup_trials` must be at least 0, but got {n_startup_trials}. Leave it out "
-                "to let the sampler choose."
+                f"`n_startup_trials` must be at least 0, but got {n_startup_trials}. Omit it for "
+                "the method's default."
             )
         self._priors = PriorConfig(
             prior, prior_studies, prior_filter, rename, method, method_options, checkpoint
@@ -160,7 +160,7 @@ class MetaSampler(BaseSampler):
         return f"MetaSampler({self._shown})"
 
     def __getstate__(self) -> dict[str, Any]:
-        """Everything but the lock."""
+        """The attributes without the lock, which cannot be pickled."""
         with self._lock:
             state = self.__dict__.copy()
         del state["_lock"]
@@ -173,13 +173,13 @@ class MetaSampler(BaseSampler):
         self._may_share_seed = True
 
     def reseed_rng(self) -> None:
-        """Draw a new seed, as Optuna asks for before each trial of a multi-threaded study."""
+        """Draw a new seed; Optuna calls this before each trial of a multi-threaded study."""
         with self._lock:
             self._rng.rng.seed()
             self._independent_sampler.reseed_rng()
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
-        """Note that the trial is served here, and notify the independent sampler."""
+        """Register the trial, and notify the independent sampler."""
         with self._lock:
             state = self._state(study)
             state.begin(trial)
@@ -194,7 +194,7 @@ class MetaSampler(BaseSampler):
         state: TrialState,
         values: Sequence[float] | None,
     ) -> None:
-        """Forget what was handed out: from now on the storage has it, constraints included."""
+        """Drop the state of the trial, store its constraints, and update the live graphs."""
         with self._lock:
             self._state(study).end(trial)
         if self._constraints_func is not None:
@@ -206,10 +206,10 @@ class MetaSampler(BaseSampler):
     def infer_relative_search_space(
         self, study: Study, trial: FrozenTrial
     ) -> dict[str, BaseDistribution]:
-        """The union of the distributions that this study has had, each in its latest form.
+        """The union of the distributions of this study's trials, each in its latest form.
 
-        Never one of a prior study: Optuna refuses a value drawn from another kind of distribution
-        than the one the objective then asks for.
+        Never the distributions of prior studies: Optuna rejects a value from another kind of
+        distribution than the objective then requests.
         """
         with self._lock:
             return self._state(study).search_space.of(trials_of_all_brackets(study))
@@ -219,9 +219,8 @@ class MetaSampler(BaseSampler):
     ) -> dict[str, Any]:
         """Propose a configuration of the parameters that this study has had.
 
-        Conditional parameters are modelled jointly with the choices that they depend on; those
-        that are inactive in the proposed configuration are left out. Enqueued values are held, and
-        the rest is chosen to go with them.
+        Conditional parameters are modelled jointly with the choices that they depend on; inactive
+        ones are left out. Enqueued values are fixed, and the other values are chosen to fit them.
         """
         varying = {name: d for name, d in search_space.items() if not d.single()}
         if not varying:
@@ -238,11 +237,11 @@ class MetaSampler(BaseSampler):
         param_name: str,
         param_distribution: BaseDistribution,
     ) -> Any:
-        """Draw one parameter that is new to this study.
+        """A value of one parameter that is new to this study.
 
-        One joint configuration a trial is drawn from the prior studies' model, given what the
-        trial already has, and handed out parameter by parameter, each fitted to the distribution
-        asked for.
+        One joint configuration a trial is proposed in the common space of the prior studies, given
+        the trial's parameters so far, and handed out parameter by parameter, each fitted to its
+        distribution. Parameters that no prior study has are drawn independently.
         """
         with self._lock:
             state = self._state(study)
@@ -262,21 +261,20 @@ class MetaSampler(BaseSampler):
         return found[param_name]
 
     def recommend(self, study: Study) -> FrozenTrial:
-        """The finished trial that the model rates best, which may not have the best value.
+        """The finished trial with the highest posterior mean, which may not have the best value.
 
-        Where the objective is noisy, the best value of many is a lucky draw. The model has seen
-        the outcomes of a configuration's neighbours, and those of the configuration itself where
-        it was tried more than once: the choice is the highest posterior mean among the
-        configurations that were evaluated and violate no constraint (Picheny, Wagner & Ginsbourger
-        2013, "A benchmark of kriging-based infill criteria for noisy optimization"). Methods
-        without a model of the outcome leave the choice to the target-only Gaussian process. Later
-        suggestions stay what they would be.
+        With a noisy objective the best of many values is partly luck. The posterior mean also uses
+        the outcomes of similar configurations, and repeated evaluations of the same one. Only
+        configurations that were evaluated and violate no constraint are compared (Picheny, Wagner
+        & Ginsbourger 2013, "A benchmark of kriging-based infill criteria for noisy optimization").
+        Methods without a model of the outcome use the target-only Gaussian process. Later
+        suggestions are not affected.
 
         Args:
             study: A study of one objective.
 
         Returns:
-            A copy of the trial; ``study.best_trial`` where fewer than 5 can be compared.
+            A copy of the trial; ``study.best_trial`` if fewer than 5 can be compared.
 
         Raises:
             RuntimeError: If the study has several objectives.
@@ -290,13 +288,13 @@ class MetaSampler(BaseSampler):
             return recommend(self._state(study), study, best, distributions)
 
     def snapshot(self, study: Study) -> Snapshot:
-        """The model of ``study`` now, conditioned on all of its finished trials.
+        """The model of ``study``, conditioned on all of its finished trials.
 
-        Later suggestions stay what they would be.
+        Later suggestions are not affected.
 
         Raises:
             ValueError: If no trial of the study has a parameter yet.
-            MethodError: If the method cannot work with the prior studies that there are.
+            MethodError: If the prior studies do not meet the requirements of the method.
         """
         return self._snapshot(study, trials_of_all_brackets(study))
 
@@ -307,17 +305,16 @@ class MetaSampler(BaseSampler):
             return snapshot(self._state(study), study, trials)
 
     def report(self, study: Study) -> Report:
-        """What was done in ``study`` and why; ``print`` shows it in 80 columns.
+        """The report of ``study``: what the sampler did, and why. ``print`` uses 80 columns.
 
-        The study is only read, and later suggestions stay what they would be. Any study of Optuna
-        will do: one of another process, or of another sampler, whose trials hold no record of how
-        they were chosen.
+        The study is only read, and later suggestions are not affected. It may be any study of
+        Optuna, also of another process or another sampler.
 
         Args:
             study: The study, with any number of trials.
 
         Raises:
-            TypeError: If ``study`` is no study.
+            TypeError: If ``study`` is not a study.
         """
         # Heavy, and rarely needed.
         from optuna_metasampler.explain.report import Report
@@ -332,7 +329,7 @@ class MetaSampler(BaseSampler):
         try:
             snapshot = self.snapshot(study)
         except ValueError as error:
-            # Without a trial there is nothing to model, and some methods need more prior studies.
+            # There may be no trial yet, or too few prior studies for the method.
             problem = str(error)
             overlaps = self._priors.overlaps(as_prior(study), self._priors.studies())
         return Report.of(
@@ -344,7 +341,7 @@ class MetaSampler(BaseSampler):
         )
 
     def transfer_predictors(self, study: Study) -> tuple[TransferPredictor, ...]:
-        """The conditioned transfer model of each objective, as at the last suggestion.
+        """The transfer model of each objective, as conditioned for the last suggestion.
 
         Empty without prior studies, and before the first suggestion.
         """
@@ -378,7 +375,7 @@ class MetaSampler(BaseSampler):
         return self._priors.overlaps(target, self._priors.read())
 
     def _reseed_for(self, trial: FrozenTrial) -> None:
-        """Draw other numbers than workers of the same seed, and copies of this sampler, do."""
+        """Separate the random numbers from those of workers with the same seed, and of copies."""
         self._rng.rng.seed([draw_seed(self._rng), trial.number])
         if self._centre_first:
             self._independent_sampler = RandomSampler(seed=draw_seed(self._rng))
@@ -390,7 +387,7 @@ class MetaSampler(BaseSampler):
     ) -> Any:
         """A value of a parameter that no prior study has."""
         if self._centre_first and trial.number == 0:
-            # Ranges are usually put around a guess, and choices begin with the usual one.
+            # Ranges are usually centred on a guess, and the first choice is usually the default.
             return centre(distribution)
         return self._independent_sampler.sample_independent(study, trial, name, distribution)
 
@@ -401,7 +398,7 @@ class MetaSampler(BaseSampler):
         state: TrialState,
         values: Sequence[float] | None,
     ) -> None:
-        """Draw the study for optuna-dashboard, if there is time."""
+        """Update the live graphs for optuna-dashboard, if the time budget allows it."""
         if not is_watchable(study):
             return
         from optuna_metasampler.explain.dashboard import LiveGraphs, trials_with
@@ -412,7 +409,7 @@ class MetaSampler(BaseSampler):
                 cache.graphs = LiveGraphs()
 
         def snapshot(trials: Sequence[FrozenTrial]) -> Snapshot | None:
-            # Learning from prior studies takes longer than drawing, and draws random numbers.
+            # Not if prior studies must be learned from first: slow, and it uses random numbers.
             return self._snapshot(study, trials) if cache.has_learned else None
 
         cache.graphs.refresh(
@@ -420,7 +417,7 @@ class MetaSampler(BaseSampler):
         )
 
     def _state(self, study: Study) -> StudyState:
-        # Ids are unique inside a storage only; names tell studies of two storages apart.
+        # Ids are unique only within a storage; names distinguish studies of two storages.
         key = (study.study_name, study_id(study))
         state = self._states.get(key)
         if state is None:
@@ -429,7 +426,7 @@ class MetaSampler(BaseSampler):
 
 
 class _Repr(reprlib.Repr):
-    """Short representations without addresses in memory."""
+    """Short representations without memory addresses."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -444,7 +441,7 @@ class _Repr(reprlib.Repr):
 
 
 def _shown(arguments: Mapping[str, Any]) -> str:
-    """Arguments that differ from their defaults, as scikit-learn shows them."""
+    """Arguments that differ from their defaults, in the manner of scikit-learn."""
     short = _Repr()
     return ", ".join(
         f"{name}={short.repr(arguments[name])}"

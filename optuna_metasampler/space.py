@@ -5,10 +5,10 @@ A configuration becomes one row of ``d`` encoded columns:
 * ``FloatDistribution`` and ``IntDistribution``: one column in ``[0, 1]``, on the log scale where
   ``log=True``. A finite grid is encoded by the middle of its cells, so that rounding any number in
   ``[0, 1]`` gives every grid value the same share.
-* ``CategoricalDistribution``: one column a choice, one-hot. A choice that the space does not know
-  (from an older study, say) is the zero vector.
-* A conditional parameter has one more column, its *activity*: 1 where the parameter takes part and
-  0 where it does not. An inactive or missing value is encoded as the neutral 0.5 (numbers) or the
+* ``CategoricalDistribution``: one column a choice, one-hot. An unknown choice, such as one of an
+  older study, is the zero vector.
+* A conditional parameter has one more column, its *activity*: 1 where the parameter is active and
+  0 where it is not. An inactive or missing value is encoded as the neutral 0.5 (numbers) or the
   zero vector (categories).
 
 Axis letters: ``n`` points, ``d`` encoded columns, ``p`` parameters.
@@ -40,15 +40,14 @@ if TYPE_CHECKING:
 
     FloatArray = NDArray[np.float64]
 
-# An encoded value outside the range (enqueued by the user, or from a study with a wider range) is
-# kept up to half a range away: far enough to be told from the edge, near enough not to dominate a
-# kernel.
+# Encoded values outside the range (enqueued, or of a study with a wider range) are clipped half a
+# range away: far enough to differ from the edge, near enough not to dominate a kernel.
 _MARGIN = 0.5
 _NEUTRAL = 0.5
 
 
 def choice_key(value: object) -> tuple[type, object]:
-    """A key under which ``True``, ``1`` and ``1.0`` are three choices, and NaN equals itself."""
+    """A key that distinguishes ``True``, ``1`` and ``1.0``, and equals itself for NaN."""
     try:
         hash(value)
     except TypeError:
@@ -69,7 +68,7 @@ class Parameter:
         lower: Lower edge of the first cell, on the log scale where ``log``.
         upper: Upper edge of the last cell, likewise.
         log: Whether the column is on the log scale.
-        activity: The column that says whether a conditional parameter is active, else ``None``.
+        activity: The activity column of a conditional parameter, else ``None``.
     """
 
     name: str
@@ -104,7 +103,7 @@ class Parameter:
         """Encode raw values.
 
         Args:
-            values: ``n`` raw values, ``_MISSING`` where the parameter takes no part.
+            values: ``n`` raw values, ``_MISSING`` where the parameter is inactive.
 
         Returns:
             The columns of the values, shape ``(n, width)``.
@@ -122,7 +121,7 @@ class Parameter:
                 raw = np.where(
                     raw > 0, np.log(np.maximum(raw, 5e-324)), np.where(raw <= 0, -np.inf, raw)
                 )
-            # Halved, for a range such as [-1e308, 1e308] has no finite width.
+            # Halves, because a range such as [-1e308, 1e308] has no finite width.
             u = (raw / 2 - self.lower / 2) / (self.upper / 2 - self.lower / 2)
         u = np.clip(u, -_MARGIN, 1 + _MARGIN)
         return np.where(np.isnan(u), _NEUTRAL, u)[:, None]
@@ -141,7 +140,7 @@ class Parameter:
             return min(max(value, distribution.low), distribution.high)
         assert isinstance(distribution, FloatDistribution)
         if distribution.step is not None:
-            # Decimal, as Optuna does: 0.1 * 3 has to be the 0.3 of the user's grid.
+            # Decimal, like Optuna: 0.1 * 3 has to be the 0.3 of the user's grid.
             step = Decimal(str(distribution.step))
             value_on_grid = float(Decimal(str(distribution.low)) + self._cell(u) * step)
             return min(max(value_on_grid, distribution.low), distribution.high)
@@ -156,7 +155,7 @@ class Parameter:
 
 
 class _Missing:
-    """The value of a parameter that takes no part in a configuration (``None`` is a choice)."""
+    """The value of an inactive parameter (``None`` is a choice)."""
 
 
 _MISSING = _Missing()
@@ -171,7 +170,7 @@ def _as_floats(values: Sequence[object]) -> FloatArray:
 
 
 def _as_float(value: object) -> float:
-    """A number, or NaN for what is none: a prior may hold a word where this space has a number."""
+    """A number, or NaN: a prior study may have a string where this space has a number."""
     if not isinstance(value, (int, float, np.number)):
         return math.nan
     try:
@@ -205,7 +204,7 @@ def _layout(name: str, distribution: BaseDistribution, start: int, conditional: 
     if log:
         lower, upper = math.log(lower), math.log(upper)
     if not lower < upper and width == 1:
-        # A single value: any width will do, the column is constant.
+        # A single value: the column is constant, so the width does not matter.
         upper = lower + 1.0
     activity = start + width if conditional else None
     return Parameter(name, distribution, start, width, cells, lower, upper, log, activity)
@@ -213,13 +212,13 @@ def _layout(name: str, distribution: BaseDistribution, start: int, conditional: 
 
 @dataclass(frozen=True)
 class ActivityRule:
-    """When a conditional parameter is active, as learned from trials.
+    """The condition of a conditional parameter, as learned from trials.
 
     Attributes:
         parameter: The conditional parameter.
         features: Encoded columns of the parameters that it may depend on.
-        tree: A fitted ``sklearn.tree.DecisionTreeClassifier`` from those columns to activity, or
-            ``None`` where there is nothing that it could depend on.
+        tree: A fitted ``sklearn.tree.DecisionTreeClassifier`` from those columns to activity;
+            ``None`` if it cannot depend on any.
     """
 
     parameter: Parameter
@@ -230,7 +229,7 @@ class ActivityRule:
         """Whether the parameter is active at ``x`` of shape ``(n, d)``; returns shape ``(n,)``."""
         if self.tree is None:
             return np.ones(len(x), dtype=bool)
-        # `tree_` itself: the estimator's `predict` spends ten times longer on checking its input.
+        # `tree_` directly: the estimator's `predict` takes 10 times as long to check its input.
         votes = self.tree.tree_.predict(
             np.ascontiguousarray(x[:, self.features], dtype=np.float32)
         )
@@ -240,14 +239,14 @@ class ActivityRule:
 
 @dataclass(frozen=True)
 class SearchSpace:
-    """A set of parameters, their encoded columns, and what is known of their activity.
+    """A set of parameters, their encoded columns, and their activity rules.
 
     Build one with :meth:`of`. Instances are immutable.
 
     Attributes:
         parameters: The parameters, in the order of their columns.
         rules: Activity of the conditional parameters, parents before children.
-        pinned: Values that every point of the space is made to have.
+        pinned: Fixed values of all points of the space.
     """
 
     parameters: tuple[Parameter, ...]
@@ -263,20 +262,19 @@ class SearchSpace:
     ) -> SearchSpace:
         """Lay out a space, and learn from configurations which parameters are conditional.
 
-        A parameter is conditional where some configurations have it and others do not. What it
-        depends on is learned by a decision tree over the parameters that are present whenever it
-        is (and more often): in a define-by-run program its condition was decided by those.
+        A parameter is conditional if some configurations have it and others do not. A decision
+        tree learns its condition from the parameters that are present whenever it is, and more
+        often: in a define-by-run program its condition depends on those.
 
         Args:
             distributions: Name to distribution.
-            configurations: Configurations that were evaluated, each a name-to-value mapping; none
-                means that no parameter is conditional.
-            groups: A label a configuration, one label a study. A parameter that a whole study
-                lacks is missing there, which says nothing about its condition. ``None`` means one
-                study.
+            configurations: Evaluated configurations, each a name-to-value mapping; if empty, no
+                parameter is conditional.
+            groups: The study of each configuration, as a label. A parameter that a whole study
+                lacks is no evidence about its condition. ``None`` means one study.
 
         Returns:
-            The space; parameters are sorted by name, so the layout never depends on hashing.
+            The space; parameters are sorted by name, so the layout is deterministic.
 
         Raises:
             TypeError: If a distribution is of a kind that Optuna's samplers do not draw from.
@@ -302,11 +300,11 @@ class SearchSpace:
     def laid_out(
         cls, distributions: Mapping[str, BaseDistribution], conditional: Collection[str] = ()
     ) -> SearchSpace:
-        """A space whose conditional parameters are known, but not what they depend on.
+        """A space whose conditional parameters are known, but not their conditions.
 
         Args:
             distributions: Name to distribution.
-            conditional: Names of the conditional parameters; every point has them active.
+            conditional: Names of the conditional parameters, which are active at every point.
 
         Raises:
             TypeError: If a distribution is of a kind that Optuna's samplers do not draw from.
@@ -352,8 +350,8 @@ class SearchSpace:
     def column_weight(self) -> FloatArray:
         """Weight of each column in a squared distance, shape ``(d,)``.
 
-        One half for one-hot columns, so that two different choices are at distance 1, as far apart
-        as the two ends of a numeric range.
+        0.5 for one-hot columns, so that two different choices are at distance 1, like the two ends
+        of a numeric range.
         """
         weight = np.ones(self.n_columns)
         for p in self.parameters:
@@ -363,10 +361,10 @@ class SearchSpace:
 
     @cached_property
     def trend_weight(self) -> FloatArray:
-        """Variance of each column's share in a trend over the space, shape ``(d,)``.
+        """Variance of each column's coefficient in a linear trend, shape ``(d,)``.
 
-        All parameters together have a variance of about one: twelve is one over the variance of a
-        uniform number, and choices differ from each other by as much as the quarters of a range.
+        All parameters together have a variance of about 1: 12 is 1 over the variance of a uniform
+        number, and choices differ from each other by as much as the quarters of a range.
         """
         weight = np.ones(self.n_columns)
         for p in self.parameters:
@@ -376,7 +374,7 @@ class SearchSpace:
 
     @cached_property
     def neutral(self) -> FloatArray:
-        """The encoding of a configuration in which everything is missing, shape ``(d,)``."""
+        """Encoding of the empty configuration: neutral values, shape ``(d,)``."""
         row: FloatArray = self.encode([{}])[0]
         return row
 
@@ -391,17 +389,17 @@ class SearchSpace:
         return math.prod((math.inf if p.n_values is None else p.n_values) for p in self.free)
 
     def pin(self, values: Mapping[str, Any]) -> SearchSpace:
-        """The same space with parameters held at ``values``; unknown names are passed over."""
+        """The same space with parameters fixed at ``values``; unknown names are ignored."""
         return replace(self, pinned={k: v for k, v in values.items() if k in self.distributions})
 
     def encode(self, configurations: Sequence[Mapping[str, Any]]) -> FloatArray:
-        """Encode configurations; names that the space does not know are passed over.
+        """Encode configurations; unknown names are ignored.
 
         Args:
             configurations: ``n`` name-to-value mappings.
 
         Returns:
-            Points of shape ``(n, d)``, in the unit cube but for values outside their range.
+            Points of shape ``(n, d)``, in the unit cube except for values outside their range.
         """
         x = np.empty((len(configurations), self.n_columns))
         for p in self.parameters:
@@ -432,7 +430,7 @@ class SearchSpace:
             x: Any points, shape ``(n, d)``.
 
         Returns:
-            Feasible points, shape ``(n, d)``. Projecting twice is projecting once.
+            Feasible points, shape ``(n, d)``. The projection is idempotent.
         """
         out = np.array(x, dtype=np.float64)
         columns, cells, log_ints = self._grid
@@ -463,14 +461,14 @@ class SearchSpace:
         return self.project(x)
 
     def grid(self) -> FloatArray:
-        """Every configuration of a finite space, shape ``(m, d)``; pinned values are held.
+        """All configurations of a finite space, shape ``(m, d)``, with pinned values.
 
         Raises:
             ValueError: If the space is not finite.
         """
         if not math.isfinite(self.n_points):
             raise ValueError(
-                "`grid` needs a finite space, but a parameter of this one is continuous."
+                "`grid` needs a finite space, but this space has a continuous parameter."
             )
         axes = [
             np.arange(1 if p.name in self.pinned else p.n_values or 1) for p in self.parameters
@@ -524,7 +522,7 @@ class SearchSpace:
 
 
 def with_unit_column(space: SearchSpace, name: str) -> SearchSpace:
-    """The space with one more number from 0 to 1, whose column is the last."""
+    """The space with one more parameter in ``[0, 1]``, in the last column."""
     one = _layout(name, FloatDistribution(0.0, 1.0), space.n_columns, conditional=False)
     return replace(space, parameters=(*space.parameters, one))
 
@@ -557,7 +555,7 @@ def _learn_activity(
                     features.append(parent.activity)
         tree = None
         if features:
-            # Depth 8: enough for conditions in real programs, too little to learn noise by heart.
+            # Depth 8: enough for the conditions of real programs, shallow enough not to overfit.
             tree = DecisionTreeClassifier(max_depth=8, random_state=0)
             tree.fit(x[rows][:, features], present[rows, j])
         rules.append(ActivityRule(child, tuple(features), tree))
@@ -565,10 +563,10 @@ def _learn_activity(
 
 
 def space_to_json(space: SearchSpace) -> list[dict[str, Any]]:
-    """A space as a JSON document, without what its conditional parameters depend on.
+    """A space as a JSON document, without the conditions of its conditional parameters.
 
     Raises:
-        ValueError: If a parameter has choices that JSON does not know.
+        ValueError: If a parameter has choices that JSON cannot represent.
     """
     document = []
     for p in space.parameters:
@@ -576,8 +574,8 @@ def space_to_json(space: SearchSpace) -> list[dict[str, Any]]:
             odd = [c for c in p.distribution.choices if not _plain(c)]
             if odd:
                 raise ValueError(
-                    f"The choices of `{p.name}` must be None, truth values, finite numbers or "
-                    f"strings to be written to a file, but one is {odd[0]!r}."
+                    f"To be written to a file, the choices of `{p.name}` must be None, booleans, "
+                    f"finite numbers or strings, but one is {odd[0]!r}."
                 )
         document.append(
             {
@@ -593,7 +591,7 @@ def space_from_json(document: Sequence[Mapping[str, Any]]) -> SearchSpace:
     """The inverse of :func:`space_to_json`; conditional parameters are always active.
 
     Raises:
-        KeyError, TypeError, ValueError: If the document is not one of a space.
+        KeyError, TypeError, ValueError: If the document is not a valid space.
     """
     distributions = {
         str(row["name"]): json_to_distribution(json.dumps(row["distribution"])) for row in document

@@ -1,6 +1,6 @@
 """Tasks: the trials of one study as tensors.
 
-A prior study and the study now running are the same thing, a :class:`Task`.
+Prior studies and the running study are both a :class:`Task`.
 
 Axis letters: ``n`` trials, ``d`` encoded columns, ``p`` parameters, ``m`` objectives,
 ``o`` observations.
@@ -23,23 +23,23 @@ from optuna_metasampler.space import SearchSpace
 def to_tensor(array: NDArray[Any]) -> Tensor:
     """Copy an array to a tensor of the same type.
 
-    A copy, because torch's memory is aligned and NumPy's is not: the last digit of a product would
-    depend on where the array happens to lie, and a seeded study on luck.
+    A copy, because torch's memory is aligned and NumPy's is not: the last digits of products would
+    depend on the array's address, and seeded studies would not be reproducible.
     """
     return torch.tensor(array)
 
 
 @dataclass(frozen=True)
 class Curves:
-    """What trials showed on their way, one row an observation.
+    """Learning curves, one row an observation.
 
-    The observations of one trial stand together, in the order of their steps.
+    The observations of one trial are adjacent, in the order of their steps.
 
     Attributes:
         x: Encoded configurations of the observations' trials, shape ``(o, d)``, float64.
-        trial: Numbers that tell the trials apart, shape ``(o,)``, int64.
-        step: Steps, 0 or more, shape ``(o,)``, float64; infinite for the final value of a trial
-            that was completed.
+        trial: Number of each observation's trial, shape ``(o,)``, int64.
+        step: Steps, 0 or more, shape ``(o,)``, float64; infinite for the final value of a complete
+            trial.
         y: Values, shape ``(o,)``, float64; larger is better, never NaN.
     """
 
@@ -58,22 +58,21 @@ class Task:
         x: Encoded configurations, shape ``(n, d)``, float64.
         y: Raw outcomes, shape ``(n,)``, float64; **larger is better**; may be infinite, never NaN.
         mask: Which parameters each trial had, shape ``(n, p)``, bool.
-        pending: Configurations that are being evaluated now, shape ``(q, d)``.
-        n_later: How many of these are to count as asked for after the next one: several workers
-            ask at the same moment, and each has its place in the order.
-        tried: Configurations without an outcome (failed trials) that are not worth another try,
-            shape ``(f, d)``.
+        pending: Configurations of pending trials, shape ``(q, d)``.
+        n_later: How many of these count as later than the next trial, when several workers ask at
+            the same moment.
+        tried: Configurations without an outcome (failed trials), not to be tried again, shape
+            ``(f, d)``.
         name: Name of the study.
         outcomes: Raw outcomes of every objective, of which ``y`` is one view, shape ``(n, m)``;
-            larger is better; ``None`` where nobody asked for them.
-        constraints: Constraint values, shape ``(n, c)``; those above 0 are violated, NaN is not
-            known; ``None`` where there is no constraint.
-        curves: What the trials showed on their way, those still running included; ``None`` where
-            nobody asked for it.
-        features: Meta-features of what was tuned, by name, such as the number of rows of a data
-            set; none where nobody asked for them.
+            larger is better; ``None`` if not needed.
+        constraints: Constraint values, shape ``(n, c)``; those above 0 are violated, NaN is
+            unknown; ``None`` without constraints.
+        curves: Learning curves, those of running trials included; ``None`` if not needed.
+        features: Meta-features of the study, by name, such as the number of rows of a data set;
+            empty if not needed.
         constraint_names: Names of the constraints, ``c`` of them.
-        crashed: Configurations whose evaluation failed, shape ``(k, d)``; ``None`` where none did.
+        crashed: Configurations whose evaluation failed, shape ``(k, d)``; ``None`` if none did.
     """
 
     space: SearchSpace
@@ -120,9 +119,7 @@ class Task:
                 f"got {tuple(y.shape)}."
             )
         if bool(torch.isnan(y).any()):
-            raise ValueError(
-                "`y` must not hold NaN. Leave trials without a value out of the task."
-            )
+            raise ValueError("`y` must not contain NaN. Leave out trials without a value.")
         if constraints is None or not constraints.numel():
             constraints, constraint_names = None, ()
         mask = np.array([[n in c for n in space.names] for c in configurations], dtype=bool)
@@ -145,7 +142,7 @@ class Task:
 
     @property
     def feasible(self) -> Tensor:
-        """Which trials violated no constraint that is known, shape ``(n,)``, bool."""
+        """Which trials violated no known constraint, shape ``(n,)``, bool."""
         if self.constraints is None:
             return torch.ones(len(self), dtype=torch.bool)
         return ~(self.constraints > 0).any(dim=1)
@@ -162,7 +159,7 @@ class Task:
 
     @property
     def n_crashed(self) -> int:
-        """How many evaluations failed."""
+        """Number of failed evaluations."""
         return 0 if self.crashed is None else len(self.crashed)
 
     def __len__(self) -> int:

@@ -1,10 +1,12 @@
 """Plots of what the sampler learned, in the manner of :mod:`optuna.visualization`.
 
-Every function takes a study and returns a Plotly figure; those of the same name in
-``visualization.matplotlib`` return Matplotlib axes. Colours are distinguishable with any colour
-vision. If there is nothing to draw, the figure has only a title, and a warning is logged.
+Every ``plot_*`` function takes a study and returns a Plotly figure; those of the same name in
+``visualization.matplotlib`` return Matplotlib axes. :func:`publish` stores the plots for
+optuna-dashboard. Colours are distinguishable with any colour vision. If there is nothing to draw,
+the figure has only a title, and a warning is logged.
 """
 
+from optuna_metasampler.explain.dashboard import publish
 from optuna_metasampler.explain.plots import matplotlib
 from optuna_metasampler.explain.plots.plotly import (
     plot_parameter_importances,
@@ -24,4 +26,5 @@ __all__ = [
     "plot_prior_weights",
     "plot_regret_against_priors",
     "plot_similarity_map",
+    "publish",
 ]

@@ -1,13 +1,13 @@
-"""The blocks of code of a page, and how each kind of block is tried.
+"""Runs the fenced blocks of a page of documentation.
 
-The blocks of a page are tried in their order, in one folder, the Python ones in one namespace.
-A `text` block after another one is what that one prints. ``python -m tests.pages`` writes what is
-printed today into the pages.
+The blocks of a page run in order, in one folder, the Python ones in one namespace. A `text` block
+is the output of the block before it. ``python -m tests.pages`` writes the current outputs into the
+pages and the notebook.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -35,16 +35,15 @@ from optuna_metasampler.cli import main as command_line
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 
-# Pages that begin in an empty folder and make everything themselves.
+# Pages that start in an empty folder and create all of their files.
 FROM_NOTHING = ("quickstart.md",)
 
 _FENCE = re.compile(r"^```(\w*)(?: title=\"([^\"]+)\")?\n(.*?)^```$", re.DOTALL | re.MULTILINE)
-_SHELLS = ("bash", "console", "sh")
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?")
 
 
 class BrokenPage(AssertionError):
-    """A block does not do what a reader would expect of it."""
+    """A block cannot be run, or fails."""
 
 
 @dataclass(frozen=True)
@@ -52,11 +51,11 @@ class Block:
     """One fenced block.
 
     Attributes:
-        language: What stands behind the fence.
-        title: The name of the file that it is to be saved as; ``None`` if it is not.
+        language: The word after the fence.
+        title: Name of the file that it is to be saved as; ``None`` without.
         code: Its lines.
-        line: The number of its first line in the page.
-        start: Where the code begins in the text of the page.
+        line: Number of its first line in the page.
+        start: Position of the code in the text of the page.
     """
 
     language: str
@@ -67,84 +66,91 @@ class Block:
 
 
 @dataclass
-class Reader:
-    """Somebody who reads a page and does what it says.
+class Runner:
+    """Runs the blocks of one page.
 
     Attributes:
-        folder: Where they work.
-        names: What their Python session knows.
-        printed: What each block printed, by number.
+        folder: The working folder.
+        names: Namespace of the Python blocks.
+        printed: Output of each block, by number.
     """
 
     folder: Path
     names: dict[str, Any] = field(default_factory=dict)
     printed: dict[int, str] = field(default_factory=dict)
 
-    def read(self, text: str) -> None:
-        """Do what a page says, from the top to the bottom.
+    def run(self, text: str) -> None:
+        """Run all blocks of a page.
 
         Raises:
-            BrokenPage: If a block is of a kind that nobody can try, or shows another output.
-            Exception: Whatever a block raises.
+            BrokenPage: If a block is of an unknown kind, or a command fails.
+            Exception: Any exception of a Python block.
         """
-        all_blocks = blocks(text)
-        for number, block in enumerate(all_blocks):
-            if block.language == "text":
-                if number == 0 or all_blocks[number - 1].language == "text":
-                    raise BrokenPage(f"line {block.line}: an output without what prints it")
-                continue
-            self.printed[number] = self._try(block)
+        languages = [block.language for block in blocks(text)]
+        for number, block in enumerate(blocks(text)):
+            if block.language != "text":
+                self.printed[number] = self._run_block(block)
+            elif number == 0 or languages[number - 1] == "text":
+                raise BrokenPage(f"line {block.line}: an output without a program before it")
 
-    def _try(self, block: Block) -> str:
+    def _run_block(self, block: Block) -> str:
         if block.title is not None:
             (self.folder / block.title).write_text(block.code, encoding="utf-8")
             compile(block.code, block.title, "exec")
             return ""
         if block.language == "python":
             program = compile("\n" * (block.line - 1) + block.code, "page", "exec")
-            return self._printed(lambda: exec(program, self.names))
-        if block.language in _SHELLS:
+            return self._output(lambda: exec(program, self.names))
+        if block.language in ("bash", "console", "sh"):
             lines = block.code.replace("\\\n", " ").splitlines()
             commands = [shlex.split(line.removeprefix("$ "), comments=True) for line in lines]
-            return "".join(self._run(words, block) for words in commands if words)
+            return "".join(self._run_command(words, block) for words in commands if words)
         if block.language == "yaml":
-            _build(yaml.safe_load(block.code))
+            config = yaml.safe_load(block.code)
+            if not isinstance(config, dict):
+                raise BrokenPage(f"line {block.line}: not a mapping")
+            if "_target_" in config:
+                instantiate(config)
             return ""
-        raise BrokenPage(f"line {block.line}: nobody knows how to try {block.language!r}")
+        raise BrokenPage(f"line {block.line}: cannot run a block of {block.language!r}")
 
-    def _run(self, words: list[str], block: Block) -> str:
-        """Run a command where it is ours, and look closely at it where it is not."""
+    def _run_command(self, words: list[str], block: Block) -> str:
+        """Run a command of this project; check the arguments of other commands."""
         program, *arguments = words
+        problem = ""
         if program == "optuna-metasampler":
             result = CliRunner().invoke(command_line, arguments)
-            if result.exit_code:
-                raise BrokenPage(f"line {block.line}: {words} ends with {result.output}")
-            return result.output
-        if program == "python":
+            if result.exit_code == 0:
+                return result.output
+            problem = result.output
+        elif program == "python":
             return self._python(arguments)
-        if program == "pip":
-            _check_requirements(arguments)
+        elif program == "pip":
+            problem = _missing_extras(arguments)
         elif program == "make":
-            _check_targets(arguments)
+            missing = {word for word in arguments if "=" not in word} - targets()
+            problem = f"no target {missing}" if missing else ""
         elif program == "mkdir":
             (self.folder / arguments[-1]).mkdir()
         elif words not in (["cd", words[-1]], [".", ".venv/bin/activate"]):
-            raise BrokenPage(f"line {block.line}: nobody knows how to try {words}")
+            problem = "cannot run this command"
+        if problem:
+            raise BrokenPage(f"line {block.line}: {words}: {problem}")
         return ""
 
     def _python(self, arguments: list[str]) -> str:
         if arguments[0] == "-m":
             if find_spec(arguments[1]) is None:
-                raise BrokenPage(f"there is no module {arguments[1]}")
+                raise BrokenPage(f"no module {arguments[1]}")
             return ""
         own = self.folder / arguments[0]
         if own.exists():
-            return self._printed(lambda: runpy.run_path(str(own), run_name="__main__"))
+            return self._output(lambda: runpy.run_path(str(own), run_name="__main__"))
         if not (ROOT / arguments[0]).is_file():
-            raise BrokenPage(f"there is no program {arguments[0]}")
+            raise BrokenPage(f"no program {arguments[0]}")
         return ""
 
-    def _printed(self, action: Any) -> str:
+    def _output(self, action: Callable[[], object]) -> str:
         stream = io.StringIO()
         with redirect_stdout(stream), _imports_from(self.folder):
             action()
@@ -160,17 +166,17 @@ def blocks(text: str) -> list[Block]:
 
 
 def n_fences(text: str) -> int:
-    """The number of lines that look like a fence, also those that are indented."""
+    """Number of lines that look like a fence, indented ones included."""
     return len(re.findall(r"^\s*(?:```|~~~)", text, re.MULTILINE))
 
 
 def shape(output: str) -> str:
-    """An output without what is another number on another machine, and without its layout."""
+    """An output without its numbers, which depend on the machine, and its layout."""
     return " ".join(_NUMBER.sub("#", output).split())
 
 
 def with_outputs(text: str, printed: dict[int, str]) -> str:
-    """The page, its `text` blocks filled with what the blocks before them printed."""
+    """The page with the outputs of its blocks in the `text` blocks after them."""
     for number, block in reversed(list(enumerate(blocks(text)))):
         if block.language == "text":
             new = printed[number - 1].rstrip() + "\n"
@@ -179,7 +185,7 @@ def with_outputs(text: str, printed: dict[int, str]) -> str:
 
 
 def world(folder: Path) -> dict[str, Any]:
-    """What the pages take for granted: files in a folder, and names."""
+    """Files in a folder, and names, that the pages assume."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
 
     def train_and_validate(lr: float, depth: int) -> float:
@@ -192,7 +198,7 @@ def world(folder: Path) -> dict[str, Any]:
     storage = optuna.storages.RDBStorage(f"sqlite:///{folder / 'old.db'}")
     for seed, name in enumerate(("resnet-cats", "resnet-dogs", "xgb-cats", "xgb-dogs")):
         done = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed))
-        # Not the very same values as the pages' own studies, or they would count as copies.
+        # Other values than in the pages' own studies, which would count as copies.
         done.optimize(lambda t, s=seed: objective(t) + 0.1 * (1 + s), n_trials=12)
         study = optuna.create_study(study_name=name, storage=storage)
         study.set_user_attr("team", "vision")
@@ -203,17 +209,13 @@ def world(folder: Path) -> dict[str, Any]:
     (folder / "runs.csv").write_text(
         f"data set,learning rate,layers,test accuracy\n{rows}\n", encoding="utf-8"
     )
-    return {
-        "objective": objective,
-        "prior": "old.db",
-        "train_and_validate": train_and_validate,
-    }
+    return {"objective": objective, "prior": "old.db", "train_and_validate": train_and_validate}
 
 
-def reader_of(page: Path, folder: Path) -> Reader:
-    """A reader of a page, in an empty folder."""
-    begins_empty = page.name in FROM_NOTHING or not blocks(page.read_text(encoding="utf-8"))
-    return Reader(folder, {} if begins_empty else world(folder))
+def runner_of(page: Path, folder: Path) -> Runner:
+    """The runner of a page, in an empty folder."""
+    starts_empty = page.name in FROM_NOTHING or not blocks(page.read_text(encoding="utf-8"))
+    return Runner(folder, {} if starts_empty else world(folder))
 
 
 def pages() -> list[Path]:
@@ -223,7 +225,7 @@ def pages() -> list[Path]:
 
 @contextmanager
 def _imports_from(folder: Path) -> Iterator[None]:
-    """Import what lies in a folder, as a program there does, and forget it afterwards."""
+    """Make the modules of a folder importable, and unload them afterwards."""
     sys.path.insert(0, str(folder))
     before = set(sys.modules)
     try:
@@ -236,63 +238,46 @@ def _imports_from(folder: Path) -> Iterator[None]:
                 del sys.modules[name]
 
 
-def _build(config: Any) -> None:
-    if not isinstance(config, dict):
-        raise BrokenPage(f"{config!r} is no mapping")
-    if "_target_" in config:
-        instantiate(config)
-
-
-def _check_requirements(arguments: list[str]) -> None:
-    action, *requirements = arguments
+def _missing_extras(arguments: list[str]) -> str:
+    """Extras of this package that `pip install` names and that do not exist."""
+    action, *texts = arguments
     assert action == "install", arguments
     project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     optional = project.partition("[project.optional-dependencies]")[2].partition("\n[")[0]
     extras = set(re.findall(r"^([a-z]+) = \[", optional, re.MULTILINE))
-    for text in requirements:
-        local = re.fullmatch(r"\.(?:\[([\w,-]+)\])?", text)
-        requirement = None if local or text == "-e" else Requirement(text)
-        named = set(local[1].split(",")) if local and local[1] else set()
-        if requirement is not None and requirement.name == "optuna-metasampler":
-            named = requirement.extras
-        if not named <= extras:
-            raise BrokenPage(f"{text} names extras that are not there: {named - extras}")
-
-
-def _check_targets(arguments: list[str]) -> None:
-    for word in arguments:
-        if "=" not in word and word not in targets():
-            raise BrokenPage(f"there is no target {word!r}")
+    names = [re.sub(r"^\.", "optuna-metasampler", text) for text in texts if text != "-e"]
+    named = [Requirement(name) for name in names]
+    missing = {e for r in named if r.name == "optuna-metasampler" for e in r.extras} - extras
+    return f"no extras {missing}" if missing else ""
 
 
 def run_notebook(path: Path, folder: Path) -> Any:
-    """A notebook after all its cells were run in their order, by a kernel of its own.
+    """A notebook after running all of its cells, in a kernel of its own.
 
     Raises:
         nbclient.exceptions.CellExecutionError: If a cell raises.
     """
     notebook = nbformat.read(path, as_version=4)
-    client = NotebookClient(
+    NotebookClient(
         notebook,
         coalesce_streams=True,
         kernel_name="python3",
         resources={"metadata": {"path": str(folder)}},
         timeout=300,
-    )
-    client.execute()
+    ).execute()
     for cell in notebook.cells:
-        # The times of its runs.
+        # Time stamps.
         cell.metadata.pop("execution", None)
     return notebook
 
 
 def targets() -> set[str]:
-    """What `make` can be asked for."""
+    """The targets of the Makefile."""
     return set(re.findall(r"^([a-z][a-z-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 
 
 def main() -> None:
-    """Write what is printed today into the pages and the notebook."""
+    """Write the current outputs into the pages and the notebook."""
     for path in sorted(DOCS.rglob("*.ipynb")):
         with tempfile.TemporaryDirectory() as folder:
             nbformat.write(run_notebook(path, Path(folder)), path)
@@ -300,10 +285,10 @@ def main() -> None:
         text = page.read_text(encoding="utf-8")
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
             os.chdir(folder)
-            reader = reader_of(page, Path(folder))
-            reader.read(text)
+            runner = runner_of(page, Path(folder))
+            runner.run(text)
             os.chdir(ROOT)
-        page.write_text(with_outputs(text, reader.printed), encoding="utf-8")
+        page.write_text(with_outputs(text, runner.printed), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,31 +1,37 @@
-"""The documentation tells the truth: every block of code on every page runs."""
+"""The documentation is correct: its code runs, and its names and numbers are those of the code."""
 
 from __future__ import annotations
 
+import ast
+from collections.abc import Callable
 import json
 from pathlib import Path
 import re
 import shutil
 import subprocess
 import sys
+from types import FrameType
 
 import nbformat
+import optuna
+from optuna.trial import TrialState
 import pytest
 
 from benchmarks import how_it_works
-from optuna_metasampler import outcomes
+import optuna_metasampler
+from optuna_metasampler import MetaSampler, outcomes
 from optuna_metasampler.policies import acquisition, initial_design
 from optuna_metasampler.surrogates import prior_model, transfer
 from tests.pages import (
     DOCS,
     ROOT,
     BrokenPage,
-    Reader,
+    Runner,
     blocks,
     n_fences,
     pages,
-    reader_of,
     run_notebook,
+    runner_of,
     shape,
     targets,
     with_outputs,
@@ -33,19 +39,21 @@ from tests.pages import (
 
 
 PAGES = pages()
+PACKAGE = Path(optuna_metasampler.__file__).parent
+HOW_IT_WORKS = (DOCS / "how-it-works.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.relative_to(DOCS).as_posix())
-def test_what_the_page_says_can_be_done(
+def test_the_blocks_of_the_page_run_and_print_the_outputs_shown(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     text = page.read_text(encoding="utf-8")
-    reader = reader_of(page, tmp_path)
-    reader.read(text)
-    now = with_outputs(text, reader.printed)
-    for told, is_now in zip(blocks(text), blocks(now), strict=True):
-        assert shape(told.code) == shape(is_now.code), f"line {told.line}: make docs-figures"
+    runner = runner_of(page, tmp_path)
+    runner.run(text)
+    current = with_outputs(text, runner.printed)
+    for old, new in zip(blocks(text), blocks(current), strict=True):
+        assert shape(old.code) == shape(new.code), f"line {old.line}: run `make docs-figures`"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.relative_to(DOCS).as_posix())
@@ -55,7 +63,7 @@ def test_no_block_of_the_page_is_overlooked(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.relative_to(DOCS).as_posix())
-def test_the_targets_that_the_page_names_are_there(page: Path) -> None:
+def test_the_make_targets_named_by_the_page_exist(page: Path) -> None:
     named = set(re.findall(r"`make ([a-z-]+)[`\s]", page.read_text(encoding="utf-8")))
     assert named <= targets()
 
@@ -64,62 +72,61 @@ def test_the_targets_that_the_page_names_are_there(page: Path) -> None:
     ("text", "complaint"),
     [
         ("```python\n1 / 0\n```\n", "division by zero"),
-        ("```ruby\nputs 1\n```\n", "nobody knows how to try 'ruby'"),
-        ("```\nanything\n```\n", "nobody knows how to try ''"),
-        ("```text\n1\n```\n", "an output without what prints it"),
-        ("```bash\nrm -r old.db\n```\n", "nobody knows how to try"),
+        ("```ruby\nputs 1\n```\n", "'ruby'"),
+        ("```\nanything\n```\n", "''"),
+        ("```text\n1\n```\n", "output without"),
+        ("```bash\nrm -r old.db\n```\n", "cannot run"),
         ("```bash\nmake no-such-target\n```\n", "no target"),
-        ("```bash\npip install '.[no-such-extra]'\n```\n", "extras that are not there"),
+        ("```bash\npip install '.[no-such-extra]'\n```\n", "no extras"),
         ("```bash\npython no_such_program.py\n```\n", "no program"),
         ("```bash\noptuna-metasampler inspect no_such.db\n```\n", "no_such.db"),
         ("```yaml\n_target_: optuna_metasampler.MetaSampler\nno_such: 1\n```\n", "no_such"),
     ],
 )
-def test_a_block_that_cannot_be_done_is_found(text: str, complaint: str, tmp_path: Path) -> None:
+def test_a_broken_block_is_found(text: str, complaint: str, tmp_path: Path) -> None:
     with pytest.raises(Exception, match=complaint):
-        Reader(tmp_path).read(text)
+        Runner(tmp_path).run(text)
 
 
 def test_an_output_that_has_changed_is_found(tmp_path: Path) -> None:
     text = '```python\nprint("best", 0.25)\n```\n\n```text\nworst 0.31\n```\n'
-    reader = Reader(tmp_path)
-    reader.read(text)
-    told, now = blocks(text)[1].code, blocks(with_outputs(text, reader.printed))[1].code
-    assert now == "best 0.25\n"
-    assert shape(told) != shape(now)
-    assert shape("best  0.31") == shape(now)
+    runner = Runner(tmp_path)
+    runner.run(text)
+    old, new = blocks(text)[1].code, blocks(with_outputs(text, runner.printed))[1].code
+    assert new == "best 0.25\n"
+    assert shape(old) != shape(new)
+    assert shape("best  0.31") == shape(new)
 
 
 def test_a_program_on_a_page_is_saved_and_run(tmp_path: Path) -> None:
-    reader = Reader(tmp_path)
-    reader.read(
+    runner = Runner(tmp_path)
+    runner.run(
         '```python title="one.py"\nx = 1\n```\n'
         '```python title="two.py"\nimport one\nprint(one.x)\n```\n'
         "```bash\npython two.py\n```\n"
     )
-    assert reader.printed[2] == "1\n"
+    assert runner.printed[2] == "1\n"
     with pytest.raises(BrokenPage, match="no program"):
-        reader.read("```bash\npython three.py\n```\n")
+        runner.run("```bash\npython three.py\n```\n")
 
 
-def test_the_first_screen_shows_an_example_of_ten_lines() -> None:
+def test_the_first_screen_has_an_example_of_ten_lines() -> None:
     index = next(page for page in PAGES if page.name == "index.md")
     first = next(b for b in blocks(index.read_text(encoding="utf-8")) if b.language == "python")
     assert len([line for line in first.code.splitlines() if line.strip()]) <= 10
     assert first.line < 30
 
 
-def test_the_notebook_runs_and_shows_what_it_showed(tmp_path: Path) -> None:
+def test_the_notebook_runs_and_prints_the_outputs_shown(tmp_path: Path) -> None:
     path = DOCS / "notebook.ipynb"
-    told = nbformat.read(path, as_version=4)
-    now = run_notebook(path, tmp_path)
-    nbformat.validate(told)
-    for cell, cell_now in zip(told.cells, now.cells, strict=True):
-        assert outputs(cell) == outputs(cell_now), cell.source
+    old, new = nbformat.read(path, as_version=4), run_notebook(path, tmp_path)
+    nbformat.validate(old)
+    for old_cell, new_cell in zip(old.cells, new.cells, strict=True):
+        assert outputs(old_cell) == outputs(new_cell), old_cell.source
 
 
 def outputs(cell: nbformat.NotebookNode) -> list[str]:
-    """The outputs of a cell, without numbers and without what is inside of a figure."""
+    """The outputs of a cell, without numbers and contents of figures."""
     return [
         shape(output.text) if output.output_type == "stream" else " ".join(sorted(output.data))
         for output in cell.get("outputs", [])
@@ -134,21 +141,109 @@ def test_the_figures_are_drawn_from_the_committed_data(tmp_path: Path) -> None:
     assert all(path.stat().st_size < 80_000 for path in committed)
 
 
-def test_how_it_works_tells_the_numbers_of_the_code() -> None:
-    text = (DOCS / "how-it-works.md").read_text(encoding="utf-8")
-    words = {1: "one", 2: "two", 3: "three", 4: "four", 5: "five", 6: "six"}
+def test_how_it_works_has_the_numbers_of_the_code() -> None:
+    text = " ".join(HOW_IT_WORKS.split())
     result = json.loads(how_it_works.RESULT.read_text(encoding="utf-8"))
-    for sentence in (
-        f"at most {words[initial_design.N_WARM_START_TRIALS]} trials",
-        f"Once there are {words[transfer._MIN_TRIALS_TO_FLIP]} trials",
-        f"the {prior_model._MAX_SOURCES} most telling ones",
-        f"up to {words[outcomes.MAX_MODELLED_OBJECTIVES]}, have a model each",
+    for fragment in (
+        f"at most {initial_design.N_WARM_START_TRIALS} trials",
+        f"Once there are {transfer._MIN_TRIALS_TO_FLIP} trials",
+        f"the {prior_model._MAX_SOURCES} most informative",
+        f"Up to {outcomes.MAX_MODELLED_OBJECTIVES} objectives",
         f"{result['n_prior_trials']} trials of Optuna's default sampler each",
-        f"two prior studies of {how_it_works.N_SLICE_PRIOR_TRIALS} trials each",
-        f"{words[len(result['say']['1 wrong'])]} seeds each",
+        f"2 prior studies of {how_it_works.N_SLICE_PRIOR_TRIALS} trials each",
+        f"{len(result['say']['1 wrong'])} seeds each",
     ):
-        assert sentence in " ".join(text.split())
-    assert acquisition.PROBE == 1, "the second trial is the one far away"
+        assert fragment in text
+    assert acquisition.PROBE == 1, "the second trial is the probe"
+
+
+def test_the_steps_of_an_ask_name_functions_that_a_study_runs() -> None:
+    """A study with priors, a pruned trial and a pending one enters every function named."""
+    steps = re.findall(r"^\| .* \| (`.*`) \| (`.*`) \|$", HOW_IT_WORKS, re.MULTILINE)
+    assert len(steps) > 20
+    ran = functions_run(run_a_warm_study)
+    for files, functions in steps:
+        paths = re.findall(r"`([\w/]+\.py)`", files)
+        names = re.findall(r"`([\w.]+)\(\)`", functions)
+        assert paths
+        assert names
+        for path in paths:
+            assert any(name in names_in(path) for name in names), path
+        for name in names:
+            (path, *_) = [p for p in paths if name in names_in(p)]
+            assert (path, name.rpartition(".")[2]) in ran, f"{path}: {name}() did not run"
+
+
+def test_every_file_and_function_named_by_how_it_works_exists() -> None:
+    paths = set(re.findall(r"`([\w/]+\.py)`", HOW_IT_WORKS))
+    assert all((PACKAGE / path).is_file() for path in paths), paths
+    everywhere = set.union(*(names_in(p.relative_to(PACKAGE)) for p in PACKAGE.rglob("*.py")))
+    own = set(re.findall(r"`([\w.]+)\(\)`", HOW_IT_WORKS))
+    assert own - everywhere == set()
+
+
+@pytest.mark.parametrize(
+    "page",
+    [*PAGES, ROOT / "README.md", *sorted((ROOT / "examples").glob("*.py"))],
+    ids=lambda p: p.relative_to(ROOT).as_posix(),
+)
+def test_only_public_modules_are_imported(page: Path) -> None:
+    """Code for readers uses the package itself and the three public modules below it."""
+    text = page.read_text(encoding="utf-8")
+    named = re.findall(r"^(?:from|import) optuna_metasampler\.([\w.]+)", text, re.MULTILINE)
+    assert {name.partition(".")[0] for name in named} <= {
+        "exceptions",
+        "extension",
+        "visualization",
+    }
+
+
+def names_in(path: Path | str) -> set[str]:
+    """Functions of a file of the package, those of classes as ``Class.method`` and ``method``."""
+    tree = ast.parse((PACKAGE / path).read_text(encoding="utf-8"))
+    found = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef):
+            found |= {f"{node.name}.{f.name}" for f in node.body if isinstance(f, ast.FunctionDef)}
+    return found
+
+
+def functions_run(action: Callable[[], None]) -> set[tuple[str, str]]:
+    """File and name of every function of the package that an action calls."""
+    codes = set()
+
+    def note(frame: FrameType, event: str, arg: object) -> None:
+        codes.add(frame.f_code)
+
+    sys.setprofile(note)
+    try:
+        action()
+    finally:
+        sys.setprofile(None)
+    return {
+        (Path(code.co_filename).relative_to(PACKAGE).as_posix(), code.co_name)
+        for code in codes
+        if Path(code.co_filename).is_relative_to(PACKAGE)
+    }
+
+
+def run_a_warm_study() -> None:
+    def suggest(trial: optuna.Trial) -> float:
+        rate = trial.suggest_float("rate", 1e-4, 1.0, log=True)
+        return abs(rate - 0.1) + 0.1 * abs(trial.suggest_int("depth", 1, 30) - 20)
+
+    old = [optuna.create_study(study_name=f"old-{seed}") for seed in range(2)]
+    for seed, study in enumerate(old):
+        study.sampler = optuna.samplers.RandomSampler(seed=seed)
+        study.optimize(suggest, n_trials=8)
+    study = optuna.create_study(sampler=MetaSampler(old, seed=0))
+    study.optimize(suggest, n_trials=6)
+    stopped = study.ask()
+    suggest(stopped)
+    stopped.report(1.0, step=1)
+    study.tell(stopped, state=TrialState.PRUNED)
+    for _ in range(2):
+        suggest(study.ask())
 
 
 @pytest.mark.parametrize(

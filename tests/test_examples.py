@@ -1,4 +1,4 @@
-"""The examples run, without a warning, and show what they say."""
+"""The examples run without a warning, and print a result."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 
 EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.py"))
-# Its workers are processes, which begin with the main module.
+# Its workers are processes, which import the main module.
 WITH_PROCESSES = ("08_many_machines",)
 
 
@@ -29,7 +29,7 @@ def test_the_example_runs_without_a_warning(
     monkeypatch.setattr(sys, "argv", [str(path)])
     verbosity = optuna.logging.get_verbosity()
     try:
-        # Warnings are errors here, as everywhere.
+        # Warnings are errors.
         runpy.run_path(str(path), run_name="__main__")
     finally:
         optuna.logging.set_verbosity(verbosity)

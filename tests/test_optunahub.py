@@ -1,4 +1,4 @@
-"""The package for OptunaHub: it keeps the registry's rules, and works as users load it."""
+"""The package for OptunaHub: it follows the registry's rules, and users can load it."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ sys.meta_path.insert(0, Block())
 
 @pytest.fixture
 def load(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The way to load it from the checkout, on a machine where each connection is an error."""
+    """Loads the package from the checkout, with an error for every network connection."""
 
     def refuse(*arguments: object) -> None:
         raise AssertionError(f"a connection to {arguments[1:]} was opened")
@@ -97,7 +97,7 @@ def test_a_study_with_a_prior_runs_through_it_and_starts_from_the_prior(load: An
     assert study.best_value <= study.trials[0].value
 
 
-def test_without_the_package_it_says_what_to_install() -> None:
+def test_without_the_package_the_error_names_the_package_to_install() -> None:
     result = run(BLOCK.format(name="optuna_metasampler") + LOAD)
     assert result.returncode == 1
     last = result.stderr.strip().splitlines()[-1]
@@ -105,14 +105,14 @@ def test_without_the_package_it_says_what_to_install() -> None:
     assert "`pip install optuna-metasampler`" in last
 
 
-def test_another_module_that_is_missing_is_not_taken_for_the_package() -> None:
+def test_another_missing_module_keeps_its_own_error() -> None:
     result = run(BLOCK.format(name="optuna_metasampler.sampler") + LOAD)
     assert result.returncode == 1
     last = result.stderr.strip().splitlines()[-1]
     assert last == "ModuleNotFoundError: No module named 'optuna_metasampler.sampler'"
 
 
-def test_the_front_matter_has_what_the_registry_asks_for() -> None:
+def test_the_front_matter_meets_the_requirements_of_the_registry() -> None:
     header, _ = parts()
     assert list(header) == [
         "author",
@@ -125,7 +125,7 @@ def test_the_front_matter_has_what_the_registry_asks_for() -> None:
     assert all(header.values())
     assert "sampler" in header["tags"]
     assert header["license"] == "MIT License"
-    # A name for people, not that of the class; and one sentence.
+    # A title in words, not the name of the class; and one sentence.
     assert "MetaSampler" not in header["title"]
     assert header["description"].count(".") == 1
 
@@ -170,14 +170,14 @@ def test_the_folder_has_the_registrys_files_and_nothing_binary() -> None:
 
 
 def test_the_arguments_in_the_readme_are_those_of_the_sampler() -> None:
-    told = re.findall(r"^  - `(\w+)`: ", parts()[1], re.MULTILINE)
+    documented = re.findall(r"^  - `(\w+)`: ", parts()[1], re.MULTILINE)
     parameters = inspect.signature(optuna_metasampler.MetaSampler).parameters
-    assert told == [name for name in parameters if name in told]
+    assert documented == [name for name in parameters if name in documented]
     signature = re.search(r"^- `MetaSampler\((.*)\)`$", parts()[1], re.MULTILINE)
     assert signature
     for written in signature[1].replace("*, ", "").split(", "):
         name, _, default = written.partition("=")
-        assert name in told
+        assert name in documented
         assert repr(parameters[name].default) == default.replace('"', "'")
 
 
@@ -187,7 +187,7 @@ def test_the_example_of_the_readme_runs(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    # `load_module` fetches from the registry, where this is to be: here it comes from the folder.
+    # `load_module` downloads from the registry; here it loads from the folder.
     monkeypatch.setattr(optunahub, "load_module", load)
     monkeypatch.chdir(tmp_path)
     (example,) = blocks("python")

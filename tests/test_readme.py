@@ -1,4 +1,4 @@
-"""The README tells the truth: its figures are the measured ones and its code runs."""
+"""The README is correct: its numbers are the measured ones, and its code runs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from optuna_metasampler.cli import main
 README = Path(__file__).parents[1] / "README.md"
 
 
-def test_the_figures_are_those_of_the_result_files() -> None:
+def test_the_numbers_are_those_of_the_result_files() -> None:
     text = README.read_text(encoding="utf-8")
     assert readme(text) == text
 
@@ -47,9 +47,9 @@ def test_the_code_runs_from_an_old_storage_to_a_report(
     names: dict[str, object] = {"train_and_validate": train_and_validate}
     for block in blocks:
         exec(compile(block, str(README), "exec"), names)
-    shown = capsys.readouterr().out
-    assert "prior study       trials  shared  used" in shown
-    assert shown.count("an earlier study") == 2
+    printed = capsys.readouterr().out
+    assert "prior study       trials  shared  used" in printed
+    assert printed.count("an earlier study") == 2
     example = [line for line in blocks[0].splitlines() if line.strip()]
     assert len(example) <= 12
 

@@ -31,26 +31,25 @@ from optuna_metasampler.task import Task, to_tensor
 
 
 _N_GOOD = 5
-# The pairs of more trials than this say nothing new about ties; the best are among them.
+# The ties of more trials than this add no information; the best trials are included.
 MAX_TRIALS_FOR_TIES = 100
-# Nats of feasibility that a standard deviation of the outcome is worth before the first feasible
-# trial.
+# Before the first feasible trial: nats of feasibility per standard deviation of the outcome.
 TIE_BREAK = 0.05
-# The trial after the space-filling ones, from 0, that probes away from the prior incumbents.
+# The trial after the space-filling ones, from 0, that is the exploration probe.
 PROBE = 1
-# Prior studies whose mean rank correlation with one another is below this contradict one another.
+# Prior studies with a lower cross-study rank correlation contradict one another.
 _CONTRADICTORY = 0.4
 
 
 @dataclass(frozen=True)
 class AcquisitionConfig:
-    """How points are scored and searched for.
+    """Scoring and search.
 
     Attributes:
-        logarithm: Whether to climb the logarithm of the expected improvement, which has a slope
-            where the improvement itself is too small for one.
-        ties: Whether an outcome that is likely to be known already counts for less.
-        search: Effort of the search for the best score.
+        logarithm: Whether to maximise the logarithm of the expected improvement, whose gradient
+            does not vanish.
+        ties: Whether points whose outcome is probably known already count for less.
+        search: Effort of the search.
     """
 
     logarithm: bool = True
@@ -61,15 +60,14 @@ class AcquisitionConfig:
 class AcquisitionPolicy(Generic[P]):
     """Runs an initial design, then maximises the log expected improvement under a surrogate.
 
-    The warm start ends as soon as the study's own trials speak against the prior studies. Where
-    the prior studies contradict one another, some of them at least are wrong; the second trial is
-    then the middle of the ranges, with which a study without priors begins, and the probe is the
-    third.
+    The warm start ends as soon as the study's own trials contradict the prior studies. If the
+    prior studies contradict one another, at least some of them are wrong: the second trial is then
+    the middle of the ranges, like the first trial without priors, and the third is the probe.
 
     Args:
-        surrogate: What to condition on the history.
-        design: What is tried first, and the incumbents of prior studies.
-        config: How points are scored and searched for.
+        surrogate: The surrogate to condition on the history.
+        design: The initial design, with the prior incumbents.
+        config: Scoring and search.
         feasibility: Learns where trials are feasible; from the running study alone by default.
     """
 
@@ -85,7 +83,7 @@ class AcquisitionPolicy(Generic[P]):
         self._n_warm_start = self.design.n_warm_start_trials
         self.config = config or AcquisitionConfig()
         self.feasibility = feasibility or Feasibility()
-        # The next fits start where the last ones ended. They only save work.
+        # Warm starts of the next fits. They only save time.
         self._previous: tuple[P, ...] = ()
         self._previous_feasible: FeasibilityPredictor | None = None
 
@@ -114,7 +112,7 @@ class AcquisitionPolicy(Generic[P]):
         return (surrogate.condition(history, next(iter(self._previous), None)),)
 
     def log_feasible(self, history: Task) -> FeasibilityPredictor | None:
-        """Log probability that a point is feasible; ``None`` where nothing ever was infeasible."""
+        """Log probability that a point is feasible; ``None`` if no trial was ever infeasible."""
         self._previous_feasible = self.feasibility.condition(history, self._previous_feasible)
         return self._previous_feasible
 
@@ -125,14 +123,14 @@ class AcquisitionPolicy(Generic[P]):
         phase: Phase = Phase.INITIAL_DESIGN,
         predictors: tuple[Predictor, ...] = (),
     ) -> Proposal:
-        """A space-filling point among those that are likely to be feasible."""
+        """A space-filling point where feasibility is likely."""
         x = space_filling(history.space, history.asked, generator, self.log_feasible(history))
         return Proposal(x, phase, predictors)
 
     def exploit(
         self, history: Task, predictors: tuple[P, ...], generator: torch.Generator
     ) -> Proposal:
-        """The point of the highest score that has not been asked for."""
+        """The unseen point with the highest score."""
         score = self.score(history, predictors)
         good = self.good_points(history, score)
         x = maximize(score, history.space, generator, good, history.asked, self.config.search)
@@ -148,12 +146,12 @@ class AcquisitionPolicy(Generic[P]):
         return good if incumbents is None else torch.cat([good, incumbents])
 
     def score(self, history: Task, predictors: tuple[P, ...]) -> Score:
-        """What is maximised, for predictors conditioned on the history.
+        """The acquisition function, for predictors conditioned on the history.
 
-        Where something has been infeasible, the expected improvement counts with the probability
-        of being feasible, and what is to be improved on is the best feasible trial; before there
-        is one, that probability alone counts (Gardner et al. 2014, "Bayesian optimization with
-        inequality constraints", ICML; Gelbart, Snoek & Adams 2014, arXiv:1403.5607).
+        If a trial was infeasible, the expected improvement over the best feasible trial is
+        weighted by the probability of feasibility; before the first feasible trial, that
+        probability alone is maximised (Gardner et al. 2014, "Bayesian optimization with inequality
+        constraints", ICML; Gelbart, Snoek & Adams 2014, arXiv:1403.5607).
         """
         (predictor,) = predictors
         log_feasible = self.log_feasible(history)
@@ -161,7 +159,7 @@ class AcquisitionPolicy(Generic[P]):
             predictor.incumbent if log_feasible is None else feasible_incumbent(history, predictor)
         )
         if incumbent is None and log_feasible is None:
-            # Nothing to improve on yet: the best guess is the highest expectation.
+            # No incumbent yet: maximise the mean.
             return lambda x: predictor(x).mean
         if incumbent is None:
             assert log_feasible is not None
@@ -185,12 +183,12 @@ class AcquisitionPolicy(Generic[P]):
     def _warm_start(
         self, n: int, history: Task, predictors: tuple[P, ...], generator: torch.Generator
     ) -> Proposal | None:
-        """A probe or a prior incumbent, if it is time for one and one is left.
+        """A probe or a prior incumbent; ``None`` if the warm start is over.
 
         Args:
             n: Number of trials after the space-filling ones.
             history: The study so far.
-            predictors: Conditioned on it.
+            predictors: The models conditioned on it.
             generator: Source of all randomness.
         """
         if self.design.probes:
@@ -216,16 +214,15 @@ class AcquisitionPolicy(Generic[P]):
 class ConfidenceBoundPolicy(AcquisitionPolicy[P]):
     """Maximises ``mean + exploration * standard deviation``.
 
-    Unlike the expected improvement, the bound has a use for a surrogate whose uncertainty is only
-    the disagreement of an ensemble, which may be none at all: it is the plain prediction there
-    (Cox & John 1997, "SDO: a statistical method for global optimization"; Srinivas et al. 2010,
-    arXiv:0912.3995).
+    Unlike the expected improvement, the bound works for a surrogate whose uncertainty is only the
+    spread of an ensemble and may be 0: it then is the plain prediction (Cox & John 1997, "SDO: a
+    statistical method for global optimization"; Srinivas et al. 2010, arXiv:0912.3995).
 
     Args:
         surrogate: What to condition on the history.
-        exploration: The factor; 0 goes to where the prediction is highest.
-        design: What is tried first, and the incumbents of prior studies.
-        config: How points are searched for.
+        exploration: The factor; 0 maximises the prediction.
+        design: The initial design, with the prior incumbents.
+        config: Effort of the search.
     """
 
     def __init__(
@@ -251,7 +248,7 @@ class ConfidenceBoundPolicy(AcquisitionPolicy[P]):
 
 
 def feasible_incumbent(history: Task, predictor: Predictor) -> float | None:
-    """The highest expectation at a feasible trial, ``None`` if no trial is feasible."""
+    """The highest posterior mean at a feasible trial; ``None`` if no trial is feasible."""
     feasible = history.feasible
     if bool(feasible.all()):
         return predictor.incumbent
@@ -263,7 +260,7 @@ def feasible_incumbent(history: Task, predictor: Predictor) -> float | None:
 
 
 def _contradictory(predictors: tuple[Predictor, ...]) -> bool:
-    """Whether prior studies contradict one another; measured with one objective only."""
+    """Whether the prior studies contradict one another; ``False`` for several objectives."""
     first = predictors[0]
     return (
         len(predictors) == 1

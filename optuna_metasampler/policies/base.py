@@ -1,4 +1,4 @@
-"""What every policy offers, with or without a surrogate.
+"""Interface of policies, with or without a surrogate.
 
 Axis letters: ``n`` trials, ``d`` encoded columns.
 """
@@ -20,10 +20,10 @@ class Phase(str, Enum):
     """Why a point was chosen.
 
     Attributes:
-        INITIAL_DESIGN: Space-filling, before there is anything to model.
-        WARM_START: A configuration that was among the best of a prior study.
-        PROBE: An exploration probe away from those, to see early whether the priors are right.
-        MODEL: The point of the highest score under the model.
+        INITIAL_DESIGN: Space-filling, before the model.
+        WARM_START: A prior incumbent, or another good configuration of a prior study.
+        PROBE: An exploration probe away from those, to test the priors early.
+        MODEL: The point with the highest score under the model.
         POLICY: Drawn by a policy without a model of the outcome.
     """
 
@@ -36,14 +36,14 @@ class Phase(str, Enum):
 
 @dataclass(frozen=True)
 class Proposal:
-    """The next point, and how a policy came to it.
+    """The next point, and why it was chosen.
 
     Attributes:
         x: A feasible point, shape ``(d,)``.
         phase: Why it was chosen.
-        predictors: The conditioned models, one an objective; empty where none was asked.
-        acquisition: The score of the point, in nats where it is a log expected improvement;
-            ``None`` where points were not scored.
+        predictors: The conditioned models, one an objective; empty if none was used.
+        acquisition: The score of the point, in nats if it is a log expected improvement; ``None``
+            if points were not scored.
     """
 
     x: Tensor

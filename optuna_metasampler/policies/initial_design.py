@@ -1,4 +1,4 @@
-"""The initial design: what is tried before the acquisition function alone decides.
+"""The initial design: the first trials of a study.
 
 Axis letters: ``k`` configurations, ``d`` encoded columns.
 """
@@ -24,25 +24,25 @@ N_COMPLETIONS = 8
 class InitialDesign:
     """Space-filling trials, then a warm start by the best configurations of prior studies.
 
-    What was best in an earlier study is a safer first guess than the maximum of anything learned
-    from its trials, and the incumbents of several studies are spread over what may be good
-    (Feurer, Springenberg & Hutter 2015, "Initializing Bayesian hyperparameter optimization via
+    The best configuration of an earlier study is a safer first guess than the maximum of a model
+    of its trials, and the incumbents of several studies cover the promising region (Feurer,
+    Springenberg & Hutter 2015, "Initializing Bayesian hyperparameter optimization via
     meta-learning", AAAI; Wistuba, Schilling & Schmidt-Thieme 2015, "Sequential model-free
     hyperparameter tuning", ICDM).
 
     Attributes:
-        n_space_filling: Space-filling trials before everything else. Where there are any, and the
-            warm start is over, they go on until a first outcome is known.
+        n_space_filling: Number of space-filling trials at the beginning. If there are any, they
+            continue after the warm start until a first outcome is known.
         prior_incumbents: The best configurations of prior studies, shape ``(k, d)``; ``None``
-            without prior studies. The search for the best score begins there too.
-        n_warm_start: Trials among the prior incumbents after that, at most. The acquisition
-            function picks the next one, so that each informs the choice of the others.
-        ordered: Points that are tried in this order instead, shape ``(k, d)``.
-        probes: Whether the second trial is space-filling: whether prior studies are right shows
-            only beside a point that they do not recommend.
+            without prior studies. The search of the acquisition function starts there too.
+        n_warm_start: Maximum number of warm-start trials after that. The acquisition function
+            chooses among the prior incumbents, so that each trial informs the next choice.
+        ordered: Warm-start points in a fixed order instead, shape ``(k, d)``.
+        probes: Whether the second trial is an exploration probe: only a point that the prior
+            studies do not recommend can test them.
         unknown: Names of the parameters that no prior study had.
-        n_completions: Values that are tried for unknown parameters, with each incumbent. With
-            several the first is neutral; the others are quasi-random.
+        n_completions: Number of values for the unknown parameters of each incumbent. If several,
+            the first is neutral and the others are quasi-random.
     """
 
     n_space_filling: int = 0
@@ -63,7 +63,7 @@ class InitialDesign:
 
         Args:
             space: The space; pinned parameters stay pinned.
-            generator: Source of all randomness. Nothing is drawn where no parameter is unknown.
+            generator: Source of all randomness; not used if no parameter is unknown.
         """
         assert self.prior_incumbents is not None
         points = self.prior_incumbents

@@ -1,4 +1,4 @@
-"""The policy of several objectives: a surrogate of each, and the volume that a point may add."""
+"""The policy for several objectives: one surrogate each, expected hypervolume improvement."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ from optuna_metasampler.surrogates.gaussian_process import representative_rows
 from optuna_metasampler.task import Task
 
 
-# Points that stand for a larger front, by the number of objectives: the boxes are some K of them
-# with two, 5 K with three, 15 K with four, and each costs a number for every candidate.
+# Representative points of a larger front, by the number of objectives: K points make about K boxes
+# for 2 objectives, 5 K for 3, 15 K for 4, and every candidate is evaluated in each box.
 _MAX_FRONT = {2: 100, 3: 60}
 _MAX_FRONT_OF_MORE = 30
-# The score has a maximum between any two neighbours on the front.
+# The score has local maxima between neighbours on the front.
 _CONFIG = AcquisitionConfig(search=MaximizeConfig(n_starts=8))
 _N_INCUMBENTS = 5
 
@@ -47,14 +47,13 @@ class MultiObjectivePolicy(AcquisitionPolicy[P]):
     """Maximises the log expected hypervolume improvement under one surrogate an objective.
 
     The initial design is that of one objective, with configurations of the prior studies' Pareto
-    sets as incumbents; the warm start goes on for as long as the trials do not speak against what
-    the prior studies predict of at least one objective. Whether the prior studies contradict one
-    another makes no difference here.
+    sets as incumbents. The warm start continues while the trials support the prior studies in at
+    least one objective. Contradictions between prior studies are not measured here.
 
     Args:
         surrogates: One an objective, each conditioned on that outcome alone.
-        design: What is tried first, and configurations of the prior studies' Pareto sets.
-        config: How points are scored and searched for.
+        design: The initial design, with configurations of the prior studies' Pareto sets.
+        config: Scoring and search.
         feasibility: Learns where trials are feasible; by default from the running study alone.
     """
 
@@ -80,24 +79,24 @@ class MultiObjectivePolicy(AcquisitionPolicy[P]):
         )
 
     def good_points(self, history: Task, score: Score) -> Tensor:
-        """The front, and the incumbents that still promise something; shape ``(m, d)``."""
+        """The front, and the most promising incumbents; shape ``(m, d)``."""
         assert history.outcomes is not None
         rows = feasible_rows(history)
         good = history.x[rows[non_dominated(history.outcomes[rows])]]
         incumbents = self.design.prior_incumbents
         if incumbents is None:
             return good
-        # There may be far more of them than trials.
+        # There may be far more incumbents than trials.
         with torch.no_grad():
             values = score(incumbents)
         promising = torch.topk(values, min(_N_INCUMBENTS, len(values))).indices
         return torch.cat([good, incumbents[promising]])
 
     def score(self, history: Task, predictors: tuple[P, ...]) -> Score:
-        """What is maximised, for predictors conditioned on the history.
+        """The acquisition function, for predictors conditioned on the history.
 
-        As with one objective, the improvement counts with the probability of being feasible, and
-        before any trial is feasible that probability alone counts.
+        As with one objective, the improvement is weighted by the probability of feasibility, and
+        before the first feasible trial that probability alone is maximised.
         """
         log_feasible = self.log_feasible(history)
 
@@ -107,7 +106,7 @@ class MultiObjectivePolicy(AcquisitionPolicy[P]):
         if not bool(history.feasible.any()) and log_feasible is not None:
             return lambda x: log_feasible(x) + TIE_BREAK * mean(x)
         if not len(history) and not len(history.pending):
-            # Nothing to improve on yet: the best guess is the highest expectation.
+            # No incumbent yet: maximise the mean.
             return mean
         known = front(history, predictors)
         boxes = non_dominated_boxes(known, reference_point(known))
@@ -124,7 +123,7 @@ class MultiObjectivePolicy(AcquisitionPolicy[P]):
 
 
 def feasible_rows(history: Task) -> Tensor:
-    """Rows of the feasible trials, or of all where none is feasible."""
+    """Rows of the feasible trials, or of all if none is feasible."""
     feasible = history.feasible
     return torch.nonzero(feasible if bool(feasible.any()) else ~feasible).squeeze(1)
 
@@ -132,8 +131,8 @@ def feasible_rows(history: Task) -> Tensor:
 def front(history: Task, predictors: Sequence[P]) -> Tensor:
     """The Pareto front in the units of the predictors, shape ``(k, m)``.
 
-    Trials that violate a constraint are none of it. Pending trials are believed to turn out as
-    predicted (Ginsbourger, Le Riche & Carraro 2010).
+    Infeasible trials are excluded. Pending trials count with their predicted outcomes (kriging
+    believer: Ginsbourger, Le Riche & Carraro 2010).
     """
     assert history.outcomes is not None
     warped = torch.stack([half_rank_warp(y) for y in history.outcomes.T], dim=1)
@@ -142,14 +141,14 @@ def front(history: Task, predictors: Sequence[P]) -> Tensor:
         with torch.no_grad():
             expected = [predictor(history.pending).mean for predictor in predictors]
         points = torch.cat([points, torch.stack(expected, dim=1)])
-    # Each once: the number of points says how far they are apart.
+    # Without duplicates: the reference point depends on the number of points.
     distinct: Tensor = torch.unique(points[non_dominated(points)], dim=0)
     limit = _MAX_FRONT.get(len(predictors), _MAX_FRONT_OF_MORE)
     return distinct[spread_out(distinct, limit)]
 
 
 def _ties(history: Task, predictors: Sequence[P]) -> TieProbability | None:
-    """Where the next outcome is likely to be known already, in all objectives."""
+    """Probability of ties in all objectives at once."""
     assert history.outcomes is not None
     scaled = [predictor for predictor in predictors if isinstance(predictor, ScaledPredictor)]
     if len(scaled) < len(predictors):

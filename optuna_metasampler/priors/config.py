@@ -1,4 +1,4 @@
-"""What a sampler was given to learn from: prior studies or a checkpoint, and a method."""
+"""Prior configuration: prior studies or a checkpoint, and a method."""
 
 from __future__ import annotations
 
@@ -26,32 +26,32 @@ if TYPE_CHECKING:
     from optuna_metasampler.priors.overlap import Overlaps
 
 
-# Methods that need no prior study: their class is looked up at the first suggestion only.
+# Methods that need no prior study: their class is imported at the first suggestion only.
 _WITHOUT_NEEDS = ("auto", "gp")
 
 
 class PriorConfig:
-    """Prior studies, or a checkpoint of what was learned from them, and the method that learns.
+    """Prior studies or a checkpoint, and the method that learns from them.
 
-    Prior studies are read at the first use, and once.
+    Prior studies are read once, on first use.
 
     Args:
-        prior: As in ``MetaSampler``, and so are the others.
+        prior: As in ``MetaSampler``, like the other arguments.
         prior_studies: Names or globs of studies.
         prior_filter: Further conditions.
         rename: Names of parameters in prior studies to names here.
         method: Name of the method, or the method itself.
         method_options: Its options.
-        checkpoint: A file of what was learned.
+        checkpoint: Path of a checkpoint.
 
     Attributes:
         filter: Conditions that prior studies must meet.
         rename: Names of parameters in prior studies to names here.
-        checkpoint: What was learned before, in place of prior studies.
+        checkpoint: The checkpoint, in place of prior studies; ``None`` without.
 
     Raises:
-        TypeError: As in ``MetaSampler``, and so are the others.
-        ValueError: If an argument is out of range.
+        TypeError: If an argument has an unsupported type.
+        ValueError: If an argument is invalid.
         MethodError: If the method needs prior studies and there are none.
         CheckpointError: If the checkpoint cannot be read, or contradicts another argument.
         PriorError: If a source cannot be read.
@@ -86,32 +86,32 @@ class PriorConfig:
         self._studies: list[PriorStudy] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        """Everything but the prior trials, which can be read again."""
+        """The attributes without the prior trials, which can be read again."""
         return {**self.__dict__, "_studies": None}
 
     @property
     def method(self) -> Method:
-        """The method; a name becomes one at the first use, for its imports take a second."""
+        """The method; given by name, it is imported on first use, which takes a second."""
         return method_of(self._chosen)
 
     @property
     def method_name(self) -> str:
-        """Name of the method, known without imports."""
+        """Name of the method, without importing it."""
         return self._chosen if isinstance(self._chosen, str) else self._chosen.name
 
     @property
     def informs(self) -> bool:
-        """Whether there is anything that the method learns from."""
+        """Whether there are prior studies or a checkpoint, and the method uses them."""
         return bool(self._sources or self.checkpoint) and self._chosen != "gp"
 
     def studies(self) -> list[PriorStudy]:
-        """The prior studies as they were read first."""
+        """The prior studies, read once."""
         if self._studies is None:
             self._studies = self.read()
         return self._studies
 
     def read(self) -> list[PriorStudy]:
-        """The prior studies of all sources now; a source that has gone is left out."""
+        """The prior studies of all sources, read now; unavailable sources are left out."""
         studies: list[PriorStudy] = []
         for source in self._sources:
             try:
@@ -127,25 +127,26 @@ class PriorConfig:
         target: Mapping[str, BaseDistribution] | Study | PriorStudy,
         studies: Sequence[PriorStudy],
     ) -> Overlaps:
-        """Prior studies beside a search space or a study: which are used, and why not the others.
+        """Comparison of prior studies with a search space or a study.
 
         Args:
-            target: What they are compared with.
+            target: The search space or the study.
             studies: The prior studies.
         """
-        # Heavy, and rarely needed.
+        # Heavy, and rarely used.
         from optuna_metasampler.priors.overlap import inspect
 
         return inspect(studies, target, self.filter, self.rename)
 
 
 def _method(method: str | Method, options: Mapping[str, Any] | None, has_sources: bool) -> Method:
-    """The method, if it has what it needs."""
+    """The method, if its requirements are met."""
     chosen = method_of(method, options)
     if chosen.min_studies and not has_sources:
         raise MethodError(
-            f"The method {chosen.name!r} learns from prior studies, {chosen.min_studies} or more. "
-            "Give them as `prior`, or a file that `optuna-metasampler fit` wrote as `checkpoint`."
+            f"The method {chosen.name!r} learns from prior studies and needs at least "
+            f"{chosen.min_studies}. Pass them as `prior`, or a file written by "
+            "`optuna-metasampler fit` as `checkpoint`."
         )
     return chosen
 
@@ -156,19 +157,18 @@ def _checkpoint(
     options: Mapping[str, Any] | None,
     has_sources: bool,
 ) -> Checkpoint | None:
-    """The checkpoint, if there is one and nothing that contradicts it."""
+    """The checkpoint, if there is one and no argument contradicts it."""
     if path is None:
         return None
     if has_sources:
         raise CheckpointError(
-            "`checkpoint` stands for prior studies that were learned from before. Give it or "
-            "`prior`, not both."
+            "`checkpoint` replaces prior studies. Pass either `checkpoint` or `prior`, not both."
         )
     if method != "auto" or options:
         raise CheckpointError(
-            "`checkpoint` says which method it is for. Leave out `method` and `method_options`."
+            "`checkpoint` determines the method. Leave out `method` and `method_options`."
         )
-    # Heavy, and rarely needed.
+    # Heavy, and rarely used.
     from optuna_metasampler.checkpoint import Checkpoint
 
     return Checkpoint.read(path)

@@ -1,4 +1,4 @@
-"""What every surrogate offers, whatever is inside."""
+"""Interfaces of surrogates and predictors."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from optuna_metasampler.task import Task
 
 
 class Predictor(Protocol):
-    """A distribution-valued function: what a surrogate knows after it has seen a task."""
+    """A distribution-valued function: a surrogate conditioned on a task."""
 
     def __call__(self, x: Tensor) -> Distribution:
-        """The warped outcome at points ``(q, d)``: a distribution of batch shape ``(q,)``."""
+        """Distribution of the warped outcome at points ``(q, d)``; batch shape ``(q,)``."""
         ...
 
     @property
@@ -30,7 +30,7 @@ class ScaledPredictor(Predictor, Protocol):
 
     @property
     def column_scale(self) -> Tensor:
-        """Inverse lengthscales: how much each encoded column matters, shape ``(d,)``."""
+        """Inverse lengthscales: the importance of each encoded column, shape ``(d,)``."""
         ...
 
 
@@ -43,12 +43,12 @@ class Surrogate(ABC, Generic[P]):
 
     @abstractmethod
     def condition(self, task: Task, previous: Predictor | None = None) -> P:
-        """Condition on a task. Pure: the surrogate itself stays as it was.
+        """Condition on a task. Pure: the surrogate is not changed.
 
         Args:
             task: The trials so far; there may be none.
             previous: A predictor that this surrogate returned for an earlier state of the same
-                task. It only saves work: hyperparameters start from its own, and new trials are
+                task. It only saves time: hyperparameters start from its own, and new trials are
                 appended to its factorisation.
 
         Returns:

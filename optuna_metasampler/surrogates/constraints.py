@@ -1,20 +1,19 @@
-"""Where the trials of a running study violate no constraint and do not fail.
+"""Constraint models: the probability that a trial violates no constraint and does not fail.
 
-Every constraint that has been violated has a Gaussian process on its values, which gives the
-probability that it is not (Schonlau, Welch & Jones 1998, "Global versus local search in
+Every constraint that was ever violated has a Gaussian process on its values, which gives the
+probability that it is satisfied (Schonlau, Welch & Jones 1998, "Global versus local search in
 constrained optimization of computer models"; Gardner et al. 2014, "Bayesian optimization with
-inequality constraints", ICML). Trials that fail tell of a constraint that nobody can see: a
-Gaussian process on labels, 1 and -1, squashed by a normal distribution function (least-squares
-classification, Rasmussen & Williams 2006, section 6.5). How steep the function is, and whether
-failures have a place at all or are mere chance, is averaged over by how well each predicts the
-trials that it has not seen.
+inequality constraints", ICML). Failures are a hidden constraint: a Gaussian process on labels, 1
+and -1, through a normal distribution function (least-squares classification, Rasmussen & Williams
+2006, section 6.5). Several slopes of that function, and a constant failure rate, are averaged with
+weights from leave-one-out predictions.
 
 As with outcomes (:mod:`optuna_metasampler.surrogates.transfer`), every prior study has a Gaussian
-process of its own, fitted once in the common space of the prior studies; their mean is the mean of
-a hypothesis that stands beside one without them. There is one for each constraint that any study
-violated, so that a running study with a constraint of the same name knows its values beforehand;
-one for whether a trial violates anything, for a running study whose constraints have other names;
-and one for whether it fails.
+process of its own, fitted once in the common space of the prior studies. Their average is the mean
+of a transfer hypothesis, beside a target-only one. There are such processes for each constraint
+that any study violated, for running studies with a constraint of the same name; for whether a
+trial violates anything, for running studies whose constraints have other names; and for whether it
+fails.
 
 Axis letters: ``n`` trials, ``q`` query points, ``d`` encoded columns, ``g`` Gaussian processes of
 one constraint, ``h`` hypotheses, ``k`` prior studies.
@@ -41,32 +40,32 @@ from optuna_metasampler.surrogates.prior_model import SourceProcesses, most_info
 from optuna_metasampler.task import Task
 
 
-# Standard deviations that turn a label's process into a probability: a gentle and a steep slope.
+# Standard deviations of the normal distribution function on labels: a gentle and a steep slope.
 _SLOPES = (1.0, 0.3)
-# Nats in favour of the prior studies before the first trial, and trials after which it is none.
+# Bonus of the transfer hypothesis before the first trial, in nats, and trials until it has faded.
 _BONUS, _FADES_AFTER = 1.0, 40
-# Each takes a moment to fit; the most telling studies of every constraint come first.
+# Fitting takes time; the most informative studies of every constraint come first.
 _MAX_PROCESSES = 60
-# Medians from zero beyond which it does not matter how far.
+# Larger slacks, in medians from zero, are clipped.
 _FAR = 1e3
 
 Features = Callable[[Tensor], Tensor]
-"""From points ``(q, d)`` of the running study to features ``(q, j)``, differentiable."""
+"""From points ``(q, d)`` of the running study to basis functions ``(q, j)``, differentiable."""
 
 
 def slack_warp(slack: Tensor) -> Tensor:
-    """The scale on which slacks are modelled: of about unit spread, with zero kept in place.
+    """The scale on which slacks are modelled: about unit spread, with a fixed zero.
 
-    The bilog transform of SCBO (Eriksson & Poloczek 2021, arXiv:2002.08526), which squashes large
-    values, in units of the median distance from zero; what comes out is divided by its spread, as
-    if one more trial lay at zero. Nothing depends on the constraint's unit.
+    The bilog transform of SCBO (Eriksson & Poloczek 2021, arXiv:2002.08526), which compresses
+    large values, in units of the median distance from zero; then divided by the spread, with one
+    pseudo-trial at zero. Independent of the constraint's unit.
 
     Args:
-        slack: How far each trial is from violating a constraint, shape ``(n,)``; negative where it
-            does; may be infinite.
+        slack: Slack of each trial, shape ``(n,)``; negative where the constraint is violated; may
+            be infinite.
 
     Returns:
-        Warped slacks, finite, shape ``(n,)``; those of zero are zero.
+        Warped slacks, finite, shape ``(n,)``; zero stays zero.
     """
     size = slack.abs()
     known = size[torch.isfinite(size) & (size > 0)]
@@ -80,14 +79,14 @@ def slack_warp(slack: Tensor) -> Tensor:
 
 
 def label_warp(label: Tensor) -> Tensor:
-    """The scale on which labels are modelled: as they are, 1 or -1."""
+    """The scale on which labels are modelled: unchanged, 1 or -1."""
     return label
 
 
 def slack_task(task: Task, name: str) -> Task:
-    """One constraint of a task as its outcome, for the trials where it is known.
+    """The slack of one constraint as the outcome of a task, for the trials where it is known.
 
-    Its outcome is the slack, the constraint's value with the sign turned round: larger is better.
+    The slack is the negative constraint value: larger is better.
     """
     assert task.constraints is not None
     value = task.constraints[:, task.constraint_names.index(name)]
@@ -96,15 +95,15 @@ def slack_task(task: Task, name: str) -> Task:
 
 
 def violation_task(task: Task) -> Task:
-    """Whether each trial is feasible as its outcome: 1 if it is, -1 if it violates anything."""
+    """Feasibility as the outcome of a task: 1 if feasible, -1 if any constraint is violated."""
     label = torch.where(task.feasible, 1.0, -1.0).to(torch.float64)
     return _view(task, task.x, label, task.mask)
 
 
 def crash_task(task: Task) -> Task:
-    """Whether each trial came to an end as its outcome: 1 if it did, -1 if it failed."""
+    """Failure as the outcome of a task: 1 if a trial has an outcome, -1 if it failed."""
     crashed = task.x[:0] if task.crashed is None else task.crashed
-    # A failed trial has the parameters that any trial has; it does not say which.
+    # Tasks do not store which parameters failed trials had: assume those of the other trials.
     mask = task.mask.any(dim=0).expand(len(crashed), -1)
     label = torch.ones(len(task) + len(crashed), dtype=torch.float64)
     label[len(task) :] = -1.0
@@ -121,9 +120,9 @@ class PriorFeasibility:
     """Gaussian processes of the prior studies' constraints and failures.
 
     Attributes:
-        slacks: Of each constraint's warped slack, by its name.
-        violations: Of whether a trial is feasible; ``None`` if no prior trial violated anything.
-        crashes: Of whether a trial comes to an end; ``None`` if no prior trial failed.
+        slacks: Processes of each constraint's warped slack, by name.
+        violations: Processes of feasibility labels; ``None`` if no prior trial was infeasible.
+        crashes: Processes of failure labels; ``None`` if no prior trial failed.
     """
 
     slacks: Mapping[str, SourceProcesses]
@@ -135,7 +134,7 @@ class PriorFeasibility:
         """Learn from prior studies in one common space.
 
         Returns:
-            ``None`` where no prior trial violated a constraint or failed.
+            ``None`` if no prior trial violated a constraint or failed.
         """
         crashed = any(task.n_crashed for task in tasks)
         violated: dict[str, None] = {}
@@ -166,18 +165,18 @@ def _labels(tasks: list[Task]) -> SourceProcesses:
 
 @dataclass(frozen=True)
 class ConstraintModel:
-    """What is known of one constraint, or of failures.
+    """The model of one constraint, or of failures.
 
-    The probability at a point is a weighted mean over ``h`` hypotheses: normal distribution
-    functions of the processes' means in units of their uncertainty, and a constant.
+    The probability at a point is a weighted mean over ``h`` hypotheses, which are normal
+    distribution functions of a process's standardised mean, and a constant.
 
     Attributes:
-        process: Conditioned on the slacks or labels.
-        features: Of the process.
+        process: The process, conditioned on the slacks or labels.
+        features: Basis functions of the process.
         row: The process of each hypothesis, shape ``(h,)``, int64.
-        variance: What is added to the variance of each, shape ``(h,)``.
-        log_weights: Of the hypotheses and, last, of the constant: shape ``(h + 1,)``; they sum to
-            1.
+        variance: Variance added to that of each process, shape ``(h,)``.
+        log_weights: Log weights of the hypotheses and, last, of the constant, shape ``(h + 1,)``;
+            the weights sum to 1.
         log_rate: Logarithm of the constant.
     """
 
@@ -189,22 +188,22 @@ class ConstraintModel:
     log_rate: float
 
     def __call__(self, x: Tensor) -> Tensor:
-        """Log probability that the limit is kept at points ``(q, d)``: shape ``(q,)``."""
+        """Log probability of satisfying the constraint at points ``(q, d)``: shape ``(q,)``."""
         latent = self.process.posterior.predict(x, self.features(x))
         deviation = (latent.variance[self.row] + self.variance[:, None]).sqrt()
         each = torch.special.log_ndtr(latent.mean[self.row] / deviation)
         constant = torch.full((1, len(x)), self.log_rate, dtype=torch.float64)
         total = torch.logsumexp(torch.cat([each, constant]) + self.log_weights[:, None], dim=0)
-        # Rounding must not make a probability of more than one.
+        # Rounding may exceed a probability of 1.
         return total.clamp(max=0.0)
 
 
 @dataclass(frozen=True)
 class FeasibilityPredictor:
-    """The probability that a point is feasible: that of keeping every limit.
+    """The probability that a point is feasible: that all constraints are satisfied.
 
     Attributes:
-        limits: By what they are about.
+        limits: Constraint models, by the name of the constraint.
     """
 
     limits: Mapping[str, ConstraintModel]
@@ -212,7 +211,7 @@ class FeasibilityPredictor:
     def __call__(self, x: Tensor) -> Tensor:
         """Log probability at points ``(q, d)``: shape ``(q,)``, at most 0, differentiable.
 
-        The limits count as independent.
+        Constraints are treated as independent.
         """
         return torch.stack([limit(x) for limit in self.limits.values()]).sum(0)
 
@@ -226,7 +225,7 @@ class Feasibility:
     """Learns where trials are feasible; the counterpart of a surrogate.
 
     Attributes:
-        prior: What prior studies say of it; ``None`` if nothing.
+        prior: Constraint models of prior studies; ``None`` without.
         to_prior: Maps points ``(q, d)`` of the running study's space to the common space of the
             prior studies, differentiably.
     """
@@ -239,14 +238,14 @@ class Feasibility:
     ) -> FeasibilityPredictor | None:
         """Condition on a running study. Pure.
 
-        A constraint that no trial has violated, here or in a prior study, is no limit.
+        Constraints that no trial violated, here or in a prior study, are ignored.
 
         Args:
             history: The trials so far; there may be none.
-            previous: What was returned for an earlier state of the same study. It only saves work.
+            previous: The result for an earlier state of the same study. It only saves time.
 
         Returns:
-            ``None`` where nothing has ever been infeasible.
+            ``None`` if no trial was ever infeasible.
         """
         before = {} if previous is None else previous.limits
         limits = {}
@@ -258,7 +257,7 @@ class Feasibility:
     def _views(
         self, history: Task
     ) -> list[tuple[str, SourceProcesses | None, Task, Callable[[Tensor], Tensor]]]:
-        """Each limit: its name, what prior studies say of it, its own trials, and their scale."""
+        """For each constraint: its name, prior processes, own trials, and warp."""
         views: list[tuple[str, SourceProcesses | None, Task, Callable[[Tensor], Tensor]]] = []
         slacks = {} if self.prior is None else self.prior.slacks
         for i, name in enumerate(history.constraint_names):
@@ -267,7 +266,7 @@ class Feasibility:
                 task = slack_task(history, name)
                 views.append((f"constraint {name}", slacks.get(name), task, slack_warp))
         violations = None if self.prior is None else self.prior.violations
-        # With constraints of the same names their values say more.
+        # With constraints of the same names, their values are more informative.
         if violations is not None and slacks.keys().isdisjoint(history.constraint_names):
             views.append(("violations", violations, violation_task(history), label_warp))
         crashes = None if self.prior is None else self.prior.crashes
@@ -291,7 +290,7 @@ class Feasibility:
             features(task.x[modelled_rows(task)]),
             linear_parts,
             None if previous is None else previous.process,
-            # Few failures make a trend too easily.
+            # A few failures would be mistaken for a trend.
             GaussianProcessConfig(trend=False, warp=warp),
         )
         process = GaussianProcessPredictor(
@@ -302,7 +301,7 @@ class Feasibility:
         if sources is not None:
             bonus[0] = _BONUS * max(1.0 - n / _FADES_AFTER, 0.0)
         if warp is slack_warp:
-            # Values: the evidence is their density, and the step at zero is sharp.
+            # Values: the evidence is their density, and the threshold is sharp.
             weights = posterior.leave_one_out().sum(1) + bonus
             log_weights = torch.cat([weights, torch.tensor([-math.inf], dtype=torch.float64)])
             return ConstraintModel(
@@ -321,7 +320,7 @@ class Feasibility:
         fit = torch.special.log_ndtr(label * others.mean[row] / deviation).sum(1)
         n_good = float((label > 0).sum())
         m = len(label)
-        # The rule of succession, with each label left out in turn.
+        # The rule of succession, leaving out one label at a time.
         alike = torch.where(label > 0, n_good, m - n_good)
         chance = (alike / (m + 1)).log().sum()
         log_weights = torch.cat([fit + bonus[row] - math.log(len(_SLOPES)), chance[None]])
@@ -337,7 +336,7 @@ class Feasibility:
 
 @dataclass(frozen=True)
 class _SourceFeatures:
-    """A constant, and what the prior studies expect on average: ``(q, 2)``."""
+    """A constant, and the mean prediction of the prior studies: ``(q, 2)``."""
 
     sources: SourceProcesses
     to_prior: Callable[[Tensor], Tensor]
@@ -348,12 +347,12 @@ class _SourceFeatures:
 
 
 def _linear_parts(with_prior: bool, z: Tensor) -> list[BasisPrior]:
-    """The hypothesis with prior studies, if there are any, and the one without.
+    """Prior of the weights of the transfer hypothesis, if any, and of the target-only one.
 
     Args:
-        with_prior: Whether there are any.
-        z: Warped slacks or labels, shape ``(n,)``. Zero is where the limit is, not where they are:
-            the constant of the hypothesis without priors has to get to their mean.
+        with_prior: Whether there are prior studies.
+        z: Warped slacks or labels, shape ``(n,)``. They are centred on the threshold, not on their
+            mean: the constant of the target-only hypothesis needs a variance that covers it.
     """
     alone = BasisPrior.constant(1 + with_prior)
     if len(z):

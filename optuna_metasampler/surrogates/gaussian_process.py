@@ -1,4 +1,4 @@
-"""Exact Gaussian process with a Matern-5/2 kernel and linear parts, and the cold surrogate on it.
+"""Exact Gaussian process with a Matern-5/2 kernel and basis functions; the target-only surrogate.
 
 The model of the warped outcomes ``z``::
 
@@ -7,16 +7,17 @@ The model of the warped outcomes ``z``::
     f ~ GP(0, outputscale * matern52(r)),   r^2 = sum_c weight_c (x_c - x'_c)^2 /
     lengthscale_b(c)^2
 
-``phi`` holds a constant and, where prior studies are at hand, what those predict. ``v`` is a trend
-along every number and a main effect of every choice: what a switch does beside one configuration
-it tends to do beside others, which the product kernel of many parameters sees only where all the
-others are alike. ``w`` and ``v`` are integrated out, which adds ``phi diag(variances) phi^T`` and
-the like to the covariance. The kernel's own parameters are set by maximum a posteriori: L-BFGS on
-the closed-form gradient of the marginal likelihood.
+The basis functions ``phi`` are a constant and, with prior studies, their predictions. ``v`` is a
+linear trend along every number and a main effect of every choice: the effect of a switch tends to
+be the same at other configurations, which a product kernel of many parameters captures only where
+all other parameters are similar. ``w`` and ``v`` are integrated out: they add
+``phi diag(variances) phi^T`` and the corresponding trend term to the covariance. The kernel's
+hyperparameters are maximum a posteriori estimates, by L-BFGS on the closed-form gradient of the
+marginal likelihood.
 
 Axis letters: ``n`` trials, ``q`` query points, ``d`` encoded columns, ``b`` blocks of columns that
-share a lengthscale, ``j`` features, ``g`` hypotheses (models of the same data, computed side by
-side).
+share a lengthscale, ``j`` basis functions (features), ``g`` hypotheses (models of the same data,
+computed as one batch).
 """
 
 from __future__ import annotations
@@ -43,29 +44,29 @@ if TYPE_CHECKING:
 
 _SQRT5 = math.sqrt(5.0)
 _JITTER = 1e-8
-# Trends are about the middle of the encoded columns.
+# Trends are centred on the middle of the encoded columns.
 _CENTRE = 0.5
-# Past this many trials the newest, the best and a spread of the others stand for all: the
-# factorisation is cubic. The hyperparameters, few as they are, are well determined by fewer.
+# With more trials the model uses the newest, the best and a spread of the others, because the
+# factorisation is cubic. Fewer suffice for the few hyperparameters.
 MAX_TRIALS = 500
 _MAX_TRIALS_TO_FIT = 200
 _LBFGS_ITERATIONS = 30
-# Hyperparameters at their most probable values make a process too sure of itself. With this factor
-# an 80 % interval covers a little more than 80 % of held-out outcomes, without it far fewer
-# (benchmarks/calibration.py).
+# Point estimates of the hyperparameters make the process overconfident. With this factor an 80%
+# interval covers a little more than 80% of held-out outcomes, without it far fewer (`make
+# bench-calibration`).
 STDDEV_FACTOR = 1.3
-"""What predictions multiply the posterior standard deviation by."""
+"""Factor on the posterior standard deviation of predictions."""
 
 
 @dataclass(frozen=True)
 class Metric:
-    """How far two encoded points are apart, up to the lengthscales.
+    """Distance of encoded points, up to the lengthscales.
 
     Attributes:
         block: The block of each column, shape ``(d,)``, int64.
-        weight: The weight of each column in the squared distance, shape ``(d,)``.
-        trend_weight: The variance of each column's trend in units of the hyperparameter, shape
-            ``(d,)``; zeros for none.
+        weight: Weight of each column in the squared distance, shape ``(d,)``.
+        trend_weight: Variance of each column's trend in units of the hyperparameter, shape
+            ``(d,)``; zeros for no trend.
     """
 
     block: Tensor
@@ -78,7 +79,7 @@ class Metric:
 
         Args:
             space: The space.
-            trend: Whether outcomes may have a trend.
+            trend: Whether outcomes have a trend.
         """
         trends = to_tensor(space.trend_weight)
         return cls(
@@ -103,12 +104,12 @@ class Metric:
 
 @dataclass(frozen=True)
 class BasisPrior:
-    """The prior of the weights of the features.
+    """Prior of the weights of the basis functions.
 
     Attributes:
-        mean_weights: Their means, shape ``(j,)``.
-        variances: Their variances, shape ``(j,)``.
-        scaled: Which variances are multiplied by a factor that is learned, shape ``(j,)``, bool.
+        mean_weights: Means of the weights, shape ``(j,)``.
+        variances: Variances of the weights, shape ``(j,)``.
+        scaled: Which variances are multiplied by the fitted factor, shape ``(j,)``, bool.
     """
 
     mean_weights: Tensor
@@ -117,7 +118,7 @@ class BasisPrior:
 
     @classmethod
     def constant(cls, n_features: int = 1) -> BasisPrior:
-        """A constant of unit variance as the first feature; the others are switched off."""
+        """A constant of unit variance as the first basis function; the others are off."""
         variances = torch.zeros(n_features, dtype=torch.float64)
         variances[0] = 1.0
         return cls(
@@ -125,16 +126,16 @@ class BasisPrior:
         )
 
     def total(self, log_factor: Tensor) -> Tensor:
-        """The variances with the learned factor, shape ``(j,)``."""
+        """The variances with the fitted factor, shape ``(j,)``."""
         return torch.where(self.scaled, self.variances * log_factor.exp(), self.variances)
 
 
 @dataclass(frozen=True)
 class HyperPrior:
-    """Normal priors on the logarithms of the hyperparameters, and where they may go.
+    """Normal priors on the logarithms of the hyperparameters, and their bounds.
 
-    The order is that of the vector ``theta``: ``b`` lengthscales, outputscale, noise, linear
-    factor, trend.
+    In the order of the vector ``theta``: ``b`` lengthscales, outputscale, noise, factor of the
+    scaled basis functions, trend.
     """
 
     mean: Tensor
@@ -152,7 +153,7 @@ class HyperPrior:
         rows = [(lengthscale, 0.8, math.log(0.03), math.log(60.0))] * n_blocks
         rows.append((0.0, 1.0, -5.0, 3.0))  # outputscale
         rows.append((-4.0, 1.5, math.log(1e-5), 0.7))  # noise
-        rows.append((-1.5, 1.0, -8.0, 3.0))  # linear factor
+        rows.append((-1.5, 1.0, -8.0, 3.0))  # factor of the scaled basis functions
         rows.append((-2.0, 1.0, -8.0, 3.0))  # trend
         mean, std, low, high = torch.tensor(rows, dtype=torch.float64, device="cpu").T.contiguous()
         return cls(mean, std, low, high)
@@ -166,7 +167,7 @@ def squared_distance(a: Tensor, b: Tensor) -> Tensor:
 
 
 class _Matern52(torch.autograd.Function):
-    """The kernel with its gradient in closed form: less than autograd would have to record."""
+    """The kernel with its gradient in closed form, which is faster than autograd."""
 
     @staticmethod
     def forward(ctx: Any, a: Tensor, b: Tensor) -> Tensor:
@@ -180,7 +181,7 @@ class _Matern52(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Gradients with respect to both points; the second ones are data more often than not."""
+        """Gradients with respect to both points; the second ones usually need none."""
         a, b, slope = ctx.saved_tensors
         # With k' = d k / d r^2 = -5/6 (1 + s) exp(-s): d k / d a = 2 k' (a - b).
         w = gradients[0] * slope * (-5.0 / 3.0)
@@ -216,17 +217,16 @@ def negative_log_posterior(
 ) -> tuple[float, Tensor]:
     """Negative log of marginal likelihood times hyper-prior, and its gradient, in closed form.
 
-    Rasmussen & Williams 2006, Eq. 5.9. Written out because autograd's bookkeeping costs more than
-    the algebra at the sizes of a study.
+    Rasmussen & Williams 2006, Eq. 5.9. Closed form, because autograd's overhead exceeds the cost
+    of the algebra at the sizes of a study.
 
     Args:
-        theta: Log hyperparameters, shape ``(b + 4,)``: lengthscales, outputscale, noise, linear
-            factor, trend.
+        theta: Log hyperparameters, shape ``(b + 4,)``, see :class:`HyperPrior`.
         x: Points, shape ``(n, d)``.
         z: Outcomes, shape ``(n,)``.
-        phi: Features, shape ``(n, j)``.
-        metric: Distances.
-        linear: Prior of the features' weights.
+        phi: Basis functions at ``x``, shape ``(n, j)``.
+        metric: The distance.
+        linear: Prior of the weights.
         prior: Prior of ``theta``.
 
     Returns:
@@ -280,14 +280,14 @@ def fit_hyperparameters(
     Args:
         x: Points, shape ``(n, d)``.
         z: Outcomes, shape ``(n,)``.
-        phi: Features, shape ``(n, j)``.
-        metric: Distances.
-        linear: Prior of the features' weights.
+        phi: Basis functions at ``x``, shape ``(n, j)``.
+        metric: The distance.
+        linear: Prior of the weights.
         prior: Prior of ``theta``.
-        start: Where to start; the prior's mean by default.
+        start: Initial ``theta``; the prior's mean by default.
 
     Returns:
-        The best ``theta`` that was seen; the start itself where there is no data.
+        The best ``theta``; the initial one without data.
     """
     from scipy.optimize import minimize
 
@@ -301,8 +301,8 @@ def fit_hyperparameters(
                 to_tensor(theta), x, z, phi, metric, linear, prior
             )
         except torch.linalg.LinAlgError:  # type: ignore[attr-defined]
-            # Not positive definite to machine precision: a wall for the line search to step back
-            # from.
+            # Not positive definite to machine precision: a huge value, from which the line search
+            # steps back.
             return 1e25, np.zeros_like(theta)
         return value, gradient.numpy()
 
@@ -323,9 +323,9 @@ class Posterior:
     """Gaussian processes of ``g`` hypotheses conditioned on the same ``n`` trials.
 
     Attributes:
-        x: Trials' points, shape ``(n, d)``.
-        phi: Trials' features, shape ``(n, j)``.
-        scale: Columns' factors, shape ``(g, 1, d)``.
+        x: Points of the trials, shape ``(n, d)``.
+        phi: Basis functions of the trials, shape ``(n, j)``.
+        scale: Factors of the columns, shape ``(g, 1, d)``.
         outputscale: Shape ``(g, 1, 1)``.
         noise: Shape ``(g,)``.
         mean_weights: Shape ``(g, j, 1)``.
@@ -357,7 +357,7 @@ class Posterior:
         metric: Metric,
         hypotheses: list[tuple[Tensor, BasisPrior]],
     ) -> Posterior:
-        """Condition each hypothesis ``(theta, linear part)`` on trials, from scratch."""
+        """Condition each hypothesis ``(theta, prior of the weights)`` on trials, from scratch."""
         b = metric.n_blocks
         thetas = torch.stack([theta for theta, _ in hypotheses])
         variances = torch.stack([linear.total(theta[b + 2]) for theta, linear in hypotheses])
@@ -381,11 +381,11 @@ class Posterior:
 
     @cached_property
     def _scaled(self) -> tuple[Tensor, Tensor]:
-        """The trials' points, scaled, and their linear part: ``(g, n, d)``, ``(g, n, j + d)``."""
+        """Scaled points and linear part of the trials: ``(g, n, d)``, ``(g, n, j + d)``."""
         return self.x * self.scale, self.linear(self.x, self.phi)
 
     def linear(self, x: Tensor, phi: Tensor) -> Tensor:
-        """What has a weight of unit variance at points ``(q, d)``: shape ``(g, q, j + d)``."""
+        """Basis functions and trends at ``(q, d)``, scaled to unit variance: ``(g, q, j + d)``."""
         sloped = (x - _CENTRE) * self.root_trend
         return torch.cat([phi * self.root_variances, sloped], dim=2)
 
@@ -396,12 +396,12 @@ class Posterior:
         return torch.baddbmm(smooth, self.linear(x, phi), linear.transpose(1, 2))
 
     def extend(self, x: Tensor, phi: Tensor) -> Posterior:
-        """Append ``m`` trials that are believed to turn out as predicted.
+        """Append ``m`` trials with their predicted outcomes (kriging believer).
 
         Exact and quadratic in ``n``: only the new rows of the inverse Cholesky factor are
-        computed. The mean stays as it is, the variance shrinks; call :meth:`observe` once outcomes
-        are known. Ginsbourger, Le Riche & Carraro 2010, "Kriging is well-suited to parallelize
-        optimization".
+        computed. The mean does not change, the variance shrinks; call :meth:`observe` once
+        outcomes are known. Ginsbourger, Le Riche & Carraro 2010, "Kriging is well-suited to
+        parallelize optimization".
         """
         if not len(x):
             return self
@@ -468,7 +468,7 @@ class Posterior:
 
 
 def _safe_cholesky(matrix: Tensor) -> Tensor:
-    """Lower Cholesky factor of ``(g, m, m)``, with as much jitter as it takes."""
+    """Lower Cholesky factor of ``(g, m, m)``, with as much jitter as needed."""
     factor: Tensor
     factor, failed = torch.linalg.cholesky_ex(matrix)
     eye = torch.eye(matrix.shape[-1], dtype=torch.float64)
@@ -480,11 +480,11 @@ def _safe_cholesky(matrix: Tensor) -> Tensor:
 
 
 def representative_rows(y: Tensor, limit: int) -> Tensor:
-    """Rows of at most ``limit`` trials that stand for all: the best, the newest, a spread.
+    """Rows of at most ``limit`` representative trials: the best, the newest, a spread.
 
     Args:
-        y: Outcomes in the order in which they came in, shape ``(n,)``.
-        limit: How many rows to keep.
+        y: Outcomes in order of completion, shape ``(n,)``.
+        limit: Number of rows to keep.
 
     Returns:
         Sorted row numbers, shape ``(min(n, limit),)``.
@@ -504,21 +504,22 @@ def representative_rows(y: Tensor, limit: int) -> Tensor:
 
 
 def refit_is_due(n: int, n_at_fit: int) -> bool:
-    """Whether hyperparameters fitted to ``n_at_fit`` trials are to be fitted again to ``n``.
+    """Whether hyperparameters fitted to ``n_at_fit`` trials should be refitted to ``n``.
 
-    Every trial while they are few; later each time the data has grown by a fifteenth.
+    After every trial up to 30 trials; later whenever their number has grown by 1/15.
     """
     return n != n_at_fit and (n <= 30 or n - n_at_fit >= math.ceil(n / 15))
 
 
 @dataclass(frozen=True)
 class GaussianProcessConfig:
-    """What can be told otherwise, to see what it is good for.
+    """Options of the model, varied in ablations.
 
     Attributes:
-        trend: Whether outcomes may have a trend along numbers, and choices a main effect.
-        warp: From raw outcomes ``(n,)`` to the outcomes that are modelled.
-        refit_is_due: From a number of trials, and that at the last fit, to whether to fit again.
+        trend: Whether outcomes have a trend along numbers, and choices a main effect.
+        warp: From raw outcomes ``(n,)`` to the modelled outcomes.
+        refit_is_due: From the number of trials, and the number at the last fit, to whether to
+            refit.
     """
 
     trend: bool = True
@@ -527,7 +528,7 @@ class GaussianProcessConfig:
 
 
 def modelled_rows(task: Task) -> Tensor:
-    """Rows of the trials that a process is conditioned on: sorted, at most ``MAX_TRIALS``."""
+    """Rows of the trials that the model uses: sorted, at most ``MAX_TRIALS``."""
     return representative_rows(task.y, MAX_TRIALS)
 
 
@@ -538,18 +539,18 @@ def condition_hypotheses(
     previous: GaussianProcessPredictor | None,
     config: GaussianProcessConfig,
 ) -> tuple[Posterior, list[Tensor], int]:
-    """Fit where it is due, and condition each hypothesis on a task.
+    """Fit if it is due, and condition each hypothesis on a task.
 
     Args:
         task: The trials.
-        phi: Features of the trials at :func:`modelled_rows`, shape ``(n, j)``.
-        linear_parts: One a hypothesis.
-        previous: What was computed for an earlier state of the task, or ``None``.
-        config: The outcomes' scale, and when to fit again.
+        phi: Basis functions of the trials at :func:`modelled_rows`, shape ``(n, j)``.
+        linear_parts: Prior of the weights, one a hypothesis.
+        previous: The predictor of an earlier state of the task, or ``None``.
+        config: Options of the model.
 
     Returns:
-        The posterior of all hypotheses, their ``theta``, and the number of trials these were
-        fitted to.
+        The posterior of all hypotheses, their ``theta``, and the number of trials that ``theta``
+        was fitted to.
     """
     metric = Metric.of(task.space, config.trend)
     rows = modelled_rows(task)
@@ -577,15 +578,15 @@ def condition_hypotheses(
 
 @dataclass(frozen=True)
 class GaussianProcessPredictor(Predictor):
-    """The cold Gaussian process after it has seen a task.
+    """The target-only Gaussian process, conditioned on a task.
 
     Attributes:
         space: The space of the task.
         posterior: Conditioned on the finished trials; one hypothesis.
-        believed: The same with pending trials appended; what predictions are made with.
+        believed: The same with pending trials appended; used for predictions.
         thetas: Hyperparameters of each hypothesis.
         n_at_fit: Number of trials that the hyperparameters were fitted to.
-        best: Best warped outcome, or what a pending trial is believed to reach if that is better;
+        best: Best warped outcome, or best predicted outcome of a pending trial if that is better;
             ``None`` without finished trials.
     """
 
@@ -597,7 +598,7 @@ class GaussianProcessPredictor(Predictor):
     best: float | None
 
     def fits(self, space: SearchSpace, n_hypotheses: int) -> bool:
-        """Whether this predictor's hyperparameters mean the same in ``space``."""
+        """Whether this predictor's hyperparameters apply to ``space``."""
         return len(self.thetas) == n_hypotheses and (
             self.space is space
             or (
@@ -614,34 +615,34 @@ class GaussianProcessPredictor(Predictor):
 
     @property
     def incumbent(self) -> float | None:
-        """The best warped outcome so far."""
+        """The best warped outcome, predicted ones of pending trials included."""
         return self.best
 
     @property
     def column_scale(self) -> Tensor:
-        """Inverse lengthscales of the last hypothesis, the one without priors: ``(d,)``."""
+        """Inverse lengthscales of the last hypothesis, the target-only one: ``(d,)``."""
         return self.posterior.scale[-1, 0]
 
     def improving_on(self, pending: Tensor) -> Self:
-        """The same with what pending points ``(q, d)`` are believed to reach as something known.
+        """The same with the predicted outcomes of pending points ``(q, d)`` in the incumbent.
 
-        Their beliefs are outcomes to the kriging believer (Ginsbourger et al. 2010), the best
-        included: measured by a worse incumbent, the neighbours of a promising pending point are
-        nearly as good as the point itself, and all workers crowd there.
+        The kriging believer treats predictions of pending points as outcomes (Ginsbourger et al.
+        2010), also in the incumbent: with a lower incumbent, the neighbours of a promising pending
+        point score nearly as well as the point itself, and all workers would crowd there.
         """
         if self.best is None or not len(pending):
             return self
         return replace(self, best=max(self.best, float(self(pending).mean.max())))
 
     def features(self, x: Tensor) -> Tensor:
-        """Features of points ``(q, d)``: a constant, shape ``(q, 1)``."""
+        """Basis functions at points ``(q, d)``: a constant, shape ``(q, 1)``."""
         return constant_feature(x)
 
     def each(self, x: Tensor) -> Normal:
-        """What each hypothesis says of the warped outcome at ``(q, d)``: batch shape ``(g, q)``.
+        """Distribution of the warped outcome at ``(q, d)`` per hypothesis: batch shape ``(g, q)``.
 
-        The posterior of the Gaussian process, a little wider: that its hyperparameters were fitted
-        to the same few trials is not part of its variance.
+        The posterior of the Gaussian process with a larger standard deviation, since its variance
+        ignores the uncertainty of the fitted hyperparameters.
         """
         exact = self.believed.predict(x, self.features(x))
         return Normal(exact.mean, STDDEV_FACTOR * exact.stddev, validate_args=False)
@@ -653,12 +654,12 @@ class GaussianProcessPredictor(Predictor):
 
 
 def constant_feature(x: Tensor) -> Tensor:
-    """A feature that is one everywhere, shape ``(q, 1)``."""
+    """The basis function 1, shape ``(q, 1)``."""
     return torch.ones((len(x), 1), dtype=torch.float64)
 
 
 class GaussianProcess(Surrogate[GaussianProcessPredictor]):
-    """The cold surrogate: a Gaussian process that knows the running study only."""
+    """The target-only surrogate: a Gaussian process on the trials of the running study."""
 
     def __init__(self, config: GaussianProcessConfig | None = None) -> None:
         self.config = config or GaussianProcessConfig()

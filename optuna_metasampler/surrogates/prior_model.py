@@ -1,7 +1,7 @@
-"""What prior studies say of a configuration: a network across them, a Gaussian process for each.
+"""The prior model: a Gaussian process for each prior study, and a network across them.
 
 Both are fitted once, in the common space of the prior studies, on normal quantiles of ranks, so
-that metrics of other units and scales never mix.
+that metrics with different units and scales are comparable.
 
 Axis letters: ``k`` prior studies, ``n`` trials of a study, ``q`` query points, ``d`` encoded
 columns, ``m`` members of the ensemble.
@@ -36,17 +36,17 @@ from optuna_metasampler.task import Task, to_tensor
 
 _MAX_SOURCES = 30
 _MAX_SOURCE_TRIALS = 120
-# Of the Pareto sets of all prior studies together.
+# Number of prior incumbents from the Pareto sets of all prior studies together.
 _MAX_INCUMBENTS = 60
 
 
 @dataclass(frozen=True)
 class SourceProcesses:
-    """The posterior means of ``k`` Gaussian processes, one a prior study, computed side by side.
+    """The posterior means of ``k`` Gaussian processes, one a prior study, as one batch.
 
     Attributes:
         x: Scaled points, zero-padded to the longest study, shape ``(k, n, d)``.
-        scale: Columns' factors, shape ``(k, 1, d)``; zero where a study lacks the parameter.
+        scale: Factors of the columns, shape ``(k, 1, d)``; zero where a study lacks the parameter.
         alpha: Kernel weights of the points, zero at the padding, shape ``(k, n, 1)``.
         offset: Constant part of each mean, shape ``(k,)``.
     """
@@ -67,8 +67,8 @@ class SourceProcesses:
 
         Args:
             tasks: Studies that share a space.
-            warp: From raw outcomes ``(n,)`` to those that are modelled.
-            watch: Told after each task how many are done, and of how many.
+            warp: From raw outcomes ``(n,)`` to the modelled outcomes.
+            watch: Called after each task with the number of tasks done and in total.
         """
         metric = Metric.of(tasks[0].space, trend=False)
         parts = []
@@ -90,7 +90,7 @@ class SourceProcesses:
 
         Raises:
             KeyError: If a tensor is missing.
-            ValueError: If a tensor has another shape than it should.
+            ValueError: If a tensor has a wrong shape.
         """
         offset = checked(tensors, "sources.offset", None)
         k, d = len(offset), space.n_columns
@@ -111,10 +111,10 @@ class SourceProcesses:
 def _fit_source(
     task: Task, metric: Metric, warp: Callable[[Tensor], Tensor]
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Scaled points ``(n, d)``, columns' factors ``(d,)``, kernel weights ``(n,)``, offset."""
+    """Scaled points ``(n, d)``, column factors ``(d,)``, kernel weights ``(n,)``, offset."""
     rows = representative_rows(task.y, _MAX_SOURCE_TRIALS)
     z = warp(task.y)[rows]
-    # A column of a parameter that this study lacks says nothing, whatever the query's value is.
+    # Columns of parameters that this study lacks have no effect.
     has = _columns(task.space, task.mask.any(dim=0))
     x = task.x[rows] * has
     prior, linear, phi = (
@@ -131,7 +131,7 @@ def _fit_source(
 
 
 def _columns(space: SearchSpace, parameters: Tensor) -> Tensor:
-    """Spread one flag a parameter, shape ``(p,)``, over the encoded columns: shape ``(d,)``."""
+    """Flags of parameters, shape ``(p,)``, repeated for their encoded columns: shape ``(d,)``."""
     flags = torch.zeros(space.n_columns, dtype=torch.float64)
     for flag, p in zip(parameters.tolist(), space.parameters, strict=True):
         flags[p.columns] = float(flag)
@@ -142,19 +142,19 @@ def _columns(space: SearchSpace, parameters: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class NetworkConfig:
-    """How the ensemble is trained.
+    """Architecture and training of the ensemble.
 
     Attributes:
         n_members: Networks in the ensemble.
         width: Units in each of the two hidden layers.
-        n_steps: Steps of AdamW, at most: few trials, which each step sees whole, need fewer.
-        learning_rate: First step size; it falls to zero along a cosine.
-        weight_decay: Of AdamW.
-        n_studies: Studies a step sees, a member.
-        n_records: Trials it sees of each of them.
-        dropout: Share of the parameters that are hidden from the network at a step, so that it can
-            do without any of them.
-        rank_weight: Weight of the pairwise rank loss against the likelihood.
+        n_steps: Maximum number of steps of AdamW; fewer with few trials.
+        learning_rate: Initial step size; cosine decay to 0.
+        weight_decay: Weight decay of AdamW.
+        n_studies: Studies per step and member.
+        n_records: Trials per study, step and member.
+        dropout: Share of the parameters that are hidden at a step, so that the network works
+            without any of them.
+        rank_weight: Weight of the pairwise rank loss; the rest is the likelihood.
     """
 
     n_members: int = 5
@@ -190,16 +190,16 @@ class PriorNetwork:
     ) -> PriorNetwork:
         """Train on tasks of one space.
 
-        Every member sees its own bootstrap sample of the *studies*, not of the trials: what
-        differs from study to study is what the ensemble has to be unsure of. The loss is half
-        Gaussian likelihood, half a logistic loss on pairs of one study that weighs pairs with a
-        good trial more (after DRE, Khazi et al. 2023, arXiv:2303.15212).
+        Every member has its own bootstrap sample of the *studies*, not of the trials: the spread
+        of the ensemble should reflect differences between studies. The loss is half Gaussian
+        likelihood, half a logistic loss on pairs of trials of one study, with larger weights for
+        pairs with a good trial (after DRE, Khazi et al. 2023, arXiv:2303.15212).
 
         Args:
             tasks: Prior studies.
             generator: Source of all randomness.
             config: Sizes and rates.
-            watch: Told after each step how many are made, and of how many.
+            watch: Called after each step with the number of steps done and in total.
         """
         config = config or NetworkConfig()
         space = tasks[0].space
@@ -245,7 +245,7 @@ class PriorNetwork:
         )
 
     def __call__(self, x: Tensor) -> Tensor:
-        """Mean prediction at points ``(q, d)`` of the common space: quantiles, shape ``(q,)``."""
+        """Mean predicted quantiles at points ``(q, d)`` of the common space: shape ``(q,)``."""
         output = _forward(x.expand(len(self.weights[0]), *x.shape), self.weights, self.biases)
         return output[..., 0].mean(0)
 
@@ -260,7 +260,7 @@ def _forward(
     weights: tuple[Tensor, ...] | list[Tensor],
     biases: tuple[Tensor, ...] | list[Tensor],
 ) -> Tensor:
-    """Members' outputs (mean, raw scale) at ``(m, q, d)``: shape ``(m, q, 2)``."""
+    """Outputs of the members (mean, raw scale) at ``(m, q, d)``: shape ``(m, q, 2)``."""
     for w, b in zip(weights[:-1], biases[:-1], strict=True):
         x = silu(torch.baddbmm(b, x, w))
     return torch.baddbmm(biases[-1], x, weights[-1])
@@ -282,17 +282,18 @@ def _loss(output: Tensor, z: Tensor, rank_weight: float) -> Tensor:
 
 @dataclass(frozen=True)
 class PriorModel:
-    """Everything learned from the prior studies, in their common space.
+    """The prior model, in the common space of the prior studies.
 
     Attributes:
         space: The common space.
-        names: The studies with a process of their own, ``k`` of them.
+        names: Names of the ``k`` studies with a process of their own.
         n_trials: Their numbers of trials.
         sources: Their processes.
         network: The network across all studies; ``None`` with a single study.
-        share: Weight of each process in their average, shape ``(k,)``, sum 1.
-        cross_study_correlation: Mean rank correlation of the other studies' average with each
-            study, in ``[0, 1]``; 0.5 for a single study, where it is unknown.
+        share: Weight of each process in the prior mean, shape ``(k,)``, sum 1.
+        cross_study_correlation: Cross-study rank correlation: the mean rank correlation of the
+            other studies' average with each study, in ``[0, 1]``; 0.5 for a single study, where it
+            is unknown.
     """
 
     space: SearchSpace
@@ -315,18 +316,18 @@ class PriorModel:
         Args:
             tasks: Prior studies in one common space, each with at least two different outcomes.
             generator: Source of all randomness.
-            watch: Told again and again how far it is, in hundredths, and of how many.
+            watch: Called repeatedly with the progress in per cent, and 100.
 
         Raises:
             ValueError: If there is no task.
         """
         if not tasks:
-            raise ValueError("`tasks` must hold at least one prior study, but got none.")
+            raise ValueError("`tasks` must contain at least one prior study, but it is empty.")
         chosen = most_informative(tasks)
         sources = SourceProcesses.fit(chosen, watch=_share(watch, 0, 50))
         correlation = _cross_study_correlations(sources, chosen)
         if len(chosen) < 3:
-            # Two studies that disagree do not say which of them is right.
+            # With two studies, their correlation does not show which of them is right.
             share = torch.ones(len(chosen), dtype=torch.float64)
         else:
             share = correlation.clamp_min(0.0) + 0.01
@@ -346,11 +347,11 @@ class PriorModel:
 
     @classmethod
     def unpack(cls, space: SearchSpace, tensors: Mapping[str, Tensor]) -> PriorModel:
-        """The inverse of :meth:`pack`; studies have numbers for names.
+        """The inverse of :meth:`pack`; names are replaced by numbers.
 
         Raises:
             KeyError: If a tensor is missing.
-            ValueError: If a tensor has another shape than it should.
+            ValueError: If a tensor has a wrong shape.
         """
         d = space.n_columns
         sources = SourceProcesses.unpack(space, tensors)
@@ -373,7 +374,7 @@ class PriorModel:
         )
 
     def pack(self) -> dict[str, Tensor]:
-        """All of it but the studies' names, as named tensors."""
+        """The attributes, without names of studies, as named tensors."""
         network = self.network and {"weight": self.network.weights, "bias": self.network.biases}
         return pack(
             {
@@ -386,12 +387,12 @@ class PriorModel:
         )
 
     def __call__(self, x: Tensor, sign_flipped: bool = False) -> Tensor:
-        """Features at points ``(q, d)`` of the common space, shape ``(q, 1 + k)``.
+        """Basis functions at points ``(q, d)`` of the common space, shape ``(q, 1 + k)``.
 
-        The first is the prior mean: what the processes and the network promise *both*, the lower
-        of the two. A network is free to promise anything where no study has looked, and a
-        maximiser finds such places at once; a process falls back to its average there. The others
-        are the processes' predictions, one by one.
+        The first is the prior mean: the minimum of the processes' average and the network's
+        prediction. A network may predict anything where no study has trials, and a maximiser finds
+        such places at once; a process returns to its average there. The others are the
+        predictions of the processes.
 
         Args:
             x: Points.
@@ -406,19 +407,19 @@ class PriorModel:
 
 
 def best_configurations(tasks: Sequence[Task]) -> Tensor:
-    """The best configuration of each of the most telling studies, shape ``(k, d)``.
+    """The best configuration of each of the most informative studies, shape ``(k, d)``.
 
-    A feasible one, where the study has any; else the one that violates its constraints least.
+    The best feasible one, or the one with the smallest violation if none is feasible.
     """
     chosen = map(penalized, most_informative(tasks))
     return torch.stack([task.x[int(task.y.argmax())] for task in chosen])
 
 
 def pareto_sets(tasks: Sequence[Task]) -> Tensor:
-    """Configurations on the Pareto fronts of the most telling studies, shape ``(k, d)``.
+    """Configurations on the Pareto fronts of the most informative studies, shape ``(k, d)``.
 
-    Of a front with many points some that are spread over it; more of each where studies are few.
-    Of feasible trials, where a study has any.
+    Large fronts are thinned evenly; fewer studies contribute more points each. Only feasible
+    trials count if a study has any.
     """
     studies = most_informative(tasks)
     points = []
@@ -436,8 +437,8 @@ def pareto_sets(tasks: Sequence[Task]) -> Tensor:
 def most_informative(tasks: Sequence[Task]) -> list[Task]:
     """The studies that get a process of their own, in the order given.
 
-    First those with most of the parameters, then those with most trials: a storage also holds
-    studies of something else that happen to share a name or two.
+    Those with the most shared parameters, then those with the most trials: a storage may also hold
+    unrelated studies that share a few names by chance.
     """
     n_shared = [int(task.mask.any(dim=0).sum()) for task in tasks]
     order = sorted(range(len(tasks)), key=lambda i: (-n_shared[i], -len(tasks[i]), i))
@@ -457,7 +458,7 @@ def _cross_study_correlations(sources: SourceProcesses, tasks: list[Task]) -> Te
 def _share(
     watch: Callable[[int, int], None] | None, first: int, last: int
 ) -> Callable[[int, int], None] | None:
-    """What tells of a part of the work as of some hundredths of the whole."""
+    """Progress callback for one part of the work, from ``first`` to ``last`` per cent."""
     if watch is None:
         return None
     return lambda done, total: watch(first + (last - first) * done // total, 100)

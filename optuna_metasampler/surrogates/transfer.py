@@ -1,16 +1,16 @@
-"""The transfer Gaussian process: prior studies as a mean and as features, and a twin without them.
+"""The transfer Gaussian process: a model with prior studies, and a target-only model.
 
-Two hypotheses of the running study stand side by side. The *transfer* hypothesis::
+There are two hypotheses about the running study. The *transfer* hypothesis::
 
     z(x) = c + a m(x) + sum_k w_k s_k(x) + f(x) + e,      a ~ N(1, 0.5^2),  w_k ~ N(0, b^2 / K)
 
-with ``m`` the prior mean and ``s_k`` the prediction of prior study ``k`` (as in the additive
-models of Tighineanu et al. 2022, arXiv:2111.11223, but with weights that are integrated out). The
-*twin* has no such terms. How well each predicts the running study's own trials, one left out at a
-time, decides how much say the prior studies have.
+has the prior mean ``m`` and the prediction ``s_k`` of prior study ``k`` as basis functions (as in
+the additive models of Tighineanu et al. 2022, arXiv:2111.11223, but with weights that are
+integrated out). The *target-only* hypothesis has no such terms. Their leave-one-out predictions of
+the running study's own trials determine the transfer weight.
 
-Prior studies that rank the running study's trials in the reverse order are as telling as others:
-somebody mistook the direction. The transfer hypothesis is then that of their mirror image.
+Prior studies that rank the running study's trials in the reverse order are informative too: their
+direction is probably wrong. The transfer hypothesis then uses them sign-flipped.
 """
 
 from __future__ import annotations
@@ -40,22 +40,22 @@ from optuna_metasampler.task import Task
 
 _MIN_TRIALS_TO_FLIP = 3
 _FLIPPED_BELOW = -0.05
-# Nats. Few trials correlate by chance, and few prior studies are the wrong way round.
+# Handicap in nats: few trials may correlate by chance, and wrong directions are rare.
 _DOUBT_OF_FLIP = 1.0
-# These agree with the priors as far as the priors agree with one another.
+# Pseudo-trials whose correlation with the priors is the cross-study rank correlation.
 _PSEUDO_TRIALS = 3
 
 
 @dataclass(frozen=True)
 class TransferPredictor(GaussianProcessPredictor):
-    """The transfer Gaussian process after it has seen a task; hypotheses: transfer, twin.
+    """The transfer Gaussian process, conditioned on a task; hypotheses: transfer, target-only.
 
     Attributes:
-        surrogate: Where the features come from.
-        log_odds: Log odds of the transfer hypothesis against the twin, in nats.
+        surrogate: The surrogate, with the basis functions.
+        log_odds: Log odds of the transfer hypothesis against the target-only one, in nats.
         rank_correlation: Rank correlation of the prior mean with the running study's outcomes, in
-            ``[-1, 1]``, shrunk towards the cross-study correlation by a few pseudo-trials.
-        sign_flipped: Whether the prior studies are taken for those of the opposite direction.
+            ``[-1, 1]``, shrunk towards the cross-study rank correlation by a few pseudo-trials.
+        sign_flipped: Whether the prior studies are used sign-flipped.
     """
 
     surrogate: TransferGaussianProcess
@@ -66,19 +66,19 @@ class TransferPredictor(GaussianProcessPredictor):
     def features(self, x: Tensor) -> Tensor:
         """A constant, the prior mean and the sources at points ``(q, d)``: ``(q, 2 + k)``.
 
-        If they are taken to be mirrored, those of the mirror image.
+        Sign-flipped where the prior studies are.
         """
         return self.surrogate.features(x, self.sign_flipped)
 
     @property
     def predictions(self) -> Tensor:
-        """What each prior study, as it stands, predicts of the modelled trials: ``(n, k)``."""
+        """Predictions of the modelled trials by each prior study, not sign-flipped: ``(n, k)``."""
         each = self.posterior.phi[:, 2:]
         return -each if self.sign_flipped else each
 
     @property
     def trusts_priors(self) -> bool:
-        """Whether the trials so far do not speak against the prior studies."""
+        """Whether the trials so far support the prior studies."""
         return self.log_odds > 0.0 and self.rank_correlation > 0.0
 
     @property
@@ -88,7 +88,7 @@ class TransferPredictor(GaussianProcessPredictor):
 
     @property
     def weights(self) -> tuple[float, ...]:
-        """The probability of each hypothesis: transfer, twin."""
+        """The probability of each hypothesis: transfer, target-only."""
         return self.p_transfer, 1.0 - self.p_transfer
 
     def __call__(self, x: Tensor) -> MixtureSameFamily:
@@ -104,12 +104,12 @@ class TransferPredictor(GaussianProcessPredictor):
 
 @dataclass(frozen=True)
 class TransferConfig:
-    """What can be left out, to see what it is good for.
+    """Parts of the model, varied in ablations.
 
     Attributes:
-        linear: Whether every prior study's prediction is a feature of its own.
-        target_only: Whether the hypothesis without priors stands beside.
-        process: Of both hypotheses' Gaussian processes.
+        linear: Whether every prior study's prediction is a basis function of its own.
+        target_only: Whether there is a target-only hypothesis.
+        process: Options of both hypotheses' Gaussian processes.
     """
 
     linear: bool = True
@@ -118,13 +118,13 @@ class TransferConfig:
 
 
 class TransferGaussianProcess(Surrogate[TransferPredictor]):
-    """The default surrogate where prior studies are at hand.
+    """The default surrogate with prior studies.
 
     Args:
-        model: What was learned from the prior studies.
+        model: The prior model.
         to_prior: Maps points ``(q, d)`` of the running study's space to the common space of the
             prior studies, differentiably.
-        config: What is part of it.
+        config: Parts of the model.
     """
 
     def __init__(
@@ -168,8 +168,7 @@ class TransferGaussianProcess(Surrogate[TransferPredictor]):
             if len(task):
                 best = float(posterior.outcomes.max())
             elif len(pending):
-                # Nothing has come back yet: improve on what the pending points are believed to
-                # reach.
+                # No outcome yet: improve on the predictions of the pending points.
                 best = float(pending[:, 1].max())
             predictor = TransferPredictor(
                 task.space,
@@ -204,7 +203,7 @@ class TransferGaussianProcess(Surrogate[TransferPredictor]):
         return (known + _PSEUDO_TRIALS * self.model.cross_study_correlation) / (n + _PSEUDO_TRIALS)
 
     def _log_odds(self, n: int, sign_flipped: bool, posterior: Posterior) -> float:
-        """Log odds of the transfer hypothesis, from the evidence and the priors' agreement."""
+        """Log odds of the transfer hypothesis, from evidence and cross-study rank correlation."""
         if not self.config.target_only:
             return math.inf
         if sign_flipped:

@@ -1,4 +1,4 @@
-"""Tune on a new data set with the studies of two other data sets behind you.
+"""Tune on a new data set after the studies of 2 other data sets.
 
 Run: ``python example.py``. Takes a few seconds.
 """
@@ -10,7 +10,7 @@ import optunahub
 
 
 def train(trial: optuna.Trial, best_rate: float) -> float:
-    """Stands for training a model; the best learning rate differs by data set."""
+    """Stand-in for training a model; the best learning rate differs by data set."""
     rate = trial.suggest_float("rate", 1e-5, 1e-1, log=True)
     depth = trial.suggest_int("depth", 1, 8)
     misfit = abs(rate / best_rate - 1) / (rate / best_rate + 1)
@@ -27,7 +27,7 @@ if __name__ == "__main__":
         study.optimize(lambda trial, rate=best_rate: train(trial, rate), n_trials=30)
         old.append(study)
 
-    # In real life the old studies are in a storage, and its URL is given in their place.
+    # Usually the old studies are in a storage, and its URL replaces the list.
     new = optuna.create_study(sampler=MetaSampler(old, seed=0))
     new.optimize(lambda trial: train(trial, best_rate=2e-3), n_trials=10)
     print(f"first trial {new.trials[0].value:.3f}, best of 10 {new.best_value:.3f}")

@@ -1,7 +1,7 @@
-"""The door to ``optuna_metasampler``, where the sampler is.
+"""Wrapper of ``optuna_metasampler.MetaSampler`` for OptunaHub.
 
-The registry of OptunaHub takes no binary files, and the sampler is more than one file: it comes
-from the Python package, of which this module hands on the one name.
+The sampler has too many modules for a package of the registry: it is in the Python package
+``optuna-metasampler``, and this module re-exports it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ try:
     from optuna_metasampler import MetaSampler
 except ModuleNotFoundError as error:
     if error.name != "optuna_metasampler":
-        # It is there, and something that it needs is not.
+        # The package is installed, but one of its requirements is not.
         raise
     raise ModuleNotFoundError(
         "`samplers/metasampler` needs the package `optuna-metasampler`, which is not installed. "
