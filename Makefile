@@ -34,7 +34,7 @@ help: ## Show this list
 
 demo: $(INSTALLED) ## Tune five data sets, the last one with and without priors (2 to 3 minutes)
 	@echo "==> Running the demo; it writes into demo-output/"
-	@$(BIN)/python -m optuna_metasampler demo
+	@$(BIN)/python -m examples.demo
 
 test: lint types docs unit contract-oldest ## Everything that CI checks
 

@@ -21,7 +21,6 @@ except ModuleNotFoundError as error:
     ) from None
 
 from optuna_metasampler.cli.archive import archive
-from optuna_metasampler.cli.demo import demo
 from optuna_metasampler.cli.explanation import explain
 from optuna_metasampler.cli.fit import fit
 from optuna_metasampler.cli.imports import import_studies
@@ -43,5 +42,5 @@ def main() -> None:
     set_verbosity(min(get_verbosity(), INFO))
 
 
-for command in (archive, demo, explain, fit, import_studies, inspect):
+for command in (archive, explain, fit, import_studies, inspect):
     main.add_command(command)
