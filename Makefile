@@ -66,7 +66,7 @@ docs-figures: $(INSTALLED) ## Run what the documentation shows, and write it ane
 	@echo "==> Running studies, pages and the notebook"
 	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.how_it_works
 	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.pages
-	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.dashboard.pictures
+	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.explain.dashboard.pictures
 
 unit: $(INSTALLED) ## Run the tests that are not slow
 	@echo "==> Running the tests"

@@ -30,11 +30,11 @@ from benchmarks.problems import SEEN, find
 from benchmarks.problems.base import Params, Suite, random_params, seed_of
 from benchmarks.run import setting_of
 from benchmarks.scenarios import prior_logs
-from optuna_metasampler.isolation import isolated
+from optuna_metasampler._runtime import isolated
 from optuna_metasampler.methods.default import Auto
 from optuna_metasampler.prior_knowledge import PriorKnowledge
 from optuna_metasampler.priors.align import pool
-from optuna_metasampler.priors.sources import resolve
+from optuna_metasampler.priors.sources import read_priors
 from optuna_metasampler.space import SearchSpace
 from optuna_metasampler.surrogates.gaussian_process import (
     GaussianProcess,
@@ -127,7 +127,7 @@ def _with_priors(
     suite: Suite, target: str, space: SearchSpace, configurations: Sequence[Params]
 ) -> TransferGaussianProcess:
     setting = setting_of(suite, prior_logs(SCENARIO, suite, target, 0), 0)
-    studies = [study for source in resolve(list(setting.priors), None) for study in source.read()]
+    studies = read_priors(list(setting.priors))
     common = pool(studies, setting.priors[0].directions)
     knowledge = PriorKnowledge.from_pool(common, Auto(), seed=0)
     shown = {name for c in configurations for name in c}

@@ -24,7 +24,6 @@ from PIL import Image
 import torch
 
 from optuna_metasampler import MetaSampler
-from optuna_metasampler.explain.report import prior_relevance
 from optuna_metasampler.surrogates.transfer import TransferPredictor
 
 
@@ -110,7 +109,7 @@ def say() -> dict[str, Any]:
             for _ in range(N_TRIALS):
                 trial = study.ask()
                 study.tell(trial, objective(trial, (0.0, 0.0)))
-                weights.append({r.name: r.weight for r in prior_relevance(sampler, study)})
+                weights.append({r.name: r.weight for r in sampler.prior_weights(study)})
             best = np.minimum.accumulate([t.value for t in study.trials]).tolist()
             runs.append({"seed": seed, "weights": weights, "best": best})
         found[label] = runs
@@ -158,7 +157,7 @@ def _panel(
         "trial": n,
         "asked": asked,
         "seen": [[a, float(b)] for a, b in zip(seen, outcomes, strict=True)],
-        "say": predictor.evidence,
+        "say": predictor.p_transfer,
         "prior": _rounded(prior),
         "transfer": [_rounded(each.mean[0]), _rounded(each.stddev[0])],
         "twin": [_rounded(each.mean[1]), _rounded(each.stddev[1])],

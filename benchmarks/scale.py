@@ -103,10 +103,10 @@ def start(prior: Path) -> dict[str, Any]:
     import torch  # noqa: F401
 
     from optuna_metasampler.priors.align import pool
-    from optuna_metasampler.priors.sources import resolve
+    from optuna_metasampler.priors.sources import read_priors
 
     imported = time.process_time()
-    studies = [study for source in resolve(str(prior), None) for study in source.read()]
+    studies = read_priors(str(prior))
     read = time.process_time()
     pooled = pool(studies, [optuna.study.StudyDirection.MINIMIZE])
     ready = time.process_time()

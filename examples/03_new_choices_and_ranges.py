@@ -10,7 +10,6 @@ import optuna
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from optuna_metasampler import MetaSampler
-from optuna_metasampler.explain.report import inspect_priors
 
 
 def train(rate: float, batch_size: int, optimizer: str) -> float:
@@ -54,7 +53,7 @@ def main() -> None:
             "batch_size": IntDistribution(8, 128),
             "optimizer": CategoricalDistribution(["sgd", "adam", "adamw"]),
         }
-        print(inspect_priors(storage, space), end="\n\n")
+        print(MetaSampler(storage).inspect_priors(space), end="\n\n")
 
         # Optuna would refuse `new.add_trials(old.trials)`: the distributions differ.
         sampler = MetaSampler(storage, prior_studies="v1", seed=0)

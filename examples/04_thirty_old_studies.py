@@ -9,7 +9,6 @@ import random
 import optuna
 
 from optuna_metasampler import MetaSampler, PriorFilter
-from optuna_metasampler.explain.report import prior_relevance
 
 
 def train(trial: optuna.Trial, best_rate: float, best_depth: float) -> float:
@@ -52,12 +51,11 @@ def main() -> None:
 
     print(f"First trial {study.trials[0].value:.3f}, best of 10 {study.best_value:.3f}")
     print(f"Best parameters: {study.best_params}")
-    rows = prior_relevance(sampler, study)
+    rows = sampler.prior_weights(study)
     print(f"{len(rows)} of 30 studies were used; the most helpful:")
     for row in rows[:3]:
-        print(
-            f"  {row.name:12} rank correlation {row.rank_correlation:5.2f}, say {row.weight:4.0%}"
-        )
+        rho = f"rank correlation {row.rank_correlation:5.2f}"
+        print(f"  {row.name:12} {rho}, weight {row.weight:4.0%}")
 
 
 if __name__ == "__main__":

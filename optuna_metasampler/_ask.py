@@ -17,13 +17,14 @@ from optuna.trial import FrozenTrial, TrialState
 import torch
 
 from optuna_metasampler._optuna import (
-    constraints_of,
     draw_seed,
+    is_feasible,
     signs_of,
     trial_id,
     trials_of_all_brackets,
 )
-from optuna_metasampler._study_state import StudyState, UnionSearchSpace, keep
+from optuna_metasampler._study_state import PolicyOfSpace, StudyState, UnionSearchSpace, keep
+from optuna_metasampler.explain.forecasts import record_of
 from optuna_metasampler.explain.snapshot import Snapshot
 from optuna_metasampler.explain.trial_record import ENQUEUED, TrialRecord
 from optuna_metasampler.history import (
@@ -34,6 +35,7 @@ from optuna_metasampler.history import (
     observations,
 )
 from optuna_metasampler.methods import method_of
+from optuna_metasampler.methods.base import Method
 from optuna_metasampler.methods.base import Prior as AlignedPrior
 from optuna_metasampler.methods.default import cold_policy, cold_policy_of_objectives
 from optuna_metasampler.outcomes import (
@@ -112,8 +114,7 @@ def recommend(
     candidates = [
         t
         for t in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-        if distributions.keys() & t.params.keys()
-        and not any(v > 0 for v in constraints_of(t).values())
+        if distributions.keys() & t.params.keys() and is_feasible(t)
     ]
     if len(candidates) < _MIN_CANDIDATES:
         return best
@@ -151,7 +152,7 @@ def snapshot(state: StudyState, study: Study, trials: Sequence[FrozenTrial]) -> 
     task = history.task(space, [1.0 / m] * m)
     config = state.settings.priors
     predictors: tuple[Any, ...] = ()
-    if config.method.models_objectives or m == 1:
+    if _method(state).models_objectives or m == 1:
         policy = _policy(state, study, each_alone(m), space, history)
         if isinstance(policy, ModelPolicy):
             predictors = policy.condition(task)
@@ -201,7 +202,7 @@ def _propose(
     generator = torch.Generator(device="cpu").manual_seed(draw_seed(settings.rng))
     # Where each objective is modelled, the one outcome of the task is their compromise.
     compromise = [sum(column) / len(weights) for column in zip(*weights, strict=True)]
-    task = history.task(space, compromise, settings.priors.method.models_constraints)
+    task = history.task(space, compromise, _method(state).models_constraints)
     for other in history.undecided(space):
         # Its worker asks at this moment too: it is expected to take what we would take.
         expected = policy.propose(history.before(task, other), generator).x
@@ -212,28 +213,27 @@ def _propose(
     params = space.decode(proposal.x.numpy()[None])[0]
     if not settings.explain:
         return params, TrialRecord(proposal.phase.value)
-    return params, TrialRecord.of(proposal, task, signs_of(study))
+    return params, record_of(proposal, task, signs_of(study))
 
 
 def _history(
     state: StudyState, study: Study, trial: FrozenTrial | None, trials: Sequence[FrozenTrial]
 ) -> History:
     """The trials of a study but the one that is asked for; only finished ones without one."""
-    config, directions = state.settings.priors, study.directions
+    method, directions = _method(state), study.directions
     curve_correlation = None
     if any(t.state == TrialState.PRUNED for t in trials):
         knowledge = _prior_knowledge(state, study)
         curve_correlation = None if knowledge is None else knowledge.curve_correlation
     handed_out = {i: {**state.plans.get(i, {}), **given} for i, given in state.asked.items()}
-    has_curves = config.learns_from_curves and len(directions) == 1
-    # The bracket studies of Hyperband have no user attributes.
-    attributes = getattr(study, "user_attrs", {}) if config.learns_from_features else {}
+    has_curves = method.learns_from_curves and len(directions) == 1
     return History(
         finished_trials(trials, directions, curve_correlation=curve_correlation),
         len(trials) if trial is None else trial.number,
         () if trial is None else PendingTrial.beside(trial, trials, handed_out),
         observations(trials, directions[0]) if has_curves else None,
-        meta_features(attributes),
+        # The bracket studies of Hyperband have no user attributes.
+        meta_features(getattr(study, "user_attrs", {})) if method.learns_from_features else {},
     )
 
 
@@ -246,18 +246,20 @@ def _policy(
 ) -> Policy:
     """The policy for the study's own space; the last one, unless the space has changed."""
     layout = tuple((p.name, repr(p.distribution), p.activity) for p in space.parameters)
+    observed = frozenset(n for c in history.finished.configurations for n in c)
+    last = state.policies.get(weights)
+    if last is not None and (last.layout, last.observed) == (layout, observed):
+        return last.policy
     knowledge = _prior_knowledge(state, study)
-    without = None
-    if knowledge is not None:
-        observed = {n for c in history.finished.configurations for n in c}
-        without = knowledge.missing(space, observed)
-    known, policy = state.policies.get(weights, (None, None))
-    if policy is None or known != (layout, without):
+    without = None if knowledge is None else knowledge.missing(space, observed)
+    if last is not None and (last.layout, last.without) == (layout, without):
+        policy = last.policy
+    else:
         priors: list[AlignedPrior[Any] | None] = [None] * len(weights)
         if knowledge is not None and without is not None:
             priors = [knowledge.aligned(space, w, without) for w in weights]
         policy = _new_policy(state, space, priors)
-        state.policies[weights] = (layout, without), policy
+    state.policies[weights] = PolicyOfSpace(policy, layout, observed, without)
     return policy
 
 
@@ -265,7 +267,7 @@ def _new_policy(
     state: StudyState, space: SearchSpace, priors: Sequence[AlignedPrior[Any] | None]
 ) -> Policy:
     """A policy for a space, given what is known of each outcome that it models."""
-    method, n_startup_trials = state.settings.priors.method, state.settings.n_startup_trials
+    method, n_startup_trials = _method(state), state.settings.n_startup_trials
     if len(priors) > 1:
         return method.policy_of_objectives(space, priors, n_startup_trials)
     if priors[0] is None and method.min_studies:
@@ -276,18 +278,25 @@ def _new_policy(
 
 def _prior_knowledge(state: StudyState, study: Study) -> PriorKnowledge | None:
     """What prior studies predict for the study; they are read at the first use."""
-    if state.knowledge is None:
-        settings = state.settings
+    settings = state.settings
+    if state.knowledge is None and not state.knows_nothing:
         state.knowledge = PriorKnowledge.of(
             settings.priors, study, lambda: draw_seed(settings.rng)
         )
+        state.knows_nothing = state.knowledge is None
     return state.knowledge
+
+
+def _method(state: StudyState) -> Method[Any]:
+    """The method of the sampler, looked up once."""
+    if state.method is None:
+        state.method = state.settings.priors.method
+    return state.method
 
 
 def _weights(state: StudyState, study: Study, trial: FrozenTrial) -> ScalarisationWeights:
     m = len(study.directions)
-    models_each = state.settings.priors.method.models_objectives
-    if models_each and m <= MAX_MODELLED_OBJECTIVES:
+    if _method(state).models_objectives and m <= MAX_MODELLED_OBJECTIVES:
         return each_alone(m)
     return (in_turn(m, trial.number),)
 

@@ -7,11 +7,17 @@ moves something private is mended here.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+import math
+import sys
 from typing import TYPE_CHECKING, Any
 
 from optuna.samplers._base import _process_constraints_after_trial
 from optuna.samplers._lazy_random_state import LazyRandomState as LazyRandomState
-from optuna.storages import RDBStorage
+from optuna.storages import InMemoryStorage, RDBStorage
+from optuna.study import StudyDirection
+from optuna.trial import TrialState
 
 
 if TYPE_CHECKING:
@@ -19,7 +25,7 @@ if TYPE_CHECKING:
 
     from optuna import Study
     from optuna.storages import BaseStorage
-    from optuna.trial import FrozenTrial, TrialState
+    from optuna.trial import FrozenTrial
 
 
 def storage_of(study: Study) -> BaseStorage:
@@ -49,7 +55,23 @@ def draw_seed(rng: LazyRandomState) -> int:
 
 def signs_of(study: Study) -> tuple[float, ...]:
     """One an objective of ``study``: -1 where smaller is better, else 1."""
-    return tuple(-1.0 if d.name == "MINIMIZE" else 1.0 for d in study.directions)
+    return tuple(-1.0 if d == StudyDirection.MINIMIZE else 1.0 for d in study.directions)
+
+
+def is_watchable(study: Study) -> bool:
+    """Whether optuna-dashboard could show ``study``.
+
+    It has to be installed. A study in memory can only be shown by a dashboard that runs in this
+    process.
+    """
+    if isinstance(storage_of(study), InMemoryStorage):
+        return "optuna_dashboard" in sys.modules
+    return _has_dashboard()
+
+
+@cache
+def _has_dashboard() -> bool:
+    return find_spec("optuna_dashboard") is not None
 
 
 def set_trial_attributes(
@@ -129,6 +151,19 @@ def constraints_of(trial: FrozenTrial) -> dict[str, float]:
         else:
             constraints[key.removeprefix("constraints:")] = float(value)
     return constraints
+
+
+def is_feasible(trial: FrozenTrial) -> bool:
+    """Whether no known constraint of ``trial`` is violated."""
+    return not any(value > 0 for value in constraints_of(trial).values())
+
+
+def finite_value(trial: FrozenTrial, objective: int = 0) -> float | None:
+    """The value of one objective of ``trial``; ``None`` if it is not complete or not finite."""
+    if trial.state != TrialState.COMPLETE or not trial.values or objective >= len(trial.values):
+        return None
+    value = float(trial.values[objective])
+    return value if math.isfinite(value) else None
 
 
 def store_constraints(

@@ -18,15 +18,16 @@ from optuna.distributions import (
 from optuna.trial import FrozenTrial, TrialState
 
 from optuna_metasampler._optuna import LazyRandomState, set_trial_attributes, trial_id
-from optuna_metasampler.explain.dashboard import LiveGraphs
+from optuna_metasampler._runtime import get_logger
 from optuna_metasampler.explain.trial_record import TrialRecord
-from optuna_metasampler.logging import get_logger
 from optuna_metasampler.priors.config import PriorConfig
 
 
 if TYPE_CHECKING:
     from optuna import Study
 
+    from optuna_metasampler.explain.dashboard import LiveGraphs
+    from optuna_metasampler.methods.base import Method
     from optuna_metasampler.outcomes import ScalarisationWeights
     from optuna_metasampler.policies.base import Policy
     from optuna_metasampler.prior_knowledge import PriorKnowledge
@@ -58,6 +59,23 @@ class Settings:
     rng: LazyRandomState
 
 
+@dataclass(frozen=True)
+class PolicyOfSpace:
+    """A policy, and what it was built for.
+
+    Attributes:
+        policy: Chooses points of the space.
+        layout: Distributions and conditions of the space.
+        observed: Names of the parameters that trials of the study have had.
+        without: Parameters of the prior studies that are left out; ``None`` without prior studies.
+    """
+
+    policy: Policy
+    layout: object
+    observed: frozenset[str]
+    without: frozenset[str] | None
+
+
 @dataclass
 class StudyState:
     """What a sampler has worked out for one study. A cache: losing it costs time, not quality.
@@ -69,11 +87,12 @@ class StudyState:
         recorded: Ids of the running trials that have a record of how they were chosen.
         search_space: The union of the distributions of its trials.
         knowledge: What prior studies predict for it; ``None`` before they are read.
-        policies: By scalarisation weights: the policy of the study's own space, and the layout of
-            the space that it was built for.
-        plan_policies: By scalarisation weights: the policy of the prior studies' common space.
+        knows_nothing: Whether there are no prior studies to learn from.
+        method: The sampler's; ``None`` before it is first used.
+        policies: The policy of the study's own space, by scalarisation weights.
+        plan_policies: The policy of the prior studies' common space, by scalarisation weights.
         last_transfer: The transfer model of each objective at the last suggestion.
-        graphs: Drawn while it runs.
+        graphs: Drawn while it runs; made when the first trial ends.
     """
 
     settings: Settings
@@ -82,10 +101,12 @@ class StudyState:
     recorded: dict[int, None] = field(default_factory=dict)
     search_space: UnionSearchSpace = field(default_factory=lambda: UnionSearchSpace())
     knowledge: PriorKnowledge | None = None
-    policies: dict[ScalarisationWeights, tuple[object, Policy]] = field(default_factory=dict)
+    knows_nothing: bool = False
+    method: Method[Any] | None = None
+    policies: dict[ScalarisationWeights, PolicyOfSpace] = field(default_factory=dict)
     plan_policies: dict[ScalarisationWeights, Policy] = field(default_factory=dict)
     last_transfer: tuple[TransferPredictor, ...] = ()
-    graphs: LiveGraphs = field(default_factory=LiveGraphs)
+    graphs: LiveGraphs | None = None
 
     @property
     def has_learned(self) -> bool:

@@ -1,57 +1,60 @@
-"""Checkpoints: what a method learned from prior studies, in a file of numbers and a JSON header.
+"""Checkpoints: files of what a method learned from prior studies, and :func:`fit`, which learns.
 
-A file in the format of safetensors (named arrays behind a JSON header), so that other tools can
-look into it and nothing in it is ever executed. The header's metadata say what the numbers are:
-method and options, search space, format, seed, digest of the data, versions, training curve.
+A file in the format of :mod:`optuna_metasampler.packing`: named tensors, and a document with the
+method and its options, search space, seed, digest of the data, versions and training curve.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 import hashlib
-import json
+from importlib.metadata import version
 import math
 from pathlib import Path
 import platform
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from optuna.study import StudyDirection
 import torch
 from torch import Tensor
 
-from optuna_metasampler.exceptions import CheckpointError
-from optuna_metasampler.files import replace_file
-from optuna_metasampler.meta_train.loop import Point
+from optuna_metasampler._runtime import isolated, replace_file
+from optuna_metasampler.exceptions import CheckpointError, MethodError, PriorError
+from optuna_metasampler.meta_train.loop import Point, Trainer
 from optuna_metasampler.methods import METHODS, method_of
 from optuna_metasampler.methods.base import Method
-from optuna_metasampler.packing import below, checked
+from optuna_metasampler.packing import below, checked, packed, refusing, unpacked
+from optuna_metasampler.priors.align import pool
+from optuna_metasampler.priors.sources import PriorLike, read_priors
+from optuna_metasampler.priors.study import (
+    PriorFilter,
+    PriorFilterOptions,
+    PriorStudy,
+    select,
+    used_studies,
+)
 from optuna_metasampler.space import SearchSpace, space_from_json, space_to_json
+from optuna_metasampler.surrogates.prior_model import best_configurations
 from optuna_metasampler.task import Task
 
 
-if TYPE_CHECKING:
-    from types import ModuleType
-
-SUFFIX = ".safetensors"
-FORMAT = "optuna-metasampler"
-VERSION = 1
-_MAX_FILE_BYTES = 2**29
+KEY = "optuna-metasampler"
 
 
 @dataclass(frozen=True)
 class Header:
-    """What a checkpoint says about itself.
+    """Origin of a checkpoint.
 
     Attributes:
         seed: Seed of the training.
         data: Digest of the prior studies: SHA-256 of their encoded trials.
         n_studies: Number of prior studies.
-        n_trials: Their number of trials.
-        versions: Of this package, torch, NumPy and Python, by name.
+        n_trials: Total number of their trials.
+        versions: Versions of this package, torch, NumPy and Python, by name.
         curve: Points of the training curve.
-        finished: Whether the training came to its end.
+        finished: Whether the training has finished.
     """
 
     seed: int
@@ -71,9 +74,9 @@ class Checkpoint:
         method: The method, with its options.
         space: The common space of the prior studies, with ``e`` columns.
         best: Their best configurations, shape ``(k, e)``.
-        learned: What the method keeps of them; ``None`` before the training is finished.
-        header: Where it comes from.
-        training: State of a training that is not finished, to go on from.
+        learned: The method's result; ``None`` before the training has finished.
+        header: Origin of the checkpoint.
+        training: State of an unfinished training, from which it resumes.
     """
 
     method: Method[Any]
@@ -84,81 +87,66 @@ class Checkpoint:
     training: Mapping[str, Tensor]
 
     def write(self, path: str | Path) -> None:
-        """Write a file, in place of what is there; it is there whole or not at all.
+        """Write a file atomically, in place of an existing one.
 
         Raises:
-            CheckpointError: If the space or the method cannot be expressed in a file.
-            ImportError: If safetensors is not installed.
+            CheckpointError: If the space or the method cannot be stored in a file.
             OSError: If the file cannot be written.
         """
         if METHODS.get(self.method.name) is None:
             raise CheckpointError(
-                f"The method {self.method.name!r} is not one of the table of methods, so that a "
-                "file could not say what to make of its numbers."
+                f"The method {self.method.name!r} is not a method of this package, so that it "
+                "could not be restored from a file."
             )
         tensors = {"best": self.best}
         if self.learned is not None:
-            packed = self.method.pack(self.learned)
-            tensors |= {f"learned.{name}": tensor for name, tensor in packed.items()}
+            learned = self.method.pack(self.learned)
+            tensors |= {f"learned.{name}": tensor for name, tensor in learned.items()}
         tensors |= {f"training.{name}": tensor for name, tensor in self.training.items()}
-        header = asdict(self.header) | {"curve": [_without_nan(p) for p in self.header.curve]}
-        document = {
-            "version": VERSION,
-            "method": self.method.name,
-            "options": asdict(self.method),
-            "space": self._space_document(),
-            "tensors": _digest(tensors),
-            **header,
-        }
-        # A single entry: several would be written in an order of chance.
-        metadata = {FORMAT: json.dumps(document, sort_keys=True)}
-        safetensors = _safetensors()
-        contiguous = {n: t.detach().cpu().contiguous().clone() for n, t in tensors.items()}
-        replace_file(Path(path), safetensors.save(contiguous, metadata=metadata))
-
-    def _space_document(self) -> list[dict[str, Any]]:
         try:
-            return space_to_json(self.space)
+            document = {
+                **asdict(self.header),
+                "curve": [_without_nan(point) for point in self.header.curve],
+                "method": self.method.name,
+                "options": asdict(self.method),
+                "space": space_to_json(self.space),
+            }
+            arrays = {n: t.detach().cpu().contiguous().numpy() for n, t in tensors.items()}
+            content = packed(KEY, document, arrays)
         except ValueError as error:
             raise CheckpointError(str(error)) from error
+        replace_file(Path(path), content)
 
     @classmethod
     def read(cls, path: str | Path) -> Checkpoint:
-        """Read and check a file.
+        """Read and verify a file.
 
         Raises:
-            CheckpointError: If there is no such file, or it is damaged, of another version or not
-                a checkpoint at all, or its training is not finished.
-            ImportError: If safetensors is not installed.
+            CheckpointError: If there is no such file, it is damaged, of another version or not a
+                checkpoint, or its training has not finished.
         """
         checkpoint = cls.read_unfinished(path)
         if not checkpoint.header.finished:
             raise CheckpointError(
-                f"The training behind {path} is not finished. Go on with "
+                f"The training of {path} is not finished. Resume it with "
                 f"`optuna-metasampler fit --resume ... --out {path}`."
             )
         return checkpoint
 
     @classmethod
     def read_unfinished(cls, path: str | Path) -> Checkpoint:
-        """Read and check a file whose training may go on; see :meth:`read`."""
+        """Read and verify a file whose training may be unfinished; see :meth:`read`."""
         path = Path(path)
-        metadata, tensors = _contents(path)
-        if FORMAT not in metadata:
+        if not path.is_file():
             raise CheckpointError(
-                f"{path} holds tensors, but not those of this package. Give a file that "
-                "`optuna-metasampler fit` wrote."
+                f"There is no file {str(path.absolute())!r}. Check the path; a relative one "
+                "starts at the current directory."
             )
-        with _refusing(path):
-            document = json.loads(metadata[FORMAT])
-            version = document["version"]
-            if version != VERSION:
-                raise CheckpointError(
-                    f"{path} is a checkpoint of version {version!r}; this version of the package "
-                    f"reads {VERSION}. Fit it again from the prior studies."
-                )
-            if document["tensors"] != _digest(tensors):
-                raise ValueError("its numbers are not those that its header is about")
+        remedy = "Copy it again, or fit it again from the prior studies."
+        with refusing(path, CheckpointError, "a checkpoint", remedy):
+            document, arrays = unpacked(path, KEY)
+            # Copies, for torch tensors must be writable.
+            tensors = {name: torch.from_numpy(array.copy()) for name, array in arrays.items()}
             method = method_of(str(document["method"]), document["options"])
             space = space_from_json(document["space"])
             header = Header(
@@ -177,8 +165,151 @@ class Checkpoint:
             return cls(method, space, best, learned, header, below("training.", tensors))
 
 
-def digest_of(tasks: Sequence[Task]) -> str:
-    """SHA-256 of the encoded trials of prior studies, whatever the studies are called."""
+# --------------------------------------------------------------------------------------------
+# Learning
+
+
+def fit(
+    prior: PriorLike | Sequence[PriorLike],
+    out: str | Path,
+    *,
+    prior_studies: str | Sequence[str] | None = None,
+    prior_filter: PriorFilter | PriorFilterOptions | None = None,
+    rename: Mapping[str, str] | None = None,
+    direction: str | None = None,
+    method: str | Method[Any] = "auto",
+    method_options: Mapping[str, Any] | None = None,
+    seed: int = 0,
+    device: str = "cpu",
+    resume: bool = False,
+    watch: Callable[[int, int, Point | None], None] | None = None,
+) -> Checkpoint:
+    """Learn from prior studies, and write the result into a checkpoint.
+
+    The checkpoint is for ``MetaSampler(checkpoint=...)``. While a method trains a network, the
+    file holds the state of the training, from which a later call with ``resume`` continues with
+    the same steps that the first call would have taken.
+
+    Args:
+        prior: Prior studies, as in ``MetaSampler``.
+        out: The file to write, such as ``model.safetensors``; an existing one is replaced.
+        prior_studies: As in ``MetaSampler``.
+        prior_filter: As in ``MetaSampler``.
+        rename: As in ``MetaSampler``.
+        direction: ``"minimize"`` or ``"maximize"``; needed for prior studies without a direction.
+        method: As in ``MetaSampler``.
+        method_options: As in ``MetaSampler``.
+        seed: Seed of all randomness.
+        device: Device on which networks are trained, such as ``"cuda"``.
+        resume: Whether to continue the training in ``out``.
+        watch: Called after every step of a training with the number of steps done, the maximum
+            number of steps, and the latest point of the training curve, ``None`` before the first.
+
+    Returns:
+        The checkpoint written.
+
+    Raises:
+        PriorError: If a source cannot be read, or no study can be learned from.
+        MethodError: If the method needs more prior studies.
+        CheckpointError: If ``resume`` finds no training, or one with other arguments; or if the
+            result cannot be stored in a file.
+        TypeError, ValueError: If an argument is of the wrong type or out of range.
+    """
+    chosen = method_of(method, method_options)
+    with isolated():
+        tasks = _tasks(prior, prior_studies, PriorFilter.of(prior_filter), rename, direction)
+        if len(tasks) < chosen.min_studies:
+            raise MethodError(
+                f"The method {chosen.name!r} learns from {chosen.min_studies} or more prior "
+                f"studies, but {len(tasks)} can be used."
+            )
+        header = Header(
+            seed=seed,
+            data=_digest_of(tasks),
+            n_studies=len(tasks),
+            n_trials=sum(map(len, tasks)),
+            versions=_versions(),
+            curve=(),
+            finished=False,
+        )
+        space, best = tasks[0].space, best_configurations(tasks)
+        unfinished = Checkpoint(chosen, space, best, None, header, {})
+        before = _unfinished(Path(out), unfinished) if resume else None
+        if before is not None and before.header.finished:
+            return before
+
+        def save(state: dict[str, Tensor]) -> None:
+            now = replace(header, curve=tuple(trainer.curve))
+            Checkpoint(chosen, space, best, None, now, state).write(out)
+
+        # Before learning, so that a file that cannot be written is reported at once.
+        (before or unfinished).write(out)
+        trainer = Trainer(watch, save, before.training or None if before else None, device)
+        generator = torch.Generator(device="cpu").manual_seed(seed)
+        learned = chosen.learn(tasks, generator, trainer)
+        header = replace(header, curve=tuple(trainer.curve), finished=True)
+        checkpoint = Checkpoint(chosen, space, best, learned, header, {})
+        checkpoint.write(out)
+    return checkpoint
+
+
+def _tasks(
+    prior: PriorLike | Sequence[PriorLike],
+    prior_studies: str | Sequence[str] | None,
+    prior_filter: PriorFilter,
+    rename: Mapping[str, str] | None,
+    direction: str | None,
+) -> list[Task]:
+    """The prior studies in one common space; warns of each that cannot be used."""
+    studies = read_priors(prior, prior_studies)
+    used = used_studies(select(studies, None, prior_filter, rename))
+    pooled = pool(used, _directions(used, direction), rename)
+    pooled.warn_of_skipped(stacklevel=4)
+    if not pooled.studies:
+        raise PriorError(
+            f"None of {len(studies)} prior studies can be used. Their contents are shown by "
+            "`optuna-metasampler inspect`."
+        )
+    return pooled.tasks((1.0,))
+
+
+def _directions(studies: Sequence[PriorStudy], direction: str | None) -> list[StudyDirection]:
+    """The given direction, or that of the first study that has one."""
+    if direction is not None:
+        if direction not in ("minimize", "maximize"):
+            raise ValueError(
+                f"`direction` must be 'minimize' or 'maximize', but got {direction!r}."
+            )
+        return [StudyDirection[direction.upper()]]
+    for study in studies:
+        if study.directions is not None:
+            # Studies with several objectives are skipped later.
+            return [study.directions[0]]
+    if studies:
+        raise ValueError(
+            "`direction` must be given: 'minimize' or 'maximize'. The prior studies have none."
+        )
+    return [StudyDirection.MINIMIZE]
+
+
+def _unfinished(path: Path, wanted: Checkpoint) -> Checkpoint:
+    """The training to resume, if it has the same method, seed and data."""
+    stored = Checkpoint.read_unfinished(path)
+    for difference, a, b in (
+        ("another method or other options", stored.method, wanted.method),
+        ("another seed", stored.header.seed, wanted.header.seed),
+        ("other prior studies", stored.header.data, wanted.header.data),
+    ):
+        if a != b:
+            raise CheckpointError(
+                f"{path} holds a training with {difference} ({a!r}, not {b!r}). Give the same "
+                "arguments, or another file without resuming."
+            )
+    return stored
+
+
+def _digest_of(tasks: Sequence[Task]) -> str:
+    """SHA-256 of the encoded trials of prior studies, independent of the studies' names."""
     digest = hashlib.sha256()
     for task in tasks:
         for tensor in (task.x, task.y, task.mask):
@@ -186,26 +317,14 @@ def digest_of(tasks: Sequence[Task]) -> str:
     return digest.hexdigest()
 
 
-def versions() -> dict[str, str]:
-    """The versions that a result may depend on."""
-    from importlib.metadata import version
-
+def _versions() -> dict[str, str]:
+    """Versions of the software that a result may depend on."""
     return {
         "optuna-metasampler": version("optuna-metasampler"),
         "torch": torch.__version__,
         "numpy": np.__version__,
         "python": platform.python_version(),
     }
-
-
-def _digest(tensors: Mapping[str, Tensor]) -> str:
-    """SHA-256 of names, types, shapes and numbers."""
-    digest = hashlib.sha256()
-    for name in sorted(tensors):
-        array = np.ascontiguousarray(tensors[name].detach().cpu().numpy())
-        digest.update(f"{name}|{array.dtype.str}|{array.shape}|".encode())
-        digest.update(array.tobytes())
-    return digest.hexdigest()
 
 
 def _without_nan(point: Point) -> dict[str, Any]:
@@ -217,55 +336,3 @@ def _with_nan(row: Mapping[str, Any]) -> Point:
     """The inverse of :func:`_without_nan`."""
     number = {k: math.nan if row[k] is None else float(row[k]) for k in ("loss", "validation")}
     return Point(int(row["step"]), int(row["n_steps"]), **number, best=bool(row["best"]))
-
-
-def _safetensors() -> ModuleType:
-    try:
-        import safetensors.torch
-    except ModuleNotFoundError as error:
-        if error.name != "safetensors":
-            raise
-        raise ImportError(
-            "Checkpoints need the package safetensors, which is missing. Run: "
-            "pip install 'optuna-metasampler[cli]'"
-        ) from None
-    module: ModuleType = safetensors.torch
-    return module
-
-
-def _contents(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
-    """The metadata and the tensors of a file of safetensors."""
-    _safetensors()
-    from safetensors import SafetensorError, safe_open
-
-    if not path.is_file():
-        raise CheckpointError(
-            f"There is no file {str(path.absolute())!r}. Check the path; a relative one starts at "
-            "the current directory."
-        )
-    if path.stat().st_size > _MAX_FILE_BYTES:
-        raise CheckpointError(f"{path} is larger than a checkpoint ever is.")
-    try:
-        with safe_open(path, framework="pt") as file:
-            names = list(file.keys())
-            return file.metadata() or {}, {name: file.get_tensor(name) for name in names}
-    except (SafetensorError, OSError, ValueError) as error:
-        raise CheckpointError(
-            f"{path} is damaged or is no checkpoint: {error}. Copy it again from where it was "
-            "made, or fit it again from the prior studies."
-        ) from error
-
-
-@contextmanager
-def _refusing(path: Path) -> Iterator[None]:
-    """Turn what a bad header brings about into one error that says what to do."""
-    try:
-        yield
-    except CheckpointError:
-        raise
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        what = f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else str(error)
-        raise CheckpointError(
-            f"{path} is damaged or was made by another version of this package: {what}. Fit it "
-            "again from the prior studies."
-        ) from error

@@ -118,6 +118,26 @@ def maximize(
     return _unseen_or_best(torch.cat(visited), torch.cat(visited_values), seen)
 
 
+def quasi_uniform(n: int, p: int, generator: torch.Generator) -> Tensor:
+    """Scrambled Sobol points of the unit cube, or plain random ones in too many dimensions.
+
+    Args:
+        n: Number of points.
+        p: Number of dimensions.
+        generator: Source of all randomness.
+
+    Returns:
+        Shape ``(n, p)``.
+    """
+    seed = int(torch.randint(2**31, (1,), generator=generator))
+    if not 0 < p <= SobolEngine.MAXDIM:
+        return torch.rand((n, p), generator=generator, dtype=torch.float64)
+    engine = SobolEngine(p, scramble=True, seed=seed)  # type: ignore[no-untyped-call]
+    # Not the first point: torch computes it in the user's default type, whatever is asked for.
+    points: Tensor = engine.draw(n + 1, dtype=torch.float64)[1:]
+    return points
+
+
 def quasi_random(
     space: SearchSpace, n: int, generator: torch.Generator, inner: float = 1.0
 ) -> Tensor:
@@ -129,14 +149,7 @@ def quasi_random(
         generator: Source of all randomness.
         inner: The middle part of every numeric range that is used, in ``(0, 1]``.
     """
-    p = len(space.parameters)
-    seed = int(torch.randint(2**31, (1,), generator=generator))
-    if 0 < p <= SobolEngine.MAXDIM:
-        engine = SobolEngine(p, scramble=True, seed=seed)  # type: ignore[no-untyped-call]
-        # Not the first point: torch computes it in the user's default type, whatever is asked for.
-        u = engine.draw(n + 1, dtype=torch.float64)[1:]
-    else:
-        u = torch.rand((n, p), generator=generator, dtype=torch.float64)
+    u = quasi_uniform(n, len(space.parameters), generator)
     numeric = torch.tensor([not p.categorical for p in space.parameters], dtype=torch.bool)
     u[:, numeric] = 0.5 + inner * (u[:, numeric] - 0.5)
     return to_tensor(space.spread(u.numpy()))

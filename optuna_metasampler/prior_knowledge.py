@@ -19,13 +19,12 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 import torch
 from torch import Tensor
 
-from optuna_metasampler import progress
 from optuna_metasampler._optuna import trials_of_all_brackets
+from optuna_metasampler._runtime import get_logger, progress
 from optuna_metasampler._text import counted, listed
 from optuna_metasampler.checkpoint import Checkpoint
 from optuna_metasampler.exceptions import MethodError, PriorWarning
 from optuna_metasampler.learning_curves import CurveCorrelation
-from optuna_metasampler.logging import get_logger
 from optuna_metasampler.meta_train.loop import Trainer, shown_by
 from optuna_metasampler.methods.base import Method
 from optuna_metasampler.methods.base import Prior as AlignedPrior
@@ -40,9 +39,7 @@ from optuna_metasampler.priors.align import (
     shared_names,
 )
 from optuna_metasampler.priors.config import PriorConfig
-from optuna_metasampler.priors.filter import PriorFilter
-from optuna_metasampler.priors.selection import kept, select
-from optuna_metasampler.priors.study import PriorStudy
+from optuna_metasampler.priors.study import PriorFilter, PriorStudy, select, used_studies
 from optuna_metasampler.space import SearchSpace
 from optuna_metasampler.surrogates.constraints import Feasibility, PriorFeasibility
 from optuna_metasampler.surrogates.prior_model import best_configurations, pareto_sets
@@ -101,7 +98,7 @@ class PriorKnowledge:
         if checkpoint is not None:
             return cls(method, checkpoint.space, _LearnedBefore(checkpoint))
         selected = select(config.studies(), as_prior(study), config.filter, config.rename)
-        used = kept(selected)
+        used = used_studies(selected)
         if selected and not used and config.filter != PriorFilter():
             warnings.warn(
                 f"`prior_filter` leaves none of {len(selected)} prior studies. The first, "
@@ -239,7 +236,7 @@ class _Learner:
             tasks = [penalized(task) for task in tasks]
         generator = torch.Generator(device="cpu").manual_seed(self._seed)
         n_studies = counted(len(tasks), "prior study", "prior studies")
-        with progress.counted(f"Learning from {n_studies}", "step") as show:
+        with progress(f"Learning from {n_studies}", "step") as show:
             learned = method.learn(tasks, generator, Trainer(watch=shown_by(show)))
         _logger.info("Learned from %s.", n_studies)
         return AlignedPrior(

@@ -21,17 +21,18 @@ from optuna.trial import TrialState
 from optuna_metasampler._optuna import (
     LazyRandomState,
     draw_seed,
+    is_watchable,
     store_constraints,
     study_id,
     trial_id,
     trials_of_all_brackets,
 )
+from optuna_metasampler._runtime import isolated
 from optuna_metasampler._study_state import Settings, StudyState, keep
 from optuna_metasampler.explain.trial_record import INDEPENDENT, TrialRecord
-from optuna_metasampler.isolation import isolated
 from optuna_metasampler.priors.config import PriorConfig
-from optuna_metasampler.priors.filter import PriorFilter
 from optuna_metasampler.priors.sources import PriorLike
+from optuna_metasampler.priors.study import PriorFilter, PriorFilterOptions
 from optuna_metasampler.space import centre
 
 
@@ -39,10 +40,12 @@ if TYPE_CHECKING:
     from optuna import Study
     from optuna.trial import FrozenTrial
 
+    from optuna_metasampler.explain.prior_weights import PriorWeight
     from optuna_metasampler.explain.report import Report
     from optuna_metasampler.explain.snapshot import Snapshot
     from optuna_metasampler.methods.base import Method
     from optuna_metasampler.priors.overlap import Overlaps
+    from optuna_metasampler.priors.study import PriorStudy
     from optuna_metasampler.surrogates.transfer import TransferPredictor
 
 
@@ -121,7 +124,7 @@ class MetaSampler(BaseSampler):
         prior: PriorLike | Sequence[PriorLike] | None = None,
         *,
         prior_studies: str | Sequence[str] | None = None,
-        prior_filter: PriorFilter | Mapping[str, Any] | None = None,
+        prior_filter: PriorFilter | PriorFilterOptions | None = None,
         rename: Mapping[str, str] | None = None,
         method: str | Method[Any] = "auto",
         method_options: Mapping[str, Any] | None = None,
@@ -316,7 +319,7 @@ class MetaSampler(BaseSampler):
             TypeError: If ``study`` is no study.
         """
         # Heavy, and rarely needed.
-        from optuna_metasampler.explain.report import report_of
+        from optuna_metasampler.explain.report import Report
         from optuna_metasampler.prior_knowledge import as_prior
 
         if not isinstance(study, optuna.Study):
@@ -331,7 +334,7 @@ class MetaSampler(BaseSampler):
             # Without a trial there is nothing to model, and some methods need more prior studies.
             problem = str(error)
             overlaps = self._priors.overlaps(as_prior(study), self._priors.studies())
-        return report_of(
+        return Report.of(
             study,
             snapshot,
             method=self._priors.method_name,
@@ -347,7 +350,21 @@ class MetaSampler(BaseSampler):
         with self._lock:
             return self._state(study).last_transfer
 
-    def inspect_priors(self, target: Mapping[str, BaseDistribution] | Study) -> Overlaps:
+    def prior_weights(self, study: Study) -> list[PriorWeight]:
+        """The weight of each prior study in the last suggestion to ``study``, the highest first.
+
+        Returns:
+            One row a prior study that is used; empty without prior studies or before the first
+            suggestion.
+        """
+        from optuna_metasampler.explain.prior_weights import prior_weights
+
+        with isolated():
+            return prior_weights(self.transfer_predictors(study))
+
+    def inspect_priors(
+        self, target: Mapping[str, BaseDistribution] | Study | PriorStudy
+    ) -> Overlaps:
         """Which prior studies are used, how much they share, and why the others are not used.
 
         Args:
@@ -384,12 +401,14 @@ class MetaSampler(BaseSampler):
         values: Sequence[float] | None,
     ) -> None:
         """Draw the study for optuna-dashboard, if there is time."""
-        from optuna_metasampler.explain.dashboard import trials_with, wanted
-
-        if not wanted(study):
+        if not is_watchable(study):
             return
+        from optuna_metasampler.explain.dashboard import LiveGraphs, trials_with
+
         with self._lock:
             cache = self._state(study)
+            if cache.graphs is None:
+                cache.graphs = LiveGraphs()
 
         def snapshot(trials: Sequence[FrozenTrial]) -> Snapshot | None:
             # Learning from prior studies takes longer than drawing, and draws random numbers.

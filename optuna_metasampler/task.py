@@ -151,6 +151,16 @@ class Task:
         return ~(self.constraints > 0).any(dim=1)
 
     @property
+    def n_asked(self) -> int:
+        """Number of trials asked for before this one, those whose evaluation failed included."""
+        return len(self) + len(self.pending) + self.n_crashed - self.n_later
+
+    @property
+    def asked(self) -> Tensor:
+        """All points that have been asked for, shape ``(n + q + f, d)``."""
+        return torch.cat([self.x, self.pending, self.tried])
+
+    @property
     def n_crashed(self) -> int:
         """How many evaluations failed."""
         return 0 if self.crashed is None else len(self.crashed)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
 
 from hypothesis import settings
-
-from optuna_metasampler import logging
+import optuna
 
 
 # No test asserts on wall time, and a failure on one machine has to be one on every machine.
@@ -16,7 +16,7 @@ settings.load_profile("repeatable")
 # Nothing that a test reads is kept on the machine of the person who runs it.
 os.environ["METASAMPLER_CACHE"] = "off"
 
-# What the package says is heard by `caplog`, whatever a test has told Optuna, and nowhere else.
-logging.set_verbosity(logging.DEBUG)
-logging.enable_propagation()
-logging.disable_default_handler()
+# `caplog` records every message of the package, whatever verbosity a test sets for Optuna.
+logging.getLogger("optuna_metasampler").setLevel(logging.DEBUG)
+optuna.logging.enable_propagation()
+optuna.logging.disable_default_handler()

@@ -84,7 +84,11 @@ def test_no_signature_catches_unknown_keywords() -> None:
 
 
 @pytest.mark.parametrize(
-    "statement", ["from optuna_metasampler import MetaSampler", "import optuna_metasampler.cli"]
+    "statement",
+    [
+        "from optuna_metasampler import Archive, MetaSampler, PriorFilter, Table",
+        "import optuna_metasampler.cli",
+    ],
 )
 def test_importing_the_package_does_not_import_the_heavy_libraries(statement: str) -> None:
     program = f"{statement}\nimport sys\nsys.exit(str({HEAVY} & sys.modules.keys()))"

@@ -167,7 +167,7 @@ def test_studies_that_cannot_be_used_are_named(
 
 def test_bare_trials_need_a_direction(studies: list[optuna.Study], tmp_path: Path) -> None:
     trials = studies[0].trials
-    with pytest.raises(ValueError, match="`direction` must be given"):
+    with pytest.raises(ValueError, match="`direction` must be"):
         fit(trials, tmp_path / "model.safetensors")
     with pytest.raises(ValueError, match="'up'"):
         fit(trials, tmp_path / "model.safetensors", direction="up")

@@ -23,7 +23,6 @@ import pytest
 
 from optuna_metasampler import MetaSampler, fit
 from optuna_metasampler.exceptions import MethodError, PriorWarning
-from optuna_metasampler.explain.report import prior_relevance
 from optuna_metasampler.outcomes import simplex_lattice
 from optuna_metasampler.prior_knowledge import fit_value
 
@@ -243,7 +242,7 @@ def test_several_objectives_have_a_transfer_model_each(old_two: optuna.Study) ->
     study.optimize(two_objectives, n_trials=6)
     first, second = sampler.transfer_predictors(study)
     assert first.surrogate.model is not second.surrogate.model
-    (row,) = prior_relevance(sampler, study)
+    (row,) = sampler.prior_weights(study)
     assert row.rank_correlation > 0
     assert 0 < row.weight <= 1
 

@@ -22,7 +22,7 @@ from benchmarks.peers.base import Setting
 from benchmarks.peers.known_space import KnownSpaceSampler
 from benchmarks.peers.sources import Source, fit, space_of, usable_sources
 from benchmarks.problems.base import Params
-from optuna_metasampler.isolation import isolated
+from optuna_metasampler._runtime import isolated
 from optuna_metasampler.space import SearchSpace
 
 

@@ -25,8 +25,8 @@ from benchmarks.peers.base import Setting
 from benchmarks.peers.known_space import KnownSpaceSampler
 from benchmarks.peers.sources import Source, space_of, usable_sources
 from benchmarks.problems.base import Params
+from optuna_metasampler._runtime import isolated
 from optuna_metasampler.history import finished_trials
-from optuna_metasampler.isolation import isolated
 from optuna_metasampler.methods.default import cold_policy
 from optuna_metasampler.policies.acquisition import AcquisitionPolicy
 from optuna_metasampler.policies.base import Policy

@@ -32,7 +32,7 @@ class Run:
     The first includes making the sampler, and so reading the prior studies.
     """
     priors: list[dict[str, Any]]
-    """`PriorRelevance` of every prior study, as dictionaries; empty without prior studies."""
+    """`PriorWeight` of every prior study, as dictionaries; empty without prior studies."""
 
     @property
     def best(self) -> list[float]:

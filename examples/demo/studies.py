@@ -25,7 +25,6 @@ from tqdm import tqdm
 from examples.demo.problem import DATA_SETS, evaluate, largest_data_set, n_rows, suggest
 from examples.demo.result import DemoResult, Run, draw
 from optuna_metasampler import MetaSampler, __version__
-from optuna_metasampler.explain.report import prior_relevance
 
 
 N_PRIOR_TRIALS = 30
@@ -117,13 +116,13 @@ def _run_target(
     study = optuna.create_study(study_name=_study_name(data_set), sampler=sampler)
     seconds = _optimize(study, data_set, n_trials)
     seconds[0] += made
-    relevance = prior_relevance(sampler, study) if isinstance(sampler, MetaSampler) else []
+    weights = sampler.prior_weights(study) if isinstance(sampler, MetaSampler) else []
     return Run(
         sampler=type(sampler).__name__,
         seed=seed,
         values=[trial.value for trial in study.trials if trial.value is not None],
         seconds=seconds,
-        priors=[asdict(prior) for prior in relevance],
+        priors=[asdict(prior) for prior in weights],
     )
 
 

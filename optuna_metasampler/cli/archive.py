@@ -1,4 +1,4 @@
-"""``optuna-metasampler archive``: files of prior studies."""
+"""``optuna-metasampler archive``: build, list and verify archives of prior studies."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _files = click.argument("files", nargs=-1, type=click.Path(path_type=Path), meta
 def archive() -> None:
     """Build, list and verify archives of prior studies.
 
-    An archive is one small file that MetaSampler reads much faster than a storage. It holds
+    An archive is a single file that MetaSampler reads much faster than a storage. It holds
     finished trials only, and nothing in it can be executed.
     """
 
@@ -42,7 +42,7 @@ _EXAMPLE = (
     "--out",
     type=click.Path(dir_okay=False, path_type=Path),
     required=True,
-    help="The archive to write, such as old.metaprior.",
+    help="Archive to write, such as old.metaprior.",
 )
 @only
 @force
@@ -50,22 +50,22 @@ _EXAMPLE = (
 def build(
     sources: tuple[str, ...], out: Path, only: tuple[str, ...], force: bool, json_: bool
 ) -> None:
-    """Write the studies of each SOURCE into one archive.
+    """Write the studies of all SOURCEs into one archive.
 
     SOURCE is a storage URL, an SQLite file, a journal log, a CSV file of study.trials_dataframe(),
     or another archive.
     """
     if out.exists() and not force:
         raise click.BadParameter(
-            f"{out} exists. Give another name, or --force to replace it.", param_hint="'--out'"
+            f"{out} exists. Choose another name, or replace it with --force.", param_hint="'--out'"
         )
     with failures():
         from optuna_metasampler import Archive
-        from optuna_metasampler.priors.sources import resolve
-        from optuna_metasampler.priors.storages import shown
+        from optuna_metasampler.priors.sources import read_priors
+        from optuna_metasampler.priors.storages import redacted
 
-        studies = [s for one in resolve(list(sources), only or None) for s in one.read()]
-        written = Archive.write(out, studies, origin=", ".join(map(shown, sources)))
+        studies = read_priors(list(sources), only or None)
+        written = Archive.write(out, studies, origin=", ".join(map(redacted, sources)))
         n_trials = sum(entry.n_trials for entry in written.entries())
         size = out.stat().st_size
     if json_:
@@ -73,8 +73,7 @@ def build(
         return
     click.echo(
         f"Wrote {counted(len(studies), 'study', 'studies')} with "
-        f"{counted(n_trials, 'finished trial', 'finished trials')} into {out} "
-        f"({size:,} bytes)."
+        f"{counted(n_trials, 'finished trial')} to {out} ({size:,} bytes)."
     )
 
 
@@ -82,17 +81,17 @@ def build(
 @_files
 @as_json
 def list_(files: tuple[Path, ...], json_: bool) -> None:
-    """List the studies of each FILE; without one, the archives of the cache.
+    """List the studies of each FILE, or the archives in the cache if no FILE is given.
 
-    The cache keeps the studies of large storages, so that they need not be read again. The
-    environment variable METASAMPLER_CACHE names its folder, or "off".
+    The cache holds the studies of large storages, so that they are not read again. The environment
+    variable METASAMPLER_CACHE sets its folder; "off" disables it.
     """
     from optuna_metasampler import Archive
 
     if not files:
         _list_cache(json_)
         return
-    found = []
+    listing = []
     with failures():
         for path in files:
             contents = Archive(path).load()
@@ -105,13 +104,13 @@ def list_(files: tuple[Path, ...], json_: bool) -> None:
                 }
                 for entry in contents.entries
             ]
-            found.append({"path": str(path), "origin": contents.origin, "studies": studies})
+            listing.append({"path": str(path), "origin": contents.origin, "studies": studies})
             if not json_:
                 origin = f", from {contents.origin}" if contents.origin else ""
                 click.echo(printable(f"{path}{origin}"))
-                click.echo(table(studies, "study") if studies else "no study")
+                click.echo(table(studies, "study") if studies else "no studies")
     if json_:
-        echo_json(found)
+        echo_json(listing)
 
 
 def _list_cache(json_: bool) -> None:
@@ -126,7 +125,7 @@ def _list_cache(json_: bool) -> None:
         try:
             contents = Archive(path).load()
         except PriorError:
-            row = {"origin": "(damaged, will be made again)", "studies": 0, "trials": 0}
+            row = {"origin": "(damaged, will be rebuilt)", "studies": 0, "trials": 0}
         else:
             n_trials = sum(entry.n_trials for entry in contents.entries)
             row = {
@@ -138,11 +137,11 @@ def _list_cache(json_: bool) -> None:
     if json_:
         echo_json({"folder": folder, "archives": rows})
         return
-    click.echo("The cache is switched off." if folder is None else f"Cache: {folder}")
+    click.echo("The cache is disabled." if folder is None else f"Cache: {folder}")
     if rows:
         click.echo(table([{k: row[k] for k in row if k != "file"} for row in rows], "origin"))
     elif folder is not None:
-        click.echo("It holds nothing.")
+        click.echo("The cache is empty.")
 
 
 @archive.command()
@@ -150,9 +149,9 @@ def _list_cache(json_: bool) -> None:
 @as_json
 @click.pass_context
 def verify(context: click.Context, files: tuple[Path, ...], json_: bool) -> None:
-    """Check that each FILE is a whole archive: checksum, sizes and every reference in it.
+    """Verify each FILE: checksum, sizes and all references in it.
 
-    Ends with 1 if one of them is not.
+    Exits with code 1 if a file is damaged.
     """
     from optuna_metasampler import Archive
     from optuna_metasampler.exceptions import PriorError

@@ -1,4 +1,4 @@
-"""``optuna-metasampler explain``: what the sampler did in a study, and why."""
+"""``optuna-metasampler explain``: report what the sampler did in a study, and why."""
 
 from __future__ import annotations
 
@@ -43,15 +43,14 @@ _EXAMPLES = (
     "--storage",
     metavar="LOCATION",
     required=True,
-    help="Where the study is: a storage URL, an SQLite file or a journal log.",
+    help="Storage of the study: a URL, an SQLite file or a journal log.",
 )
 @click.option("--study", "name", metavar="NAME", required=True, help="Name of the study.")
 @click.option(
     "--prior",
     metavar="LOCATION",
     multiple=True,
-    help="The prior studies that the sampler had, as MetaSampler(prior=...) reads them; may be "
-    "given more than once.",
+    help="Prior studies of the sampler, as in MetaSampler(prior=...); can be repeated.",
 )
 @only
 @rename
@@ -59,7 +58,7 @@ _EXAMPLES = (
     "--html",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="Also write a page with plots that needs nothing else.",
+    help="Also write a self-contained HTML page with plots.",
 )
 @force
 @as_json
@@ -73,20 +72,21 @@ def explain(
     force: bool,
     json_: bool,
 ) -> None:
-    """Say what the sampler did in a study, and why.
+    """Report what the sampler did in a study, and why.
 
-    The study may be finished or running, here or elsewhere; it is only read. What its trials keep
-    of how they were chosen is told in any case. Without --prior, the model behind the rest is one
-    that knows nothing of prior studies.
+    The study can be finished or running, on this or another machine; it is only read. How each
+    trial was chosen is stored with the trial. Everything else comes from a model of the study,
+    which knows the prior studies only if --prior is given.
     """
     names = renames(rename)
     if html is not None and html.exists() and not force:
         raise click.BadParameter(
-            f"{html} exists. Give another name, or --force to replace it.", param_hint="'--html'"
+            f"{html} exists. Choose another name, or replace it with --force.",
+            param_hint="'--html'",
         )
     if only and not prior:
         raise click.BadParameter(
-            "selects prior studies, but there is no --prior.", param_hint="'--only'"
+            "selects prior studies, so it requires --prior.", param_hint="'--only'"
         )
     with failures():
         from optuna_metasampler.priors.storages import opened
@@ -118,13 +118,14 @@ def _report(
     from optuna_metasampler import MetaSampler
     from optuna_metasampler._text import listed
     from optuna_metasampler.exceptions import PriorNotFoundError, PriorWarning
-    from optuna_metasampler.priors.storages import shown
+    from optuna_metasampler.priors.storages import redacted
 
     known = optuna.get_all_study_names(held)
     if name not in known:
-        near = listed(map(repr, get_close_matches(name, known) or known), 8) or "none at all"
+        names_shown = listed(map(repr, get_close_matches(name, known) or known), 8) or "none"
         raise PriorNotFoundError(
-            f"--study asks for {name!r}, but {shown(location)} has no such study. There is {near}."
+            f"--study asks for {name!r}, but {redacted(location)} has no such study. "
+            f"Studies: {names_shown}."
         )
     with _called("--prior"), wrong_usage("'--prior'"):
         sampler = MetaSampler(
@@ -132,14 +133,14 @@ def _report(
         )
     study = optuna.load_study(study_name=name, storage=held, sampler=sampler)
     with warnings.catch_warnings():
-        # The report names what is left out.
+        # The report lists the studies that are not used.
         warnings.simplefilter("ignore", PriorWarning)
         return sampler.report(study)
 
 
 @contextmanager
 def _called(option: str) -> Iterator[None]:
-    """Errors about an argument of ``MetaSampler``, by the name that it has here."""
+    """Name the option in place of the argument of ``MetaSampler`` in error messages."""
     from optuna_metasampler.exceptions import PriorError
 
     try:
@@ -150,6 +151,6 @@ def _called(option: str) -> Iterator[None]:
 
 
 def _encodable(text: str) -> str:
-    """The text as far as standard output knows its characters."""
+    """The text, with the characters replaced that standard output cannot encode."""
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     return text.encode(encoding, "replace").decode(encoding, "replace")

@@ -1,4 +1,4 @@
-"""``optuna-metasampler fit``: learn from prior studies once, and keep it in a file."""
+"""``optuna-metasampler fit``: learn from prior studies once, and write a checkpoint."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from optuna_metasampler.cli.output import (
     echo_json,
     failures,
     force,
+    only,
     printable,
     rename,
     renames,
@@ -27,7 +28,7 @@ from optuna_metasampler.methods import METHODS
 _EXAMPLES = (
     "\b\nExamples:\n"
     "  optuna-metasampler fit --prior sqlite:///old.db --out model.safetensors\n"
-    "  optuna-metasampler fit --prior old.db --studies 'xgb-*' --method maml \\\n"
+    "  optuna-metasampler fit --prior old.db --only 'xgb-*' --method maml \\\n"
     "      --option n_inner_steps=10 --out xgb.safetensors"
 )
 
@@ -39,20 +40,15 @@ _EXAMPLES = (
     multiple=True,
     required=True,
     help="A storage URL, an SQLite file, a journal log, a CSV file of study.trials_dataframe() or "
-    "an archive; may be given more than once.",
+    "an archive; can be repeated.",
 )
-@click.option(
-    "--studies",
-    metavar="GLOB",
-    multiple=True,
-    help="Only studies of this name; may be given more than once.",
-)
+@only
 @click.option(
     "-o",
     "--out",
     type=click.Path(dir_okay=False, path_type=Path),
     required=True,
-    help="The file to write, such as model.safetensors.",
+    help="File to write, such as model.safetensors.",
 )
 @click.option("--method", type=click.Choice(list(METHODS)), default="auto", show_default=True)
 @click.option(
@@ -60,22 +56,24 @@ _EXAMPLES = (
     "options",
     metavar="NAME=VALUE",
     multiple=True,
-    help="An option of the method; may be given more than once.",
+    help="Option of the method; can be repeated.",
 )
 @click.option(
     "--direction",
     type=click.Choice(["minimize", "maximize"]),
-    help="What is better, where the studies do not say it themselves.",
+    help="Direction of prior studies that have none.",
 )
 @rename
-@click.option("--seed", type=int, default=0, show_default=True, help="Of all that is random.")
-@click.option("--device", default="cpu", show_default=True, help="Such as cuda.")
-@click.option("--resume", is_flag=True, help="Go on with the training in the file.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Random seed.")
+@click.option(
+    "--device", default="cpu", show_default=True, help="Device for training, such as cuda."
+)
+@click.option("--resume", is_flag=True, help="Continue the training in the file.")
 @force
 @as_json
 def fit(
     prior: tuple[str, ...],
-    studies: tuple[str, ...],
+    only: tuple[str, ...],
     out: Path,
     method: str,
     options: tuple[str, ...],
@@ -89,39 +87,39 @@ def fit(
 ) -> None:
     """Learn from prior studies once, for MetaSampler(checkpoint="model.safetensors").
 
-    The file holds numbers and a description, and nothing that can be executed. Where a network is
-    trained the bar shows the loss and that on studies held out, and an interrupted training can be
-    resumed.
+    The file holds arrays and a description of them; nothing in it can be executed. For methods
+    that train a network, the progress bar shows the training loss and the loss on held-out
+    studies, and an interrupted training can be resumed.
     """
     if out.exists() and not (force or resume):
         raise click.BadParameter(
-            f"{out} exists. Give another name, --force to replace it, or --resume to go on with "
-            "the training in it.",
+            f"{out} exists. Choose another name, replace it with --force, or continue its "
+            "training with --resume.",
             param_hint="'--out'",
         )
     if resume and not out.exists():
         raise click.BadParameter(
-            f"{out} does not exist, so there is no training to go on with.",
+            f"{out} does not exist, so there is no training to continue.",
             param_hint="'--resume'",
         )
     names, values = renames(rename), _options(options)
     with failures():
+        from optuna_metasampler._runtime import progress
         from optuna_metasampler.checkpoint import Checkpoint
-        from optuna_metasampler.fitting import fit as fit_priors
+        from optuna_metasampler.checkpoint import fit as fit_priors
         from optuna_metasampler.meta_train.loop import shown_by
         from optuna_metasampler.methods import method_of
-        from optuna_metasampler.progress import counted as bar
 
         with wrong_usage("'--option'"):
             chosen = method_of(method, values)
         _check_device(device)
         was_finished = resume and Checkpoint.read_unfinished(out).header.finished
         try:
-            with wrong_usage("'--direction'"), bar(f"Learning ({method})", "step") as show:
+            with wrong_usage("'--direction'"), progress(f"Learning ({method})", "step") as show:
                 checkpoint = fit_priors(
                     list(prior),
                     out,
-                    prior_studies=studies or None,
+                    prior_studies=only or None,
                     rename=names,
                     direction=direction,
                     method=chosen,
@@ -132,8 +130,8 @@ def fit(
                 )
         except KeyboardInterrupt:
             raise click.ClickException(
-                f"Interrupted. {out} holds the training so far; the same command with --resume "
-                "goes on from there."
+                f"Interrupted. {out} holds the training so far. To continue, run the same command "
+                "with --resume."
             ) from None
     if json_:
         document = {"out": str(out), "method": method, "options": asdict(checkpoint.method)}
@@ -142,15 +140,17 @@ def fit(
     header = checkpoint.header
     click.echo(
         f"{printable(str(out))}: {method}, "
-        f"{'finished before, ' if was_finished else ''}learned from "
+        f"{'already finished, ' if was_finished else ''}learned from "
         f"{counted(header.n_studies, 'study', 'studies')} with "
         f"{counted(header.n_trials, 'trial', 'trials')}"
     )
     best = [p for p in header.curve if p.best]
     if best:
-        click.echo(f"Stopped at step {header.curve[-1].step:,}; kept step {best[-1].step:,}.")
+        click.echo(
+            f"Stopped at step {header.curve[-1].step:,}; the best was step {best[-1].step:,}."
+        )
     if best and best[-1].validation == best[-1].validation:
-        click.echo(f"Loss on the studies held out: {best[-1].validation:.4g}")
+        click.echo(f"Loss on held-out studies: {best[-1].validation:.4g}")
 
 
 def _check_device(device: str) -> None:
@@ -161,13 +161,13 @@ def _check_device(device: str) -> None:
     except (RuntimeError, AssertionError) as error:
         reason = str(error).split("\n")[0]
         raise click.BadParameter(
-            f"torch cannot use {device!r} here: {reason}", param_hint="'--device'"
+            f"torch cannot use {device!r}: {reason}", param_hint="'--device'"
         ) from error
 
 
 def _options(pairs: Sequence[str]) -> dict[str, Any]:
-    """The mapping that ``--option NAME=VALUE`` asks for; values are JSON, or else strings."""
-    found: dict[str, Any] = {}
+    """The mapping given by ``--option NAME=VALUE``; values are JSON, or else strings."""
+    values: dict[str, Any] = {}
     for pair in pairs:
         name, separator, value = pair.partition("=")
         if not (name and separator):
@@ -176,7 +176,7 @@ def _options(pairs: Sequence[str]) -> dict[str, Any]:
                 param_hint="'--option'",
             )
         try:
-            found[name] = json.loads(value)
+            values[name] = json.loads(value)
         except json.JSONDecodeError:
-            found[name] = value
-    return found
+            values[name] = value
+    return values

@@ -27,9 +27,8 @@ if TYPE_CHECKING:
     from optuna_metasampler.priors.study import PriorStudy
 
 _DATABASES = (".db", ".sqlite", ".sqlite3")
-_SCALES = ("log", "linear", "categorical")
 
-# What the library's own messages say in Python.
+# The command-line form of what the error message says in Python.
 _HOW = (
     "\nOn the command line: --objective COLUMN --direction minimize --parameter COLUMN "
     "--parameter COLUMN=log"
@@ -56,24 +55,23 @@ _EXAMPLES = (
     "--objective",
     metavar="COLUMN",
     multiple=True,
-    help="Column of the objective, where SOURCE is not of Optuna's form; may be given more than "
-    "once.",
+    help="Column of the objective, if SOURCE is not in Optuna's format; can be repeated.",
 )
 @click.option(
     "--direction",
     type=click.Choice(["minimize", "maximize"]),
     multiple=True,
-    help="Of each objective.",
+    help="Direction of the objective; once per objective.",
 )
 @click.option(
     "--parameter",
     metavar="COLUMN[=SCALE]",
     multiple=True,
-    help="Column of a parameter, and how it was drawn where its values do not say it: log, linear "
-    "or categorical; may be given more than once.",
+    help="Column of a parameter, and its scale if it should not be inferred: log, linear or "
+    "categorical; can be repeated.",
 )
-@click.option("--study-column", metavar="COLUMN", help="Column that tells studies apart.")
-@click.option("--name", metavar="NAME", help="Name of the study, or what their names begin with.")
+@click.option("--study-column", metavar="COLUMN", help="Column with the name of the study.")
+@click.option("--name", metavar="NAME", help="Name of the study, or prefix if there are several.")
 @only
 @force
 @as_json
@@ -91,8 +89,8 @@ def import_studies(
 ) -> None:
     """Write the studies of SOURCE into an Optuna storage or an archive.
 
-    SOURCE is a CSV file (with names in its first row), or whatever MetaSampler(prior=...) reads.
-    Studies that the storage has already are never changed.
+    SOURCE is a CSV file with column names in its first row, or any source that
+    MetaSampler(prior=...) reads. Existing studies of the storage are never changed.
     """
     prior = _prior(source, objective, direction, parameter, study_column, name)
     path = None if "://" in target else Path(target)
@@ -105,13 +103,13 @@ def import_studies(
         )
     if path is not None and is_archive and path.exists() and not force:
         raise click.BadParameter(
-            f"{path} exists. Give another name, or --force to replace it.", param_hint="'--to'"
+            f"{path} exists. Choose another name, or replace it with --force.", param_hint="'--to'"
         )
     with failures(_HOW if _is_table(source) and not objective else ""):
         from optuna_metasampler import Archive
-        from optuna_metasampler.priors.sources import resolve
+        from optuna_metasampler.priors.sources import read_priors
 
-        studies = [s for one in resolve(prior, only or None) for s in one.read()]
+        studies = read_priors(prior, only or None)
         if path is not None and is_archive:
             Archive.write(path, studies, origin=source)
         else:
@@ -123,7 +121,7 @@ def import_studies(
         echo_json({"target": target, "studies": rows})
         return
     click.echo(table(rows, "study"))
-    click.echo(f"\nWritten to {target}.")
+    click.echo(f"\nWrote {target}.")
 
 
 def _is_table(source: str) -> bool:
@@ -133,12 +131,12 @@ def _is_table(source: str) -> bool:
 def _prior(
     source: str,
     objective: Sequence[str],
-    direction: Sequence[str],
+    direction: Sequence[Any],
     parameter: Sequence[str],
     study_column: str | None,
     name: str | None,
 ) -> Any:
-    """What ``MetaSampler(prior=...)`` would be given."""
+    """The source, as for ``MetaSampler(prior=...)``."""
     if not _is_table(source):
         for option, value in (
             ("--objective", objective),
@@ -147,23 +145,23 @@ def _prior(
             ("--name", name),
         ):
             if value:
-                raise click.UsageError(f"{option} is for CSV files (.csv), but got {source!r}.")
+                raise click.UsageError(f"{option} requires a CSV file (.csv), but got {source!r}.")
         return source
     if objective and not parameter:
         raise click.UsageError(
-            "Which columns are parameters? Name each: --parameter lr=log --parameter layers"
+            "Name the columns of the parameters too: --parameter lr=log --parameter layers"
         )
-    scales: dict[str, str | None] = {}
+    from optuna_metasampler.priors.table import SCALES, Table
+
+    scales: dict[str, Any] = {}
     for each in parameter:
-        # A column's name may have an equals sign itself.
+        # A column's name may contain an equals sign.
         column, _, scale = each.rpartition("=")
-        if column and scale in _SCALES:
+        if column and scale in SCALES:
             scales[column] = scale
         else:
             scales[each] = None
     with wrong_usage("'--objective', '--direction', '--parameter'"):
-        from optuna_metasampler import Table
-
         return Table(
             source,
             objective=list(objective) or None,
@@ -175,17 +173,15 @@ def _prior(
 
 
 def _store(studies: Sequence[PriorStudy], url: str, direction: Sequence[str]) -> None:
-    """Write studies into a storage, each of them whole or not at all."""
+    """Write studies into a storage, each of them completely or not at all."""
     import optuna
 
-    from optuna_metasampler.progress import tracked
+    from optuna_metasampler._runtime import tracked
 
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
     for study in studies:
         if study.directions is None and not direction:
             raise click.UsageError(
-                f"Which values of the study {study.name!r} are better is unknown. Give "
-                "--direction, once for each objective."
+                f"The study {study.name!r} has no direction. Give --direction, once per objective."
             )
     given = [optuna.study.StudyDirection[d.upper()] for d in direction]
     storage = optuna.storages.RDBStorage(url)
@@ -193,7 +189,7 @@ def _store(studies: Sequence[PriorStudy], url: str, direction: Sequence[str]) ->
     for study in studies:
         if study.name in taken:
             raise click.ClickException(
-                f"There is a study {study.name!r} already. Give --name for another name."
+                f"The storage already has a study {study.name!r}. Choose another name with --name."
             )
         taken.append(study.name)
     for study in tracked(studies, "Writing", "study"):
@@ -212,7 +208,7 @@ def _store(studies: Sequence[PriorStudy], url: str, direction: Sequence[str]) ->
 
 
 def _dated(trial: FrozenTrial) -> FrozenTrial:
-    """The trial with the times that Optuna insists on; a table may have none."""
+    """The trial with the times that Optuna requires; those of a table may have none."""
     dated, now = copy(trial), datetime.now()
     dated.datetime_start = trial.datetime_start or trial.datetime_complete or now
     dated.datetime_complete = trial.datetime_complete or dated.datetime_start

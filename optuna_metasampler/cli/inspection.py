@@ -1,4 +1,4 @@
-"""``optuna-metasampler inspect``: what is in a storage, and what of it is of use."""
+"""``optuna-metasampler inspect``: show prior studies, and how they overlap with a study."""
 
 from __future__ import annotations
 
@@ -49,10 +49,10 @@ _EXAMPLES = (
     "--study",
     "target",
     metavar="NAME",
-    help="Compare the others with this study of LOCATION: what of them is of use to it?",
+    help="Show how the other studies overlap with this study of LOCATION.",
 )
 @rename
-@click.option("--all", "everything", is_flag=True, help="Show every study, however many.")
+@click.option("--all", "everything", is_flag=True, help="Show all studies.")
 @as_json
 def inspect(
     location: str,
@@ -64,14 +64,14 @@ def inspect(
 ) -> None:
     """Show the studies of LOCATION, their finished trials and their search spaces.
 
-    LOCATION is whatever MetaSampler(prior=...) reads: a storage URL, an SQLite file, a journal
-    log, a CSV file of study.trials_dataframe(), or an archive. It is only read.
+    LOCATION is any source that MetaSampler(prior=...) reads: a storage URL, an SQLite file, a
+    journal log, a CSV file of study.trials_dataframe(), or an archive. It is only read.
     """
     names = renames(rename)
     with failures():
-        from optuna_metasampler.priors.sources import resolve
+        from optuna_metasampler.priors.sources import read_priors
 
-        studies = [s for source in resolve(location, only or None) for s in source.read()]
+        studies = read_priors(location, only or None)
         if target is not None:
             _show_overlaps(location, studies, target, names, everything, json_)
             return
@@ -81,7 +81,7 @@ def inspect(
     n_trials = sum(len(_finished(study)) for study in studies)
     click.echo(
         f"{printable(location)}: {counted(len(studies), 'study', 'studies')} with "
-        f"{counted(n_trials, 'finished trial', 'finished trials')}\n"
+        f"{counted(n_trials, 'finished trial')}\n"
     )
     _show_studies(studies if everything else studies[:_MAX_STUDIES_SHOWN], len(studies))
     _show_spaces(studies, everything)
@@ -95,27 +95,30 @@ def _show_overlaps(
     everything: bool,
     json_: bool,
 ) -> None:
-    from optuna_metasampler.explain.report import inspect_priors
-    from optuna_metasampler.priors.sources import resolve
+    from optuna_metasampler.priors.overlap import inspect as overlaps_of
+    from optuna_metasampler.priors.sources import read_priors
+    from optuna_metasampler.priors.study import PriorFilter
 
-    (own,) = [s for source in resolve(location, [target]) for s in source.read()][:1]
-    found = inspect_priors([s for s in studies if s.name != own.name], own, rename=rename)
+    (own,) = read_priors(location, [target])[:1]
+    others = [s for s in studies if s.name != own.name]
+    overlaps = overlaps_of(others, own, PriorFilter(), rename)
     if json_:
         echo_json(
             {
                 "location": location,
                 "target": own.name,
-                "parameters": found.names,
-                "studies": [asdict(s) | {"usable": s.usable} for s in found],
+                "parameters": overlaps.names,
+                "studies": [asdict(s) | {"usable": s.usable} for s in overlaps],
             }
         )
         return
-    click.echo(f"Of use to the study {printable(own.name)}:\n")
-    shown = found if everything else replace(found, studies=found.studies[:_MAX_STUDIES_SHOWN])
+    click.echo(f"Overlap with the study {printable(own.name)}:\n")
+    n = len(overlaps) if everything else _MAX_STUDIES_SHOWN
+    shown = replace(overlaps, studies=overlaps.studies[:n])
     for line in str(shown).split("\n"):
         indent = line[: len(line) - len(line.lstrip())]
         click.echo(wrapped(line.strip(), indent) if len(line) > WIDTH else printable(line))
-    _echo_more(len(found) - len(shown), "studies")
+    _echo_more(len(overlaps) - len(shown), "studies")
 
 
 def _finished(study: PriorStudy) -> list[Any]:
@@ -123,7 +126,7 @@ def _finished(study: PriorStudy) -> list[Any]:
 
 
 def _states(study: PriorStudy) -> dict[str, int]:
-    """Numbers of finished trials by how they ended."""
+    """Numbers of finished trials by state."""
     states = [t.state.name for t in study.trials]
     return {name.lower(): states.count(name) for name in ("COMPLETE", "PRUNED", "FAIL")}
 
@@ -131,11 +134,11 @@ def _states(study: PriorStudy) -> dict[str, int]:
 def _space(study: PriorStudy) -> dict[str, BaseDistribution]:
     from optuna_metasampler.priors.align import merge
 
-    shown: dict[str, list[BaseDistribution]] = {}
+    distributions: dict[str, list[BaseDistribution]] = {}
     for trial in _finished(study):
         for name, distribution in trial.distributions.items():
-            shown.setdefault(name, []).append(distribution)
-    return {name: merge(many) for name, many in sorted(shown.items())}
+            distributions.setdefault(name, []).append(distribution)
+    return {name: merge(many) for name, many in sorted(distributions.items())}
 
 
 def _described(study: PriorStudy) -> dict[str, Any]:
@@ -171,7 +174,7 @@ def _show_studies(studies: Sequence[PriorStudy], total: int) -> None:
 def _show_spaces(studies: Iterable[PriorStudy], everything: bool) -> None:
     from optuna.distributions import CategoricalDistribution, IntDistribution
 
-    def said(distribution: Any) -> str:
+    def described(distribution: Any) -> str:
         if isinstance(distribution, CategoricalDistribution):
             return "choice of " + ", ".join(map(repr, distribution.choices))
         kind = "int" if isinstance(distribution, IntDistribution) else "float"
@@ -182,7 +185,7 @@ def _show_spaces(studies: Iterable[PriorStudy], everything: bool) -> None:
 
     spaces: dict[tuple[tuple[str, str], ...], list[str]] = {}
     for study in studies:
-        space = tuple((name, said(d)) for name, d in _space(study).items())
+        space = tuple((name, described(d)) for name, d in _space(study).items())
         spaces.setdefault(space, []).append(study.name)
     shown = list(spaces.items()) if everything else list(spaces.items())[:_MAX_SPACES_SHOWN]
     for space, names in shown:
@@ -191,10 +194,10 @@ def _show_spaces(studies: Iterable[PriorStudy], everything: bool) -> None:
         for name, distribution in space:
             click.echo(wrapped(f"{name}: {distribution}", "  "))
         if not space:
-            click.echo("  no parameter")
+            click.echo("  no parameters")
     _echo_more(len(spaces) - len(shown), "search spaces")
 
 
-def _echo_more(n: int, what: str) -> None:
+def _echo_more(n: int, noun: str) -> None:
     if n > 0:
-        click.echo(f"... and {n:,} more {what}; --all shows them")
+        click.echo(f"... and {n:,} more {noun} (use --all to show them)")

@@ -1,4 +1,4 @@
-"""What the commands have in common: tables of 80 columns, JSON, and errors."""
+"""Options and output shared by the commands: tables of 80 columns, JSON, and errors."""
 
 from __future__ import annotations
 
@@ -9,27 +9,28 @@ from typing import Any
 
 import click
 
+from optuna_metasampler._text import WIDTH as WIDTH
 from optuna_metasampler._text import counted as counted
 from optuna_metasampler._text import printable as printable
+from optuna_metasampler._text import shortened as shortened
+from optuna_metasampler._text import table as lines_of_table
 
-
-WIDTH = 80
 
 as_json = click.option("--json", "json_", is_flag=True, help="Print one JSON document instead.")
-"""The option that every command has which shows something."""
+"""Option of every command that prints a result."""
 
 only = click.option(
     "--only",
     metavar="GLOB",
     multiple=True,
-    help="Only studies of this name; may be given more than once.",
+    help="Only studies whose name matches; can be repeated.",
 )
 
 rename = click.option(
     "--rename",
     metavar="OLD=NEW",
     multiple=True,
-    help="Another name of a parameter in the prior studies; may be given more than once.",
+    help="Name of a parameter in the prior studies, and here; can be repeated.",
 )
 
 force = click.option("--force", is_flag=True, help="Replace the file if it exists.")
@@ -37,10 +38,10 @@ force = click.option("--force", is_flag=True, help="Replace the file if it exist
 
 @contextmanager
 def failures(hint: str = "") -> Iterator[None]:
-    """End with a message and 1 where something cannot be read or written, not with a traceback.
+    """Exit with a message and code 1, not a traceback, if something cannot be read or written.
 
     Args:
-        hint: What to say after the message.
+        hint: Text after the message.
     """
     from optuna.exceptions import OptunaError
     from sqlalchemy.exc import SQLAlchemyError
@@ -55,7 +56,7 @@ def failures(hint: str = "") -> Iterator[None]:
 
 @contextmanager
 def wrong_usage(hint: str) -> Iterator[None]:
-    """End with a message and 2 where an option has a value that cannot be."""
+    """Exit with a message and code 2 if the value of an option is invalid."""
     from optuna_metasampler.exceptions import MetaSamplerError
 
     try:
@@ -71,49 +72,32 @@ def echo_json(document: object) -> None:
     click.echo(json.dumps(document, indent=2, default=str))
 
 
-def shortened(text: str, width: int) -> str:
-    """A printable text of at most ``width`` characters."""
-    text = printable(text)
-    return text if len(text) <= width else text[: width - 3] + "..."
-
-
 def table(rows: Sequence[Mapping[str, Any]], elastic: str) -> str:
-    """Rows below their headings; numbers to the right.
+    """Rows below their headings; numbers are right-aligned.
 
     Args:
         rows: At least one, with the same headings.
-        elastic: The column that gives way where the table is wider than the terminal.
+        elastic: Heading of the column that is shortened if the table is too wide.
     """
-    cells = {heading: [printable(str(row[heading])) for row in rows] for heading in rows[0]}
-    width = {h: max(len(h), *map(len, column)) for h, column in cells.items()}
-    rest = sum(width.values()) - width[elastic] + 2 * (len(width) - 1)
-    width[elastic] = max(len(elastic), min(width[elastic], WIDTH - rest))
-    numeric = {h for h in cells if all(isinstance(row[h], int) for row in rows)}
-
-    def line(values: Sequence[str]) -> str:
-        return "  ".join(
-            f"{shortened(v, width[h]):{'>' if h in numeric else '<'}{width[h]}}"
-            for h, v in zip(width, values, strict=True)
-        ).rstrip()
-
-    return "\n".join(
-        [line(list(width)), *(line(list(row)) for row in zip(*cells.values(), strict=True))]
-    )
+    headings = list(rows[0])
+    left = [i for i, h in enumerate(headings) if not all(isinstance(r[h], int) for r in rows)]
+    cells = [headings, *([str(row[h]) for h in headings] for row in rows)]
+    return "\n".join(lines_of_table(cells, left, headings.index(elastic)))
 
 
 def wrapped(text: str, indent: str) -> str:
-    """A text in lines of 80 columns at most."""
+    """A text in lines of at most 80 columns."""
     return click.wrap_text(printable(text), WIDTH, indent, indent + "  ")
 
 
 def renames(pairs: Sequence[str]) -> dict[str, str]:
-    """The mapping that ``--rename OLD=NEW`` asks for."""
-    found = {}
+    """The mapping given by ``--rename OLD=NEW``."""
+    names = {}
     for pair in pairs:
         old, separator, new = pair.partition("=")
         if not (old and separator and new):
             raise click.BadParameter(
                 f"must be OLD=NEW, such as eta=lr, but got {pair!r}.", param_hint="'--rename'"
             )
-        found[old] = new
-    return found
+        names[old] = new
+    return names

@@ -1,1 +1,1 @@
-"""What a study's model and its trials have to say, as numbers: nothing is drawn or told here."""
+"""Records of trials, analyses of the model, reports, plots and the dashboard."""

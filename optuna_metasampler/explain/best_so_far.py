@@ -1,36 +1,29 @@
-"""How fast a study came to good values, beside its prior studies."""
+"""Convergence of a study: its best value so far, next to those of its prior studies."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-import math
-from typing import TYPE_CHECKING
 
 import numpy as np
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial
 
-from optuna_metasampler._optuna import constraints_of
-
-
-if TYPE_CHECKING:
-    from optuna.trial import FrozenTrial
-
-    from optuna_metasampler.explain.snapshot import Snapshot
-
-_MINIMIZE = "MINIMIZE"
+from optuna_metasampler._optuna import finite_value, is_feasible
+from optuna_metasampler.explain.snapshot import Snapshot
 
 
 @dataclass(frozen=True)
-class History:
+class BestSoFar:
     """The best value so far, along the trials of one study.
 
     Attributes:
         name: Name of the study.
-        trials: 1 for its first trial with a value, and so on: where the best changed, and the
-            last.
+        trials: Counts of trials with a value, from 1: those at which the best value changed, and
+            the last.
         best: The best value up to there, in the study's own unit.
-        share: Share of all of the study's trials that came to a better one, in ``[0, 1)``: 0 is
-            as good as the study ever became.
+        share: Share of all of the study's trials with a better value, in ``[0, 1)``: 0 is the best
+            value of the study.
     """
 
     name: str
@@ -40,88 +33,81 @@ class History:
 
 
 @dataclass(frozen=True)
-class Histories:
+class Convergence:
     """The best values so far of the running study and of its prior studies.
 
     Attributes:
-        here: That of the running study; ``None`` before its first value.
+        own: That of the running study; ``None`` before its first value.
         priors: Those of the prior studies that are used and have a value.
-        comparable: Whether the values of all of them may be in one unit: they have the same
-            direction, and the median of the running study lies within the better nine tenths of
-            each prior study's values, or within half their width of them. It is a guess: what a
-            study measures, Optuna does not know.
+        comparable: Whether all values seem to have one unit: the studies have the same direction,
+            and the median of the running study lies within the better nine tenths of each prior
+            study's values, or within half their width of them. A guess, because Optuna does not
+            know what a study measures.
     """
 
-    here: History | None
-    priors: tuple[History, ...]
+    own: BestSoFar | None
+    priors: tuple[BestSoFar, ...]
     comparable: bool
 
 
-def histories(snapshot: Snapshot, trials: Sequence[FrozenTrial], objective: int = 0) -> Histories:
+def convergence(
+    snapshot: Snapshot, trials: Sequence[FrozenTrial], objective: int = 0
+) -> Convergence:
     """The best values so far of the running study and of its prior studies.
 
-    Trials that failed, were pruned, violate a constraint or came to no finite value count for
-    nothing.
+    Trials that failed, were pruned, violate a constraint or have an infinite value are ignored.
 
     Args:
-        snapshot: What is known of the running study.
+        snapshot: The model of the running study.
         trials: Its trials.
         objective: Number of the objective.
     """
     minimize = snapshot.signs[objective] < 0
     own = _values(trials, objective)
-    found, comparable = [], True
+    priors, comparable = [], True
     for prior, overlap in zip(snapshot.priors, snapshot.overlaps, strict=True):
-        if not overlap.usable:
-            continue
-        there = minimize
-        if prior.directions is not None and objective < len(prior.directions):
-            there = prior.directions[objective].name == _MINIMIZE
         values = _values(prior.trials, objective)
-        if not values:
+        if not overlap.usable or not values:
             continue
-        comparable &= there == minimize and _comparable(own, values, minimize)
-        found.append(_history(prior.name, values, there))
-    return Histories(
-        here=_history("", own, minimize) if own else None,
-        priors=tuple(found),
+        prior_minimizes = minimize
+        if prior.directions is not None and objective < len(prior.directions):
+            prior_minimizes = prior.directions[objective] == StudyDirection.MINIMIZE
+        comparable &= prior_minimizes == minimize and _comparable(own, values, minimize)
+        priors.append(_best_so_far(prior.name, values, prior_minimizes))
+    return Convergence(
+        own=_best_so_far("", own, minimize) if own else None,
+        priors=tuple(priors),
         comparable=comparable and bool(own),
     )
 
 
 def _values(trials: Sequence[FrozenTrial], objective: int) -> list[float]:
-    found = []
-    for trial in trials:
-        if trial.state.name != "COMPLETE" or not trial.values or objective >= len(trial.values):
-            continue
-        value = float(trial.values[objective])
-        if math.isfinite(value) and not any(c > 0 for c in constraints_of(trial).values()):
-            found.append(value)
-    return found
+    values = ((trial, finite_value(trial, objective)) for trial in trials)
+    return [value for trial, value in values if value is not None and is_feasible(trial)]
 
 
-def _history(name: str, values: list[float], minimize: bool) -> History:
+def _best_so_far(name: str, values: list[float], minimize: bool) -> BestSoFar:
     sign = 1.0 if minimize else -1.0
     loss = sign * np.asarray(values)
     best = np.minimum.accumulate(loss)
     kept = np.flatnonzero(np.append(True, best[1:] < best[:-1])).tolist()
     if kept[-1] != len(values) - 1:
         kept.append(len(values) - 1)
-    better = np.searchsorted(np.sort(loss), best[kept])
-    return History(
+    n_better = np.searchsorted(np.sort(loss), best[kept])
+    return BestSoFar(
         name=name,
         trials=tuple(i + 1 for i in kept),
         best=tuple((sign * best[kept]).tolist()),
-        share=tuple((better / len(values)).tolist()),
+        share=tuple((n_better / len(values)).tolist()),
     )
 
 
-def _comparable(own: list[float], there: list[float], minimize: bool) -> bool:
-    """Whether the values of two studies of one direction look as if they had one unit."""
+def _comparable(own: list[float], prior: list[float], minimize: bool) -> bool:
+    """Whether the values of two studies of one direction seem to have one unit."""
     if not own:
         return False
     sign = 1.0 if minimize else -1.0
-    best, bad = np.quantile(sign * np.asarray(there), (0.0, 0.9))
+    best, bad = np.quantile(sign * np.asarray(prior), (0.0, 0.9))
     slack = (bad - best) / 2
     middle = sign * float(np.median(own))
     return bool(best - slack <= middle <= bad + slack)

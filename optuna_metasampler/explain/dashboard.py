@@ -1,7 +1,7 @@
 """Live graphs for optuna-dashboard, and the report as a study's note.
 
-optuna-dashboard shows what a study keeps in system attributes of certain names; it need not run on
-the machine, or at the time, that the study does.
+optuna-dashboard shows graphs that are stored in system attributes of the study. It need not run on
+the machine of the study, or at the same time.
 """
 
 from __future__ import annotations
@@ -9,50 +9,46 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 import copy
 from dataclasses import dataclass
-from functools import cache
-from importlib.util import find_spec
 import json
-import sys
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 import warnings
 
-from optuna.storages import InMemoryStorage, JournalStorage
+from optuna import Study
+from optuna.storages import JournalStorage
+from optuna.trial import FrozenTrial, TrialState
 
 from optuna_metasampler._optuna import (
     storage_of,
     study_id,
     trials_of_all_brackets,
 )
+from optuna_metasampler._runtime import get_logger
 from optuna_metasampler._text import printable
-from optuna_metasampler.logging import get_logger
-
-
-if TYPE_CHECKING:
-    from optuna import Study
-    from optuna.trial import FrozenTrial, TrialState
-
-    from optuna_metasampler.explain.plots.chart import Chart
-    from optuna_metasampler.explain.snapshot import Snapshot
+from optuna_metasampler.explain.plots import charts
+from optuna_metasampler.explain.plots.chart import Chart
+from optuna_metasampler.explain.plots.plotly import figure_on_any_ground, to_json
+from optuna_metasampler.explain.snapshot import Snapshot
 
 
 _logger = get_logger(__name__)
 
 PREFIX = "metasampler-"
-"""With it begin the ids of our graphs."""
+"""Prefix of the ids of the graphs."""
 
-# Graphs are kept in attributes `dashboard:plot_data:<id>:<number of the part>`. One part is
-# written whole or not at all by every storage, whoever else writes at that moment; several are
-# not, and a page that is asked for in between would show half a graph.
+MAX_LENGTH = 48_000
+"""Most characters of a graph: MySQL's texts have at most 65,535 bytes, here of JSON in JSON."""
+
+# Graphs are stored in attributes `dashboard:plot_data:<id>:<number of the part>`. Every storage
+# writes a single part atomically. Several parts it does not, and a page loaded in between would
+# show half a graph.
 _KEY = "dashboard:plot_data:{}:0"
-# MySQL's texts end at 65,535 bytes, of JSON in JSON.
-_MAX_LENGTH = 48_000
 
 _FIRST_TRIALS = 3
 _MAX_PANELS, _PANEL_COLUMNS = 4, 2
-# A journal keeps everything ever written, so it gets few versions of a graph: one each time that
-# the study has grown by this factor.
+# A journal keeps all versions of a graph, so a new one is written only when the study has grown by
+# this factor.
 _JOURNAL_GROWTH = 1.1
 
 _BEGIN = "[//]: # (begin: report of optuna_metasampler)"
@@ -61,13 +57,13 @@ _END = "[//]: # (end: report of optuna_metasampler)"
 
 @dataclass
 class Budget:
-    """How much of its time a study spends on something that is done now and then.
+    """Share of a study's time that may be spent on a repeated task.
 
     Attributes:
-        share: The most, in ``[0, 1]``.
-        cost: Seconds that it took the last time; before the first, what it is taken to be.
-        last: When it was done last, in seconds; at first when the study was seen first.
-        n_trials: How many trials the study had then.
+        share: The largest share, in ``[0, 1]``.
+        cost: Seconds that the task took the last time; an estimate before the first.
+        last: When it was done last, in seconds; at first when the study was first seen.
+        n_trials: Number of trials of the study at that time.
     """
 
     share: float
@@ -76,8 +72,8 @@ class Budget:
     n_trials: int = 0
 
     def allows(self, now: float) -> bool:
-        """Whether enough time has passed to do it once more."""
-        # The clock of another machine, to which the sampler was sent, begins anywhere.
+        """Whether enough time has passed to do it again."""
+        # A sampler that was sent to another machine finds another origin of its clock.
         self.last = min(self.last, now)
         return self.cost <= self.share * (now - self.last)
 
@@ -87,10 +83,10 @@ class Budget:
 
 
 class LiveGraphs:
-    """The graphs of one running study, drawn anew as its trials end.
+    """The graphs of one running study, which are updated as its trials end.
 
-    Two groups have budgets of their own: what is drawn from what trials keep takes milliseconds,
-    and what the model is asked for about as long as a few suggestions.
+    The two groups of graphs have budgets of their own: those of the stored records take
+    milliseconds, and those of the model about as long as a few suggestions.
 
     Args:
         clock: Seconds from any origin.
@@ -99,14 +95,14 @@ class LiveGraphs:
     def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
         now = clock()
         self._clock = clock
-        self._kept = Budget(share=0.005, cost=0.02, last=now)
+        self._records = Budget(share=0.005, cost=0.02, last=now)
         self._model = Budget(share=0.01, cost=0.3, last=now)
         self._off = False
-        # Threads that find another one drawing go on with their trials.
+        # A thread does not wait for another one that is drawing.
         self._drawing = threading.Lock()
 
     def __getstate__(self) -> dict[str, Any]:
-        """Everything but the lock: a thread that draws stays here."""
+        """Everything but the lock."""
         state = self.__dict__.copy()
         del state["_drawing"]
         return state
@@ -122,23 +118,23 @@ class LiveGraphs:
         trials: Callable[[], Sequence[FrozenTrial]],
         snapshot: Callable[[Sequence[FrozenTrial]], Snapshot | None],
     ) -> None:
-        """Draw what there is time for; never fails.
+        """Draw the graphs for which there is time. Never raises.
 
         Args:
             study: The running study.
-            trials: Reads its trials, the one that is ending as it will be.
-            snapshot: What the sampler knows with these; ``None`` if nothing yet.
+            trials: Reads its trials, with the ending one in its final state.
+            snapshot: The sampler's model given these; ``None`` if there is none yet.
         """
         if self._off or not self._drawing.acquire(blocking=False):
             return
         try:
             self._refresh(study, trials, snapshot)
         except Exception as error:
-            # Whatever it is, no study shall fail for a picture of it.
+            # Graphs are best effort: never fail the study.
             self._off = True
             _logger.warning(
-                "The graphs for optuna-dashboard could not be drawn and will not be drawn again "
-                "while this study runs: %r",
+                "Drawing the graphs for optuna-dashboard failed; they are off for the rest of "
+                "this study: %r",
                 error,
             )
         finally:
@@ -151,50 +147,35 @@ class LiveGraphs:
         snapshot: Callable[[Sequence[FrozenTrial]], Snapshot | None],
     ) -> None:
         now = self._clock()
-        kept, model = self._kept.allows(now), self._model.allows(now)
-        if not (kept or model):
+        records, model = self._records.allows(now), self._model.allows(now)
+        if not (records or model):
             return
         known = trials()
         n = sum(t.state.is_finished() for t in known)
         if n < _FIRST_TRIALS:
             return
         growth = _JOURNAL_GROWTH if isinstance(storage_of(study), JournalStorage) else 1.0
-        if kept and n >= growth * self._kept.n_trials:
-            _write(study, of_trials(known, len(study.directions)), n)
-            self._kept.spend(now, self._clock(), n)
+        if records and n >= growth * self._records.n_trials:
+            write(study, of_trials(known, len(study.directions)), n)
+            self._records.spend(now, self._clock(), n)
         now = self._clock()
         if model and n >= growth * self._model.n_trials:
             taken = snapshot(known)
             if taken is not None:
-                _write(study, of_model(taken, known), n)
+                write(study, of_model(taken, known), n)
             self._model.spend(now, self._clock(), n)
-
-
-@cache
-def _installed() -> bool:
-    return find_spec("optuna_dashboard") is not None
-
-
-def wanted(study: Study) -> bool:
-    """Whether somebody may look at the study with optuna-dashboard.
-
-    It has to be installed; a study in memory can be seen only by one that runs in this process.
-    """
-    if isinstance(storage_of(study), InMemoryStorage):
-        return "optuna_dashboard" in sys.modules
-    return _installed()
 
 
 def trials_with(
     study: Study, number: int, state: TrialState, values: Sequence[float] | None
 ) -> list[FrozenTrial]:
-    """The trials of a study, one of them as it will be in a moment, when its end is stored.
+    """The trials of a study, one of them in its final state before that is stored.
 
     Args:
         study: The study.
-        number: Of the trial that is ending.
-        state: In which it ends.
-        values: To which it came.
+        number: Number of the trial that is ending.
+        state: Its final state.
+        values: Its values.
     """
     trials = list(trials_of_all_brackets(study))
     for i, trial in enumerate(trials):
@@ -205,9 +186,7 @@ def trials_with(
 
 
 def of_trials(trials: Sequence[FrozenTrial], n_objectives: int) -> dict[str, Chart]:
-    """The graphs that are drawn from what trials keep, by id."""
-    from optuna_metasampler.explain.plots import charts
-
+    """The charts of the stored records, by id."""
     found = {"weights": charts.prior_weights(trials)}
     for j in range(n_objectives):
         chart = charts.predicted_vs_observed(trials, j, n_objectives)
@@ -216,24 +195,15 @@ def of_trials(trials: Sequence[FrozenTrial], n_objectives: int) -> dict[str, Cha
 
 
 def of_model(snapshot: Snapshot, trials: Sequence[FrozenTrial]) -> dict[str, Chart]:
-    """The graphs that the model is asked for, by id."""
-    from optuna_metasampler.explain.effects import effects
-    from optuna_metasampler.explain.plots import charts
-    from optuna_metasampler.explain.plots.preparation import regret_of
-    from optuna_metasampler.explain.similarity import similarity
-
+    """The charts of the model, by id."""
     n = len(snapshot.signs)
     found: dict[str, Chart] = {}
     for j in range(n):
-        end, known = _suffix(j, n), effects(snapshot, j)
-        names = charts.prior_names(snapshot, j)
-        found["parameters" + end] = charts.prior_vs_posterior(
-            known[:_MAX_PANELS], snapshot, trials, j, _PANEL_COLUMNS
-        )
-        found["importances" + end] = charts.parameter_importances(known, names, j, n)
-        if names:
-            found["regret" + end] = regret_of(snapshot, trials, j, n)
-            found["similarity" + end] = charts.similarity_map(similarity(snapshot, j), j, n)
+        of_objective = charts.of_model(snapshot, trials, j, _MAX_PANELS, _PANEL_COLUMNS)
+        if not snapshot.prior_names(j):
+            # They compare with prior studies.
+            del of_objective["regret"], of_objective["similarity"]
+        found |= {name + _suffix(j, n): chart for name, chart in of_objective.items()}
     return found
 
 
@@ -242,63 +212,59 @@ def publish(
 ) -> None:
     """Draw all graphs of a study for optuna-dashboard now.
 
-    While a study runs, its sampler does so by itself, as often as there is time; this is for a
-    study that has ended, or was run without optuna-dashboard being installed.
+    The sampler of a running study does so by itself from time to time. This function is for a
+    study that has ended, or that was run without optuna-dashboard being installed.
 
     Args:
         study: A study whose sampler is a ``MetaSampler``.
-        note: Whether to write the report into the study's note as well. What you wrote there
-            stays: the report has a place of its own below it, which is written anew each time.
-        report: What to write, as Markdown; the sampler's report by default.
+        note: Whether to write the report into the study's note as well, below your own text. A
+            report that is there is replaced.
+        report: Makes the report in Markdown; the sampler's report by default.
 
     Raises:
         TypeError: If the study's sampler is another.
         ValueError: If no trial of the study has a parameter yet.
         ImportError: If there is a note to write and optuna-dashboard is not installed.
     """
-    from optuna_metasampler.explain.snapshot import Snapshot
-
     snapshot, trials = Snapshot.of(study), trials_of_all_brackets(study)
-    charts = {**of_trials(trials, len(study.directions)), **of_model(snapshot, trials)}
-    _write(study, charts, sum(t.state.is_finished() for t in trials))
+    found = {**of_trials(trials, len(study.directions)), **of_model(snapshot, trials)}
+    write(study, found, sum(t.state.is_finished() for t in trials))
     if note:
         _write_note(study, _report(study) if report is None else report(study))
 
 
 def _report(study: Study) -> str:
     sampler: Any = study.sampler
-    told: str = sampler.report(study).to_markdown()
-    return told
+    text: str = sampler.report(study).to_markdown()
+    return text
 
 
 def _suffix(objective: int, n: int) -> str:
     return f"-{objective}" if n > 1 else ""
 
 
-def _write(study: Study, charts: dict[str, Chart], n_trials: int) -> None:
-    """Keep graphs with a study, unless there are some of more trials already.
+def write(study: Study, found: dict[str, Chart], n_trials: int) -> None:
+    """Store graphs with a study, unless there are graphs of more trials already.
 
     Args:
         study: The study.
-        charts: By id; those without anything to show are left out.
-        n_trials: How many finished trials they show.
+        found: Charts by id; empty ones are skipped.
+        n_trials: Number of finished trials that they show.
     """
-    from optuna_metasampler.explain.plots.figures import figure_on_any_ground, to_json
-
     storage, number = storage_of(study), study_id(study)
-    there = storage.get_study_system_attrs(number)
-    for name, chart in charts.items():
+    stored = storage.get_study_system_attrs(number)
+    for name, chart in found.items():
         key = _KEY.format(PREFIX + name)
-        # Another worker may have drawn meanwhile, and seen more.
-        if chart.missing or _trials_of(there.get(key)) > n_trials:
+        # Another worker may have stored a newer graph.
+        if chart.missing or _n_trials_of(stored.get(key)) > n_trials:
             continue
         graph = to_json(figure_on_any_ground(chart, n_trials))
-        if len(graph) <= _MAX_LENGTH and graph != there.get(key):
+        if len(graph) <= MAX_LENGTH and graph != stored.get(key):
             storage.set_study_system_attr(number, key, graph)
 
 
-def _trials_of(graph: Any) -> float:
-    """How many trials a graph of ours shows; -1 if it is none."""
+def _n_trials_of(graph: Any) -> float:
+    """Number of trials that a stored graph shows; -1 if it is no graph of this module."""
     try:
         return float(json.loads(graph)["layout"]["meta"]["trials"])
     except (TypeError, ValueError, KeyError):
@@ -308,21 +274,21 @@ def _trials_of(graph: Any) -> float:
 def _write_note(study: Study, text: str) -> None:
     try:
         with warnings.catch_warnings():
-            # Its own, and those of what it imports, are not for us to tell.
+            # Warnings of optuna-dashboard's imports do not concern the user.
             warnings.simplefilter("ignore")
             from optuna_dashboard import get_note, save_note
     except ImportError as error:
         raise ImportError(
-            "A note is for optuna-dashboard, which is not installed: pip install optuna-dashboard"
+            "Notes need optuna-dashboard, which is not installed: pip install optuna-dashboard"
         ) from error
     save_note(study, noted(get_note(study), text))
 
 
 def noted(note: str, text: str) -> str:
-    """A note with the report in its place: where the last one was, or at the end.
+    """A note with the report at its place: that of the last report, or the end.
 
     Args:
-        note: The note as it is; what its reader has written stays.
+        note: The present note; other text in it is kept.
         text: The report.
     """
     block = f"{_BEGIN}\n\n{printable(text, lines=True).strip()}\n\n{_END}"

@@ -1,4 +1,4 @@
-"""What more trials are likely to bring.
+"""Forecast of the improvement that more trials would bring.
 
 Axis letters: ``s`` samples of the outcome, ``c`` candidates, ``d`` encoded columns, ``h``
 hypotheses of the model.
@@ -7,14 +7,13 @@ hypotheses of the model.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+from optuna_metasampler._runtime import isolated
 from optuna_metasampler.acquisition import log_expected_improvement
-from optuna_metasampler.explain.mixture import weights_of
-from optuna_metasampler.isolation import isolated
+from optuna_metasampler.explain.snapshot import Snapshot
 from optuna_metasampler.maximize import MaximizeConfig, candidates, maximize, unseen
 from optuna_metasampler.outcomes import half_rank_unwarp, half_rank_warp, penalized
 from optuna_metasampler.surrogates.constraints import Feasibility
@@ -22,40 +21,36 @@ from optuna_metasampler.surrogates.gaussian_process import (
     STDDEV_FACTOR,
     GaussianProcessPredictor,
 )
-from optuna_metasampler.task import to_tensor
+from optuna_metasampler.task import Task, to_tensor
 
-
-if TYPE_CHECKING:
-    from optuna_metasampler.explain.snapshot import Snapshot
-    from optuna_metasampler.task import Task
 
 _SEED = 0
 _N_SAMPLES = 512
 _SEARCH = MaximizeConfig(n_candidates=256, n_perturbed=256)
-# A finite space of at most this many points is looked at whole.
+# A finite space of at most this many points is enumerated.
 _ENUMERABLE = 512
 _N_GOOD = 5
-# How many distances among the best values a gain may be before it counts for less; these are the
-# best quarter, three at least.
+# Gains beyond this many typical distances among the best values are shrunk; the best values are
+# the best quarter, at least three.
 _STEPS = 2.0
 _LEAST_TOP = 3
-# The samples know nothing of the errors of the model that they are drawn from: between these of
-# their quantiles lie four gains of five (``benchmarks/outlook.py``).
+# The samples ignore the errors of the model that they are drawn from: 80% of the gains lie between
+# these of their quantiles (``benchmarks/outlook.py``).
 _LEVELS = (0.02, 0.98)
 
 
 @dataclass(frozen=True)
 class ImprovementForecast:
-    """What more trials are likely to bring, in the units of the objective.
+    """Forecast of the improvement by more trials, in the units of the objective.
 
     Attributes:
-        n_trials: How many more.
+        n_trials: Number of further trials.
         best: The best value so far, of a feasible trial.
-        expected: The best value that is to be expected after them.
-        gain: By how much that is better, 0 or more.
-        low: With a probability of 10 % the gain is smaller.
-        high: With a probability of 10 % the gain is larger.
-        probability: That there is any gain.
+        expected: The expected best value after them.
+        gain: The expected improvement, 0 or more.
+        low: 10% quantile of the improvement.
+        high: 90% quantile.
+        probability: Probability of any improvement.
     """
 
     n_trials: int
@@ -68,15 +63,15 @@ class ImprovementForecast:
 
 
 def improvement_forecast(snapshot: Snapshot, n_trials: int = 10) -> ImprovementForecast | None:
-    """What more trials are likely to bring.
+    """Forecast the improvement that more trials would bring.
 
     Args:
-        snapshot: What is known of a study.
-        n_trials: How many more trials, 1 or more.
+        snapshot: The model of a study.
+        n_trials: Number of further trials, 1 or more.
 
     Returns:
-        ``None`` where nothing can be said: with several objectives, without a feasible trial, or
-        with fewer than two different outcomes, which is no scale.
+        ``None`` with several objectives, without a feasible trial, or with fewer than two
+        different outcomes, which is no scale.
 
     Raises:
         ValueError: If ``n_trials`` is less than 1.
@@ -84,10 +79,8 @@ def improvement_forecast(snapshot: Snapshot, n_trials: int = 10) -> ImprovementF
     if n_trials < 1:
         raise ValueError(f"`n_trials` must be 1 or more, but got {n_trials}.")
     task = snapshot.task
-    finite = task.y[torch.isfinite(task.y)]
-    alike = not bool((finite != finite[:1]).any())
     feasible = task.feasible & torch.isfinite(task.y)
-    if len(snapshot.signs) != 1 or alike or not bool(feasible.any()):
+    if len(snapshot.signs) != 1 or not snapshot.has_unit(0) or not bool(feasible.any()):
         return None
     best = float(task.y[feasible].max())
     with isolated():
@@ -119,24 +112,24 @@ def _gains(predictor: GaussianProcessPredictor, task: Task, best: float, n_trial
         y = half_rank_unwarp(z, task.y)
         likely = Feasibility().condition(task)
         if likely is not None:
-            # One draw for all candidates: what is infeasible at one is so at its neighbours.
+            # One draw for all candidates: neighbours are infeasible together.
             chance = torch.rand((len(y), 1), generator=generator, dtype=torch.float64)
             y = torch.where(chance < likely(x).exp(), y, -torch.inf)
         gains = (y - best).clamp_min(0.0)
-        doubt = torch.randn((len(gains), 1), generator=generator, dtype=torch.float64).exp()
-        return greedy_gains(damped(gains, _step(task) * doubt), n_trials)
+        factor = torch.randn((len(gains), 1), generator=generator, dtype=torch.float64).exp()
+        return greedy_gains(damped(gains, _step(task) * factor), n_trials)
 
 
 def damped(gains: Tensor, step: Tensor) -> Tensor:
-    """Gains as objectives have them, from those of a straight line beyond the best value.
+    """Shrink extrapolated gains logarithmically.
 
-    The model's scale goes on beyond the best value as it came, but what is tuned has an end: an
-    error has its zero, and most of what is good is nearly as good as the best. With the logarithm
-    gains up to a step stay what they are, and larger ones shrink.
+    The model extrapolates linearly beyond the best value, but objectives are bounded: an error
+    cannot fall below zero, and many good configurations are nearly as good as the best. Gains much
+    smaller than a step stay as they are, larger ones shrink.
 
     Args:
         gains: 0 or more, any shape.
-        step: In their units, above 0, of a shape that goes with it.
+        step: In their units, above 0, of a shape that can be broadcast.
 
     Returns:
         The shape of ``gains``.
@@ -145,33 +138,33 @@ def damped(gains: Tensor, step: Tensor) -> Tensor:
 
 
 def _step(task: Task) -> float:
-    """A distance that is typical among the best values: from the best to others near the top.
+    """A typical distance among the best values: from the best one to others near the top.
 
-    That it takes :data:`_STEPS` of these, that a logarithm does, and that how many it takes is
-    uncertain by a factor of e, was chosen on functions drawn from Gaussian processes and on
-    exponentials of these, by the continuous ranked probability score of the gain of ten trials.
-    A few tables of real training runs, where the straight line promised far too much, were the
-    occasion; on other tables the score is better as well (``benchmarks/outlook.py``).
+    The number :data:`_STEPS`, the logarithm in :func:`damped` and the uncertainty of the step by a
+    factor of e were chosen on functions drawn from Gaussian processes and on exponentials of
+    these, by the continuous ranked probability score of the gain of ten trials. On tables of real
+    training runs, for which linear extrapolation promised far too much, the score improves as well
+    (``benchmarks/outlook.py``).
     """
     finite = torch.isfinite(task.y)
     for rows in (finite & task.feasible, finite):
         ordered = torch.sort(task.y[rows], descending=True).values
         n_equal = int((ordered == ordered[:1]).sum())
         if n_equal < len(ordered):
-            # Where several are the best, as with a metric that has plateaus, one that is not.
+            # With ties at the top, at least one value below them.
             n = max(len(ordered) // 4, _LEAST_TOP, n_equal + 1)
             return _STEPS * float((ordered[0] - ordered[1:n]).mean())
     raise ValueError("`task.y` must hold two different outcomes.")
 
 
 def greedy_gains(gains: Tensor, n_trials: int) -> Tensor:
-    """What a batch of candidates gains in each sample, the batch chosen for the highest mean.
+    """Gains of a batch of candidates in each sample, the batch chosen for the highest mean.
 
-    Greedily, one after the other: what a batch gains is submodular, so that falls short of the
-    best batch by less than 1/e (Wilson, Hutter & Deisenroth 2018, arXiv:1805.10196).
+    The batch is chosen greedily. The gain of a batch is submodular, so it falls short of that of
+    the best batch by less than 1/e (Wilson, Hutter & Deisenroth 2018, arXiv:1805.10196).
 
     Args:
-        gains: What each candidate gains in each sample, 0 or more, shape ``(s, c)``.
+        gains: Gain of each candidate in each sample, 0 or more, shape ``(s, c)``.
         n_trials: Size of the batch.
 
     Returns:
@@ -187,10 +180,11 @@ def greedy_gains(gains: Tensor, n_trials: int) -> Tensor:
 def samples(predictor: GaussianProcessPredictor, x: Tensor, generator: torch.Generator) -> Tensor:
     """Joint samples of the warped outcome without noise at points ``(c, d)``: ``(s, c)``.
 
-    Every hypothesis has its share of the samples.
+    The samples are divided among the hypotheses by their weights.
     """
     mean, covariance = predictor.posterior.joint(x, predictor.features(x))
-    counts = (weights_of(predictor) * _N_SAMPLES).round().long().tolist()
+    weights = torch.tensor(predictor.weights, dtype=torch.float64)
+    counts = (weights * _N_SAMPLES).round().long().tolist()
     drawn = []
     for m, k, n in zip(mean, covariance, counts, strict=True):
         noise = torch.randn((n, len(x)), generator=generator, dtype=torch.float64)
@@ -199,7 +193,7 @@ def samples(predictor: GaussianProcessPredictor, x: Tensor, generator: torch.Gen
 
 
 def _root(covariance: Tensor) -> Tensor:
-    """A square root of a covariance ``(c, c)``, which neighbours make all but singular."""
+    """A square root of a covariance ``(c, c)``, which is nearly singular for close points."""
     values, vectors = torch.linalg.eigh(covariance)
     root: Tensor = vectors * values.clamp_min(0.0).sqrt()
     return root
@@ -208,7 +202,7 @@ def _root(covariance: Tensor) -> Tensor:
 def _candidates(
     predictor: GaussianProcessPredictor, task: Task, generator: torch.Generator
 ) -> Tensor:
-    """Points that may be tried next: ``(c, d)``; none where a finite space is exhausted."""
+    """Candidates for the next trials: ``(c, d)``; none if a finite space is exhausted."""
     space = task.space
     seen = torch.cat([task.x, task.tried])
     if space.n_points <= _ENUMERABLE:
@@ -217,12 +211,12 @@ def _candidates(
         best = torch.topk(penalized(task).y, min(_N_GOOD, len(task))).indices
         good = task.x[best]
         incumbent = float(half_rank_warp(task.y).max())
-        favourite = maximize(
+        most_promising = maximize(
             lambda q: log_expected_improvement(predictor(q), incumbent),
             space,
             generator,
             good,
             seen,
         )
-        x = candidates(space, generator, torch.cat([favourite[None], good]), _SEARCH)
+        x = candidates(space, generator, torch.cat([most_promising[None], good]), _SEARCH)
     return x[unseen(x, seen)]

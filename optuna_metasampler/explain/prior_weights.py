@@ -1,30 +1,28 @@
-"""How much each prior study says about the running one."""
+"""Weights of the prior studies in the model of the running one."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 import math
-from typing import TYPE_CHECKING
 
-
-if TYPE_CHECKING:
-    from optuna_metasampler.surrogates.transfer import TransferPredictor
+from optuna_metasampler.outcomes import spearman_of_columns
+from optuna_metasampler.surrogates.transfer import TransferPredictor
 
 
 @dataclass(frozen=True)
 class PriorWeight:
-    """How much one prior study says about the running one; the mean over several objectives.
+    """Weight of one prior study; the mean over several objectives.
 
     Attributes:
         name: Name of the prior study.
         n_trials: Its number of trials with an outcome.
-        rank_correlation: Spearman correlation of what it predicts for this study's trials with
+        rank_correlation: Spearman correlation of its predictions for this study's trials with
             their outcomes, in ``[-1, 1]``; NaN with fewer than two trials or equal outcomes.
-        weight: Its share of the say that prior studies have in the next suggestion, in ``[0, 1]``:
-            the probability that they are of use at all, divided among them by rank correlation
-            (before the second trial, by how well they agree with one another). While they are
-            taken the other way round, those with a negative correlation have the say.
+        weight: Its weight in the next suggestion, in ``[0, 1]``: its share of the transfer weight,
+            which is divided in proportion to the positive rank correlations (before the second
+            trial, to how well the prior studies agree with one another). With flipped signs, to
+            the negative ones.
     """
 
     name: str
@@ -33,21 +31,19 @@ class PriorWeight:
     weight: float
 
 
-def relevance(predictors: Sequence[TransferPredictor]) -> list[PriorWeight]:
-    """How much each prior study says, the one that says most first.
+def prior_weights(predictors: Sequence[TransferPredictor]) -> list[PriorWeight]:
+    """The weight of each prior study, the highest first.
 
     Args:
-        predictors: What is known of each objective; none is no prior study.
+        predictors: One an objective; empty without prior studies.
     """
-    by_objective = [_relevance(predictor) for predictor in predictors]
+    by_objective = [_prior_weights(predictor) for predictor in predictors]
     rows = [_mean(of_study) for of_study in zip(*by_objective, strict=True)]
     return sorted(rows, key=lambda row: (-row.weight, row.name))
 
 
-def _relevance(predictor: TransferPredictor) -> list[PriorWeight]:
+def _prior_weights(predictor: TransferPredictor) -> list[PriorWeight]:
     """One row a prior study, for one objective."""
-    from optuna_metasampler.outcomes import spearman_of_columns
-
     model = predictor.surrogate.model
     correlations = spearman_of_columns(predictor.predictions, predictor.posterior.outcomes)
     if all(math.isnan(rho) for rho in correlations):
@@ -55,9 +51,9 @@ def _relevance(predictor: TransferPredictor) -> list[PriorWeight]:
     else:
         sign = -1.0 if predictor.sign_flipped else 1.0
         merits = [max(sign * rho, 0.0) if not math.isnan(rho) else 0.0 for rho in correlations]
-    say = predictor.evidence / max(sum(merits), 1e-12)
+    unit = predictor.p_transfer / max(sum(merits), 1e-12)
     return [
-        PriorWeight(name=name, n_trials=n, rank_correlation=rho, weight=say * merit)
+        PriorWeight(name=name, n_trials=n, rank_correlation=rho, weight=unit * merit)
         for name, n, rho, merit in zip(
             model.names, model.n_trials, correlations, merits, strict=True
         )
@@ -65,7 +61,7 @@ def _relevance(predictor: TransferPredictor) -> list[PriorWeight]:
 
 
 def _mean(rows: Sequence[PriorWeight]) -> PriorWeight:
-    """One prior study's mean over the objectives; of the correlations over those there are."""
+    """Mean over the objectives; of the correlations, over those that are known."""
     known = [row.rank_correlation for row in rows if not math.isnan(row.rank_correlation)]
     return replace(
         rows[0],

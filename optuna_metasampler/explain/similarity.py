@@ -1,4 +1,4 @@
-"""How alike the prior studies and the running one are.
+"""Similarity of the prior studies and the running one.
 
 Axis letters: ``q`` points, ``d`` encoded columns, ``k`` prior studies, ``n`` trials.
 """
@@ -8,49 +8,48 @@ from __future__ import annotations
 from dataclasses import dataclass
 import math
 from statistics import NormalDist
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+from optuna_metasampler._runtime import isolated
+from optuna_metasampler.explain.snapshot import Snapshot
 from optuna_metasampler.explain.trial_record import INTERVAL
-from optuna_metasampler.isolation import isolated
 from optuna_metasampler.maximize import quasi_random
 from optuna_metasampler.outcomes import spearman, spearman_of_columns
 from optuna_metasampler.surrogates.gaussian_process import matern52
+from optuna_metasampler.surrogates.prior_model import SourceProcesses
 from optuna_metasampler.surrogates.transfer import TransferPredictor
 
 
-if TYPE_CHECKING:
-    from optuna_metasampler.explain.snapshot import Snapshot
-    from optuna_metasampler.surrogates.prior_model import SourceProcesses
+OWN_NAME = "this study"
 
 _SEED = 0
 _N_POINTS = 256
-# Two studies are compared where each has a trial whose outcome is correlated this much with that
-# at the point, and at the points that are nearest to it if these are too few.
+# Two studies are compared at the points whose outcome is correlated this much with that of some
+# trial of each study; at the best known points if these are too few.
 _KNOWN = 0.3
 _LEAST_POINTS = 64
-# The running study's trials count beside as many imagined ones that agree with the prior studies
-# as far as these agree among themselves.
-_IMAGINED_TRIALS = 3
-_HERE = "this study"
+# Pseudo-observations, whose rank correlation with each prior study is that among the prior
+# studies.
+_N_PSEUDO = 3
 
 
 @dataclass(frozen=True)
 class SimilarityMap:
-    """How alike studies are, and a map of it.
+    """Rank correlations of studies, and a map of them.
 
     Attributes:
         names: Names of the prior studies, and last the running one.
-        positions: Where each is on the map, shape ``(k + 1, 2)``. Distances on it are as close as
-            two dimensions allow to 1 minus the correlation: 0 is alike, 1 unrelated, 2 opposite.
-            The running study is the origin and the first prior study lies to the right of it.
+        positions: Positions on the map, shape ``(k + 1, 2)``. Distances are as close as two
+            dimensions allow to 1 minus the correlation: 0 is identical order, 1 unrelated, 2
+            opposite. The running study is the origin, and the first prior study lies to the right
+            of it.
         correlation: Rank correlations, shape ``(k + 1, k + 1)``, ones on the diagonal.
-        low: Lower ends of the 80 % intervals of the correlations with the running study, shape
+        low: Lower ends of the 80% intervals of the correlations with the running study, shape
             ``(k,)``.
         high: Upper ends of them.
-        n_trials: Number of trials of the running study that are known.
+        n_trials: Number of trials of the running study with an outcome.
     """
 
     names: tuple[str, ...]
@@ -62,23 +61,23 @@ class SimilarityMap:
 
 
 def similarity(snapshot: Snapshot, objective: int = 0) -> SimilarityMap | None:
-    """How alike the prior studies and the running one are.
+    """Rank correlations of the prior studies and the running one.
 
-    Two prior studies are compared by what they predict over the space of the running one, at
-    points of which both know something. The running study is compared with a prior one by the
-    outcomes of its trials and what is predicted for these. That is little to go by at first, so
-    three more trials are imagined that agree with every prior study as far as the prior studies
-    agree among themselves.
+    Two prior studies are compared by their predictions over the space of the running one, at
+    points near trials of both. The running study is compared with a prior one by the outcomes of
+    its trials and the prior study's predictions for them. These are few at first, so the
+    correlation is shrunk towards the mean one among the prior studies, by three
+    pseudo-observations.
 
     Args:
-        snapshot: What is known of a study.
+        snapshot: The model of a study.
         objective: Number of the objective.
 
     Returns:
         ``None`` without prior studies.
     """
-    predictor = snapshot.predictors[objective]
-    if not isinstance(predictor, TransferPredictor) or not predictor.surrogate.model.names:
+    predictor = snapshot.transfer_of(objective)
+    if predictor is None or not predictor.surrogate.model.names:
         return None
     model = predictor.surrogate.model
     k = len(model.names)
@@ -88,16 +87,15 @@ def similarity(snapshot: Snapshot, objective: int = 0) -> SimilarityMap | None:
         correlation = torch.eye(k + 1, dtype=torch.float64)
         correlation[:k, :k] = _among_priors(model.sources, x)
         n = len(predictor.posterior.x)
-        here = _with_running(predictor, model.cross_study_correlation)
-        correlation[:k, k] = correlation[k, :k] = here
+        own = _with_running(predictor, model.cross_study_correlation)
+        correlation[:k, k] = correlation[k, :k] = own
         # Bonett & Wright 2000, "Sample size requirements for estimating Pearson, Kendall and
         # Spearman correlations", Psychometrika 65: the standard error after Fisher's transform.
-        # It is that of the trials without the imagined ones.
-        error = ((1 + here**2 / 2) / max(n + _IMAGINED_TRIALS - 3, 1)).sqrt()
+        error = ((1 + own**2 / 2) / max(n + _N_PSEUDO - 3, 1)).sqrt()
         reach = NormalDist().inv_cdf((1 + INTERVAL) / 2) * error
-        middle = torch.atanh(here.clamp(-0.9999, 0.9999))
+        middle = torch.atanh(own.clamp(-0.9999, 0.9999))
         return SimilarityMap(
-            names=(*model.names, _HERE),
+            names=(*model.names, OWN_NAME),
             positions=_oriented(classical_scaling(1.0 - correlation)),
             correlation=correlation,
             low=torch.tanh(middle - reach),
@@ -107,7 +105,7 @@ def similarity(snapshot: Snapshot, objective: int = 0) -> SimilarityMap | None:
 
 
 def _among_priors(sources: SourceProcesses, x: Tensor) -> Tensor:
-    """Rank correlations of what prior studies predict at points ``(q, d)``: ``(k, k)``."""
+    """Rank correlations of the prior studies' predictions at points ``(q, d)``: ``(k, k)``."""
     predicted, known = sources(x), _known(sources, x)
     k = predicted.shape[1]
     found = torch.eye(k, dtype=torch.float64)
@@ -121,9 +119,9 @@ def _among_priors(sources: SourceProcesses, x: Tensor) -> Tensor:
 
 
 def _known(sources: SourceProcesses, x: Tensor) -> Tensor:
-    """Correlation of what is at points ``(q, d)`` with a study's nearest trial: ``(q, k)``."""
+    """Prior correlation of points ``(q, d)`` with a study's nearest trial: ``(q, k)``."""
     kernel = matern52(x * sources.scale, sources.x)
-    # Studies are padded to the longest with points of no weight.
+    # Studies are padded to the longest with points of zero weight.
     return kernel.masked_fill(sources.alpha.transpose(1, 2) == 0.0, 0.0).amax(2).T
 
 
@@ -132,16 +130,14 @@ def _with_running(predictor: TransferPredictor, agreement: float) -> Tensor:
     predicted, outcomes = predictor.predictions, predictor.posterior.outcomes
     n = len(outcomes)
     shrunk = [
-        agreement
-        if math.isnan(rho)
-        else (n * rho + _IMAGINED_TRIALS * agreement) / (n + _IMAGINED_TRIALS)
+        agreement if math.isnan(rho) else (n * rho + _N_PSEUDO * agreement) / (n + _N_PSEUDO)
         for rho in spearman_of_columns(predicted, outcomes)
     ]
     return torch.tensor(shrunk, dtype=torch.float64)
 
 
 def classical_scaling(distance: Tensor) -> Tensor:
-    """Positions in the plane whose distances are close to those given.
+    """Positions in the plane whose distances approximate those given.
 
     Classical multidimensional scaling (Torgerson 1952, "Multidimensional scaling: I. Theory and
     method", Psychometrika 17).
@@ -150,7 +146,7 @@ def classical_scaling(distance: Tensor) -> Tensor:
         distance: Symmetric, zeros on the diagonal, shape ``(m, m)``.
 
     Returns:
-        Shape ``(m, 2)``; any rotation and reflection of it is as good.
+        Shape ``(m, 2)``, unique up to rotation and reflection.
     """
     m = len(distance)
     centring = torch.eye(m, dtype=torch.float64) - 1.0 / m

@@ -9,7 +9,7 @@ import math
 import torch
 from torch import Tensor
 
-from optuna_metasampler.logging import get_logger
+from optuna_metasampler._runtime import get_logger
 from optuna_metasampler.meta_train.learner import Learner
 from optuna_metasampler.packing import below
 

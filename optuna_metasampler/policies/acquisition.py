@@ -21,7 +21,7 @@ from optuna_metasampler.maximize import (
     space_filling,
 )
 from optuna_metasampler.outcomes import penalized
-from optuna_metasampler.policies.base import Phase, Proposal, n_asked, seen
+from optuna_metasampler.policies.base import Phase, Proposal
 from optuna_metasampler.policies.initial_design import InitialDesign
 from optuna_metasampler.surrogates.base import P, Predictor, ScaledPredictor, Surrogate
 from optuna_metasampler.surrogates.constraints import Feasibility, FeasibilityPredictor
@@ -82,6 +82,7 @@ class AcquisitionPolicy(Generic[P]):
     ) -> None:
         self.surrogates: tuple[Surrogate[P], ...] = (surrogate,)
         self.design = design or InitialDesign()
+        self._n_warm_start = self.design.n_warm_start_trials
         self.config = config or AcquisitionConfig()
         self.feasibility = feasibility or Feasibility()
         # The next fits start where the last ones ended. They only save work.
@@ -91,13 +92,13 @@ class AcquisitionPolicy(Generic[P]):
     def propose(self, history: Task, generator: torch.Generator) -> Proposal:
         """The next point; see :meth:`Policy.propose`."""
         design = self.design
-        n = n_asked(history) - design.n_space_filling
-        warm_start = design.is_warm_start(n)
+        n = history.n_asked - design.n_space_filling
+        warm_start = 0 <= n < self._n_warm_start
         if n < 0 or (not warm_start and design.n_space_filling and not len(history)):
             return self.explore(history, generator)
         if warm_start and design.ordered is not None:
             order = -torch.arange(len(design.ordered), dtype=torch.float64)
-            point = best_unseen(design.ordered, order, seen(history))
+            point = best_unseen(design.ordered, order, history.asked)
             if point is not None:
                 return Proposal(point, Phase.WARM_START)
         self._previous = predictors = self.condition(history)
@@ -125,7 +126,7 @@ class AcquisitionPolicy(Generic[P]):
         predictors: tuple[Predictor, ...] = (),
     ) -> Proposal:
         """A space-filling point among those that are likely to be feasible."""
-        x = space_filling(history.space, seen(history), generator, self.log_feasible(history))
+        x = space_filling(history.space, history.asked, generator, self.log_feasible(history))
         return Proposal(x, phase, predictors)
 
     def exploit(
@@ -134,7 +135,7 @@ class AcquisitionPolicy(Generic[P]):
         """The point of the highest score that has not been asked for."""
         score = self.score(history, predictors)
         good = self.good_points(history, score)
-        x = maximize(score, history.space, generator, good, seen(history), self.config.search)
+        x = maximize(score, history.space, generator, good, history.asked, self.config.search)
         with torch.no_grad():
             return Proposal(x, Phase.MODEL, predictors, float(score(x[None])))
 
@@ -197,7 +198,7 @@ class AcquisitionPolicy(Generic[P]):
             if contradictory and n == PROBE:
                 space = history.space
                 middle = to_tensor(space.project(space.neutral[None]))
-                new = best_unseen(middle, middle.new_zeros(1), seen(history))
+                new = best_unseen(middle, middle.new_zeros(1), history.asked)
                 if new is not None:
                     return Proposal(new, Phase.PROBE, predictors)
             if n == PROBE or (contradictory and n == PROBE + 1):
@@ -208,7 +209,7 @@ class AcquisitionPolicy(Generic[P]):
         points = self.design.warm_start_candidates(history.space, generator)
         with torch.no_grad():
             values = self.score(history, predictors)(points)
-        candidate = best_unseen(points, values, seen(history))
+        candidate = best_unseen(points, values, history.asked)
         return None if candidate is None else Proposal(candidate, Phase.WARM_START, predictors)
 
 

@@ -27,9 +27,9 @@ class Phase(str, Enum):
         POLICY: Drawn by a policy without a model of the outcome.
     """
 
-    INITIAL_DESIGN = "start-up"
-    WARM_START = "opening"
-    PROBE = "contrast"
+    INITIAL_DESIGN = "initial-design"
+    WARM_START = "warm-start"
+    PROBE = "probe"
     MODEL = "model"
     POLICY = "policy"
 
@@ -79,9 +79,9 @@ class ModelPolicy(Policy, Protocol):
 
 def n_asked(history: Task) -> int:
     """Number of trials asked for before this one, those that failed in evaluation included."""
-    return len(history) + len(history.pending) + history.n_crashed - history.n_later
+    return history.n_asked
 
 
 def seen(history: Task) -> Tensor:
     """All points that have been asked for, shape ``(n, d)``."""
-    return torch.cat([history.x, history.pending, history.tried])
+    return history.asked

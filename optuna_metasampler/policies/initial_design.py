@@ -53,9 +53,10 @@ class InitialDesign:
     unknown: Collection[str] = ()
     n_completions: int = N_COMPLETIONS
 
-    def is_warm_start(self, n: int) -> bool:
-        """Whether trial ``n`` after the space-filling ones belongs to the warm start."""
-        return 0 <= n < (self.n_warm_start if self.ordered is None else len(self.ordered))
+    @property
+    def n_warm_start_trials(self) -> int:
+        """Number of trials of the warm start, at most."""
+        return self.n_warm_start if self.ordered is None else len(self.ordered)
 
     def warm_start_candidates(self, space: SearchSpace, generator: torch.Generator) -> Tensor:
         """Prior incumbents as points of a space, shape ``(k, d)``.

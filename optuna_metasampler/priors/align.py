@@ -1,4 +1,4 @@
-"""Prior studies of other shapes in one common space, and the way there from a study's own space.
+"""Prior studies in one common space, and the map to it from the running study's space.
 
 Axis letters: ``q`` points, ``d`` encoded columns of the running study, ``e`` of the common space.
 """
@@ -22,6 +22,7 @@ from optuna.trial import FrozenTrial
 import torch
 from torch import Tensor
 
+from optuna_metasampler._runtime import gc_paused
 from optuna_metasampler.exceptions import PriorWarning
 from optuna_metasampler.history import (
     FinishedTrials,
@@ -29,7 +30,6 @@ from optuna_metasampler.history import (
     distributions_of,
     finished_trials,
 )
-from optuna_metasampler.isolation import uncollected
 from optuna_metasampler.learning_curves import CurveCorrelation
 from optuna_metasampler.outcomes import scalarize
 from optuna_metasampler.priors.study import PriorStudy, meta_features
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
     Numeric: TypeAlias = "FloatDistribution | IntDistribution"
 
-# As in the encoding: a value outside the common range is kept up to half a range away.
+# As in the encoding: values up to half a range outside the common range are kept.
 _LOW, _HIGH = -0.5, 1.5
 _LARGEST = 1e308
 
@@ -54,8 +54,8 @@ class Pool:
     Attributes:
         space: The common space.
         studies: Names of the studies that are used.
-        records: Their records.
-        skipped: Names of the studies that are not, with the reason.
+        records: Their finished trials.
+        skipped: Names of the other studies, with the reason.
         features: Meta-features of the studies.
         curve_correlation: What is left of early differences at the end of their learning curves.
     """
@@ -68,11 +68,11 @@ class Pool:
     curve_correlation: CurveCorrelation
 
     def tasks(self, weights: Sequence[float], without: frozenset[str] = frozenset()) -> list[Task]:
-        """The studies as tasks of one outcome, but those that share none of the parameters left.
+        """The studies as tasks of one outcome, without those that have none of the parameters.
 
         Args:
             weights: Weights of the objectives, see :func:`~optuna_metasampler.task.scalarize`.
-            without: Parameters to leave out of the common space.
+            without: Parameters excluded from the common space.
         """
         space = self._space(without)
         names = frozenset(space.names)
@@ -83,7 +83,7 @@ class Pool:
             )
             if any(names & c.keys() for c in records.configurations)
         ]
-        # All studies at once: encoding has a price for each call, not only for each trial.
+        # All studies at once: each call of the encoding has a cost besides that of the trials.
         configurations = [c for _, records, _ in used for c in records.configurations]
         together = Task.of(space, configurations, torch.zeros(len(configurations)))
         scale = torch.tensor(weights, dtype=torch.float64)
@@ -94,7 +94,7 @@ class Pool:
             start, end = end, end + len(configurations)
             outcomes = to_tensor(records.outcomes)
             y = scalarize(outcomes, scale)
-            # Copies: the last digit of a product depends on where in memory a part begins.
+            # Copies: the last digit of a product depends on the alignment in memory.
             x, mask = together.x[start:end].clone(), together.mask[start:end].clone()
             task = replace(
                 together, name=name, x=x, y=y, mask=mask, outcomes=outcomes, features=features
@@ -111,7 +111,11 @@ class Pool:
         return tasks
 
     def warn_of_skipped(self, stacklevel: int) -> None:
-        """Warn of each study that is not used, as ``warnings.warn`` seen from here."""
+        """Warn of each study that is not used.
+
+        Args:
+            stacklevel: As in :func:`warnings.warn`, called from here.
+        """
         for name, reason in self.skipped.items():
             warnings.warn(
                 f"The prior study {name!r} is left out: {reason}. Take it out of `prior` or "
@@ -123,11 +127,11 @@ class Pool:
     def _space(self, without: frozenset[str]) -> SearchSpace:
         if not without:
             return self.space
-        kept = {n: d for n, d in self.space.distributions.items() if n not in without}
-        return _common_space(kept, self.records)
+        remaining = {n: d for n, d in self.space.distributions.items() if n not in without}
+        return _common_space(remaining, self.records)
 
 
-@uncollected()
+@gc_paused()
 def pool(
     studies: Sequence[PriorStudy],
     directions: Sequence[StudyDirection],
@@ -135,24 +139,24 @@ def pool(
 ) -> Pool:
     """Bring prior studies into one common space.
 
-    Parameters are matched by name. Their range is the hull of the studies' ranges, their choices
-    the union. Where one study has a number and another a choice of numbers, it is a number; where
-    they disagree on the kind otherwise, or on the log scale, the majority of trials decides. A
-    value that does not fit is missing, and so is a parameter that a study does not have.
+    Parameters are matched by name. Ranges are merged to their hull, choices to their union. A
+    number in one study and a choice of numbers in another become a number; other disagreements on
+    the kind, or on the log scale, are decided by the majority of trials. Values that do not fit,
+    and parameters that a study does not have, are missing.
 
     Args:
         studies: Prior studies.
-        directions: Directions of the running study; bare trials are read by these.
-        rename: Parameters' names, prior to running study.
+        directions: Directions of the running study, and of bare trials.
+        rename: Parameter names, from prior studies to the running study.
 
     Returns:
-        The studies that can be used, and why the others cannot.
+        The usable studies, and the reasons why the others are not.
     """
     names: list[str] = []
-    kept: list[FinishedTrials] = []
+    used: list[FinishedTrials] = []
     curves: list[tuple[Sequence[FrozenTrial], StudyDirection]] = []
     features: list[dict[str, float]] = []
-    shown: dict[str, list[BaseDistribution]] = {}
+    drawn: dict[str, list[BaseDistribution]] = {}
     skipped: dict[str, str] = {}
     for study in studies:
         own = study.directions or tuple(directions)
@@ -163,15 +167,15 @@ def pool(
             skipped[study.name] = reason
             continue
         names.append(study.name)
-        kept.append(records)
+        used.append(records)
         if len(own) == 1:
             curves.append((study.trials, own[0]))
         features.append(meta_features(study.user_attrs))
         for name, many in distributions.items():
-            shown.setdefault(name, []).extend(many)
-    space = _common_space({name: merge(many) for name, many in shown.items()}, kept)
+            drawn.setdefault(name, []).extend(many)
+    space = _common_space({name: merge(many) for name, many in drawn.items()}, used)
     return Pool(
-        space, tuple(names), tuple(kept), skipped, tuple(features), curve_correlation_in(curves)
+        space, tuple(names), tuple(used), skipped, tuple(features), curve_correlation_in(curves)
     )
 
 
@@ -181,7 +185,7 @@ def unusable(
     records: FinishedTrials,
     distributions: Mapping[str, object],
 ) -> str | None:
-    """Why a study cannot be learned from; ``None`` where it can."""
+    """Reason why a study cannot be used; ``None`` if it can."""
     if len(own) != len(directions):
         return f"it has {len(own)} objective(s), the running study has {len(directions)}"
     if not records.configurations:
@@ -191,7 +195,7 @@ def unusable(
     if len({tuple(row) for row in records.outcomes.tolist()}) < 2:
         return (
             f"all of its {len(records.configurations)} finished trial(s) have the same value, "
-            "which says nothing about what is better"
+            "so that it has no best trial"
         )
     return None
 
@@ -204,12 +208,12 @@ def _common_space(
 
 
 def merge(distributions: Sequence[BaseDistribution]) -> BaseDistribution:
-    """One distribution for all under which a parameter was drawn.
+    """One distribution that covers all distributions of a parameter.
 
     Args:
-        distributions: At least one, listed as often as it was used.
+        distributions: At least one; each is repeated for every trial that used it.
     """
-    # Each object once: the trials of a study may share one, and to compare them takes its time.
+    # Each object once: the trials of a study may share it, and comparisons are slow.
     each = {id(d): d for d in distributions}
     counts = Counter(map(id, distributions))
     categorical = [d for d in each.values() if isinstance(d, CategoricalDistribution)]
@@ -228,7 +232,7 @@ def merge(distributions: Sequence[BaseDistribution]) -> BaseDistribution:
     log = 2 * sum(counts[id(d)] for d in numeric if d.log) > n_numeric
     edges: list[Any] = [*(e for d in numeric for e in (d.low, d.high)), *chosen]
     if log:
-        # What a logarithm cannot take is outside: it must not cost the majority its scale.
+        # Ends that have no logarithm are ignored, so that the majority keeps its scale.
         edges = [e for e in edges if (e >= 1 if whole else e > 0)]
     if whole:
         return IntDistribution(int(min(edges)), int(max(edges)), log=log)
@@ -236,7 +240,7 @@ def merge(distributions: Sequence[BaseDistribution]) -> BaseDistribution:
 
 
 def of_numbers(distribution: BaseDistribution) -> bool:
-    """Whether all values are numbers; those of ``[16, 32]`` are, truth values are none."""
+    """Whether all values are numbers, as those of ``[16, 32]``; Booleans are not numbers."""
     if not isinstance(distribution, CategoricalDistribution):
         return True
     return all(
@@ -252,23 +256,23 @@ def compatible(a: BaseDistribution, b: BaseDistribution) -> bool:
 
 
 def nearest_choice(distribution: CategoricalDistribution, value: object) -> Any:
-    """The choice that a value of another study comes to, type included.
+    """The choice that represents a value of another study; ``True`` and ``1`` are different.
 
     Returns:
-        The value itself where it is a choice, the nearest one where all are numbers; else
+        The value itself if it is a choice, the nearest choice if all are numbers, or
         :data:`NO_CHOICE`.
     """
-    known = {choice_key(choice): choice for choice in distribution.choices}
-    if choice_key(value) in known:
-        return known[choice_key(value)]
+    choices = {choice_key(choice): choice for choice in distribution.choices}
+    if choice_key(value) in choices:
+        return choices[choice_key(value)]
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if not number or not of_numbers(distribution):
         return NO_CHOICE
-    return min(distribution.choices, key=lambda choice: abs(choice - value))  # type: ignore
+    return min(distribution.choices, key=lambda choice: abs(choice - value))  # type: ignore[operator]
 
 
 def fitted(configuration: Mapping[str, Any], space: SearchSpace) -> dict[str, Any]:
-    """A configuration of another space, with the nearest of ``space``'s choices of numbers."""
+    """A configuration of another space, its choices replaced by the nearest ones of ``space``."""
     fit = dict(configuration)
     for p in space.parameters:
         if isinstance(p.distribution, CategoricalDistribution) and p.name in fit:
@@ -278,14 +282,14 @@ def fitted(configuration: Mapping[str, Any], space: SearchSpace) -> dict[str, An
 
 
 class _NoChoice:
-    """No choice fits; ``None`` may be one."""
+    """Type of :data:`NO_CHOICE`; ``None`` is not used, for it may be a choice."""
 
 
 NO_CHOICE = _NoChoice()
 
 
 def shared_names(own: SearchSpace, common: SearchSpace) -> set[str]:
-    """Names of the parameters whose values in one space can be read as values in the other."""
+    """Names of the parameters with comparable values in both spaces."""
     theirs = common.distributions
     return {
         name
@@ -298,11 +302,11 @@ def shared_names(own: SearchSpace, common: SearchSpace) -> set[str]:
 class Alignment:
     """Maps points of the running study's space to the common space of the prior studies.
 
-    The map goes through the raw values: an affine one where both columns have the same scale,
-    through the logarithm or the exponential where one is logarithmic and the other is not, choice
-    by choice for categories. A choice of numbers has the place of its number; a number between two
-    choices is a blend of both, and one beyond them the last. What the running study does not have
-    is missing. Differentiable in numeric columns.
+    The map preserves raw values: it is affine if both columns have the same scale, a logarithm or
+    an exponential if only one is logarithmic, and choice by choice for categories. A choice of
+    numbers is mapped to the position of its number; a number between two choices becomes a linear
+    blend of both, and a number beyond them the last choice. Parameters that the running study does
+    not have are missing. Differentiable in numeric columns.
 
     Attributes:
         matrix: Linear part, shape ``(d, e)``.
@@ -310,8 +314,8 @@ class Alignment:
         bent: For every column of another scale: source column, target column, and edges of both:
             ``(column, column, log, lower, upper, lower, upper)`` where ``log`` says whether the
             running study's side is the logarithmic one.
-        blended: For every number that is a choice in the common space: source column, the choices'
-            positions in it, ascending, and their target columns; shapes ``(k,)``.
+        blended: For every number that is a choice in the common space: source column, positions
+            of the choices in it, ascending, and their target columns; shapes ``(k,)``.
         activity: For every column of ``e`` the column of ``d`` that says whether it is active; -1
             where it always is; shape ``(e,)``.
         neutral: The encoding of a missing configuration, shape ``(e,)``.
@@ -352,12 +356,12 @@ class Alignment:
             elif p.categorical:
                 blended.append(_blend(source, p))
             elif isinstance(source.distribution, CategoricalDistribution):
-                # From the neutral value, so that no choice at all is no information.
+                # Relative to the neutral value, which thus stands for no choice at all.
                 places = p.encode(source.distribution.choices)[:, 0]
                 offset[p.start] = neutral[p.start]
                 matrix[source.columns, p.start] = to_tensor(places) - neutral[p.start]
             elif source.log == p.log:
-                # Halved, for a range such as [-1e308, 1e308] has no finite width.
+                # Halved, because a range such as [-1e308, 1e308] has no finite width.
                 width = p.upper / 2 - p.lower / 2
                 matrix[source.start, p.start] = (source.upper / 2 - source.lower / 2) / width
                 offset[p.start] = (source.lower / 2 - p.lower / 2) / width
@@ -374,7 +378,7 @@ class Alignment:
             if log:
                 value = value.exp()
             else:
-                # What the logarithm cannot take lies at, or below, the common range's lower end.
+                # Values without a logarithm are mapped below the lower end of the common range.
                 floor = torch.tensor(to_lower - (to_upper - to_lower), dtype=torch.float64).exp()
                 value = torch.maximum(value, floor).log()
             position = (value - to_lower) / (to_upper - to_lower)
@@ -389,7 +393,7 @@ class Alignment:
 
 
 def _match_choices(matrix: Tensor, source: Parameter, target: Parameter) -> None:
-    """Write ones where a choice of ``source`` and of ``target`` are the same, type included."""
+    """Write ones where choices of ``source`` and ``target`` are equal, including their type."""
     assert isinstance(source.distribution, CategoricalDistribution)
     assert isinstance(target.distribution, CategoricalDistribution)
     columns = {choice_key(c): target.start + i for i, c in enumerate(target.distribution.choices)}
@@ -400,10 +404,10 @@ def _match_choices(matrix: Tensor, source: Parameter, target: Parameter) -> None
 
 
 def _blend(source: Parameter, target: Parameter) -> tuple[int, Tensor, Tensor]:
-    """Where the choices of ``target``, all of them numbers, lie in the column of ``source``."""
+    """Positions in the column of ``source`` of the choices of ``target``, all of them numbers."""
     assert isinstance(target.distribution, CategoricalDistribution)
     choices = target.distribution.choices
-    order = sorted(range(len(choices)), key=lambda i: choices[i])  # type: ignore
+    order = sorted(range(len(choices)), key=lambda i: choices[i])  # type: ignore[arg-type, return-value]
     knots = to_tensor(source.encode([choices[i] for i in order])[:, 0])
     return source.start, knots, torch.tensor(order) + target.start
 
@@ -415,7 +419,7 @@ def _hats(x: Tensor, knots: Tensor) -> Tensor:
         return weights + 1.0
     right = torch.searchsorted(knots, x.detach().contiguous()).clamp(1, len(knots) - 1)
     left = right - 1
-    # Numbers far outside of the range share one position.
+    # Numbers far outside the range share one position.
     width = (knots[right] - knots[left]).clamp_min(1e-12)
     share = ((x - knots[left]) / width).clamp(0.0, 1.0)
     weights = weights.scatter(1, left[:, None], 1.0 - share[:, None])

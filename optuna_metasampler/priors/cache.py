@@ -1,12 +1,12 @@
-"""The cache: studies of large storages, kept as archives in a folder of the user.
+"""The cache: studies of large storages, stored as archives in a folder of the user.
 
-A storage takes most of a minute for 100,000 trials, an archive a second. Each storage has one
-archive. A study of a database counts for as long as its id, its number of finished trials, the
-last of them and the time of its end are those in the database, which one query tells of all
-studies; those of a journal log, for as long as the log is the same byte for byte. Trials that
-somebody has changed in a database by hand are not noticed: switch the cache off, or delete it.
+Reading 100,000 trials takes most of a minute from a storage, and a second from an archive. Each
+storage has one archive. A cached study of a database is valid as long as its id, its number of
+finished trials, the last of them and its completion time are unchanged, which one query checks
+for all studies; those of a journal log, as long as the log is unchanged byte for byte. Manual
+changes of trials in a database are not detected: disable the cache, or delete it.
 
-The environment variable ``METASAMPLER_CACHE`` names another folder, or ``off``.
+The environment variable ``METASAMPLER_CACHE`` sets another folder, or ``off``.
 """
 
 from __future__ import annotations
@@ -24,34 +24,32 @@ import optuna
 from optuna.storages import BaseStorage, RDBStorage
 
 from optuna_metasampler._optuna import finished_trials
+from optuna_metasampler._runtime import get_logger, tracked
 from optuna_metasampler._text import counted
 from optuna_metasampler.exceptions import PriorError, PriorNotFoundError
-from optuna_metasampler.logging import get_logger
-from optuna_metasampler.priors.archive import SUFFIX, Archive
-from optuna_metasampler.priors.contents import Contents
-from optuna_metasampler.priors.storages import is_journal, opened, read_file, shown
+from optuna_metasampler.priors.archive import SUFFIX, Archive, Contents
+from optuna_metasampler.priors.storages import is_journal, opened, read_file, redacted
 from optuna_metasampler.priors.study import PriorStudy
-from optuna_metasampler.progress import tracked
 
 
 VARIABLE = "METASAMPLER_CACHE"
 
 _logger = get_logger(__name__)
 _MIN_TRIALS = 2_000
-"""Reading fewer takes less than a second, which is not worth a file."""
+"""Reading fewer takes less than a second, too little to cache."""
 
 _MIN_LOG_BYTES = 2_000_000
-"""Reading a shorter log takes less than a second as well."""
+"""Reading a shorter log takes less than a second."""
 
 
 def cache_folder() -> Path | None:
-    """Where the cache is, or would be; ``None`` if it is switched off."""
+    """Folder of the cache, which may not exist yet; ``None`` if the cache is disabled."""
     chosen = os.environ.get(VARIABLE, "")
     if chosen.lower() == "off":
         return None
     if chosen:
         return Path(chosen).expanduser()
-    # The folders that each system has for this; a relative one is to be ignored (XDG).
+    # The cache folder of each operating system; XDG requires relative paths to be ignored.
     if sys.platform == "win32":
         base = os.environ.get("LOCALAPPDATA", "")
         usual = "~/AppData/Local"
@@ -62,7 +60,7 @@ def cache_folder() -> Path | None:
     try:
         parent = Path(base) if os.path.isabs(base) else Path(usual).expanduser()
     except RuntimeError:
-        # This user has no home.
+        # The user has no home directory.
         return None
     return parent / "optuna-metasampler"
 
@@ -86,15 +84,15 @@ def study_names(location: str) -> list[str]:
 
 
 def read_studies(location: str, names: Sequence[str]) -> list[PriorStudy]:
-    """Read studies from a storage, as many as can be from the cache.
+    """Read studies from a storage, or from the cache where it is valid.
 
     Args:
         location: Its URL or path.
         names: The studies.
 
     Returns:
-        The studies in the order of ``names``. Those from the cache have their finished trials
-        only.
+        The studies in the order of ``names``. Studies from the cache have only their finished
+        trials.
 
     Raises:
         KeyError: If there is no such study.
@@ -117,10 +115,10 @@ def read_studies(location: str, names: Sequence[str]) -> list[PriorStudy]:
 
 @dataclass(frozen=True)
 class _Log:
-    """A large journal log: to know anything of its studies, Optuna has to read all of it.
+    """A large journal log, of which Optuna has to read all to know any of its studies.
 
     Attributes:
-        archive: Where its studies are kept.
+        archive: Archive of its studies.
         key: Identifies its content.
     """
 
@@ -129,7 +127,7 @@ class _Log:
 
     @classmethod
     def of(cls, location: str) -> _Log | None:
-        """What a location is, unless it is something else or not worth while."""
+        """The journal log at a location; ``None`` if it is small or something else."""
         folder, path = cache_folder(), Path(location)
         if folder is None or "://" in location:
             return None
@@ -143,12 +141,12 @@ class _Log:
                 while block := file.read(2**20):
                     digest.update(block)
         except OSError:
-            # To be found again, and said, where the log is opened.
+            # Reported where the log is opened.
             return None
         return cls(_archive(folder, _place(location)), digest.hexdigest())
 
     def cached(self) -> Contents | None:
-        """Its studies, if they are those of its content now."""
+        """Its studies in the cache, if they are valid."""
         contents = _cached(self.archive)
         if contents is None or any(entry.key != self.key for entry in contents.entries):
             return None
@@ -158,18 +156,18 @@ class _Log:
 def _from_log(
     storage: BaseStorage, log: _Log, location: str, names: Sequence[str]
 ) -> list[PriorStudy]:
-    """Read a log, and keep all of it: that is what its key speaks of."""
+    """Read a log, and cache all of its studies, for the key covers the whole log."""
     every = optuna.get_all_study_names(storage)
     studies = {study.name: study for study in _read(storage, location, every)}
     if log == _Log.of(location):
-        _keep(log.archive, list(studies.values()), [log.key] * len(studies), _place(location))
+        _write(log.archive, list(studies.values()), [log.key] * len(studies), _place(location))
     return [studies[name] for name in names]
 
 
 def _from_database(
     storage: RDBStorage, folder: Path, location: str, names: Sequence[str]
 ) -> list[PriorStudy]:
-    """Read from a database what has changed since it was kept."""
+    """Read the studies that have changed since they were cached, and cache them."""
     finished = finished_trials(storage)
     if sum(finished[name].count for name in names if name in finished) < _MIN_TRIALS:
         return _read(storage, location, names)
@@ -181,18 +179,18 @@ def _from_database(
         for i, entry in enumerate(contents.entries if contents else ())
         if entry.key == keys.get(entry.name)
     }
-    known = [name for name in names if name in places]
+    valid = [name for name in names if name in places]
     studies: dict[str, PriorStudy] = {}
-    if contents is not None and known:
-        kept = _taken(archive, contents, [places[name] for name in known])
-        studies = _with_attributes(storage, kept)
+    if contents is not None and valid:
+        cached = _taken(archive, contents, [places[name] for name in valid])
+        studies = _with_attributes(storage, cached)
     changed = [name for name in names if name not in studies]
     studies |= {study.name: study for study in _read(storage, location, changed)}
     if sum(finished[name].count for name in changed if name in finished) >= _MIN_TRIALS:
-        # What is still right and was not asked for now may be asked for the next time.
+        # Other studies that are still valid may be requested the next time.
         others = [i for name, i in places.items() if name not in studies]
-        kept = [*studies.values(), *(contents.studies(others) if contents else ())]
-        _keep(archive, kept, [keys.get(study.name) for study in kept], _place(location))
+        current = [*studies.values(), *(contents.studies(others) if contents else ())]
+        _write(archive, current, [keys.get(study.name) for study in current], _place(location))
     return [studies[name] for name in names]
 
 
@@ -202,7 +200,7 @@ def _archive(folder: Path, place: str) -> Archive:
 
 
 def _place(location: str) -> str:
-    """Where a storage is: the same from every folder, and without a password."""
+    """Location of a storage, independent of the working directory and without a password."""
     from sqlalchemy.engine import make_url
 
     if "://" not in location:
@@ -217,7 +215,7 @@ def _read(storage: BaseStorage, location: str, names: Sequence[str]) -> list[Pri
     start = time.monotonic()
     studies = [
         PriorStudy.of(optuna.load_study(study_name=name, storage=storage))
-        for name in tracked(names, f"Reading {shown(location)}", "study")
+        for name in tracked(names, f"Reading {redacted(location)}", "study")
     ]
     if studies:
         n_trials = sum(len(study.trials) for study in studies)
@@ -225,7 +223,7 @@ def _read(storage: BaseStorage, location: str, names: Sequence[str]) -> list[Pri
             "Read %s with %s from %s in %.1f s.",
             counted(len(studies), "prior study", "prior studies"),
             counted(n_trials, "trial", "trials"),
-            shown(location),
+            redacted(location),
             time.monotonic() - start,
         )
     return studies
@@ -237,7 +235,7 @@ def _cached(archive: Archive) -> Contents | None:
     except PriorNotFoundError:
         return None
     except PriorError as error:
-        _logger.warning("The cache of prior studies is made again: %s", error)
+        _logger.warning("Rebuilding the cache of prior studies: %s", error)
         return None
 
 
@@ -247,7 +245,7 @@ def _taken(archive: Archive, contents: Contents, places: Sequence[int]) -> list[
 
 
 def _with_attributes(storage: BaseStorage, studies: Sequence[PriorStudy]) -> dict[str, PriorStudy]:
-    """Studies by name with what their owner notes about them now, which is no part of the key."""
+    """Studies by name, with their current user attributes, which are not part of the key."""
     now = {study.study_name: study for study in storage.get_all_studies()}
     return {
         study.name: PriorStudy(
@@ -261,31 +259,31 @@ def _with_attributes(storage: BaseStorage, studies: Sequence[PriorStudy]) -> dic
     }
 
 
-def _keep(
+def _write(
     archive: Archive, studies: Sequence[PriorStudy], keys: Sequence[str | None], location: str
 ) -> None:
-    """Write the cache; a suggestion does not fail because there is no room for it."""
+    """Write the cache; errors are logged, for a suggestion must not fail because of them."""
     folder = archive.path.parent
     try:
-        # Results may be nobody else's business.
+        # Results may be confidential.
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         _remove_leftovers(folder)
         Archive.write(archive.path, studies, keys, origin=location)
     except (OSError, PriorError) as error:
         _logger.warning(
-            "The prior studies of %s could not be kept in the cache, and will be read again the "
-            "next time: %s. Set %s to a folder that can be written, or to 'off'.",
+            "The prior studies of %s could not be cached, and will be read again the next time: "
+            "%s. Set %s to a writable folder, or to 'off'.",
             location,
             error,
             VARIABLE,
         )
     else:
-        told = counted(len(studies), "prior study", "prior studies")
-        _logger.info("Kept %s in the cache %s.", told, archive.path)
+        n_studies = counted(len(studies), "prior study", "prior studies")
+        _logger.info("Wrote %s to the cache %s.", n_studies, archive.path)
 
 
 def _remove_leftovers(folder: Path) -> None:
-    """Remove what writers have left that were killed a day ago or earlier."""
+    """Remove temporary files of writers that were killed at least a day ago."""
     for path in folder.glob(f".*{SUFFIX}.*.tmp"):
         with suppress(OSError):
             if time.time() - path.stat().st_mtime > 24 * 60 * 60:

@@ -9,9 +9,12 @@ import warnings
 
 from optuna_metasampler.exceptions import CheckpointError, MethodError, PriorError, PriorWarning
 from optuna_metasampler.methods import method_of
-from optuna_metasampler.priors.filter import PriorFilter
 from optuna_metasampler.priors.sources import PriorLike, resolve
-from optuna_metasampler.priors.study import PriorStudy
+from optuna_metasampler.priors.study import (
+    PriorFilter,
+    PriorFilterOptions,
+    PriorStudy,
+)
 
 
 if TYPE_CHECKING:
@@ -45,8 +48,6 @@ class PriorConfig:
         filter: Conditions that prior studies must meet.
         rename: Names of parameters in prior studies to names here.
         checkpoint: What was learned before, in place of prior studies.
-        learns_from_curves: Whether the method uses every intermediate value.
-        learns_from_features: Whether the method uses meta-features.
 
     Raises:
         TypeError: As in ``MetaSampler``, and so are the others.
@@ -60,7 +61,7 @@ class PriorConfig:
         self,
         prior: PriorLike | Sequence[PriorLike] | None,
         prior_studies: str | Sequence[str] | None,
-        prior_filter: PriorFilter | Mapping[str, Any] | None,
+        prior_filter: PriorFilter | PriorFilterOptions | None,
         rename: Mapping[str, str] | None,
         method: str | Method[Any],
         method_options: Mapping[str, Any] | None,
@@ -82,10 +83,6 @@ class PriorConfig:
             self._chosen = _method(method, method_options, bool(self._sources))
         else:
             self._chosen = method
-        # The methods that are still names use neither.
-        known = None if isinstance(self._chosen, str) else self._chosen
-        self.learns_from_curves = known is not None and known.learns_from_curves
-        self.learns_from_features = known is not None and known.learns_from_features
         self._studies: list[PriorStudy] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -118,7 +115,7 @@ class PriorConfig:
         studies: list[PriorStudy] = []
         for source in self._sources:
             try:
-                studies += source.read()
+                studies += source()
             except PriorError as error:
                 warnings.warn(
                     f"A source of prior studies is left out: {error}", PriorWarning, stacklevel=2

@@ -1,4 +1,4 @@
-"""How far prior studies and a search space overlap, as a value that can be printed."""
+"""Overlap of prior studies with a search space, as a table that can be printed."""
 
 from __future__ import annotations
 
@@ -13,27 +13,25 @@ from optuna.distributions import (
 )
 from optuna.study import Study, StudyDirection
 
-from optuna_metasampler._text import listed, printable
+from optuna_metasampler._text import listed, printable, table
 from optuna_metasampler.history import distributions_of, finished_trials
 from optuna_metasampler.priors.align import compatible, merge, unusable
-from optuna_metasampler.priors.filter import PriorFilter
-from optuna_metasampler.priors.selection import Selected, select
-from optuna_metasampler.priors.study import PriorStudy
+from optuna_metasampler.priors.study import PriorFilter, PriorStudy, Selected, select
 from optuna_metasampler.space import choice_key
 
 
 _MAX_SHOWN = 6
-_ONLY_HERE, _ONLY_THERE = "only here", "only there"
+_ONLY_HERE, _ONLY_PRIOR = "only here", "only in the prior study"
 
 
 @dataclass(frozen=True)
 class ParameterOverlap:
-    """One parameter, in a prior study and here.
+    """One parameter of a prior study, of the search space, or of both.
 
     Attributes:
-        name: Its name here; the one there if it is missing here.
-        shared: Whether its values there say something here.
-        notes: What differs, in words.
+        name: Its name in the search space; that in the prior study if the space lacks it.
+        shared: Whether its values in the prior study can be used in the search space.
+        notes: Differences between the prior study and the search space ("here"), as text.
     """
 
     name: str
@@ -43,15 +41,15 @@ class ParameterOverlap:
 
 @dataclass(frozen=True)
 class StudyOverlap:
-    """One prior study, and what of it is of use here.
+    """Overlap of one prior study with a search space.
 
     Attributes:
         name: Name of the study.
-        n_trials: Number of its trials with an outcome; trials of the running study not counted.
-        n_own: Number of trials that are not counted because the running study has them itself.
-        reason: Why the study is not used; ``None`` if it is.
-        parameters: Its parameters and those here, by name; none if it was left out before they
-            were compared.
+        n_trials: Number of its trials with an outcome, without those of the running study.
+        n_own: Number of its trials that also belong to the running study.
+        reason: Why the study is not used; ``None`` if it is used.
+        parameters: Its parameters and those of the search space, by name; none if the study was
+            left out before they were compared.
     """
 
     name: str
@@ -67,16 +65,16 @@ class StudyOverlap:
 
     @property
     def shared(self) -> tuple[str, ...]:
-        """Names of the parameters whose values say something here."""
+        """Names of the parameters whose values can be used in the search space."""
         return tuple(p.name for p in self.parameters if p.shared)
 
 
 @dataclass(frozen=True)
 class Overlaps:
-    """Prior studies beside one search space; a table where it is printed.
+    """Overlap of prior studies with one search space; printed as a table.
 
     Attributes:
-        studies: One entry a prior study, in the order given.
+        studies: One entry per prior study, in the order given.
         names: The parameters of the search space; ``None`` if it is not known yet.
     """
 
@@ -91,25 +89,26 @@ class Overlaps:
 
     def __str__(self) -> str:
         if not self.studies:
-            return "No prior study."
+            return "No prior studies."
         total = "?" if self.names is None else str(len(self.names))
-        width = max(len("prior study"), *(len(printable(s.name)) for s in self.studies))
-        lines = [f"{'prior study':{width}}  trials  shared  used"]
+        rows = [["prior study", "trials", "shared", "used"]]
         for s in self.studies:
-            shared = f"{len(s.shared)} of {total}"
             used = "yes" if s.reason is None else f"no: {s.reason}"
-            lines.append(f"{printable(s.name):{width}}  {s.n_trials:6}  {shared:6}  {used}")
-            if s.usable:
-                lines += [f"    {line}" for line in _details(s)]
-        return "\n".join(lines)
+            rows.append([s.name, str(s.n_trials), f"{len(s.shared)} of {total}", used])
+        head, *lines = table(rows, left={0, 2, 3})
+        text = [head]
+        for s, line in zip(self.studies, lines, strict=True):
+            text.append(line)
+            text += [f"    {detail}" for detail in _details(s)] if s.usable else []
+        return "\n".join(text)
 
 
 def _details(study: StudyOverlap) -> Iterator[str]:
     if study.n_own:
-        yield f"{study.n_own} more trials are trials of the running study"
+        yield f"{study.n_own} more trials belong to the running study"
     alone = {
         note: [p.name for p in study.parameters if p.notes == (note,)]
-        for note in (_ONLY_HERE, _ONLY_THERE)
+        for note in (_ONLY_HERE, _ONLY_PRIOR)
     }
     for p in study.parameters:
         if p.notes and p.notes[0] not in alone:
@@ -125,21 +124,21 @@ def inspect(
     prior_filter: PriorFilter,
     rename: Mapping[str, str] | None = None,
 ) -> Overlaps:
-    """Compare prior studies with a search space or with a study.
+    """Overlap of prior studies with a search space or with a study.
 
     Args:
         priors: Prior studies.
-        target: A search space, name to distribution; or a study, whose space is what its finished
-            trials have shown last.
+        target: A search space, name to distribution; or a study, whose space consists of the
+            latest distributions of its finished trials.
         prior_filter: Conditions that prior studies must meet.
-        rename: Parameters' names, prior to target.
+        rename: Parameter names, from prior studies to the target.
     """
     if isinstance(target, Mapping):
         return overlaps(select(priors, None, prior_filter, rename), target, None, rename)
     running = PriorStudy.of(target) if isinstance(target, Study) else target
-    shown = {name: many[-1] for name, many in distributions_of(running.trials).items()}
+    space = {name: many[-1] for name, many in distributions_of(running.trials).items()}
     selected = select(priors, running, prior_filter, rename)
-    return overlaps(selected, shown or None, running.directions, rename)
+    return overlaps(selected, space or None, running.directions, rename)
 
 
 def overlaps(
@@ -148,13 +147,13 @@ def overlaps(
     directions: Sequence[StudyDirection] | None = None,
     rename: Mapping[str, str] | None = None,
 ) -> Overlaps:
-    """Compare prior studies with a search space.
+    """Overlap of selected prior studies with a search space.
 
     Args:
         selected: The prior studies.
-        target: The search space, name to distribution; ``None`` if it is not known yet.
+        target: The search space, name to distribution; ``None`` if it is unknown.
         directions: The directions of the running study; ``None`` if they do not matter.
-        rename: Parameters' names, prior to running study.
+        rename: Parameter names, from prior studies to the running study.
     """
     rows = tuple(_study_overlap(s, target, directions, rename or {}) for s in selected)
     return Overlaps(rows, None if target is None else tuple(sorted(target)))
@@ -175,67 +174,67 @@ def _study_overlap(
     n_trials = len(records.configurations)
     if selected.reason is not None:
         return StudyOverlap(study.name, n_trials, selected.n_own, selected.reason, ())
-    shown = distributions_of(study.trials, rename)
-    reason = unusable(own, directions or own, records, shown)
-    there = {name: merge(many) for name, many in shown.items()}
-    fixed = {name for c in records.configurations for name in c if name not in there}
+    distributions = distributions_of(study.trials, rename)
+    reason = unusable(own, directions or own, records, distributions)
+    space = {name: merge(many) for name, many in distributions.items()}
+    fixed = {name for c in records.configurations for name in c if name not in space}
     old_names = {new: old for old, new in rename.items()}
     parameters = tuple(
-        _parameter_overlap(name, there.get(name), target, name in fixed, old_names.get(name))
-        for name in sorted({*there, *fixed, *(target or ())})
+        _parameter_overlap(name, space.get(name), target, name in fixed, old_names.get(name))
+        for name in sorted({*space, *fixed, *(target or ())})
     )
     if reason is None and target is not None and not any(p.shared for p in parameters):
-        names = listed(sorted(there), _MAX_SHOWN)
-        reason = f"none of its parameters ({names}) is one of this space"
+        names = listed(sorted(space), _MAX_SHOWN)
+        reason = f"none of its parameters ({names}) is in this search space"
     return StudyOverlap(study.name, n_trials, selected.n_own, reason, parameters)
 
 
 def _parameter_overlap(
     name: str,
-    there: BaseDistribution | None,
+    prior: BaseDistribution | None,
     target: Mapping[str, BaseDistribution] | None,
     fixed: bool,
     old_name: str | None,
 ) -> ParameterOverlap:
-    renamed = (f"called {old_name} there",) if old_name is not None and (there or fixed) else ()
+    renamed = (f"named {old_name}",) if old_name is not None and (prior or fixed) else ()
     if target is None:
         return ParameterOverlap(name, False, renamed)
-    here = target.get(name)
-    if here is None:
-        return ParameterOverlap(name, False, (*renamed, _ONLY_THERE))
-    if there is None:
-        return ParameterOverlap(name, False, (*renamed, "fixed there" if fixed else _ONLY_HERE))
-    if not compatible(there, here):
-        notes = (*renamed, f"{_kind(there)} there, {_kind(here)} here")
+    own = target.get(name)
+    if own is None:
+        return ParameterOverlap(name, False, (*renamed, _ONLY_PRIOR))
+    if prior is None:
+        return ParameterOverlap(name, False, (*renamed, "fixed" if fixed else _ONLY_HERE))
+    if not compatible(prior, own):
+        notes = (*renamed, f"{_kind(prior)}, here {_kind(own)}")
         return ParameterOverlap(name, False, notes)
-    return ParameterOverlap(name, True, (*renamed, *_differences(there, here)))
+    return ParameterOverlap(name, True, (*renamed, *_differences(prior, own)))
 
 
-def _differences(there: BaseDistribution, here: BaseDistribution) -> list[str]:
-    """What differs between two distributions whose values can be compared."""
+def _differences(prior: BaseDistribution, own: BaseDistribution) -> list[str]:
+    """Differences between two distributions with comparable values."""
     notes = []
-    if _kind(there) != _kind(here):
-        notes.append(f"{_kind(there)} there, {_kind(here)} here")
-    if isinstance(there, CategoricalDistribution) and isinstance(here, CategoricalDistribution):
-        old = {choice_key(c): c for c in there.choices}
-        new = {choice_key(c): c for c in here.choices}
+    if _kind(prior) != _kind(own):
+        notes.append(f"{_kind(prior)}, here {_kind(own)}")
+    if isinstance(prior, CategoricalDistribution) and isinstance(own, CategoricalDistribution):
+        old = {choice_key(c): c for c in prior.choices}
+        new = {choice_key(c): c for c in own.choices}
         for where, choices in (
-            (_ONLY_THERE, [c for k, c in old.items() if k not in new]),
+            (_ONLY_PRIOR, [c for k, c in old.items() if k not in new]),
             (_ONLY_HERE, [c for k, c in new.items() if k not in old]),
         ):
             if choices:
                 notes.append(f"{listed(map(repr, choices), _MAX_SHOWN)} {where}")
         return notes
-    if isinstance(there, CategoricalDistribution) or isinstance(here, CategoricalDistribution):
+    if isinstance(prior, CategoricalDistribution) or isinstance(own, CategoricalDistribution):
         return notes
-    assert isinstance(there, (FloatDistribution, IntDistribution))
-    assert isinstance(here, (FloatDistribution, IntDistribution))
-    if (there.low, there.high) != (here.low, here.high):
-        notes.append(f"{_range(there)} there, {_range(here)} here")
-    if there.log != here.log:
-        notes.append(f"{_scale(there)} scale there, {_scale(here)} here")
-    if type(there) is type(here) and there.step != here.step:
-        notes.append(f"{_step(there)} there, {_step(here)} here")
+    assert isinstance(prior, (FloatDistribution, IntDistribution))
+    assert isinstance(own, (FloatDistribution, IntDistribution))
+    if (prior.low, prior.high) != (own.low, own.high):
+        notes.append(f"{_range(prior)}, here {_range(own)}")
+    if prior.log != own.log:
+        notes.append(f"{_scale(prior)} scale, here {_scale(own)}")
+    if type(prior) is type(own) and prior.step != own.step:
+        notes.append(f"{_step(prior)}, here {_step(own)}")
     return notes
 
 

@@ -1,7 +1,7 @@
-"""Storages of Optuna, opened for reading only: nothing is created, migrated or locked.
+"""Storages of Optuna, opened read-only: nothing is created, migrated or locked.
 
-A read takes SQLite's shared lock, or the server's counterpart, for the moment of a query: writers
-go on.
+A query takes SQLite's shared lock, or the server's counterpart, while it runs; writers are not
+blocked for longer.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from optuna_metasampler.exceptions import PriorError, PriorNotFoundError
 _SQLITE_MAGIC = b"SQLite format 3\x00"
 _COPY_ATTEMPTS = 5
 
-# Files of SQLite that were looked into, by device and inode. They stay open: on POSIX systems
-# closing one releases all locks of this process on it, also those of the user's own storage
+# SQLite files that have been read, by device and inode. They stay open: on POSIX systems, closing
+# one releases all locks of this process on it, including those of the user's own storage
 # (https://www.sqlite.org/howtocorrupt.html, 2.2).
 _descriptors: dict[tuple[int, int], int] = {}
 _lock = threading.Lock()
@@ -36,7 +36,7 @@ _lock = threading.Lock()
 
 @contextmanager
 def opened(location: str) -> Iterator[BaseStorage]:
-    """Open a storage for reading only, and close it again.
+    """Open a storage read-only, and close it at the end.
 
     Args:
         location: A storage URL, or the path of an SQLite file or of a journal log.
@@ -58,8 +58,8 @@ def opened(location: str) -> Iterator[BaseStorage]:
             raise _unreadable(location, error) from error
 
 
-def shown(location: str) -> str:
-    """A location as it may stand in a message: without the password."""
+def redacted(location: str) -> str:
+    """A location for messages, without the password."""
     if "://" not in location:
         return location
     from sqlalchemy.engine import make_url
@@ -81,20 +81,20 @@ def _open(location: str, stack: ExitStack) -> BaseStorage:
         url = make_url(location)
     except (ArgumentError, ValueError) as error:
         raise PriorError(
-            f"`prior` must be a storage URL, but got {shown(location)!r}: {error}"
+            f"`prior` must be a storage URL, but got {redacted(location)!r}: {error}"
         ) from error
     if url.get_backend_name() != "sqlite":
         return _open_rdb(location, location, _server_settings(url.get_backend_name()))
     if not url.database or url.database == ":memory:":
         raise PriorError(
-            f"`prior` names {location!r}, a database in memory, which nobody else can read. "
+            f"`prior` names {location!r}, a database in memory, which only its creator can read. "
             "Pass the Study object instead."
         )
     return _open_file(Path(url.database), location, stack)
 
 
 def _server_settings(backend: str) -> dict[str, Any]:
-    """Settings of SQLAlchemy's engine with which a server refuses every write of ours."""
+    """Settings of SQLAlchemy's engine with which the server refuses writes."""
     from sqlalchemy.pool import NullPool
 
     settings: dict[str, Any] = {"poolclass": NullPool}
@@ -124,17 +124,17 @@ def _open_file(path: Path, location: str, stack: ExitStack) -> BaseStorage:
     if is_journal(head):
         return _open_journal(path, location)
     raise PriorError(
-        f"`prior` names {location!r}, which is neither an SQLite database nor a journal log of "
-        "Optuna, nor is its name that of a CSV file (.csv)."
+        f"`prior` names {location!r}, which is not an SQLite database, a journal log of Optuna or "
+        "a CSV file (.csv)."
     )
 
 
 def read_file(path: Path, size: int | None = None) -> bytes:
-    """What a file holds, whatever it is; look into no file that may be SQLite's but through this.
+    """Content of a file; the only safe way to read a file that may be an SQLite database.
 
     Args:
         path: The file.
-        size: Number of bytes, from the beginning; all by default.
+        size: Number of bytes from the beginning; all by default.
 
     Raises:
         OSError: If it cannot be read.
@@ -149,14 +149,14 @@ def read_file(path: Path, size: int | None = None) -> bytes:
         try:
             with open(descriptor, "rb", closefd=False) as file:
                 file.seek(0)
-                held = file.read() if size is None else file.read(max(size, len(_SQLITE_MAGIC)))
-            stays_open = held.startswith(_SQLITE_MAGIC) and os.name == "posix"
+                content = file.read() if size is None else file.read(max(size, len(_SQLITE_MAGIC)))
+            stays_open = content.startswith(_SQLITE_MAGIC) and os.name == "posix"
         finally:
             if stays_open:
                 _descriptors[key] = descriptor
             else:
                 os.close(descriptor)
-    return held[:size]
+    return content[:size]
 
 
 def _open_sqlite(path: Path, head: bytes, location: str, stack: ExitStack) -> RDBStorage:
@@ -169,10 +169,10 @@ def _open_sqlite(path: Path, head: bytes, location: str, stack: ExitStack) -> RD
         )
         path, options = _copied(path, Path(folder), location), "mode=rw"
     elif _has_write_ahead_log(head):
-        # Else SQLite makes files beside it. Nobody has it open: its log is not there.
+        # SQLite would create files next to it. No process has it open, for it has no log.
         options = "mode=ro&immutable=1"
     uri = f"file:{quote(str(path.absolute()))}?{options}"
-    # A connection of our own: SQLAlchemy's URLs have no reliable way to quote a file's name.
+    # An own connection: SQLAlchemy's URLs have no reliable way to quote a file name.
     engine = {"creator": partial(sqlite3.connect, uri, uri=True), "poolclass": NullPool}
     return _open_rdb("sqlite://", location, engine)
 
@@ -187,9 +187,9 @@ def _beside(path: Path, ending: str) -> Path:
 
 
 def _must_be_copied(path: Path, head: bytes) -> bool:
-    """Whether SQLite cannot read a database without writing to it, or to files beside it.
+    """Whether SQLite cannot read a database without writing to it or to files next to it.
 
-    That is so where there is a write-ahead log, or a crash has left a journal to roll back.
+    This is so if there is a write-ahead log, or if a crash has left a journal to roll back.
     """
     if _has_write_ahead_log(head):
         return _beside(path, "-wal").exists()
@@ -206,7 +206,7 @@ def _must_be_copied(path: Path, head: bytes) -> bool:
 
 
 def _copied(path: Path, folder: Path, location: str) -> Path:
-    """A copy of a database and of what belongs to it, all of the same moment."""
+    """A consistent copy of a database and of its log and journal."""
     parts = [path, _beside(path, "-wal"), _beside(path, "-journal")]
 
     def state() -> list[tuple[int, int] | None]:
@@ -225,8 +225,8 @@ def _copied(path: Path, folder: Path, location: str) -> Path:
         if state() == before:
             return folder / path.name
     raise PriorError(
-        f"`prior` names {location!r}, which others write to all the time, so that no copy of one "
-        "moment could be made. Try again when they are done."
+        f"`prior` names {location!r}, which is written to continuously, so that no consistent "
+        "copy could be made. Try again when the writers are done."
     )
 
 
@@ -243,10 +243,10 @@ def _open_journal(path: Path, location: str) -> JournalStorage:
     from optuna.storages.journal import JournalFileBackend
 
     try:
-        # The backend makes its lock file when it writes, and only then.
+        # The backend creates its lock file only when it writes.
         return JournalStorage(JournalFileBackend(str(path)))
     except Exception as error:
-        # A log is replayed as it stands, and a damaged one makes Optuna raise whatever it meets.
+        # Replaying a damaged log can raise any exception in Optuna.
         raise _unreadable(location, error) from error
 
 
@@ -256,14 +256,14 @@ def _open_rdb(url: str, location: str, settings: dict[str, Any]) -> RDBStorage:
     try:
         return RDBStorage(url, engine_kwargs=settings, skip_table_creation=True)
     except RuntimeError as error:
-        # Optuna's own words for a schema of another version; the upgrade is the user's decision.
+        # Optuna's error for a schema of another version; the upgrade is the user's decision.
         raise PriorError(
-            f"`prior` names {shown(location)!r}, which this version of Optuna cannot read. Make a "
-            f"copy of it and upgrade the copy. Optuna says: {error}"
+            f"`prior` names {redacted(location)!r}, which this version of Optuna cannot read. "
+            f"Upgrade a copy of it. Error of Optuna: {error}"
         ) from error
     except ImportError as error:
         raise PriorError(
-            f"`prior` names {shown(location)!r}, for which the driver is missing: "
+            f"`prior` names {redacted(location)!r}, whose driver is missing: "
             f"{error.__cause__ or error}. Install it, such as psycopg for postgresql+psycopg://."
         ) from error
     except (SQLAlchemyError, StorageInternalError, AssertionError) as error:
@@ -272,9 +272,9 @@ def _open_rdb(url: str, location: str, settings: dict[str, Any]) -> RDBStorage:
 
 def _unreadable(location: str, error: Exception) -> PriorError:
     cause: BaseException = error
-    while cause.__cause__ is not None:  # what the driver says, not what was made of it
+    while cause.__cause__ is not None:  # the driver's own error
         cause = cause.__cause__
     return PriorError(
-        f"`prior` names {shown(location)!r}, which cannot be opened as a storage of Optuna: "
+        f"`prior` names {redacted(location)!r}, which cannot be opened as a storage of Optuna: "
         f"{type(cause).__name__} {cause}".rstrip()
     )

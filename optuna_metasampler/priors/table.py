@@ -1,14 +1,20 @@
-"""Tables of trials: what Optuna and other tools write, one trial a row."""
+"""Tables of trials, one trial per row, as Optuna and other tools write them.
+
+CSV files are read as text: sizes are bounded, and nothing in them is evaluated.
+"""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+import csv
 from dataclasses import KW_ONLY, dataclass
 from datetime import datetime
+import io
 import json
 import math
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias, TypedDict
 
 from optuna.distributions import (
     BaseDistribution,
@@ -21,23 +27,43 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from optuna_metasampler._text import listed
-from optuna_metasampler.exceptions import PriorError
-from optuna_metasampler.priors.columns import (
-    EMPTY,
-    Columns,
-    Text,
-    is_frame,
-    read_csv,
-    read_frame,
-)
+from optuna_metasampler.exceptions import PriorError, PriorNotFoundError
 from optuna_metasampler.priors.study import PriorStudy
 from optuna_metasampler.space import choice_key
 
 
-Scale: TypeAlias = "str | BaseDistribution | Mapping[str, Any] | None"
-"""How a parameter was drawn, see :class:`Table`."""
+# Far above what 1,000 studies of 100 trials need, and low enough to be read into memory.
+_MAX_BYTES = 256 * 1024 * 1024
+_MAX_ROWS = 1_000_000
+_MAX_COLUMNS = 2_000
 
-_SCALES = ("log", "linear", "categorical")
+# Missing values as pandas, R and spreadsheets write them.
+_NULLS = frozenset({"", "nan", "na", "n/a", "null"})
+
+
+class Text(str):
+    """A cell of a text file, still to be parsed as a number, a Boolean or a word."""
+
+    __slots__ = ()
+
+
+class _Empty:
+    """Type of :data:`EMPTY`, an empty cell; ``None`` is not used, for it may be a choice."""
+
+
+EMPTY = _Empty()
+
+Columns: TypeAlias = "dict[str, list[Any]]"
+"""Column name to cells, all of one length: ``EMPTY``, :class:`Text`, or plain Python values."""
+
+Scale: TypeAlias = (
+    "Literal['log', 'linear', 'categorical'] | BaseDistribution | Mapping[str, Any] | None"
+)
+"""How a parameter was sampled, see :class:`Table`."""
+
+Direction: TypeAlias = "Literal['minimize', 'maximize']"
+
+SCALES = ("log", "linear", "categorical")
 # Of uniform numbers from zero up, a tenth lie below a tenth of the largest. Of logarithmic ones
 # over two decades, a tenth lie below a sixtieth.
 _LOG_RATIO = 30.0
@@ -53,36 +79,35 @@ _MAX_NAMES_SHOWN = 12
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """Trials as the rows of a table: a configuration, and what came out of it.
+    """A table of trials: one row per trial, with its parameters and its objective values.
 
-    A table of the form of :meth:`~optuna.study.Study.trials_dataframe` (``value`` or
-    ``values_*``, ``params_*``, ``state``, ...) needs nothing else. Of any other, say which columns
-    are the objective and the parameters. Strings, lists and dictionaries suffice, so that a
-    configuration file can say it.
+    A table in the format of :meth:`~optuna.study.Study.trials_dataframe` (``value`` or
+    ``values_*``, ``params_*``, ``state``, ...) needs no other argument. For any other table, name
+    the columns of the objective and of the parameters. All arguments can be strings, lists and
+    dictionaries, so that they can stand in a configuration file.
 
-    How a parameter was drawn is seen from its whole column, over all studies, where it is not
-    given: whole numbers, numbers or choices (words, ``True``, ``False``, ``None``), in the range
-    of the values; on a log scale where the numbers are positive and the largest is more than 30
-    times what a tenth of them stay below. An empty cell means that the trial did not have the
-    parameter; a row without an objective is a failed trial.
+    The distribution of a parameter is inferred from its whole column, over all studies, unless it
+    is given: integers, floats or choices (words, ``True``, ``False``, ``None``), in the range of
+    the values; on a log scale if all numbers are positive and the largest is more than 30 times
+    their first decile. An empty cell means that the trial did not have the parameter; a row
+    without an objective is a failed trial.
 
     Args:
-        data: A DataFrame (pandas, or one with its ways), or the path of a CSV file: UTF-8, comma,
-            semicolon or tab, names in the first row.
-        objective: Column of the objective, or a list of several. ``None`` in Optuna's form.
-        direction: ``"minimize"`` or ``"maximize"``, one an objective. In Optuna's form ``None``
+        data: A DataFrame (of pandas, or of a library with its interface), or the path of a CSV
+            file: UTF-8; comma, semicolon or tab; column names in the first row.
+        objective: Column of the objective, or a list of several; ``None`` in Optuna's format.
+        direction: ``"minimize"`` or ``"maximize"``, one per objective. In Optuna's format ``None``
             means the direction of the running study.
-        parameters: Columns of the parameters, or a mapping from these to how each was drawn:
-            ``"log"``, ``"linear"``, ``"categorical"``, a distribution of Optuna, or its short form
+        parameters: Columns of the parameters, or a mapping from these to how each was sampled:
+            ``"log"``, ``"linear"``, ``"categorical"``, a distribution of Optuna, its short form
             ``{"type": "int", "low": 1, "high": 8, "log": False}`` or ``{"type": "categorical",
-            "choices": ["a", "b"]}``; ``None`` where the column says it. In Optuna's form names
-            stand without ``params_``, and ``None`` means all.
-        study: Column that tells studies apart; ``None`` if all rows are of one study.
-        name: Name of the study, or the beginning of the studies' names; the name of the file by
-            default.
+            "choices": ["a", "b"]}``, or ``None`` to infer it. In Optuna's format, names are given
+            without ``params_``, and ``None`` means all.
+        study: Column of the study's name; ``None`` if all rows belong to one study.
+        name: Name of the study, or prefix of the studies' names; by default the name of the file.
 
     Raises:
-        TypeError: If an argument is of a kind that cannot be used.
+        TypeError: If an argument is of the wrong type.
         ValueError: If a direction or a scale is unknown, or ``objective`` comes without
             ``direction`` and ``parameters``.
 
@@ -100,7 +125,7 @@ class Table:
     data: Any
     _: KW_ONLY
     objective: str | Sequence[str] | None = None
-    direction: str | Sequence[str] | None = None
+    direction: Direction | Sequence[Direction] | None = None
     parameters: Sequence[str] | Mapping[str, Scale] | None = None
     study: str | None = None
     name: str | None = None
@@ -116,21 +141,21 @@ class Table:
         ):
             raise TypeError(
                 "`parameters` must be a list of columns, or a mapping from columns to how each "
-                f"was drawn, but got {self.parameters!r}."
+                f"was sampled, but got {self.parameters!r}."
             )
         for argument in ("study", "name"):
             value = getattr(self, argument)
             if not isinstance(value, (str, type(None))):
                 raise TypeError(f"`{argument}` must be a name, but got {value!r}.")
-        for direction in _listed(self.direction):
+        for direction in _as_list(self.direction):
             if direction not in ("minimize", "maximize"):
                 raise ValueError(
                     f"`direction` must be 'minimize' or 'maximize', but got {direction!r}."
                 )
         if self.objective is not None:
-            if len(_listed(self.direction)) != len(_listed(self.objective)):
+            if len(_as_list(self.direction)) != len(_as_list(self.objective)):
                 raise ValueError(
-                    "`direction` must be 'minimize' or 'maximize', one an objective, but got "
+                    "`direction` must be 'minimize' or 'maximize', one per objective, but got "
                     f"{self.direction!r} for the objective {self.objective!r}."
                 )
             if self.parameters is None:
@@ -143,13 +168,13 @@ class Table:
 
     @property
     def label(self) -> str:
-        """What the studies are called, or their names begin with."""
+        """Name of the study, or prefix of the studies' names."""
         if self.name is not None:
             return self.name
         return Path(self.data).stem if isinstance(self.data, (str, Path)) else "table"
 
     def study_names(self) -> list[str]:
-        """Read the table, and list its studies.
+        """Names of the studies; reads the table.
 
         Raises:
             PriorNotFoundError: If there is no such file.
@@ -160,17 +185,17 @@ class Table:
         return list(self._rows(columns))
 
     def studies(self) -> list[PriorStudy]:
-        """Read the table.
+        """The studies; reads the table.
 
-        Trials have dates where a table of Optuna's form gives them, and none otherwise.
+        Trials have dates where a table in Optuna's format gives them, and none otherwise.
 
         Returns:
             The studies, in the order of their first rows.
 
         Raises:
             PriorNotFoundError: If there is no such file.
-            PriorError: If the table cannot be read, lacks a column, or holds a cell that does not
-                fit its column.
+            PriorError: If the table cannot be read, lacks a column, or has a cell of the wrong
+                kind.
         """
         columns = self._read()
         form = _Form.of(self, columns)
@@ -180,7 +205,7 @@ class Table:
             for name, column in form.parameters.items()
         }
         directions = (
-            tuple(StudyDirection[d.upper()] for d in _listed(self.direction))
+            tuple(StudyDirection[d.upper()] for d in _as_list(self.direction))
             if self.direction is not None
             else None
         )
@@ -211,23 +236,37 @@ class Table:
         rows: dict[str, list[int]] = {}
         for i, cell in enumerate(columns[self.study]):
             if cell is EMPTY:
-                raise _refused(self.study, i, "an empty cell", "a name of a study")
+                raise _refused(self.study, i, "an empty cell", "the name of a study")
             name = str(cell) if self.name is None else f"{self.name}/{cell}"
             rows.setdefault(name, []).append(i)
         return rows
 
 
+class _TableData(TypedDict):
+    data: Any
+
+
+class TableOptions(_TableData, total=False):
+    """Arguments of :class:`Table` as a mapping, as a configuration file gives them."""
+
+    objective: str | Sequence[str] | None
+    direction: Direction | Sequence[Direction] | None
+    parameters: Sequence[str] | Mapping[str, Scale] | None
+    study: str | None
+    name: str | None
+
+
 @dataclass(frozen=True)
 class _Form:
-    """Which column holds what.
+    """The role of each column.
 
     Attributes:
         objectives: Columns of the objectives.
         parameters: Name of the parameter to its column.
         user_attrs: Name of the attribute to its column.
         state: Column of the trial's state.
-        start: Column of the time at which it started.
-        end: Column of the time at which it ended.
+        start: Column of the start time.
+        end: Column of the completion time.
     """
 
     objectives: tuple[str, ...]
@@ -239,13 +278,15 @@ class _Form:
 
     @classmethod
     def of(cls, table: Table, columns: Columns) -> _Form:
-        """Find the columns that a table speaks of.
+        """The columns that a table names, or those of Optuna's format.
 
         Raises:
-            PriorError: If one is not there.
+            PriorError: If a column is missing.
         """
         if table.objective is not None:
-            form = cls(tuple(_listed(table.objective)), {name: name for name in table._scales}, {})
+            form = cls(
+                tuple(_as_list(table.objective)), {name: name for name in table._scales}, {}
+            )
         else:
             form = cls._of_optuna(table, columns)
         needed = [*form.objectives, *form.parameters.values()]
@@ -263,13 +304,13 @@ class _Form:
         params = {c[7:]: c for c in columns if c.startswith("params_")}
         if not objectives or not params:
             raise PriorError(
-                f"The table {table.label!r} is not of the form of `study.trials_dataframe()`: it "
-                f"has the columns {_shown(columns)}. Say which are what: Table(data, "
+                f"The table {table.label!r} is not in the format of `study.trials_dataframe()`: "
+                f"it has the columns {_shown(columns)}. Name the columns: Table(data, "
                 "objective='loss', direction='minimize', parameters=['lr', 'depth'])."
             )
         if table.parameters is not None:
             params = {name: f"params_{name}" for name in table._scales}
-        if table.direction is not None and len(_listed(table.direction)) != len(objectives):
+        if table.direction is not None and len(_as_list(table.direction)) != len(objectives):
             raise PriorError(
                 f"`direction` must have one entry for each of the columns {_shown(objectives)}, "
                 f"but got {table.direction!r}."
@@ -288,7 +329,7 @@ class _Form:
         row: int,
         number: int,
     ) -> FrozenTrial:
-        """The trial that one row tells of."""
+        """The trial of one row."""
         values = [_number(c, row, columns[c][row]) for c in self.objectives]
         state = self._state_of(columns, row)
         known = [v for v in values if v is not None]
@@ -313,7 +354,7 @@ class _Form:
             datetime_complete=_moment(self.end, columns, row),
             params=values_of,
             distributions=distributions,
-            user_attrs={k: _meant(v) for k, v in attrs.items() if v is not EMPTY},
+            user_attrs={k: _parsed(v) for k, v in attrs.items() if v is not EMPTY},
             system_attrs={},
         )
 
@@ -330,12 +371,12 @@ class _Form:
 
 
 def _given_distribution(name: str, scale: Scale) -> BaseDistribution | str | None:
-    """A distribution, one of the words, or nothing.
+    """A given distribution, one of ``SCALES``, or ``None`` to infer it.
 
     Raises:
-        ValueError: If ``scale`` is none of these.
+        ValueError: If ``scale`` is anything else.
     """
-    if scale is None or isinstance(scale, BaseDistribution) or scale in _SCALES:
+    if scale is None or isinstance(scale, BaseDistribution) or scale in SCALES:
         return scale
     if isinstance(scale, Mapping):
         try:
@@ -346,7 +387,7 @@ def _given_distribution(name: str, scale: Scale) -> BaseDistribution | str | Non
                 f"'low': 0, 'high': 1}}, but got {scale!r}: {error!r}"
             ) from error
     raise ValueError(
-        f"`parameters` must give {name!r} as one of {', '.join(map(repr, _SCALES))}, a "
+        f"`parameters` must give {name!r} as one of {', '.join(map(repr, SCALES))}, a "
         f"distribution or None, but got {scale!r}."
     )
 
@@ -354,12 +395,12 @@ def _given_distribution(name: str, scale: Scale) -> BaseDistribution | str | Non
 def _parameter(
     column: str, cells: list[Any], given: BaseDistribution | str | None
 ) -> tuple[BaseDistribution | None, list[Any]]:
-    """How a column's values were drawn, and the values; no distribution where it is empty."""
+    """Distribution and values of a column; no distribution if all cells are empty."""
     if isinstance(given, CategoricalDistribution):
         return given, _choices(column, cells, given)
     if isinstance(given, (FloatDistribution, IntDistribution)):
         return given, _numbers_within(column, cells, given)
-    values: list[Any] = [cell if cell is EMPTY else _meant(cell) for cell in cells]
+    values: list[Any] = [cell if cell is EMPTY else _parsed(cell) for cell in cells]
     present = [v for v in values if v is not EMPTY]
     if not present:
         return None, values
@@ -371,8 +412,8 @@ def _parameter(
     choices = {choice_key(v): v for v in present}
     if len(choices) > _MAX_CHOICES:
         raise PriorError(
-            f"The column {column!r} has {len(choices):,} different entries, and "
-            f"{_MAX_CHOICES:,} choices are read at most. Is it a parameter?"
+            f"The column {column!r} has {len(choices):,} different values, more than "
+            f"the limit of {_MAX_CHOICES:,} choices. Check that it is a parameter."
         )
     return CategoricalDistribution([*choices.values()]), values
 
@@ -401,7 +442,7 @@ def _numeric(
 
 
 def _choices(column: str, cells: list[Any], given: CategoricalDistribution) -> list[Any]:
-    """The choices that the cells mean; an empty one means ``None`` where that is a choice."""
+    """Choices of the cells; an empty cell is ``None`` if that is a choice."""
     by_text = {str(choice): choice for choice in reversed(given.choices)}
     known = {choice_key(choice): choice for choice in given.choices}
     values = []
@@ -410,8 +451,8 @@ def _choices(column: str, cells: list[Any], given: CategoricalDistribution) -> l
             values.append(None if None in given.choices else EMPTY)
         elif isinstance(cell, Text) and str(cell) in by_text:
             values.append(by_text[str(cell)])
-        elif choice_key(_meant(cell)) in known:
-            values.append(known[choice_key(_meant(cell))])
+        elif choice_key(_parsed(cell)) in known:
+            values.append(known[choice_key(_parsed(cell))])
         else:
             raise _refused(column, row, repr(cell), f"one of {_shown(given.choices)}")
     return values
@@ -434,7 +475,7 @@ def _numbers_within(
 
 def _number(column: str, row: int, cell: Any) -> float | None:
     """A number, ``None`` where the cell is empty."""
-    value = None if cell is EMPTY else _meant(cell)
+    value = None if cell is EMPTY else _parsed(cell)
     if value is None:
         return None
     if not _is_number(value):
@@ -443,7 +484,7 @@ def _number(column: str, row: int, cell: Any) -> float | None:
 
 
 def _moment(column: str | None, columns: Columns, row: int) -> datetime | None:
-    """A time without a zone, as Optuna keeps it; ``None`` where there is none."""
+    """Local time without a zone, as Optuna stores it; ``None`` if the cell is empty."""
     if column is None or columns[column][row] is EMPTY:
         return None
     cell = columns[column][row]
@@ -454,15 +495,15 @@ def _moment(column: str | None, columns: Columns, row: int) -> datetime | None:
         raise _refused(column, row, repr(cell), "a time such as 2026-01-31 12:00:00") from None
 
 
-def _meant(cell: Any) -> Any:
-    """What a cell that is not empty means: a number, a truth value, ``None`` or a word."""
+def _parsed(cell: Any) -> Any:
+    """Parsed value of a cell that is not empty: a number, a Boolean, ``None`` or a word."""
     if not isinstance(cell, Text):
         plain = isinstance(cell, (bool, float)) or (isinstance(cell, int) and abs(cell) < 2**63)
         return cell if plain else str(cell)
     text = str(cell)
     if text in _WORDS:
         return _WORDS[text]
-    # Python's underscores between digits are not what a table means.
+    # Python would accept underscores between digits.
     if "_" in text:
         return text
     try:
@@ -477,7 +518,7 @@ def _is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def _listed(value: str | Sequence[str] | None) -> list[str]:
+def _as_list(value: str | Sequence[str] | None) -> list[str]:
     if value is None:
         return []
     return [value] if isinstance(value, str) else list(value)
@@ -485,10 +526,127 @@ def _listed(value: str | Sequence[str] | None) -> list[str]:
 
 def _refused(column: str, row: int, got: str, wanted: str) -> PriorError:
     return PriorError(
-        f"The column {column!r} of a table must hold {wanted}, but row {row + 1} below the names "
+        f"The column {column!r} of a table must hold {wanted}, but data row {row + 1} "
         f"has {got if len(got) <= 60 else got[:57] + '...'}."
     )
 
 
 def _shown(names: Iterable[object]) -> str:
     return listed(map(repr, names), _MAX_NAMES_SHOWN)
+
+
+# --------------------------------------------------------------------------------------------
+# Reading columns
+
+
+def is_frame(value: object) -> bool:
+    """Whether ``value`` is a DataFrame, of pandas or of a library that resembles it."""
+    return all(hasattr(type(value), name) for name in ("columns", "__getitem__", "to_dict"))
+
+
+def read_csv(path: Path, max_bytes: int = _MAX_BYTES, max_rows: int = _MAX_ROWS) -> Columns:
+    """Columns of a CSV file: a row of names, then the cells; comma, semicolon or tab.
+
+    Raises:
+        PriorNotFoundError: If there is no such file.
+        PriorError: If it is not CSV, not UTF-8, or too large.
+    """
+    if not path.exists():
+        raise PriorNotFoundError(
+            f"`prior` names {str(path)!r}, but there is no file {str(path.absolute())!r}. Check "
+            "the path; a relative one starts at the current directory."
+        )
+    if not path.is_file():
+        raise _unreadable(path, "it is not a file")
+    try:
+        size = path.stat().st_size
+        if size > max_bytes:
+            raise _unreadable(path, f"it has {size:,} bytes, more than the limit of {max_bytes:,}")
+        content = path.read_bytes()
+    except OSError as error:
+        raise _unreadable(path, f"it cannot be opened ({error})") from error
+    if b"\x00" in content:
+        line = content[: content.index(b"\x00")].count(b"\n") + 1
+        raise _unreadable(path, f"line {line} holds a NUL byte; save it as CSV in UTF-8")
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise _unreadable(path, f"line {line} is not UTF-8; save it as CSV in UTF-8") from error
+    head = text.split("\n", 1)[0]
+    delimiter = max(",;\t", key=head.count)
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    try:
+        names = next(rows, [])
+        _check_names(path, names)
+        cells: list[list[Any]] = [[] for _ in names]
+        for row in rows:
+            if not row:
+                continue
+            if len(row) != len(names):
+                raise _unreadable(
+                    path,
+                    f"line {rows.line_num} has {len(row)} cells, but the first line names "
+                    f"{len(names)} columns",
+                )
+            for column, cell in zip(cells, row, strict=True):
+                column.append(EMPTY if cell.strip().lower() in _NULLS else Text(cell.strip()))
+            _check_rows(path, len(cells[0]), max_rows)
+    except csv.Error as error:
+        raise _unreadable(path, f"line {rows.line_num} is not CSV ({error})") from error
+    return dict(zip(names, cells, strict=True))
+
+
+def read_frame(frame: Any, max_rows: int = _MAX_ROWS) -> Columns:
+    """Columns of a DataFrame.
+
+    Raises:
+        PriorError: If it is too large, or two columns have one name.
+    """
+    labels = list(frame.columns)
+    # Two levels are joined as `trials_dataframe()` joins them.
+    names = [
+        "_".join(filter(None, map(str, lb))) if isinstance(lb, tuple) else str(lb) for lb in labels
+    ]
+    _check_names("the DataFrame", names)
+    _check_rows("the DataFrame", len(frame), max_rows)
+    return {
+        name: [_plain(cell) for cell in frame[label].to_list()]
+        for name, label in zip(names, labels, strict=True)
+    }
+
+
+def _plain(cell: Any) -> Any:
+    """A cell of a DataFrame as a plain Python value."""
+    if cell is None:
+        return EMPTY
+    if hasattr(cell, "to_pydatetime"):
+        return cell.to_pydatetime() if cell == cell else EMPTY  # noqa: PLR0124
+    if hasattr(cell, "item"):
+        cell = cell.item()
+    try:
+        return cell if bool(cell == cell) else EMPTY  # noqa: PLR0124  # NaN
+    except (TypeError, ValueError):  # pandas' NA has no truth value, nor has an array
+        return EMPTY if type(cell).__name__ == "NAType" else cell
+
+
+def _check_names(source: object, names: Sequence[str]) -> None:
+    if not names:
+        raise _unreadable(source, "it has no row of column names")
+    if len(names) > _MAX_COLUMNS:
+        raise _unreadable(
+            source, f"it has {len(names):,} columns, more than the limit of {_MAX_COLUMNS:,}"
+        )
+    name, n = Counter(names).most_common(1)[0]
+    if n > 1:
+        raise _unreadable(source, f"{n} of its columns are called {name!r}")
+
+
+def _check_rows(source: object, n: int, limit: int) -> None:
+    if n > limit:
+        raise _unreadable(source, f"it has more than {limit:,} rows, the limit")
+
+
+def _unreadable(source: object, reason: str) -> PriorError:
+    shown = repr(str(source)) if isinstance(source, Path) else str(source)
+    return PriorError(f"`prior` names {shown}, which cannot be read as a table: {reason}.")

@@ -82,14 +82,14 @@ class TransferPredictor(GaussianProcessPredictor):
         return self.log_odds > 0.0 and self.rank_correlation > 0.0
 
     @property
-    def evidence(self) -> float:
-        """Probability of the transfer hypothesis."""
+    def p_transfer(self) -> float:
+        """Transfer weight: the probability of the transfer hypothesis."""
         return float(torch.sigmoid(torch.tensor(self.log_odds, dtype=torch.float64)))
 
     @property
     def weights(self) -> tuple[float, ...]:
         """The probability of each hypothesis: transfer, twin."""
-        return self.evidence, 1.0 - self.evidence
+        return self.p_transfer, 1.0 - self.p_transfer
 
     def __call__(self, x: Tensor) -> MixtureSameFamily:
         """Distribution of the warped outcome at ``x`` of shape ``(q, d)``."""

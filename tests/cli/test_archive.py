@@ -39,7 +39,7 @@ def test_an_archive_is_built_listed_and_verified(written: Path) -> None:
     assert verified.output.count(": ok, ") == 2
 
 
-def test_documents_say_the_same(written: Path) -> None:
+def test_the_json_documents_have_the_same_content(written: Path) -> None:
     out = written.with_name("new.metaprior")
     built = json.loads(run("build", written, "-o", out, "--json").output)
     assert built == {
@@ -55,13 +55,13 @@ def test_documents_say_the_same(written: Path) -> None:
     ]
 
 
-def test_a_damaged_archive_is_told_from_a_whole_one(written: Path) -> None:
+def test_verify_finds_a_damaged_archive(written: Path) -> None:
     damaged = written.with_name("damaged.metaprior")
     damaged.write_bytes(written.read_bytes()[:-1])
     result = run("verify", written, damaged, written.with_name("missing"))
     assert result.exit_code == 1
     assert "old.metaprior: ok" in result.output
-    assert "damaged.metaprior is damaged" in result.output
+    assert "damaged.metaprior cannot be read" in result.output
     assert "no file" in result.output
     document = json.loads(run("verify", written, damaged, "--json").stdout)
     assert [each["ok"] for each in document] == [True, False]
@@ -88,12 +88,12 @@ def test_a_place_that_cannot_be_written_is_an_error(written: Path) -> None:
 
 
 def test_the_cache_is_listed(written: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert "switched off" in run("list").output
+    assert "disabled" in run("list").output
     monkeypatch.setenv("METASAMPLER_CACHE", str(written.parent))
     written.with_name("damaged.metaprior").write_bytes(b"")
     result = run("list")
     assert result.exit_code == 0
-    assert "will be made again" in result.output
+    assert "will be rebuilt" in result.output
     assert [line.split()[0] for line in result.output.splitlines()[3:]] == ["home"]
     assert len(json.loads(run("list", "--json").output)["archives"]) == 2
 
@@ -118,5 +118,5 @@ def test_a_real_process_ends_as_it_should(written: Path) -> None:
     written.write_bytes(written.read_bytes()[:-1])
     cut = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (cut.returncode, cut.stdout) == (1, "")
-    assert "is damaged" in cut.stderr
+    assert "cannot be read" in cut.stderr
     assert "Traceback" not in cut.stderr

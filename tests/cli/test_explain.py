@@ -63,14 +63,14 @@ def test_a_study_is_explained_and_only_read(folder: Path, name: str) -> None:
     before = contents(folder)
     result = run("--storage", folder / name, "--study", "now", "--prior", folder / "old.db")
     assert result.exit_code == 0, result.output
-    assert "now: 8 trials, minimised" in result.output
-    assert "they are of use with a probability of" in result.output
-    assert "x matters most" in result.output
+    assert "now: 8 trials, minimize" in result.output
+    assert "Transfer weight" in result.output
+    assert "Most important: x" in result.output
     assert max(map(len, result.output.splitlines())) <= 80
     assert contents(folder) == before
 
 
-def test_without_priors_what_the_trials_keep_is_told(folder: Path) -> None:
+def test_without_priors_the_trial_records_are_reported(folder: Path) -> None:
     result = run("--storage", f"sqlite:///{folder}/new.db", "--study", "now", "--json")
     assert result.exit_code == 0, result.output
     document = json.loads(result.output)
@@ -78,8 +78,8 @@ def test_without_priors_what_the_trials_keep_is_told(folder: Path) -> None:
     n = len(document["weights_at"])
     assert n >= 7
     assert all(len(p["weights"]) == n for p in document["priors"])
-    assert any("prior studies that are not at hand now (old-" in w for w in document["warnings"])
-    assert document["objectives"][0]["forecasts"]["accuracy"]["n_trials"] == 5
+    assert any("does not have now (old-" in w for w in document["warnings"])
+    assert document["objectives"][0]["calibration"]["accuracy"]["n_trials"] == 5
     assert document["objectives"][0]["gain"] is None
 
 
@@ -117,7 +117,7 @@ def test_the_page_is_written_once(folder: Path, tmp_path: Path) -> None:
     page.write_text("mine", encoding="utf-8")
     result = run(*arguments)
     assert result.exit_code == 2
-    assert "--force to replace it" in result.output
+    assert "--force" in result.output
     assert page.read_text(encoding="utf-8") == "mine"
     assert run(*arguments, "--force", "--json").exit_code == 0
     assert page.read_text(encoding="utf-8") != "mine"
@@ -127,13 +127,13 @@ def test_the_page_is_written_once(folder: Path, tmp_path: Path) -> None:
     ("arguments", "code", "message"),
     [
         (["--storage", "nowhere.db", "--study", "now"], 1, "--storage names 'nowhere.db', but"),
-        (["--storage", "{}/new.db", "--study", "then"], 1, "There is 'now'."),
+        (["--storage", "{}/new.db", "--study", "then"], 1, "Studies: 'now'."),
         (
             ["--storage", "{}/new.db", "--study", "now", "--prior", "nowhere.db"],
             1,
             "--prior names 'nowhere.db', but",
         ),
-        (["--storage", "{}/new.db", "--study", "now", "--only", "a"], 2, "there is no --prior"),
+        (["--storage", "{}/new.db", "--study", "now", "--only", "a"], 2, "requires --prior"),
         (["--storage", "{}/new.db", "--study", "now", "--rename", "a"], 2, "must be OLD=NEW"),
         (
             ["--storage", "{}/new.db", "--study", "now", "--html", "{}/nowhere/a.html"],

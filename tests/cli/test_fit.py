@@ -36,13 +36,13 @@ def run(*arguments: object) -> Result:
 
 def test_a_file_is_written_that_the_sampler_reads(database: Path, tmp_path: Path) -> None:
     out = tmp_path / "model.safetensors"
-    result = run("--prior", f"sqlite:///{database}", "--studies", "xgb-*", "--out", out)
+    result = run("--prior", f"sqlite:///{database}", "--only", "xgb-*", "--out", out)
     assert result.exit_code == 0, result.output
     assert "learned from 4 studies with 32 trials" in result.output
     assert Checkpoint.read(out).header.n_studies == 4
 
 
-def test_the_document_says_the_same(database: Path, tmp_path: Path) -> None:
+def test_the_json_document_has_the_same_content(database: Path, tmp_path: Path) -> None:
     out = tmp_path / "model.safetensors"
     result = run("--prior", database, "--out", out, "--seed", 3, "--json")
     assert result.exit_code == 0, result.output
@@ -56,7 +56,7 @@ def test_the_document_says_the_same(database: Path, tmp_path: Path) -> None:
     ("arguments", "code", "message"),
     [
         (["--prior", "nowhere.db"], 1, "nowhere.db"),
-        (["--studies", "no-such-*"], 1, "no-such-"),
+        (["--only", "no-such-*"], 1, "no-such-"),
         (["--method", "of-tomorrow"], 2, "of-tomorrow"),
         (["--option", "unheard=1"], 2, "unheard"),
         (["--option", "novalue"], 2, "NAME=VALUE"),
@@ -64,7 +64,7 @@ def test_the_document_says_the_same(database: Path, tmp_path: Path) -> None:
         (["--resume"], 2, "does not exist"),
     ],
 )
-def test_wrong_use_is_told_in_one_line(
+def test_wrong_usage_is_an_error_of_one_line(
     database: Path, tmp_path: Path, arguments: list[str], code: int, message: str
 ) -> None:
     prior = [] if "--prior" in arguments else ["--prior", database]
@@ -75,7 +75,7 @@ def test_wrong_use_is_told_in_one_line(
     assert not (tmp_path / "model.safetensors").exists()
 
 
-def test_a_file_that_exists_is_kept_unless_told_otherwise(database: Path, tmp_path: Path) -> None:
+def test_an_existing_file_is_replaced_only_by_force(database: Path, tmp_path: Path) -> None:
     out = tmp_path / "model.safetensors"
     out.write_text("mine")
     result = run("--prior", database, "--out", out)

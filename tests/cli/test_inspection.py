@@ -51,7 +51,7 @@ def test_studies_are_listed_with_their_trials_and_spaces(database: Path) -> None
     assert "act: choice of 'relu', 'tanh'" in result.output
 
 
-def test_the_document_says_the_same(database: Path) -> None:
+def test_the_json_document_has_the_same_content(database: Path) -> None:
     result = run(f"sqlite:///{database}", "--only", "svm", "--json")
     assert result.exit_code == 0, result.output
     (study,) = json.loads(result.output)["studies"]
@@ -107,7 +107,7 @@ def test_many_long_and_hostile_names_stay_readable(tmp_path: Path) -> None:
         result = run(*arguments)
         assert result.exit_code == 0, result.output
         assert "\x1b" not in result.output
-        assert "more studies; --all shows them" in result.output
+        assert "more studies (use --all" in result.output
     listed = run(path).output.splitlines()
     assert max(map(len, listed[1:])) <= 80
     assert "\\x1b[2J evil\\nname" in listed[3]

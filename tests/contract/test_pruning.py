@@ -23,7 +23,7 @@ import torch
 
 from optuna_metasampler import MetaSampler
 from optuna_metasampler.methods.base import Method
-from optuna_metasampler.policies.base import Policy
+from optuna_metasampler.policies.base import Phase, Policy, Proposal
 from optuna_metasampler.priors.align import pool
 from optuna_metasampler.priors.study import PriorStudy
 from optuna_metasampler.space import SearchSpace
@@ -64,10 +64,10 @@ class Watched(Method[None]):
     def policy(self, space: SearchSpace, prior: Any, n_startup_trials: int | None) -> Policy:
         return self
 
-    def propose(self, history: Task, generator: torch.Generator) -> torch.Tensor:
+    def propose(self, history: Task, generator: torch.Generator) -> Proposal:
         self.shown.append(history)
         x = torch.rand((1, len(history.space.parameters)), generator=generator)
-        return torch.tensor(history.space.spread(x.double().numpy())[0])
+        return Proposal(torch.tensor(history.space.spread(x.double().numpy())[0]), Phase.POLICY)
 
     def pack(self, learned: None) -> dict[str, torch.Tensor]:
         return {}

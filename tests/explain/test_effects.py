@@ -1,4 +1,4 @@
-"""What each hyperparameter does, beside means that are taken point by point."""
+"""Effects of hyperparameters, compared with means taken point by point."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ import torch
 
 from optuna_metasampler import MetaSampler
 from optuna_metasampler.explain.effects import Effect, effects
-from optuna_metasampler.explain.mixture import weights_of
-from optuna_metasampler.explain.sensitivity import quasi_uniform
 from optuna_metasampler.explain.snapshot import Snapshot
+from optuna_metasampler.maximize import quasi_uniform
 from optuna_metasampler.outcomes import spearman
 from optuna_metasampler.surrogates.gaussian_process import STDDEV_FACTOR
 from optuna_metasampler.task import to_tensor
@@ -32,7 +31,8 @@ def of_warm(warm: Snapshot) -> dict[str, Effect]:
 def points(snapshot: Snapshot, name: str, value: object, n: int = 128) -> torch.Tensor:
     """Configurations that have the parameter, with its value; by way of raw values."""
     space = snapshot.space
-    drawn = space.decode(space.spread(quasi_uniform(1024, len(space.names)).numpy()))
+    u = quasi_uniform(1024, len(space.names), torch.Generator().manual_seed(0))
+    drawn = space.decode(space.spread(u.numpy()))
     having = [c for c in drawn if name in c][:n]
     return to_tensor(space.project(space.encode([{**c, name: value} for c in having])))
 
@@ -57,10 +57,10 @@ def test_values_are_the_parameters_own(of_warm: dict[str, Effect]) -> None:
     assert ratios == pytest.approx([ratios[0]] * len(ratios))
     for effect in of_warm.values():
         g = len(effect.values)
-        assert effect.here.shape == effect.low.shape == effect.high.shape == (g,)
-        assert effect.before is not None
-        assert effect.before.shape == (g,)
-        assert effect.studies.shape == (3, g)
+        assert effect.posterior.shape == effect.low.shape == effect.high.shape == (g,)
+        assert effect.prior is not None
+        assert effect.prior.shape == (g,)
+        assert effect.per_study.shape == (3, g)
 
 
 def test_a_curve_is_the_mean_over_the_other_parameters(
@@ -74,7 +74,7 @@ def test_a_curve_is_the_mean_over_the_other_parameters(
                 mean = float(predictor(x).mean.mean())
             # Activating a parameter with a raw value leaves others that it brings at their middle.
             tolerance = 0.1 if name == "kind" else 1e-6
-            assert float(of_warm[name].here[i]) == pytest.approx(mean, abs=tolerance)
+            assert float(of_warm[name].posterior[i]) == pytest.approx(mean, abs=tolerance)
 
 
 def test_a_conditional_parameter_counts_where_it_is_there(
@@ -84,7 +84,7 @@ def test_a_conditional_parameter_counts_where_it_is_there(
     x = points(warm, "momentum", of_warm["momentum"].values[3])
     with torch.no_grad():
         mean = float(predictor(x).mean.mean())
-    assert float(of_warm["momentum"].here[3]) == pytest.approx(mean, abs=1e-6)
+    assert float(of_warm["momentum"].posterior[3]) == pytest.approx(mean, abs=1e-6)
 
 
 def test_the_band_is_that_of_the_mean_over_the_points(cold: Snapshot) -> None:
@@ -94,9 +94,9 @@ def test_the_band_is_that_of_the_mean_over_the_points(cold: Snapshot) -> None:
     with torch.no_grad():
         _, covariance = predictor.posterior.joint(x, predictor.features(x))
     spread = STDDEV_FACTOR * math.sqrt(float(covariance[0].mean()))
-    assert float(effect.high[5] - effect.here[5]) == pytest.approx(1.2816 * spread, rel=1e-3)
-    assert float(effect.here[5] - effect.low[5]) == pytest.approx(1.2816 * spread, rel=1e-3)
-    assert weights_of(predictor).tolist() == [1.0]
+    assert float(effect.high[5] - effect.posterior[5]) == pytest.approx(1.2816 * spread, rel=1e-3)
+    assert float(effect.posterior[5] - effect.low[5]) == pytest.approx(1.2816 * spread, rel=1e-3)
+    assert predictor.weights == (1.0,)
 
 
 def test_the_band_holds_the_curve_and_shrinks_with_trials(
@@ -108,23 +108,23 @@ def test_the_band_holds_the_curve_and_shrinks_with_trials(
     wide = early["lr"].high - early["lr"].low
     narrow = of_warm["lr"].high - of_warm["lr"].low
     assert float(narrow.mean()) < 0.7 * float(wide.mean())
-    assert bool((of_warm["lr"].low < of_warm["lr"].here).all())
+    assert bool((of_warm["lr"].low < of_warm["lr"].posterior).all())
 
 
-def test_what_prior_studies_say_is_told_apart(of_warm: dict[str, Effect]) -> None:
+def test_curves_of_prior_studies_are_kept_apart(of_warm: dict[str, Effect]) -> None:
     rate = of_warm["lr"]
-    assert rate.before is not None
-    near, nearer, opposite = rate.studies
+    assert rate.prior is not None
+    near, nearer, opposite = rate.per_study
     assert spearman(near, nearer) > 0.8
     assert spearman(near, opposite) < -0.5
-    assert spearman(near, rate.here) > 0.3 > spearman(opposite, rate.here)
-    assert len(rate.importance_of_studies) == 3
-    assert all(share > 0.3 for share in rate.importance_of_studies)
-    assert rate.importance_before is not None
-    assert rate.importance_before >= 0
+    assert spearman(near, rate.posterior) > 0.3 > spearman(opposite, rate.posterior)
+    assert len(rate.importance_per_study) == 3
+    assert all(share > 0.3 for share in rate.importance_per_study)
+    assert rate.prior_importance is not None
+    assert rate.prior_importance >= 0
     # Levels are those of this study.
-    for curve in (rate.before, near, opposite):
-        assert float(curve.mean()) == pytest.approx(float(rate.here.mean()), abs=0.6)
+    for curve in (rate.prior, near, opposite):
+        assert float(curve.mean()) == pytest.approx(float(rate.posterior.mean()), abs=0.6)
 
 
 def test_a_parameter_that_a_prior_study_lacks_is_flat_there() -> None:
@@ -139,19 +139,19 @@ def test_a_parameter_that_a_prior_study_lacks_is_flat_there() -> None:
     study = optuna.create_study(sampler=MetaSampler([prior], seed=0))
     study.optimize(new, n_trials=5)
     y = by_name(effects(Snapshot.of(study)))["y"]
-    assert y.before is not None
-    assert float(y.before.max() - y.before.min()) < 1e-9
-    assert y.importance_of_studies == (0.0,)
-    assert y.importance_before == 0.0
+    assert y.prior is not None
+    assert float(y.prior.max() - y.prior.min()) < 1e-9
+    assert y.importance_per_study == (0.0,)
+    assert y.prior_importance == 0.0
     assert y.importance > 0.0
 
 
-def test_without_priors_there_is_no_before(cold: Snapshot) -> None:
+def test_without_priors_there_is_no_prior_curve(cold: Snapshot) -> None:
     for effect in effects(cold):
-        assert effect.before is None
-        assert effect.importance_before is None
-        assert effect.importance_of_studies == ()
-        assert effect.studies.shape == (0, len(effect.values))
+        assert effect.prior is None
+        assert effect.prior_importance is None
+        assert effect.importance_per_study == ()
+        assert effect.per_study.shape == (0, len(effect.values))
 
 
 def test_a_pinned_parameter_is_left_out(warm: Snapshot, of_warm: dict[str, Effect]) -> None:
@@ -169,7 +169,7 @@ def test_the_direction_of_the_study_does_not_matter(priors: list[optuna.Study]) 
         found.append(by_name(effects(Snapshot.of(study))))
     for name, effect in found[0].items():
         other = found[1][name]
-        assert torch.allclose(effect.here, other.here, atol=1e-6)
+        assert torch.allclose(effect.posterior, other.posterior, atol=1e-6)
         assert effect.importance == pytest.approx(other.importance, abs=1e-6)
 
 
@@ -185,7 +185,7 @@ def test_equal_outcomes_make_nothing_important() -> None:
     study.optimize(lambda t: 1.0 + 0 * t.suggest_float("x", 0, 1), n_trials=3)
     (effect,) = effects(Snapshot.of(study))
     assert effect.importance == 0.0
-    assert bool((effect.here == 0.0).all())
+    assert bool((effect.posterior == 0.0).all())
 
 
 def test_it_is_the_same_at_every_call_and_leaves_the_callers_randomness_alone(
@@ -196,5 +196,5 @@ def test_it_is_the_same_at_every_call_and_leaves_the_callers_randomness_alone(
     one = effects(warm)
     assert torch.equal(torch.get_rng_state(), state)
     other = effects(warm)
-    assert all(torch.equal(a.here, b.here) for a, b in zip(one, other, strict=True))
+    assert all(torch.equal(a.posterior, b.posterior) for a, b in zip(one, other, strict=True))
     assert [a.importance for a in one] == [b.importance for b in other]

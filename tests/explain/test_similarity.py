@@ -1,4 +1,4 @@
-"""How alike studies are."""
+"""Rank correlations of studies, and their map."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from optuna_metasampler.explain.snapshot import Snapshot
 from tests.explain.conftest import studied
 
 
-def told(snapshot: Snapshot, objective: int = 0) -> SimilarityMap:
+def known(snapshot: Snapshot, objective: int = 0) -> SimilarityMap:
     found = similarity(snapshot, objective)
     assert found is not None
     return found
 
 
-def test_what_is_alike_is_near_and_what_is_opposite_is_far(warm: Snapshot) -> None:
-    got = told(warm)
+def test_similar_studies_are_near_and_opposite_ones_far(warm: Snapshot) -> None:
+    got = known(warm)
     assert got.names == ("near", "nearer", "opposite", "this study")
     rho, distance = got.correlation, torch.cdist(got.positions, got.positions)
     assert rho[0, 1] > 0.8
@@ -34,7 +34,7 @@ def test_what_is_alike_is_near_and_what_is_opposite_is_far(warm: Snapshot) -> No
 
 
 def test_correlations_are_a_proper_matrix(warm: Snapshot) -> None:
-    rho = told(warm).correlation
+    rho = known(warm).correlation
     assert torch.equal(rho, rho.T)
     assert torch.equal(rho.diagonal(), torch.ones(4, dtype=torch.float64))
     assert bool((rho.abs() <= 1).all())
@@ -42,19 +42,19 @@ def test_correlations_are_a_proper_matrix(warm: Snapshot) -> None:
 
 def test_the_map_does_not_turn_from_call_to_call(warm: Snapshot, first_trial: Snapshot) -> None:
     for snapshot in (warm, first_trial):
-        got = told(snapshot)
+        got = known(snapshot)
         assert got.positions[-1].tolist() == [0.0, 0.0]
         assert float(got.positions[0, 0]) > 0
         assert float(got.positions[0, 1]) == pytest.approx(0.0, abs=1e-12)
         off = [float(y) for y in got.positions[:, 1] if abs(float(y)) > 1e-6]
         assert not off or off[0] > 0
-        assert torch.equal(told(snapshot).positions, got.positions)
+        assert torch.equal(known(snapshot).positions, got.positions)
 
 
-def test_few_trials_leave_it_open_how_alike_the_running_study_is(
+def test_intervals_of_correlations_shrink_with_trials(
     warm: Snapshot, first_trial: Snapshot
 ) -> None:
-    early, late = told(first_trial), told(warm)
+    early, late = known(first_trial), known(warm)
     for got in (early, late):
         here = got.correlation[:-1, -1]
         assert bool(((got.low < here) & (here < got.high)).all())
@@ -66,7 +66,7 @@ def test_few_trials_leave_it_open_how_alike_the_running_study_is(
 @pytest.mark.parametrize("k", [1, 2])
 def test_one_or_two_prior_studies_make_a_map(priors: list[optuna.Study], k: int) -> None:
     snapshot = Snapshot.of(studied(MetaSampler(priors[-k:], seed=0), n=6))
-    got = told(snapshot)
+    got = known(snapshot)
     assert got.positions.shape == (k + 1, 2)
     expected = 1 - float(got.correlation[0, -1])
     if k == 1:
@@ -78,10 +78,10 @@ def test_there_is_no_map_without_prior_studies(cold: Snapshot) -> None:
     assert similarity(cold) is None
 
 
-def test_objectives_are_told_apart(several: optuna.Study) -> None:
+def test_every_objective_has_a_map_of_its_own(several: optuna.Study) -> None:
     snapshot = Snapshot.of(several)
     for j in (0, 1):
-        got = told(snapshot, j)
+        got = known(snapshot, j)
         assert got.names == ("before", "this study")
         assert not math.isnan(float(got.correlation[0, 1]))
 

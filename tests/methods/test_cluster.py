@@ -14,7 +14,7 @@ from optuna_metasampler.methods.cluster import Cluster, Groups
 from optuna_metasampler.policies.nearest_group import NearestGroupPolicy
 from optuna_metasampler.prior_knowledge import PriorKnowledge
 from optuna_metasampler.priors.align import pool
-from optuna_metasampler.priors.sources import resolve
+from optuna_metasampler.priors.sources import read_priors
 from optuna_metasampler.task import Task
 
 
@@ -39,7 +39,7 @@ def studies(*optima: float, features: bool = False) -> list[optuna.Study]:
 
 
 def learned(method: Cluster, priors: list[optuna.Study]) -> Prior[Groups]:
-    read = [s for source in resolve(priors, None) for s in source.read()]
+    read = read_priors(priors)
     knowledge = PriorKnowledge.from_pool(
         pool(read, [optuna.study.StudyDirection.MINIMIZE]), method, seed=0
     )

@@ -110,11 +110,11 @@ def test_too_few_priors_are_an_error_that_counts_them(name: str) -> None:
 def test_what_was_learned_comes_back_from_its_tensors_and_suggests_the_same(name: str) -> None:
     from optuna_metasampler.prior_knowledge import PriorKnowledge
     from optuna_metasampler.priors.align import pool
-    from optuna_metasampler.priors.sources import resolve
+    from optuna_metasampler.priors.sources import read_priors
     from optuna_metasampler.task import Task
 
     method = method_of(name, LIGHT.get(name))
-    studies = [s for source in resolve(flat_studies(4), None) for s in source.read()]
+    studies = read_priors(flat_studies(4))
     knowledge = PriorKnowledge.from_pool(
         pool(studies, studies[0].directions or ()), method, seed=0
     )

@@ -19,7 +19,7 @@ from optuna_metasampler import MetaSampler
 from optuna_metasampler.priors import cache
 from optuna_metasampler.priors.archive import Archive
 from optuna_metasampler.priors.cache import VARIABLE, cache_folder
-from optuna_metasampler.priors.sources import resolve
+from optuna_metasampler.priors.sources import read_priors, resolve
 from optuna_metasampler.priors.study import PriorStudy
 
 
@@ -66,7 +66,7 @@ def run(path: Path, name: str, n: int = 3) -> None:
 
 
 def read(path: Path, names: str | None = None) -> dict[str, PriorStudy]:
-    studies = [study for source in resolve(path, names) for study in source.read()]
+    studies = read_priors(path, names)
     return {study.name: study for study in studies}
 
 
@@ -151,7 +151,7 @@ def test_a_log_is_read_again_only_when_it_has_changed(
     study.optimize(objective, n_trials=3)
     caplog.set_level(logging.INFO)
     first = read(path, "a")
-    assert "Kept 2 prior studies" in caplog.text
+    assert "Wrote 2 prior studies" in caplog.text
     caplog.clear()
     second = read(path)
     assert "Read " not in caplog.text
@@ -170,7 +170,7 @@ def test_a_damaged_cache_is_made_again_with_a_log_line(
     (path,) = folder.iterdir()
     path.write_bytes(path.read_bytes()[:-1])
     assert values(read(database)) == first
-    assert "is made again" in caplog.text
+    assert "Rebuilding" in caplog.text
     assert len(Archive(path).entries()) == 2
 
 
@@ -180,7 +180,7 @@ def test_a_folder_that_cannot_be_written_costs_a_log_line_only(
     folder.write_bytes(b"a file where the folder should be")
     assert len(read(database)) == 2
     (record,) = (r for r in caplog.records if r.levelno == logging.WARNING)
-    assert "could not be kept" in record.message
+    assert "could not be cached" in record.message
     assert VARIABLE in record.message
 
 
@@ -236,7 +236,7 @@ def test_a_storage_has_one_cache_whatever_it_is_called(
 ) -> None:
     read(database)
     monkeypatch.chdir(database.parent)
-    list(resolve(location.format(database.name), None)[0].read())
+    list(resolve(location.format(database.name), None)[0]())
     (path,) = folder.iterdir()
     assert Archive(path).load().origin == str(database)
 
@@ -275,13 +275,13 @@ def test_suggestions_are_the_same_from_storage_cache_and_archive(
 
 READER = """
 import sys
-from optuna_metasampler import logging
+import optuna
 from optuna_metasampler.priors import cache
-from optuna_metasampler.priors.sources import resolve
+from optuna_metasampler.priors.sources import read_priors, resolve
 
 cache._MIN_TRIALS = 1
-logging.set_verbosity(logging.WARNING)
-studies = [s for source in resolve(sys.argv[1], None) for s in source.read()]
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+studies = read_priors(sys.argv[1])
 print([len(s.trials) for s in studies])
 """
 

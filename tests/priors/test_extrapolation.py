@@ -65,7 +65,7 @@ def test_the_share_that_is_left_is_measured_on_those_that_went_on() -> None:
     np.testing.assert_allclose(found[55:], np.median(finals[:55]) + share * behind)
 
 
-def test_prior_curves_say_how_much_is_left_from_the_first_trial_on() -> None:
+def test_prior_curves_give_the_curve_correlation_from_the_first_trial_on() -> None:
     curves: list[Curve] = [{1: 1.0, 2: 5.0}, {1: 0.0}]
     finals = np.array([5.0, NAN])
     assert final_values(curves, finals, HALF_LEFT)[1] == pytest.approx(4.5)
@@ -90,7 +90,7 @@ def test_the_share_of_prior_studies_is_drawn_to_one_by_twenty_imagined_trials() 
     assert late == pytest.approx(1.0)
 
 
-def test_prior_studies_without_curves_say_nothing() -> None:
+def test_prior_studies_without_curves_change_nothing() -> None:
     none: list[tuple[list[Curve], NDArray[np.float64]]] = [
         ([], np.array([])),
         ([{}, {}], np.array([1.0, 2.0])),
@@ -204,7 +204,7 @@ def test_whatever_was_reported_stopped_trials_get_finite_values(
             assert math.isfinite(end)
 
 
-def test_many_trials_and_steps_are_thinned_and_still_told_apart() -> None:
+def test_many_trials_and_steps_are_thinned_and_still_ranked() -> None:
     rng = np.random.default_rng(0)
     levels = rng.normal(size=600)
     lengths = rng.integers(1, 300, size=600)

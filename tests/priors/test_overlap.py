@@ -17,8 +17,7 @@ from optuna.study import StudyDirection
 import pytest
 
 from optuna_metasampler.priors.overlap import overlaps
-from optuna_metasampler.priors.selection import Selected
-from optuna_metasampler.priors.study import PriorStudy
+from optuna_metasampler.priors.study import PriorStudy, Selected
 from tests.strategies import configurations, distributions, spaces
 
 
@@ -44,28 +43,28 @@ def notes(there: BaseDistribution, here: BaseDistribution, value: Any) -> tuple[
     ("there", "here", "expected"),
     [
         (FloatDistribution(1, 2), FloatDistribution(1, 2), ()),
-        (FloatDistribution(1, 2), FloatDistribution(1, 8), ("1 to 2 there, 1 to 8 here",)),
+        (FloatDistribution(1, 2), FloatDistribution(1, 8), ("1 to 2, here 1 to 8",)),
         (
             FloatDistribution(1, 2, log=True),
             FloatDistribution(1, 2),
-            ("log scale there, linear here",),
+            ("log scale, here linear",),
         ),
-        (IntDistribution(1, 3, step=2), IntDistribution(1, 3), ("step 2 there, step 1 here",)),
+        (IntDistribution(1, 3, step=2), IntDistribution(1, 3), ("step 2, here step 1",)),
         (
             FloatDistribution(1, 3, step=2),
             FloatDistribution(1, 3),
-            ("step 2 there, no step here",),
+            ("step 2, here no step",),
         ),
-        (IntDistribution(1, 3), FloatDistribution(1, 3), ("int there, float here",)),
-        (CategoricalDistribution([1, 2]), IntDistribution(1, 2), ("choices there, int here",)),
+        (IntDistribution(1, 3), FloatDistribution(1, 3), ("int, here float",)),
+        (CategoricalDistribution([1, 2]), IntDistribution(1, 2), ("choices, here int",)),
         (
             CategoricalDistribution([1, True]),
             CategoricalDistribution([1, "a"]),
-            ("True only there", "'a' only here"),
+            ("True only in the prior study", "'a' only here"),
         ),
     ],
 )
-def test_differences_of_a_shared_parameter_are_told(
+def test_differences_of_a_shared_parameter_are_noted(
     there: BaseDistribution, here: BaseDistribution, expected: tuple[str, ...]
 ) -> None:
     assert notes(there, here, 1) == expected
@@ -76,7 +75,7 @@ def test_words_and_numbers_are_not_shared() -> None:
     study = prior("old", {"p": words, "q": FloatDistribution(0, 1)}, [{"p": "a", "q": 0.5}] * 2)
     (row,) = overlaps([Selected(study, None)], {"p": IntDistribution(1, 2)})
     assert row.shared == ()
-    assert row.reason == "none of its parameters (p, q) is one of this space"
+    assert row.reason == "none of its parameters (p, q) is in this search space"
 
 
 def test_a_table_is_printed() -> None:
@@ -100,12 +99,12 @@ def test_a_table_is_printed() -> None:
     assert str(got).splitlines() == [
         "prior study  trials  shared  used",
         "alike             3  2 of 4  yes",
-        "    2 more trials are trials of the running study",
-        "    act: 'tanh' only there; 'gelu' only here",
-        "    lr: called eta there; 1e-05 to 0.1 there, 0.0001 to 1 here",
-        "    seed: fixed there",
+        "    2 more trials belong to the running study",
+        "    act: 'tanh' only in the prior study; 'gelu' only here",
+        "    lr: named eta; 1e-05 to 0.1, here 0.0001 to 1",
+        "    seed: fixed",
         "    only here: new",
-        "    only there: gone",
+        "    only in the prior study: gone",
         "empty             0  0 of 4  no: it has no finished trial with a value",
         "a copy            3  0 of 4  no: it is the running study itself",
     ]
@@ -113,15 +112,15 @@ def test_a_table_is_printed() -> None:
     assert got.studies[0].shared == ("act", "lr")
 
 
-def test_names_of_strangers_do_nothing_to_a_terminal() -> None:
+def test_control_characters_in_names_are_escaped() -> None:
     study = prior("a\x1b[31m\nb", {"x\r": FloatDistribution(0, 1)}, [{"x\r": 0.1}, {"x\r": 0.2}])
     shown = str(overlaps([Selected(study, None)], {"x\r": FloatDistribution(0, 2)}))
     assert shown.splitlines()[1].startswith(r"a\x1b[31m\nb ")
-    assert r"x\r: 0 to 1 there" in shown
+    assert r"x\r: 0 to 1, here" in shown
 
 
-def test_nothing_to_compare_is_said() -> None:
-    assert str(overlaps([], None)) == "No prior study."
+def test_no_prior_study_and_no_search_space_are_printed() -> None:
+    assert str(overlaps([], None)) == "No prior studies."
     study = prior("old", {"x": FloatDistribution(0, 1)}, [{"x": 0.1}, {"x": 0.2}])
     got = overlaps([Selected(study, None)], None)
     assert str(got).splitlines()[1] == "old               2  0 of ?  yes"

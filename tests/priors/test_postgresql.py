@@ -14,9 +14,8 @@ import pytest
 
 from optuna_metasampler import MetaSampler
 from optuna_metasampler.exceptions import PriorError, PriorNotFoundError, PriorWarning
-from optuna_metasampler.explain.report import prior_relevance
 from optuna_metasampler.priors import cache
-from optuna_metasampler.priors.sources import resolve
+from optuna_metasampler.priors.sources import read_priors, resolve
 from optuna_metasampler.priors.storages import opened
 from optuna_metasampler.priors.study import PriorStudy
 from tests.priors import postgresql
@@ -85,7 +84,7 @@ def url(socket: str, database: str) -> str:
 
 
 def read(url: str) -> list[PriorStudy]:
-    return [study for source in resolve(url, None) for study in source.read()]
+    return read_priors(url)
 
 
 def contents(socket: str, database: str) -> dict[str, list[tuple[Any, ...]]]:
@@ -153,7 +152,7 @@ def test_an_old_schema_is_an_error_that_names_the_way_out(
 ) -> None:
     execute(socket, database, "UPDATE alembic_version SET version_num = 'v2.6.0.a'")
     before = contents(socket, database)
-    with pytest.raises(PriorError, match=r"upgrade the copy.*storage upgrade"):
+    with pytest.raises(PriorError, match=r"Upgrade a copy.*storage upgrade"):
         MetaSampler(url)
     assert contents(socket, database) == before
 
@@ -169,7 +168,7 @@ def test_a_study_is_tuned_in_the_database_that_holds_its_priors(url: str) -> Non
     with writable(url) as storage:
         study = optuna.create_study(study_name="new", storage=storage, sampler=sampler)
         study.optimize(objective, n_trials=3)
-        assert {row.name for row in prior_relevance(sampler, study)} == {"first", "second"}
+        assert {row.name for row in sampler.prior_weights(study)} == {"first", "second"}
 
 
 def test_a_server_that_goes_away_costs_a_warning_and_not_the_study(
@@ -186,8 +185,8 @@ def test_a_study_that_is_deleted_is_named(url: str) -> None:
     (source,) = resolve(url, None)
     with writable(url) as storage:
         optuna.delete_study(study_name="first", storage=storage)
-    with pytest.raises(PriorNotFoundError, match="has been deleted"):
-        source.read()
+    with pytest.raises(PriorNotFoundError, match="deleted"):
+        source()
 
 
 def test_a_password_stands_in_no_message() -> None:

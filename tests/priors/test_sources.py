@@ -52,7 +52,7 @@ def names(studies: list[PriorStudy]) -> list[str]:
 
 def read(prior: object, prior_studies: object = None) -> list[PriorStudy]:
     sources = resolve(prior, prior_studies)  # type: ignore[arg-type]
-    return [study for source in sources for study in source.read()]
+    return [study for source in sources for study in source()]
 
 
 @pytest.mark.parametrize("as_path", [True, False])
@@ -150,7 +150,7 @@ def test_a_folder_is_an_error(tmp_path: Path) -> None:
 def test_a_file_of_another_kind_is_an_error(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "file"
     path.write_bytes(content)
-    with pytest.raises(PriorError, match="neither an SQLite database nor a journal log"):
+    with pytest.raises(PriorError, match="not an SQLite database"):
         MetaSampler(path)
     assert path.read_bytes() == content
     assert len(list(tmp_path.iterdir())) == 1
@@ -178,7 +178,7 @@ def test_an_old_schema_is_an_error_that_names_the_way_out(database: Path) -> Non
         connection.execute("UPDATE alembic_version SET version_num = 'v2.6.0.a'")
     connection.close()
     before = fingerprint(database.parent)
-    with pytest.raises(PriorError, match=r"upgrade the copy.*storage upgrade"):
+    with pytest.raises(PriorError, match=r"Upgrade a copy.*storage upgrade"):
         MetaSampler(database)
     assert fingerprint(database.parent) == before
 
@@ -186,7 +186,7 @@ def test_an_old_schema_is_an_error_that_names_the_way_out(database: Path) -> Non
 def test_an_empty_storage_is_an_error(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'empty.db'}"
     optuna.storages.RDBStorage(url)
-    with pytest.raises(PriorError, match="holds no study"):
+    with pytest.raises(PriorError, match="no study"):
         MetaSampler(url)
 
 

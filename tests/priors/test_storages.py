@@ -17,8 +17,8 @@ import pytest
 
 from optuna_metasampler.exceptions import PriorError
 from optuna_metasampler.priors import cache
-from optuna_metasampler.priors.sources import resolve
-from optuna_metasampler.priors.storages import opened, shown
+from optuna_metasampler.priors.sources import read_priors
+from optuna_metasampler.priors.storages import opened, redacted
 from optuna_metasampler.priors.study import PriorStudy
 from tests.priors.files import fingerprint
 
@@ -49,7 +49,7 @@ def quiet() -> None:
 
 
 def read(location: str | Path) -> list[PriorStudy]:
-    return [study for source in resolve(location, None) for study in source.read()]
+    return read_priors(location)
 
 
 def trials_of(location: str | Path) -> dict[str, int]:
@@ -249,8 +249,8 @@ def test_a_prior_is_read_by_who_may_not_write(database: Path) -> None:
     database.chmod(0o444)
     database.parent.chmod(0o555)
     program = (
-        "import os, sys; from optuna_metasampler.priors.sources import resolve; "
-        "print([len(s.trials) for r in resolve(sys.argv[1], None) for s in r.read()], "
+        "import os, sys; from optuna_metasampler.priors.sources import read_priors, resolve; "
+        "print([len(s.trials) for r in resolve(sys.argv[1], None) for s in r()], "
         "os.access(os.path.dirname(sys.argv[1]), os.W_OK))"
     )
     done = subprocess.run(
@@ -276,5 +276,5 @@ def without_privileges() -> list[str]:
 
 
 def test_a_location_is_shown_without_its_password() -> None:
-    assert shown("mysql://me:s3cret@host/db") == "mysql://me:***@host/db"
-    assert shown("sub/old.db") == "sub/old.db"
+    assert redacted("mysql://me:s3cret@host/db") == "mysql://me:***@host/db"
+    assert redacted("sub/old.db") == "sub/old.db"

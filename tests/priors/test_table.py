@@ -1,8 +1,9 @@
-"""Trials from tables of Optuna and of other tools."""
+"""Tables of trials: CSV files and DataFrames of Optuna and of other tools."""
 
 from __future__ import annotations
 
 import csv
+import os
 from pathlib import Path
 import random
 from typing import Any
@@ -23,11 +24,11 @@ import pandas as pd
 import pytest
 
 from optuna_metasampler import MetaSampler, Table
-from optuna_metasampler.exceptions import PriorError
-from optuna_metasampler.explain.report import inspect_priors
+from optuna_metasampler.exceptions import PriorError, PriorNotFoundError
 from optuna_metasampler.priors.align import pool
-from optuna_metasampler.priors.sources import resolve
+from optuna_metasampler.priors.sources import read_priors, resolve
 from optuna_metasampler.priors.study import PriorStudy
+from optuna_metasampler.priors.table import EMPTY, is_frame, read_csv, read_frame
 
 
 @pytest.fixture(autouse=True)
@@ -97,7 +98,7 @@ def test_trials_come_back_from_a_table_of_optunas_form(
     if form.startswith("csv"):
         data = tmp_path / "old.csv"
         frame.to_csv(data, index=form == "csv with index")
-    (got,) = [s for source in resolve(data, None) for s in source.read()]  # type: ignore[arg-type]
+    (got,) = read_priors(data)  # type: ignore[arg-type]
     assert got.directions is None
     assert [t.number for t in got.trials] == list(range(20))
     for before, after in zip(study.trials, got.trials, strict=True):
@@ -137,12 +138,12 @@ def test_a_copy_of_the_running_study_is_recognised_through_a_csv_file(
     study: optuna.Study, tmp_path: Path
 ) -> None:
     study.trials_dataframe().to_csv(tmp_path / "backup.csv", index=False)
-    (row,) = inspect_priors(tmp_path / "backup.csv", study)
+    (row,) = MetaSampler(tmp_path / "backup.csv").inspect_priors(study)
     assert row.reason is not None
     assert "trials of the running study" in row.reason
 
 
-def test_some_parameters_can_be_taken_and_their_scale_be_told(study: optuna.Study) -> None:
+def test_some_parameters_can_be_selected_with_a_given_scale(study: optuna.Study) -> None:
     table = Table(study.trials_dataframe(), parameters={"learning_rate": "linear"})
     (got,) = table.studies()
     assert {name for t in got.trials for name in t.params} == {"learning_rate"}
@@ -160,7 +161,7 @@ wine;0.0001;128;None;;
 """
 
 
-def test_columns_are_mapped_and_studies_told_apart(tmp_path: Path) -> None:
+def test_columns_are_mapped_and_rows_split_by_study(tmp_path: Path) -> None:
     table = Table(
         written(tmp_path / "runs.csv", RUNS),
         objective="loss",
@@ -186,7 +187,7 @@ def test_columns_are_mapped_and_studies_told_apart(tmp_path: Path) -> None:
     assert wine.trials[0].datetime_complete is None
 
 
-def test_a_configuration_file_can_say_it(tmp_path: Path) -> None:
+def test_a_table_can_be_described_in_a_configuration_file(tmp_path: Path) -> None:
     """Strings, lists and dictionaries are all there is in YAML."""
     written(tmp_path / "runs.csv", RUNS)
     prior = {
@@ -202,10 +203,10 @@ def test_a_configuration_file_can_say_it(tmp_path: Path) -> None:
         "name": "sweep",
     }
     sources = resolve([prior], "sweep/i*")
-    (iris,) = [s for source in sources for s in source.read()]
+    (iris,) = [s for source in sources for s in source()]
     assert iris.name == "sweep/iris"
     assert iris.trials[0].distributions["units"] == IntDistribution(16, 256, log=True)
-    with pytest.raises(ValueError, match=r"unknown entry 'objetive'. Known are data, direction"):
+    with pytest.raises(ValueError, match=r"'objetive'.*data, direction"):
         MetaSampler({"data": "runs.csv", "objetive": "loss"})
 
 
@@ -246,7 +247,7 @@ def test_the_scale_of_random_numbers_is_seen(n: int, log: bool) -> None:
     assert seen(values).log is log  # type: ignore[attr-defined]
 
 
-def test_a_scale_that_is_told_is_taken() -> None:
+def test_a_given_scale_is_used() -> None:
     assert seen([1, 2, 4], "log") == IntDistribution(1, 4, log=True)
     assert seen([1e-4, 1e-2, 1.0], "linear") == FloatDistribution(1e-4, 1.0)
     assert seen([16, 32], "categorical") == CategoricalDistribution([16, 32])
@@ -266,11 +267,11 @@ def test_text_means_the_choice_that_is_written_like_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "scale", "message"),
     [
-        ("p,y\n1,0\nx,1\n", "log", r"'p' .*must hold a number \(log\), but row 2 .*'x'"),
-        ("p,y\n1,0\n-2,1\n", "log", r"must hold a positive number \(log\), but row 2 .*-2"),
-        ("p,y\n9,1\n", {"type": "int", "low": 0, "high": 8}, "from 0 to 8, but row 1 .*'9'"),
-        ("p,y\nc,1\n", {"type": "categorical", "choices": ["a"]}, "one of 'a', but row 1"),
-        ("p,y\n1,good\n", None, "'y' .*must hold a number, but row 1 .*'good'"),
+        ("p,y\n1,0\nx,1\n", "log", r"'p' .*must hold a number \(log\), but data row 2 .*'x'"),
+        ("p,y\n1,0\n-2,1\n", "log", r"must hold a positive number \(log\), but data row 2 .*-2"),
+        ("p,y\n9,1\n", {"type": "int", "low": 0, "high": 8}, "from 0 to 8, but data row 1 .*'9'"),
+        ("p,y\nc,1\n", {"type": "categorical", "choices": ["a"]}, "one of 'a', but data row 1"),
+        ("p,y\n1,good\n", None, "'y' .*must hold a number, but data row 1 .*'good'"),
         ("q,y\n1,2\n", None, "has no column 'p'. It has 'q', 'y'"),
     ],
 )
@@ -304,7 +305,7 @@ def test_any_table_is_read_or_refused(
 
 
 def test_a_column_of_free_text_is_no_parameter() -> None:
-    with pytest.raises(PriorError, match="2,000 different entries.*Is it a parameter"):
+    with pytest.raises(PriorError, match="2,000 different.*1,000 choices"):
         seen([f"note {i}" for i in range(2000)])
 
 
@@ -342,5 +343,125 @@ def test_studies_of_a_table_are_chosen_by_name(tmp_path: Path) -> None:
         parameters=["lr"],
         study="dataset",
     )
-    studies: list[PriorStudy] = [s for r in resolve(table, "w*") for s in r.read()]
+    studies: list[PriorStudy] = read_priors(table, "w*")
     assert [s.name for s in studies] == ["wine"]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "runs.csv"
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_columns_are_separated_by_what_the_first_line_has(path: Path, delimiter: str) -> None:
+    path.write_text(f"a{delimiter}b\n1{delimiter}x y\n\n2{delimiter}\n")
+    assert read_csv(path) == {"a": ["1", "2"], "b": ["x y", EMPTY]}
+
+
+def test_a_file_as_spreadsheets_write_it_is_read(path: Path) -> None:
+    path.write_bytes('\ufeffname,"two\nlines"\r\n"a, ""b""",1\r\n'.encode())
+    assert read_csv(path) == {"name": ['a, "b"'], "two\nlines": ["1"]}
+
+
+@pytest.mark.parametrize("text", ["", "nan", "NaN", "NA", "null", "  "])
+def test_what_programs_write_for_nothing_is_an_empty_cell(path: Path, text: str) -> None:
+    path.write_text(f"a,b\n{text},1\n")
+    assert read_csv(path)["a"] == [EMPTY]
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "no row of column names"),
+        (b"a,b\n1\n", "line 2 has 1 cells, but the first line names 2 columns"),
+        (b"a,b\n1,2\n1,2,3\n", "line 3 has 3 cells"),
+        (b"a,b\n1,\x002\n", "line 2 holds a NUL byte"),
+        ("a,b\n1,ä\n".encode("latin-1"), "line 2 is not UTF-8"),
+        ("a,b\n1,2\n".encode("utf-16"), "NUL byte"),
+        (b'a,b\n1,"2\n', "is not CSV"),
+        (b"a,b,a\n1,2,3\n", "2 of its columns are called 'a'"),
+        (b"a,b\n1," + b"x" * 200_000 + b"\n", "is not CSV .*field larger than"),
+        (b",".join(b"%d" % i for i in range(3000)), "3,000 columns"),
+    ],
+)
+def test_what_is_no_table_is_refused_with_the_place(
+    path: Path, content: bytes, reason: str
+) -> None:
+    path.write_bytes(content)
+    with pytest.raises(PriorError, match=f"(?s){reason}"):
+        read_csv(path)
+
+
+def test_sizes_are_bounded(path: Path) -> None:
+    path.write_text("a\n" + "1\n" * 20)
+    with pytest.raises(PriorError, match="more than 19 rows"):
+        read_csv(path, max_rows=19)
+    with pytest.raises(PriorError, match="more than 19 rows"):
+        read_frame(pd.DataFrame({"a": range(20)}), max_rows=19)
+    with pytest.raises(PriorError, match="42 bytes.*10"):
+        read_csv(path, max_bytes=10)
+
+
+def test_a_path_that_is_no_file_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(PriorNotFoundError, match="there is no file"):
+        read_csv(tmp_path / "nowhere.csv")
+    with pytest.raises(PriorError, match="not a file"):
+        read_csv(tmp_path)
+    # A device has no end, and a pipe no writer.
+    os.mkfifo(tmp_path / "pipe.csv")
+    with pytest.raises(PriorError, match="not a file"):
+        read_csv(tmp_path / "pipe.csv")
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_read_or_refused(
+    tmp_path_factory: pytest.TempPathFactory, content: bytes
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "any.csv"
+    path.write_bytes(content)
+    try:
+        got = read_csv(path)
+    except PriorError:
+        return
+    assert len({len(cells) for cells in got.values()}) == 1
+
+
+def test_cells_of_a_frame_become_plain_values() -> None:
+    frame = pd.DataFrame(
+        {
+            "int": np.array([1, 2]),
+            "float": [0.5, np.nan],
+            "nullable": pd.array([1, None], dtype="Int64"),
+            "bool": [True, False],
+            "word": ["a", None],
+            "mixed": pd.Series([np.float32(0.5), "x"], dtype=object),
+            "time": pd.to_datetime(["2026-01-31", None]),
+            "category": pd.Categorical(["a", "b"]),
+        }
+    )
+    got = read_frame(frame)
+    expected: dict[str, list[Any]] = {
+        "int": [1, 2],
+        "float": [0.5, EMPTY],
+        "nullable": [1, EMPTY],
+        "bool": [True, False],
+        "word": ["a", EMPTY],
+        "mixed": [0.5, "x"],
+        "category": ["a", "b"],
+    }
+    for name, cells in expected.items():
+        assert got[name] == cells
+        plain = {int, float, bool, str, type(EMPTY)}
+        assert {type(cell) for cell in got[name]} <= plain, name
+    assert got["time"][0].year == 2026
+    assert got["time"][1] is EMPTY
+
+
+def test_two_columns_of_one_name_are_refused() -> None:
+    with pytest.raises(PriorError, match="2 of its columns are called 'a'"):
+        read_frame(pd.DataFrame([[1, 2]], columns=["a", "a"]))
+
+
+@pytest.mark.parametrize("value", [{"a": [1]}, [1], "a.csv", 3, None, pd.Series([1])])
+def test_other_things_are_no_frames(value: object) -> None:
+    assert not is_frame(value)

@@ -81,7 +81,7 @@ def test_opposed_studies_are_read_the_other_way_round(opposed: TransferGaussianP
     predictor = opposed.condition(task)
     assert predictor.sign_flipped
     assert predictor.rank_correlation < 0.0
-    assert predictor.evidence > 0.9
+    assert predictor.p_transfer > 0.9
     assert agreement(predictor) > 0.7
     assert agreement(predictor) > agreement(GaussianProcess().condition(task))
 
@@ -102,7 +102,7 @@ def test_studies_that_rank_the_trials_by_chance_lose_their_say() -> None:
     known = [surrogate.condition(study(12, seed)) for seed in range(100, 120)]
     sign_flipped = [predictor for predictor in known if predictor.sign_flipped]
     assert 2 <= len(sign_flipped) <= 18
-    assert sum(predictor.evidence for predictor in sign_flipped) / len(sign_flipped) < 0.5
+    assert sum(predictor.p_transfer for predictor in sign_flipped) / len(sign_flipped) < 0.5
 
 
 def test_predictions_are_told_as_the_studies_made_them(
@@ -132,7 +132,7 @@ def test_what_was_turned_round_is_turned_back_once_trials_say_so(
 
 
 def test_related_studies_keep_their_say(related: TransferGaussianProcess) -> None:
-    assert related.condition(study(12, 1)).evidence > 0.9
+    assert related.condition(study(12, 1)).p_transfer > 0.9
 
 
 def test_the_prediction_is_the_mixture_of_the_two(related: TransferGaussianProcess) -> None:
@@ -141,7 +141,7 @@ def test_the_prediction_is_the_mixture_of_the_two(related: TransferGaussianProce
     mixture = predictor(x)
     assert isinstance(mixture, MixtureSameFamily)
     each = predictor.each(x)
-    w = predictor.evidence
+    w = predictor.p_transfer
     torch.testing.assert_close(mixture.mean, w * each.mean[0] + (1 - w) * each.mean[1])
 
 

@@ -1,4 +1,4 @@
-"""What a plot shows, before anything draws it: numbers, names and colours."""
+"""Descriptions of plots, independent of the library that draws them."""
 
 from __future__ import annotations
 
@@ -7,35 +7,58 @@ from dataclasses import dataclass, field
 import math
 from typing import TypeAlias
 
-from optuna_metasampler._text import printable
+from optuna_metasampler._text import shortened
+from optuna_metasampler.explain.trial_record import ENQUEUED, INDEPENDENT
+from optuna_metasampler.policies.base import Phase
 
 
 Numbers: TypeAlias = tuple[float, ...]
 """NaN is a gap."""
 
-# Colours that people with any colour vision tell apart, and that stand out on white and on black
-# (Okabe & Ito 2008, "Color universal design"), without its black and its yellow.
+# Distinguishable with any colour vision, on white and on black (Okabe & Ito 2008, "Color universal
+# design"), without the black and the yellow of that palette.
 BLUE, VERMILION, GREEN = "#0072B2", "#D55E00", "#009E73"
 SKY, ORANGE, PURPLE, GREY = "#56B4E9", "#E69F00", "#CC79A7", "#8A8A8A"
 BROWN, TEAL, LIGHT = "#8C6D31", "#3B8686", "#B8B8B8"
 OF_STUDIES = (SKY, ORANGE, GREEN, PURPLE, BLUE, VERMILION, BROWN, TEAL)
-"""One a prior study that is named."""
+"""Colours of the prior studies that are named."""
+
+
+@dataclass(frozen=True)
+class PhaseStyle:
+    """How a phase is shown.
+
+    Attributes:
+        label: Its name in texts.
+        color: As ``#RRGGBB``.
+        symbol: See :class:`Points`.
+    """
+
+    label: str
+    color: str
+    symbol: str
+
 
 PHASES = {
-    "opening": (ORANGE, "diamond"),
-    "contrast": (PURPLE, "triangle"),
-    "start-up": (GREY, "square"),
-    "model": (BLUE, "circle"),
-    "enqueued": (GREEN, "star"),
-    "independent": (BROWN, "cross"),
-    "policy": (SKY, "circle"),
+    Phase.WARM_START.value: PhaseStyle("warm start", ORANGE, "diamond"),
+    Phase.PROBE.value: PhaseStyle("probe", PURPLE, "triangle"),
+    Phase.INITIAL_DESIGN.value: PhaseStyle("initial design", GREY, "square"),
+    Phase.MODEL.value: PhaseStyle("model", BLUE, "circle"),
+    ENQUEUED: PhaseStyle("enqueued", GREEN, "star"),
+    INDEPENDENT: PhaseStyle("independent", BROWN, "cross"),
+    Phase.POLICY.value: PhaseStyle("policy", SKY, "circle"),
 }
-"""Colour and symbol of each phase."""
+"""All phases, see :class:`~optuna_metasampler.explain.trial_record.TrialRecord`."""
 
 MAX_NAMED = 8
-"""How many prior studies have a name and a colour of their own; the others are taken together."""
+"""Number of prior studies with a name and a colour of their own; the others are grouped."""
 
 _MAX_NAME = 24
+
+
+def phase_style(phase: str) -> PhaseStyle:
+    """The style of a phase, which may have been set by the user to anything."""
+    return PHASES.get(phase, PhaseStyle(shortened(phase, 20), GREY, "circle"))
 
 
 @dataclass(frozen=True)
@@ -43,12 +66,12 @@ class Axis:
     """One axis of a panel.
 
     Attributes:
-        title: What it is, with its unit; empty for none.
+        title: Title with unit; empty for none.
         log: Whether the scale is logarithmic.
-        limits: Its ends; ``None`` to fit them to what is shown.
-        categories: What stands at the positions 0, 1, ...; none on an axis of numbers.
+        limits: Its ends; ``None`` to fit them to the data.
+        categories: Labels at the positions 0, 1, ...; empty for a numeric axis.
         percent: Whether shares are shown as percentages.
-        whole: Whether there is nothing between whole numbers.
+        whole: Whether only whole numbers have ticks.
     """
 
     title: str = ""
@@ -64,13 +87,13 @@ class Line:
     """A line through points.
 
     Attributes:
-        name: What the legend says; empty to stay out of it.
-        x: Where.
-        y: How high.
+        name: Entry in the legend; empty for none.
+        x: Positions.
+        y: Heights.
         color: As ``#RRGGBB``.
         width: In points.
         style: ``"solid"``, ``"dash"`` or ``"dot"``.
-        steps: Whether a value holds until the next.
+        steps: Whether a value holds until the next point.
     """
 
     name: str
@@ -84,14 +107,14 @@ class Line:
 
 @dataclass(frozen=True)
 class Band:
-    """What lies between two lines.
+    """Area between two lines.
 
     Attributes:
-        name: What the legend says; empty to stay out of it.
-        x: Where.
+        name: Entry in the legend; empty for none.
+        x: Positions.
         low: Its lower edge.
         high: Its upper edge.
-        color: As ``#RRGGBB``; drawn thin.
+        color: As ``#RRGGBB``; drawn translucent.
     """
 
     name: str
@@ -103,12 +126,12 @@ class Band:
 
 @dataclass(frozen=True)
 class Area:
-    """A share, on top of the areas before it.
+    """A share, stacked on the areas before it.
 
     Attributes:
-        name: What the legend says.
-        x: Where.
-        y: How much of the whole.
+        name: Entry in the legend.
+        x: Positions.
+        y: Shares of 1.
         color: As ``#RRGGBB``.
     """
 
@@ -123,20 +146,20 @@ class Points:
     """Single points.
 
     Attributes:
-        name: What the legend says; empty to stay out of it.
-        x: Where.
-        y: How high.
-        color: As ``#RRGGBB``; not used where there are ``shades``.
+        name: Entry in the legend; empty for none.
+        x: Positions.
+        y: Heights.
+        color: As ``#RRGGBB``; unused with ``shades``.
         symbol: ``"circle"``, ``"ring"``, ``"diamond"``, ``"square"``, ``"triangle"``, ``"star"``
             or ``"cross"``.
         size: In points.
-        low: Lower ends of vertical bars; none for no bars.
+        low: Lower ends of error bars; empty for none.
         high: Upper ends of them.
-        labels: What stands beside each.
-        notes: What is shown while the pointer is on each.
-        shades: A number a point that its colour tells.
-        shade_title: What these numbers are.
-        shade_limits: The smallest and the largest of them.
+        labels: Text next to each point.
+        notes: Text shown while the pointer is on each point.
+        shades: Numbers that are shown as the colours of the points.
+        shade_title: Title of their scale.
+        shade_limits: Ends of their scale.
     """
 
     name: str
@@ -159,13 +182,13 @@ Layer: TypeAlias = Line | Band | Area | Points
 
 @dataclass(frozen=True)
 class Panel:
-    """One pair of axes and what is in it.
+    """One pair of axes and its contents.
 
     Attributes:
         x: The horizontal axis.
         y: The vertical axis.
         layers: From the back to the front.
-        square: Whether both axes have the same unit.
+        square: Whether both axes have the same scale.
     """
 
     x: Axis
@@ -179,11 +202,11 @@ class Chart:
     """One plot.
 
     Attributes:
-        title: What it shows.
-        subtitle: How to read it; empty for nothing.
-        panels: Side by side, in rows of ``columns``; none if there is nothing to show.
-        columns: How many stand in a row.
-        missing: Why there is nothing to show; empty if there is something.
+        title: Title.
+        subtitle: How to read it; empty for none.
+        panels: In rows of ``columns``; empty if there is nothing to show.
+        columns: Number of panels in a row.
+        missing: Why there is nothing to show, if so.
     """
 
     title: str
@@ -192,64 +215,47 @@ class Chart:
     columns: int = 1
     missing: str = ""
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        """What the legend says, each once."""
-        layers = [layer for panel in self.panels for layer in panel.layers]
-        return tuple(dict.fromkeys(layer.name for layer in layers if layer.name))
-
 
 @dataclass
 class Names:
-    """Short names that stay different.
+    """Short names that are distinct.
 
     Attributes:
-        short: What was given out, by the whole name.
+        short: Short name by full name.
     """
 
     short: dict[str, str] = field(default_factory=dict)
 
     def __call__(self, name: str) -> str:
-        """A name of at most 24 characters, or a few more where two would be the same."""
+        """A name of at most 24 characters, or a few more where two would be equal."""
         if name not in self.short:
-            base = shortened(name)
-            found, n = base, 1
-            while found in self.short.values():
+            base = short_name(name)
+            short, n = base, 1
+            while short in self.short.values():
                 n += 1
-                found = f"{base} ({n})"
-            self.short[name] = found
+                short = f"{base} ({n})"
+            self.short[name] = short
         return self.short[name]
 
 
-def shortened(text: str, most: int = _MAX_NAME) -> str:
-    """A stranger's text in one line, without its middle where it is long."""
-    clean = printable(text).strip() or "(no name)"
-    if len(clean) <= most:
-        return clean
-    head = (most - 1) // 2
-    return f"{clean[:head]}…{clean[len(clean) - (most - 1 - head) :]}"
-
-
-def thinned(n: int, most: int) -> list[int]:
-    """Positions of at most ``most`` of ``n``, evenly spaced, the first and the last among them."""
-    if n <= most:
-        return list(range(n))
-    return [round(i * (n - 1) / (most - 1)) for i in range(most)]
+def short_name(name: str) -> str:
+    """A name of at most 24 characters, its middle cut out if it is longer."""
+    return shortened(name.strip() or "(no name)", _MAX_NAME, keep_end=True)
 
 
 def spans(values: Sequence[float], ratio: float) -> bool:
-    """Whether all are above 0 and the largest is ``ratio`` times the smallest: for a log axis."""
+    """Whether a log axis suits: all above 0, and the largest ``ratio`` times the smallest."""
     finite = [v for v in values if math.isfinite(v)]
     return bool(finite) and min(finite) > 0 and max(finite) > ratio * min(finite)
 
 
 def label_sides(points: Points, width: float) -> tuple[str, ...]:
-    """On which side of each point its label stands in the way of the least.
+    """The side of each point on which its label overlaps least with others.
 
     Args:
-        points: With labels; those that are empty need no place.
-        width: Of the panel, in the unit of the points; a label of 24 characters takes about a
-            third of it.
+        points: With labels; empty ones take no space.
+        width: Width of the panel in the unit of the points, of which a label of 24 characters
+            takes about a third.
 
     Returns:
         ``"right"``, ``"left"``, ``"above"`` or ``"below"`` for each point.
@@ -286,6 +292,6 @@ def _covered(
 
 
 def _outside(box: tuple[float, float, float, float], width: float) -> float:
-    """What of a box lies beyond the sides of a panel whose middle is 0."""
+    """Area of a box beyond the sides of a panel whose middle is 0."""
     beyond = max(-width / 2 - box[0], 0.0) + max(box[2] - width / 2, 0.0)
     return beyond * (box[3] - box[1])

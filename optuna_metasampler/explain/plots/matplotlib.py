@@ -1,14 +1,13 @@
-"""The plots of :mod:`optuna_metasampler.explain.plots`, drawn with Matplotlib."""
+"""Plots with Matplotlib."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from optuna_metasampler.explain.plots import preparation
 from optuna_metasampler.explain.plots.chart import (
     Area,
     Axis,
@@ -20,11 +19,11 @@ from optuna_metasampler.explain.plots.chart import (
     Points,
     label_sides,
 )
+from optuna_metasampler.explain.plots.plots import Plots
 
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from optuna import Study
 
 
 _MARKERS = {
@@ -46,141 +45,27 @@ _SIDES = {
 _WIDTH, _HEIGHT = 4.0, 2.6
 
 
-def plot_prior_weights(study: Study) -> Axes:
-    """How much say each prior study had, trial by trial.
-
-    The share of a study in the say is the probability that prior studies are of use at all,
-    divided among them by how well each predicts the trials of this study. What is left is the
-    share of the model without prior studies. The marks on top say why each trial was chosen.
-
-    Args:
-        study: A study whose trials keep how they were chosen; whatever sampler it is loaded with.
-
-    Returns:
-        The axes.
+def draw(chart: Chart) -> Axes:
+    """Draw a chart of one panel into a new figure.
 
     Raises:
         ImportError: If Matplotlib is not installed.
     """
-    return _draw(preparation.prior_weights(study))
+    return _axes(chart)[0]
 
 
-def plot_prior_vs_posterior(
-    study: Study, params: Sequence[str] | None = None, objective: int = 0
-) -> Axes | np.ndarray[Any, np.dtype[Any]]:
-    """What prior studies say of each parameter, what is believed now, and the trials.
-
-    Curves are means over the other parameters, so they lie below the best trials. The band holds
-    the curve with a probability of 80 %, as far as the model knows.
-
-    Args:
-        study: A study whose sampler is a ``MetaSampler``.
-        params: Names of parameters, one panel each; the nine most important ones by default.
-        objective: Number of the objective.
-
-    Returns:
-        The axes; an array of them, one a panel, where there are several.
+def draw_panels(chart: Chart) -> Axes | np.ndarray[Any, np.dtype[Any]]:
+    """Draw a chart into a new figure; an array of axes if it has several panels.
 
     Raises:
         ImportError: If Matplotlib is not installed.
-        TypeError: If the study's sampler is another.
-        ValueError: If there is no such parameter or objective.
     """
-    axes = _draw_all(preparation.prior_vs_posterior(study, params, objective))
+    axes = _axes(chart)
     return axes[0] if len(axes) == 1 else np.array(axes, dtype=object)
 
 
-def plot_predicted_vs_observed(study: Study, objective: int = 0) -> Axes:
-    """What was expected of each trial when it was suggested, and what came.
-
-    Of honest forecasts four in five intervals cross the diagonal, whatever the prior studies are
-    worth.
-
-    Args:
-        study: A study whose trials keep what was expected; whatever sampler it is loaded with.
-        objective: Number of the objective.
-
-    Returns:
-        The axes.
-
-    Raises:
-        ImportError: If Matplotlib is not installed.
-        ValueError: If there is no such objective.
-    """
-    return _draw(preparation.predicted_vs_observed(study, objective))
-
-
-def plot_regret_against_priors(study: Study, objective: int = 0) -> Axes:
-    """The best value so far, beside how the prior studies went.
-
-    In the objective's own unit where the prior studies seem to have the same. If not, nothing in
-    one unit can be said of studies of other metrics: the height is the share of a study's own
-    trials that are better than its best so far, 0 being the best that it ever found.
-
-    Args:
-        study: A study whose sampler is a ``MetaSampler``.
-        objective: Number of the objective.
-
-    Returns:
-        The axes.
-
-    Raises:
-        ImportError: If Matplotlib is not installed.
-        TypeError: If the study's sampler is another.
-        ValueError: If there is no such objective.
-    """
-    return _draw(preparation.regret_against_priors(study, objective))
-
-
-def plot_similarity_map(study: Study, objective: int = 0) -> Axes:
-    """A map of the prior studies and this one: the nearer, the more alike.
-
-    Distances are as close as a plane allows to 1 minus the rank correlation of what two studies
-    say of the same configurations.
-
-    Args:
-        study: A study whose sampler is a ``MetaSampler``.
-        objective: Number of the objective.
-
-    Returns:
-        The axes.
-
-    Raises:
-        ImportError: If Matplotlib is not installed.
-        TypeError: If the study's sampler is another.
-        ValueError: If there is no such objective.
-    """
-    return _draw(preparation.similarity_map(study, objective))
-
-
-def plot_parameter_importances(study: Study, objective: int = 0) -> Axes:
-    """How much of the objective's variance moves with each parameter, here and in prior studies.
-
-    Total effects: what moves with a parameter alone or together with others, so that shares may
-    add up to more than 100 %.
-
-    Args:
-        study: A study whose sampler is a ``MetaSampler``.
-        objective: Number of the objective.
-
-    Returns:
-        The axes.
-
-    Raises:
-        ImportError: If Matplotlib is not installed.
-        TypeError: If the study's sampler is another.
-        ValueError: If there is no such objective.
-    """
-    return _draw(preparation.parameter_importances(study, objective))
-
-
-def _draw(chart: Chart) -> Axes:
-    found = _draw_all(chart)
-    return found[0]
-
-
-def _draw_all(chart: Chart) -> list[Axes]:
-    """Draw every panel into a figure of its own; one axes a panel."""
+def _axes(chart: Chart) -> list[Axes]:
+    """Draw a chart; one axes a panel."""
     try:
         from matplotlib import pyplot
     except ImportError as error:
@@ -194,7 +79,7 @@ def _draw_all(chart: Chart) -> list[Axes]:
     drawn, grid = pyplot.subplots(rows, columns, figsize=size, squeeze=False, layout="constrained")
     axes: list[Axes] = list(grid.flat)
     below = chart.missing or chart.subtitle
-    text = plain(chart.title) + (f"\n{plain(below)}" if below else "")
+    text = escaped(chart.title) + (f"\n{escaped(below)}" if below else "")
     if n == 1:
         axes[0].set_title(text, loc="left", fontsize="medium")
     else:
@@ -205,7 +90,7 @@ def _draw_all(chart: Chart) -> list[Axes]:
     for i, (ax, panel) in enumerate(zip(axes, chart.panels, strict=False)):
         _draw_panel(ax, panel, legend, titled=i % columns == 0)
     if len(legend) > 1:
-        labels = [plain(name) for name in legend]
+        labels = [escaped(name) for name in legend]
         owner: Any = axes[0] if n == 1 else drawn
         place = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.14)}
         owner.legend(
@@ -219,11 +104,11 @@ def _draw_all(chart: Chart) -> list[Axes]:
     return axes[:n]
 
 
-def plain(text: str) -> str:
-    """A stranger's text as Matplotlib shows it letter by letter: no formula, never left out."""
-    escaped = text.replace("$", r"\$")
-    # Names that begin with an underscore are kept from legends.
-    return f" {escaped}" if escaped.startswith("_") else escaped
+def escaped(text: str) -> str:
+    """A text escaped for Matplotlib, which would interpret formulas."""
+    safe = text.replace("$", r"\$")
+    # Matplotlib leaves names that begin with an underscore out of legends.
+    return f" {safe}" if safe.startswith("_") else safe
 
 
 def _draw_panel(ax: Axes, panel: Panel, legend: dict[str, Any], titled: bool) -> None:
@@ -296,7 +181,7 @@ def _draw_points(ax: Axes, layer: Points, panel: Panel) -> Any:
             if label:
                 offset, ha, va = _SIDES[side]
                 ax.annotate(
-                    plain(label),
+                    escaped(label),
                     (x_i, y_i),
                     xytext=offset,
                     textcoords="offset points",
@@ -317,11 +202,11 @@ def _set_axis(
 ) -> None:
     from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-    set_label(plain(axis.title))
+    set_label(escaped(axis.title))
     if axis.log:
         set_scale("log")
     if axis.categories:
-        set_ticks(range(len(axis.categories)), [plain(c) for c in axis.categories])
+        set_ticks(range(len(axis.categories)), [escaped(c) for c in axis.categories])
         set_limits(-0.5, len(axis.categories) - 0.5)
     if axis.limits is not None:
         set_limits(*axis.limits)
@@ -329,3 +214,12 @@ def _set_axis(
         ticks.set_major_formatter(PercentFormatter(1.0, decimals=0))
     if axis.whole and not axis.log:
         ticks.set_major_locator(MaxNLocator(integer=True))
+
+
+_PLOTS = Plots(draw, draw_panels)
+plot_parameter_importances = _PLOTS.plot_parameter_importances
+plot_predicted_vs_observed = _PLOTS.plot_predicted_vs_observed
+plot_prior_vs_posterior = _PLOTS.plot_prior_vs_posterior
+plot_prior_weights = _PLOTS.plot_prior_weights
+plot_regret_against_priors = _PLOTS.plot_regret_against_priors
+plot_similarity_map = _PLOTS.plot_similarity_map

@@ -1,153 +1,170 @@
-"""Plots with Plotly."""
+"""The public plots of a study: the same six functions for every drawing library."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import Generic, TypeVar
 
-from optuna_metasampler.explain.plots import preparation
+from optuna import Study
+
+from optuna_metasampler._optuna import trials_of_all_brackets
+from optuna_metasampler._runtime import get_logger
+from optuna_metasampler.explain.effects import Effect, effects
+from optuna_metasampler.explain.plots import charts
 from optuna_metasampler.explain.plots.chart import Chart
-from optuna_metasampler.explain.plots.figures import figure
+from optuna_metasampler.explain.snapshot import Snapshot
 
 
-if TYPE_CHECKING:
-    from optuna import Study
-    from plotly.graph_objects import Figure
+One = TypeVar("One")
+Several = TypeVar("Several")
+
+_logger = get_logger(__name__)
+_MAX_PANELS = 9
 
 
-def plot_prior_weights(study: Study) -> Figure:
-    """How much say each prior study had, trial by trial.
+class Plots(Generic[One, Several]):
+    """The six plots, drawn by one library.
 
-    The share of a study in the say is the probability that prior studies are of use at all,
-    divided among them by how well each predicts the trials of this study. What is left is the
-    share of the model without prior studies. The marks on top say why each trial was chosen.
-
-    Args:
-        study: A study whose trials keep how they were chosen; whatever sampler it is loaded with.
-
-    Returns:
-        The figure.
-
-    Raises:
-        ImportError: If Plotly is not installed.
-    """
-    return _draw(preparation.prior_weights(study))
-
-
-def plot_prior_vs_posterior(
-    study: Study, params: Sequence[str] | None = None, objective: int = 0
-) -> Figure:
-    """What prior studies say of each parameter, what is believed now, and the trials.
-
-    Curves are means over the other parameters, so they lie below the best trials. The band holds
-    the curve with a probability of 80 %, as far as the model knows.
+    Every method takes a study and the number of an objective, and returns a Plotly figure or
+    Matplotlib axes. Plots of the model need a study whose sampler is a ``MetaSampler``; those of
+    stored records work with any sampler. They raise ``ImportError`` if the drawing library is not
+    installed, ``TypeError`` if the sampler has no model, and ``ValueError`` if there is no such
+    objective.
 
     Args:
-        study: A study whose sampler is a ``MetaSampler``.
-        params: Names of parameters, one panel each; the nine most important ones by default.
-        objective: Number of the objective.
-
-    Returns:
-        The figure.
-
-    Raises:
-        ImportError: If Plotly is not installed.
-        TypeError: If the study's sampler is another.
-        ValueError: If there is no such parameter or objective.
+        draw: Draws a chart of one panel.
+        draw_panels: Draws a chart of one or several panels.
     """
-    return _draw(preparation.prior_vs_posterior(study, params, objective))
+
+    def __init__(
+        self, draw: Callable[[Chart], One], draw_panels: Callable[[Chart], Several]
+    ) -> None:
+        self._draw = draw
+        self._draw_panels = draw_panels
+
+    def plot_prior_weights(self, study: Study) -> One:
+        """Weight of each prior study by trial, from the stored records.
+
+        The transfer weight, which is the probability of the model with prior studies, is divided
+        among them by how well each predicts the trials of this study. The rest is the weight of
+        the target-only model. The marks on top show the phase in which each trial was chosen.
+        """
+        return self._draw(_checked(charts.prior_weights(trials_of_all_brackets(study))))
+
+    def plot_predicted_vs_observed(self, study: Study, objective: int = 0) -> One:
+        """Forecast of each trial at its suggestion against its outcome, from the stored records.
+
+        80% of the intervals of calibrated forecasts cross the diagonal.
+        """
+        n = _n_objectives(study, objective)
+        trials = trials_of_all_brackets(study)
+        return self._draw(_checked(charts.predicted_vs_observed(trials, objective, n)))
+
+    def plot_prior_vs_posterior(
+        self, study: Study, params: Sequence[str] | None = None, objective: int = 0
+    ) -> Several:
+        """Effect of each parameter under the prior studies and under the model now, with trials.
+
+        Curves are means over the other parameters, so they are worse than the best trials. The
+        band contains the curve with a probability of 80% under the model. With several panels,
+        Matplotlib returns an array of axes.
+
+        Args:
+            study: A study whose sampler is a ``MetaSampler``.
+            params: Names of parameters, one panel each; the nine most important ones by default.
+            objective: Number of the objective.
+
+        Raises:
+            ValueError: If there is no such parameter.
+        """
+
+        def chart(snapshot: Snapshot) -> Chart:
+            shown = _selected(effects(snapshot, objective), params)
+            trials = trials_of_all_brackets(study)
+            return charts.prior_vs_posterior(shown, snapshot, trials, objective)
+
+        return self._draw_panels(_of_model(study, objective, charts.PRIOR_VS_POSTERIOR, chart))
+
+    def plot_parameter_importances(self, study: Study, objective: int = 0) -> One:
+        """Share of the objective's variance by parameter, here and in the prior studies.
+
+        Shares are total effects: they include interactions with other parameters, so that their
+        sum may exceed 100%.
+        """
+
+        def chart(snapshot: Snapshot) -> Chart:
+            found = effects(snapshot, objective)
+            return charts.parameter_importances(found, snapshot, objective)
+
+        return self._draw(_of_model(study, objective, charts.PARAMETER_IMPORTANCES, chart))
+
+    def plot_similarity_map(self, study: Study, objective: int = 0) -> One:
+        """Map of the prior studies and this one: near studies rank configurations alike.
+
+        Distances approximate 1 minus the rank correlation of two studies over the same
+        configurations.
+        """
+
+        def chart(snapshot: Snapshot) -> Chart:
+            return charts.similarity_map(snapshot, objective)
+
+        return self._draw(_of_model(study, objective, charts.SIMILARITY_MAP, chart))
+
+    def plot_regret_against_priors(self, study: Study, objective: int = 0) -> One:
+        """Best value so far, compared with the convergence of the prior studies.
+
+        Values are in the objective's unit if the prior studies seem to share it. Otherwise each
+        study is compared with itself: the height is the share of a study's own trials that are
+        better than its best so far, and 0 is the best value that it ever found.
+        """
+
+        def chart(snapshot: Snapshot) -> Chart:
+            trials = trials_of_all_brackets(study)
+            return charts.regret_against_priors(snapshot, trials, objective)
+
+        return self._draw(_of_model(study, objective, charts.REGRET_AGAINST_PRIORS, chart))
 
 
-def plot_predicted_vs_observed(study: Study, objective: int = 0) -> Figure:
-    """What was expected of each trial when it was suggested, and what came.
-
-    Of honest forecasts four in five intervals cross the diagonal, whatever the prior studies are
-    worth.
-
-    Args:
-        study: A study whose trials keep what was expected; whatever sampler it is loaded with.
-        objective: Number of the objective.
-
-    Returns:
-        The figure.
-
-    Raises:
-        ImportError: If Plotly is not installed.
-        ValueError: If there is no such objective.
-    """
-    return _draw(preparation.predicted_vs_observed(study, objective))
-
-
-def plot_regret_against_priors(study: Study, objective: int = 0) -> Figure:
-    """The best value so far, beside how the prior studies went.
-
-    In the objective's own unit where the prior studies seem to have the same. If not, nothing in
-    one unit can be said of studies of other metrics: the height is the share of a study's own
-    trials that are better than its best so far, 0 being the best that it ever found.
-
-    Args:
-        study: A study whose sampler is a ``MetaSampler``.
-        objective: Number of the objective.
-
-    Returns:
-        The figure.
-
-    Raises:
-        ImportError: If Plotly is not installed.
-        TypeError: If the study's sampler is another.
-        ValueError: If there is no such objective.
-    """
-    return _draw(preparation.regret_against_priors(study, objective))
-
-
-def plot_similarity_map(study: Study, objective: int = 0) -> Figure:
-    """A map of the prior studies and this one: the nearer, the more alike.
-
-    Distances are as close as a plane allows to 1 minus the rank correlation of what two studies
-    say of the same configurations.
-
-    Args:
-        study: A study whose sampler is a ``MetaSampler``.
-        objective: Number of the objective.
-
-    Returns:
-        The figure.
-
-    Raises:
-        ImportError: If Plotly is not installed.
-        TypeError: If the study's sampler is another.
-        ValueError: If there is no such objective.
-    """
-    return _draw(preparation.similarity_map(study, objective))
-
-
-def plot_parameter_importances(study: Study, objective: int = 0) -> Figure:
-    """How much of the objective's variance moves with each parameter, here and in prior studies.
-
-    Total effects: what moves with a parameter alone or together with others, so that shares may
-    add up to more than 100 %.
-
-    Args:
-        study: A study whose sampler is a ``MetaSampler``.
-        objective: Number of the objective.
-
-    Returns:
-        The figure.
-
-    Raises:
-        ImportError: If Plotly is not installed.
-        TypeError: If the study's sampler is another.
-        ValueError: If there is no such objective.
-    """
-    return _draw(preparation.parameter_importances(study, objective))
-
-
-def _draw(chart: Chart) -> Figure:
+def _of_model(
+    study: Study, objective: int, title: str, chart: Callable[[Snapshot], Chart]
+) -> Chart:
+    """The chart of the model of a study's sampler; an empty one before the first trial."""
+    _n_objectives(study, objective)
     try:
-        from plotly.graph_objects import Figure
-    except ImportError as error:
-        raise ImportError(
-            "Plots need Plotly, which is not installed: pip install plotly. The same plots with "
-            "Matplotlib are in optuna_metasampler.explain.plots.matplotlib."
-        ) from error
-    return Figure(figure(chart))
+        snapshot = Snapshot.of(study)
+    except ValueError as error:
+        _logger.warning("%s", error)
+        return _checked(charts.no_trials(title))
+    return _checked(chart(snapshot))
+
+
+def _selected(found: Sequence[Effect], params: Sequence[str] | None) -> Sequence[Effect]:
+    """The parameters asked for, in that order; the most important ones by default."""
+    if params is None:
+        return found[:_MAX_PANELS]
+    by_name = {effect.name: effect for effect in found}
+    unknown = [name for name in params if name not in by_name]
+    if unknown:
+        raise ValueError(
+            f"`params` names {unknown[0]!r}, which is no parameter of the study that varies. "
+            f"There are {sorted(by_name)}."
+        )
+    return [by_name[name] for name in params]
+
+
+def _n_objectives(study: Study, objective: int) -> int:
+    """Number of objectives of the study; raises if ``objective`` is not among them."""
+    n = len(study.directions)
+    if not 0 <= objective < n:
+        raise ValueError(
+            f"`objective` must be at least 0 and below {n}, the number of objectives of the "
+            f"study, but got {objective}."
+        )
+    return n
+
+
+def _checked(chart: Chart) -> Chart:
+    """The chart; logs a warning if it is empty."""
+    if chart.missing:
+        _logger.warning("%s: nothing to draw, %s.", chart.title, chart.missing)
+    return chart

@@ -1,4 +1,7 @@
-"""How a report is made."""
+"""Making the contents of a report.
+
+Axis letters: ``g`` values of a parameter.
+"""
 
 from __future__ import annotations
 
@@ -6,102 +9,102 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from functools import partial
 import math
-from typing import TYPE_CHECKING
+from statistics import NormalDist
+from typing import Any
 
-from optuna_metasampler._optuna import constraints_of, signs_of, trials_of_all_brackets
-from optuna_metasampler._text import listed
+from optuna import Study
+from optuna.trial import FrozenTrial, TrialState
+from torch import Tensor
+
+from optuna_metasampler._optuna import is_feasible, signs_of, trials_of_all_brackets
+from optuna_metasampler._text import counted, listed, number, shortened, thinned
+from optuna_metasampler.explain.calibration import calibration, prior_gain, progress
+from optuna_metasampler.explain.effects import Effect, effects
+from optuna_metasampler.explain.improvement_forecast import improvement_forecast
+from optuna_metasampler.explain.prior_weights import PriorWeight, prior_weights
 from optuna_metasampler.explain.report.data import (
     BestTrial,
     ObjectivePart,
     ParameterPart,
     PriorPart,
-    Report,
+    ReportData,
 )
 from optuna_metasampler.explain.report.phrases import (
-    DOUBTFUL,
-    best_told,
-    counted,
-    forecasts_told,
-    importance_told,
-    outlook_told,
-    progress_told,
-    say_told,
-    shortened,
-    thinned,
-    upper_first,
+    LOW,
+    describe_best,
+    describe_calibration,
+    describe_effect,
+    describe_forecast,
+    describe_gain,
+    describe_importance,
+    describe_progress,
+    describe_weight,
+    span,
+    value_of,
 )
-from optuna_metasampler.explain.report.plots import plots_of
-from optuna_metasampler.explain.trial_record import ENQUEUED, TrialRecord
+from optuna_metasampler.explain.snapshot import Snapshot
+from optuna_metasampler.explain.trial_record import ENQUEUED, INTERVAL, TrialRecord
+from optuna_metasampler.priors.overlap import Overlaps, StudyOverlap
 
-
-if TYPE_CHECKING:
-    from optuna import Study
-    from optuna.trial import FrozenTrial
-
-    from optuna_metasampler.explain.prior_weights import PriorWeight
-    from optuna_metasampler.explain.snapshot import Snapshot
-    from optuna_metasampler.priors.overlap import Overlaps, StudyOverlap
 
 _MAX_POINTS = 60
 _FEW_TRIALS = 5
 _MANY_FAILED = 0.2
 _MAX_NAMES_SHOWN = 4
-_TOGETHER = 1.15
+# Part of the best value's advantage over the worst that a value called best may lack.
+_BEST_QUARTER = 0.25
+# Smaller differences, in units of the warped outcome, are rounding errors.
+_FLAT = 1e-6
+_MOST_CHOICES = 4
+# Importances below which a parameter has a negligible effect here, or in the prior studies.
+_NEGLIGIBLE, _PRIOR_NEGLIGIBLE = 0.02, 0.05
+# Standard deviations of the difference of two values, in half widths of their intervals, above
+# which the better one is better with the interval's probability.
+_CLEAR = NormalDist().inv_cdf(INTERVAL) / NormalDist().inv_cdf((1 + INTERVAL) / 2)
 
 
-def report_of(
+def report_data(
     study: Study,
     snapshot: Snapshot | None,
-    *,
-    method: str = "",
-    overlaps: Overlaps | None = None,
-    problem: str | None = None,
-) -> Report:
-    """What a sampler did in a study, and why.
-
-    Args:
-        study: The study; it is only read.
-        snapshot: What the sampler knows of it; ``None`` where it cannot say.
-        method: Name of the sampler's method; that of the snapshot by default.
-        overlaps: The prior studies beside this one; those of the snapshot by default.
-        problem: Why there is no snapshot.
-    """
+    method: str,
+    overlaps: Overlaps | None,
+    problem: str | None,
+) -> ReportData:
+    """The contents of a report, see :meth:`~optuna_metasampler.explain.report.Report.of`."""
     trials = trials_of_all_brackets(study)
-    suggestions = [(t.number, s) for t in trials if (s := TrialRecord.read(t)) is not None]
+    records = [(t.number, r) for t in trials if (r := TrialRecord.read(t)) is not None]
     directions = tuple(d.name.lower() for d in study.directions)
     overlaps = snapshot.overlaps if snapshot is not None else overlaps
-    told = [(n, s) for n, s in suggestions if s.weights]
-    priors = _priors(snapshot, overlaps, told)
+    weighted = [(n, r) for n, r in records if r.weights]
+    priors = _priors(snapshot, overlaps, [r for _, r in weighted])
     best = _best(study, trials)
     objectives = tuple(
-        _objective(trials, snapshot, j, direction, signs_of(study)[j], len(directions))
+        _objective(trials, snapshot, j, direction, signs_of(study)[j])
         for j, direction in enumerate(directions)
     )
     ended = [t.datetime_complete for t in trials if t.datetime_complete is not None]
-    return Report(
+    return ReportData(
         study=study.study_name,
         method=method if snapshot is None else snapshot.method,
         own_model=None if snapshot is None else snapshot.own_model,
         directions=directions,
         states=_states(trials),
-        phases=dict(Counter(s.phase for _, s in suggestions)),
+        phases=dict(Counter(r.phase for _, r in records)),
         until=max(ended).isoformat(timespec="seconds") if ended else None,
         best=best,
         priors=priors,
-        weights_at=thinned([n for n, _ in told], _MAX_POINTS),
+        weights_at=thinned([n for n, _ in weighted], _MAX_POINTS),
         objectives=objectives,
-        statements=_statements(best, directions, priors, objectives, suggestions),
-        warnings=tuple(_warnings(trials, suggestions, snapshot, overlaps, priors, problem)),
-        figures=partial(plots_of, trials, snapshot, len(directions)),
+        statements=_statements(best, directions, priors, objectives, records),
+        warnings=tuple(_warnings(trials, records, snapshot, overlaps, priors, problem)),
     )
 
 
 def _states(trials: Sequence[FrozenTrial]) -> dict[str, int]:
-    counts = Counter(t.state.name.lower() for t in trials)
-    order = ("complete", "pruned", "fail", "running", "waiting")
-    return {state: counts[state] for state in order if counts[state]}
+    counts = Counter(t.state for t in trials)
+    finished_first = sorted(TrialState, key=lambda state: not state.is_finished())
+    return {state.name.lower(): counts[state] for state in finished_first if counts[state]}
 
 
 def _best(study: Study, trials: Sequence[FrozenTrial]) -> tuple[BestTrial, ...]:
@@ -111,96 +114,68 @@ def _best(study: Study, trials: Sequence[FrozenTrial]) -> tuple[BestTrial, ...]:
         chosen = study.best_trials
     else:
         (sign,) = signs_of(study)
-        known = [t for t in trials if t.values and _counts(t)]
-        chosen = [max(known, key=lambda t: sign * t.values[0])] if known else []
+        eligible = [t for t in trials if t.values and _is_eligible(t)]
+        chosen = [max(eligible, key=lambda t: sign * t.values[0])] if eligible else []
     return tuple(BestTrial(t.number, tuple(t.values), dict(t.params)) for t in chosen)
 
 
-def _counts(trial: FrozenTrial) -> bool:
-    """Whether a trial came to an end and keeps the constraints."""
-    feasible = not any(v > 0 for v in constraints_of(trial).values())
-    return trial.state.name == "COMPLETE" and feasible
+def _is_eligible(trial: FrozenTrial) -> bool:
+    """Whether a trial is complete and satisfies the constraints."""
+    return trial.state == TrialState.COMPLETE and is_feasible(trial)
+
+
+# --------------------------------------------------------------------------------------------
+# Prior studies
 
 
 def _priors(
-    snapshot: Snapshot | None,
-    overlaps: Overlaps | None,
-    told: Sequence[tuple[int, TrialRecord]],
+    snapshot: Snapshot | None, overlaps: Overlaps | None, records: Sequence[TrialRecord]
 ) -> tuple[PriorPart, ...]:
-    """The prior studies that are at hand, and those that only the trials know of."""
-    from optuna_metasampler.explain.prior_weights import relevance
-
-    shares = [_shares(suggestion) for _, suggestion in told]
-    kept = _Kept(
-        over_time=thinned(shares, _MAX_POINTS),
-        last=shares[-1] if shares else {},
-        names=frozenset(name for share in shares for name in share),
-        strongest=Counter(s.weights[0][0] for _, s in told if s.weights[0][1] > 0.0),
-    )
-    # Two storages may have studies of one name.
-    known = [] if snapshot is None else relevance(snapshot.transfer)
-    parts = []
-    for row in overlaps or ():
-        same = [now for now in known if now.name == row.name]
-        now = min(same, key=lambda r: abs(r.n_trials - row.n_trials), default=None)
-        if now is not None:
-            known.remove(now)
-        reason = row.reason
-        if reason is None and now is None and snapshot is not None and snapshot.own_model:
-            reason = "the model does not build on it"
-        parts.append(kept.part(row.name, now, row, reason))
-    parts += [kept.part(now.name, now, None, None) for now in known]
-    at_hand = {part.name for part in parts}
-    parts += [kept.part(name, None, None, None) for name in sorted(kept.names - at_hand)]
-    return tuple(sorted(parts, key=lambda p: (not p.used, -(p.weight or 0.0), p.name)))
-
-
-@dataclass(frozen=True)
-class _Kept:
-    """What the trials keep of the prior studies.
-
-    Attributes:
-        over_time: The share of each by name, of trials that are evenly spread.
-        last: The like of the last trial.
-        names: All of their names.
-        strongest: For how many trials each was the strongest.
-    """
-
-    over_time: tuple[dict[str, float], ...]
-    last: dict[str, float]
-    names: frozenset[str]
-    strongest: Counter[str]
+    """The prior studies that are available, and those that only the records name."""
+    stored = [{n: w if math.isfinite(w) else 0.0 for n, w in r.weights} for r in records]
+    names = {name for weights in stored for name in weights}
+    over_time = thinned(stored, _MAX_POINTS)
+    n_strongest = Counter(r.weights[0][0] for r in records if r.weights[0][1] > 0.0)
 
     def part(
-        self,
-        name: str,
-        now: PriorWeight | None,
-        row: StudyOverlap | None,
-        reason: str | None,
+        name: str, now: PriorWeight | None, row: StudyOverlap | None, reason: str | None
     ) -> PriorPart:
-        """What is known of one prior study: by the model, by its trials, and by those here."""
-        weight = None if now is None else now.weight
-        n_trials = None if now is None else now.n_trials
-        if now is None and row is None:
-            weight = self.last.get(name, 0.0)
         rho = math.nan if now is None else now.rank_correlation
+        known = now if row is None else row
+        weight = None if now is None else now.weight
+        if known is None:
+            weight = stored[-1].get(name, 0.0)
         return PriorPart(
             name=name,
             used=reason is None,
             reason=reason,
-            n_trials=n_trials if row is None else row.n_trials,
+            n_trials=None if known is None else known.n_trials,
             shared=() if row is None else row.shared,
             rank_correlation=None if math.isnan(rho) else rho,
             weight=weight,
-            weights=tuple(share.get(name, 0.0) for share in self.over_time)
-            if name in self.names
-            else (),
-            n_strongest=self.strongest[name],
+            weights=tuple(w.get(name, 0.0) for w in over_time) if name in names else (),
+            n_strongest=n_strongest[name],
         )
 
+    # A list, because two storages may have studies of one name.
+    weights = [] if snapshot is None else prior_weights(snapshot.transfer)
+    parts = []
+    for row in overlaps or ():
+        same_name = [w for w in weights if w.name == row.name]
+        now = min(same_name, key=lambda w: abs(w.n_trials - row.n_trials), default=None)
+        if now is not None:
+            weights.remove(now)
+        reason = row.reason
+        if reason is None and now is None and snapshot is not None and snapshot.own_model:
+            reason = "the model does not use it"
+        parts.append(part(row.name, now, row, reason))
+    parts += [part(now.name, now, None, None) for now in weights]
+    parts += [part(name, None, None, None) for name in sorted(names - {p.name for p in parts})]
+    return tuple(sorted(parts, key=lambda p: (not p.used, -(p.weight or 0.0), p.name)))
 
-def _shares(suggestion: TrialRecord) -> dict[str, float]:
-    return {name: w if math.isfinite(w) else 0.0 for name, w in suggestion.weights}
+
+# --------------------------------------------------------------------------------------------
+# Objectives and parameters
 
 
 def _objective(
@@ -209,53 +184,178 @@ def _objective(
     j: int,
     direction: str,
     sign: float,
-    m: int,
 ) -> ObjectivePart:
-    from optuna_metasampler.explain.calibration import prior_gain, progress, retrospect
-    from optuna_metasampler.explain.effects import effects
-    from optuna_metasampler.explain.improvement_forecast import improvement_forecast
-    from optuna_metasampler.explain.report.parameters import parameter_of
-    from optuna_metasampler.surrogates.transfer import TransferPredictor
-
-    values = [sign * t.values[j] for t in trials if t.values and _counts(t)]
-    forecasts = retrospect(trials, j)
-    unit, probability, gain, way, ahead = False, None, None, None, None
+    values = [sign * t.values[j] for t in trials if t.values and _is_eligible(t)]
+    known = calibration(trials, j)
+    unit, p_transfer, gain, improved, forecast = False, None, None, None, None
     parameters: tuple[ParameterPart, ...] = ()
     if snapshot is not None:
         unit = snapshot.has_unit(j)
-        predictor = snapshot.predictors[j]
-        if isinstance(predictor, TransferPredictor):
-            probability = predictor.evidence
+        predictor = snapshot.transfer_of(j)
+        p_transfer = None if predictor is None else predictor.p_transfer
         gain = prior_gain(snapshot, j)
-        way = progress(snapshot, trials, j)
-        ahead = improvement_forecast(snapshot) if m == 1 else None
-        parameters = tuple(
-            parameter_of(effect, snapshot, j, unit) for effect in effects(snapshot, j)
-        )
-    statements = []
-    if way is not None:
-        statements.append(progress_told(way))
-    if gain is not None:
-        statements.append(gain.reading)
-    if forecasts.trials:
-        statements.append(forecasts_told(forecasts.accuracy))
-    if unit and (told := importance_told(parameters)):
-        statements.append(told)
-    if ahead is not None:
-        statements.append(outlook_told(ahead))
+        improved = progress(snapshot, trials, j)
+        forecast = improvement_forecast(snapshot)
+        parameters = tuple(_parameter(e, snapshot, j) for e in effects(snapshot, j))
+    statements = [
+        None if improved is None else describe_progress(improved),
+        None if gain is None else describe_gain(gain),
+        describe_calibration(known.accuracy) if known.trials else None,
+        describe_importance(parameters) if unit else None,
+        None if forecast is None else describe_forecast(forecast),
+    ]
     return ObjectivePart(
         number=j,
         direction=direction,
         best=sign * max(values) if values else None,
         unit=unit,
-        probability=probability,
+        p_transfer=p_transfer,
         gain=gain,
-        progress=way,
-        forecasts=forecasts,
+        progress=improved,
+        calibration=known,
         parameters=parameters,
-        improvement_forecast=ahead,
-        statements=tuple(statements),
+        improvement_forecast=forecast,
+        statements=tuple(s for s in statements if s is not None),
     )
+
+
+@dataclass(frozen=True)
+class _Region:
+    """The best values along a parameter, by their positions.
+
+    Attributes:
+        first: The first of them.
+        last: The last of them.
+        best: The very best.
+        worst: The worst of all values.
+        n: Number of values along the parameter.
+    """
+
+    first: int
+    last: int
+    best: int
+    worst: int
+    n: int
+
+    @classmethod
+    def of(cls, curve: Tensor, categorical: bool) -> _Region | None:
+        """The best region of a curve ``(g,)``, larger is better; ``None`` if it is flat."""
+        heights = curve.tolist()
+        if not all(map(math.isfinite, heights)):
+            return None
+        best, worst = int(curve.argmax()), int(curve.argmin())
+        top, bottom = heights[best], heights[worst]
+        if top - bottom <= _FLAT:
+            return None
+        first = last = best
+        if not categorical:
+            enough = top - _BEST_QUARTER * (top - bottom)
+            while first > 0 and heights[first - 1] >= enough:
+                first -= 1
+            while last < len(heights) - 1 and heights[last + 1] >= enough:
+                last += 1
+        return cls(first, last, best, worst, len(heights))
+
+    def values(self, effect: Effect) -> tuple[Any, ...]:
+        """The best values."""
+        return effect.values[self.first : self.last + 1]
+
+    def overlaps(self, other: _Region) -> bool:
+        """Whether some value is among the best in both."""
+        return self.first <= other.last and other.first <= self.last
+
+
+def _parameter(effect: Effect, snapshot: Snapshot, objective: int) -> ParameterPart:
+    """The effect of one parameter on an objective."""
+    here, prior = None, None
+    posterior: tuple[float, ...] = ()
+    ends: list[tuple[float, ...]] = [(), ()]
+    prior_mean = None
+    if snapshot.has_unit(objective):
+        here = _Region.of(effect.posterior, effect.categorical)
+        posterior = snapshot.values(effect.posterior, objective)
+        ends = [snapshot.values(z, objective) for z in (effect.low, effect.high)]
+        if snapshot.signs[objective] < 0:
+            ends.reverse()
+        if effect.prior is not None:
+            prior_mean = snapshot.values(effect.prior, objective)
+    if effect.prior is not None and (effect.prior_importance or 0.0) >= _PRIOR_NEGLIGIBLE:
+        prior = _Region.of(effect.prior, effect.categorical)
+    clear = here is not None and _is_clear(effect, here)
+    finding, detail = _finding(effect, posterior, here, clear)
+    return ParameterPart(
+        name=effect.name,
+        categorical=effect.categorical,
+        log=effect.log,
+        importance=effect.importance,
+        prior_importance=effect.prior_importance,
+        prior_importance_low=min(effect.importance_per_study, default=None),
+        prior_importance_high=max(effect.importance_per_study, default=None),
+        values=effect.values,
+        posterior=posterior,
+        low=ends[0],
+        high=ends[1],
+        prior=prior_mean,
+        clear=clear,
+        best=() if here is None else here.values(effect),
+        prior_best=() if prior is None else prior.values(effect),
+        finding=finding,
+        summary=describe_effect(
+            finding,
+            detail,
+            "" if prior is None else _where(effect, prior),
+            agree=here is not None and prior is not None and here.overlaps(prior),
+        ),
+    )
+
+
+def _is_clear(effect: Effect, here: _Region) -> bool:
+    """Whether the best value is better than the worst with a probability of 80% or more.
+
+    Under the assumption that the two means are independent. They are mostly correlated, which
+    makes their difference more certain.
+    """
+    half = (effect.high - effect.low) / 2
+    gap = effect.posterior[here.best] - effect.posterior[here.worst]
+    apart = (half[here.best].square() + half[here.worst].square()).sqrt()
+    return bool(gap > _CLEAR * apart)
+
+
+def _finding(
+    effect: Effect, posterior: tuple[float, ...], here: _Region | None, clear: bool
+) -> tuple[str, str]:
+    """Where a parameter is best, and the values there."""
+    if here is None:
+        return "unknown", ""
+    if effect.importance < _NEGLIGIBLE:
+        return "negligible effect", ""
+    if not clear:
+        return "no clear effect", f"possibly {_where(effect, here)}"
+    if not effect.categorical:
+        best, worst = number(posterior[here.best]), number(posterior[here.worst])
+        return _where(effect, here), f"mean {best}, worst {worst}"
+    heights = effect.posterior.tolist()
+    order = sorted(range(here.n), key=lambda i: -heights[i])
+    means = [f"{value_of(effect.values[i])} {number(posterior[i])}" for i in order]
+    return _where(effect, here), f"means: {listed(means, _MOST_CHOICES)}"
+
+
+def _where(effect: Effect, region: _Region) -> str:
+    """The best values of a parameter."""
+    values = region.values(effect)
+    if effect.categorical:
+        return f"best with {value_of(values[0])}"
+    if region.first == region.last:
+        return f"best at {value_of(values[0], 3)}"
+    if region.first == 0 and region.last < region.n - 1:
+        return f"best up to {value_of(values[-1], 3)}"
+    if region.last == region.n - 1 and region.first > 0:
+        return f"best from {value_of(values[0], 3)} up"
+    return f"best from {span(values)}"
+
+
+# --------------------------------------------------------------------------------------------
+# Summary and warnings
 
 
 def _statements(
@@ -263,144 +363,144 @@ def _statements(
     directions: Sequence[str],
     priors: Sequence[PriorPart],
     objectives: Sequence[ObjectivePart],
-    suggestions: Sequence[tuple[int, TrialRecord]],
+    records: Sequence[tuple[int, TrialRecord]],
 ) -> tuple[str, ...]:
-    """All of it in short."""
-    told = [best_told(best, directions)]
-    known = [o.probability for o in objectives if o.probability is not None]
-    kept = [s.evidence for _, s in suggestions if s.evidence is not None]
-    if known:
-        told.append(say_told(sum(known) / len(known), priors, True))
-    elif kept and math.isfinite(kept[-1]):
-        told.append(say_told(kept[-1], priors, False))
+    statements = [describe_best(best, directions)]
+    now = [o.p_transfer for o in objectives if o.p_transfer is not None]
+    stored = [r.p_transfer for _, r in records if r.p_transfer is not None]
+    if now:
+        statements.append(describe_weight(sum(now) / len(now), priors, now=True))
+    elif stored and math.isfinite(stored[-1]):
+        statements.append(describe_weight(stored[-1], priors, now=False))
     elif not priors:
-        told.append("There are no prior studies: all that is known is of this one.")
+        statements.append("No prior studies.")
     for objective in objectives:
         about = "" if len(objectives) == 1 else f"Objective {objective.number}: "
-        told += [about + statement for statement in objective.statements]
-    return tuple(told)
+        statements += [about + statement for statement in objective.statements]
+    return tuple(statements)
 
 
 def _warnings(
     trials: Sequence[FrozenTrial],
-    suggestions: Sequence[tuple[int, TrialRecord]],
+    records: Sequence[tuple[int, TrialRecord]],
     snapshot: Snapshot | None,
     overlaps: Overlaps | None,
     priors: Sequence[PriorPart],
     problem: str | None,
 ) -> Iterator[str]:
-    """What there may be to do."""
     if problem is not None:
         yield problem
     rows = tuple(overlaps or ())
     if overlaps and not any(row.usable for row in rows):
         yield _none_usable(overlaps)
-    gone = [p.name for p in priors if p.used and p.weights and p.n_trials is None]
-    if gone:
+    missing = [p.name for p in priors if p.used and p.weights and p.n_trials is None]
+    if missing:
         yield (
-            f"The trials were chosen with prior studies that are not at hand now "
-            f"({listed(map(shortened, gone), _MAX_NAMES_SHOWN)}): their weights are as the trials "
-            "keep them, and the model is one without them. Give the same priors to have it whole."
+            "The trials were chosen with prior studies that the sampler does not have now "
+            f"({listed(map(shortened, missing), _MAX_NAMES_SHOWN)}). Their weights are those "
+            "stored with the trials, and the model does not use them. Give the sampler the same "
+            "`prior` for a complete report."
         )
-    if _mirrored(snapshot, suggestions):
+    if _is_sign_flipped(snapshot, records):
         yield (
-            "The prior studies rank the trials of this study in the reverse order, and are read "
-            "the other way round. Look whether their direction is right, and that of this study."
+            "The prior studies rank this study's trials in reverse order, so the model uses them "
+            "with their sign flipped. Check the directions of the prior studies and of this one."
         )
     if snapshot is not None:
-        usable = sum(row.usable for row in rows)
+        method = shortened(snapshot.method)
         if not snapshot.own_model:
             yield (
-                f"The method {shortened(snapshot.method)} has no Gaussian process of its own: "
-                "parameters and outlook are by one without prior studies."
+                f"The method {method} has no Gaussian process: parameters and improvement "
+                "forecast come from a target-only one."
             )
-        elif usable and not snapshot.transfer:
+        elif any(row.usable for row in rows) and not snapshot.transfer:
             yield (
-                f"The method {shortened(snapshot.method)} makes no use of "
-                f"{'the prior study' if usable == 1 else 'the prior studies'}. The default, "
+                f"The method {method} does not use prior studies. The default, "
                 'method="auto", does.'
             )
-    yield from _of_trials(trials, suggestions, len(snapshot.signs) if snapshot else 1)
+    yield from _trial_warnings(trials, records)
+    if snapshot is not None and len(snapshot.signs) > 1:
+        yield (
+            "The study has several objectives: calibration and parameters are reported for each, "
+            "and there is no improvement forecast."
+        )
 
 
-def _mirrored(snapshot: Snapshot | None, suggestions: Sequence[tuple[int, TrialRecord]]) -> bool:
-    """Whether prior studies that are read the other way round have a say."""
+def _is_sign_flipped(
+    snapshot: Snapshot | None, records: Sequence[tuple[int, TrialRecord]]
+) -> bool:
+    """Whether the model relies on prior studies whose sign is flipped."""
     if snapshot is not None and snapshot.transfer:
-        return any(p.sign_flipped and p.evidence > DOUBTFUL for p in snapshot.transfer)
-    last = suggestions[-1][1] if suggestions else None
-    return last is not None and last.sign_flipped and (last.evidence or 0.0) > DOUBTFUL
+        return any(p.sign_flipped and p.p_transfer > LOW for p in snapshot.transfer)
+    last = records[-1][1] if records else None
+    return last is not None and last.sign_flipped and (last.p_transfer or 0.0) > LOW
 
 
-def _of_trials(
-    trials: Sequence[FrozenTrial], suggestions: Sequence[tuple[int, TrialRecord]], m: int
+def _trial_warnings(
+    trials: Sequence[FrozenTrial], records: Sequence[tuple[int, TrialRecord]]
 ) -> Iterator[str]:
-    """What there may be to do about the trials."""
     finished = [t for t in trials if t.state.is_finished()]
-    complete = [t for t in finished if t.state.name == "COMPLETE"]
-    failed = sum(t.state.name == "FAIL" for t in finished)
+    complete = [t for t in finished if t.state == TrialState.COMPLETE]
+    n_failed = sum(t.state == TrialState.FAIL for t in finished)
     if 0 < len(complete) < _FEW_TRIALS:
         yield (
-            f"Only {counted(len(complete), 'trial has', 'trials have')} come to a value: what is "
-            "said of parameters and of the outlook is little more than a guess."
+            f"Only {counted(len(complete), 'trial is', 'trials are')} complete: the findings on "
+            "parameters and the improvement forecast are uncertain."
         )
-    if failed > _MANY_FAILED * max(len(finished), 1):
+    if n_failed > _MANY_FAILED * max(len(finished), 1):
         yield (
-            f"{upper_first(counted(failed, 'trial'))} of {len(finished):,} failed. Look for what "
-            "they have in common; a value that cannot be is better told by a constraint."
+            f"{n_failed:,} of {counted(len(finished), 'trial')} failed. Look for what they have "
+            "in common, and express infeasible configurations as a constraint."
         )
-    if complete and not any(map(_counts, complete)):
-        yield "No trial keeps all constraints yet."
-    kept = {number for number, _ in suggestions}
-    silent = [t for t in finished if t.number not in kept]
-    if finished and len(silent) == len(finished):
+    if complete and not any(map(_is_eligible, complete)):
+        yield "No trial satisfies all constraints yet."
+    recorded = {number for number, _ in records}
+    n_silent = sum(t.number not in recorded for t in finished)
+    if finished and n_silent == len(finished):
         yield (
-            "No trial keeps how it was chosen: they came from another sampler, or from "
-            "MetaSampler(explain=False). Forecasts and weights over time are not known."
+            "No trial has a stored record: the trials come from another sampler or from "
+            "MetaSampler(explain=False). There are no forecasts and no weights over time."
         )
-    elif finished and all(s.phase == ENQUEUED for _, s in suggestions):
-        yield "All trials that keep how they were chosen were enqueued: nothing was forecast."
-    elif silent:
+    elif finished and all(r.phase == ENQUEUED for _, r in records):
+        yield "All trials with a stored record were enqueued: there are no forecasts."
+    elif n_silent:
         yield (
-            f"{upper_first(counted(len(silent), 'finished trial keeps', 'finished trials keep'))} "
-            f"nothing of how {'it was' if len(silent) == 1 else 'they were'} chosen, and "
-            f"{'is' if len(silent) == 1 else 'are'} left out of forecasts and weights over time."
-        )
-    if m > 1:
-        yield (
-            "The study has several objectives: forecasts and parameters are told of each, and "
-            "there is no outlook."
+            f"{counted(n_silent, 'finished trial has', 'finished trials have')} no stored record "
+            f"and {'is' if n_silent == 1 else 'are'} left out of calibration and weights over "
+            "time."
         )
 
 
 def _none_usable(overlaps: Overlaps) -> str:
-    """That no prior study can be used, and a way out."""
+    """A warning that no prior study can be used, and a possible remedy."""
     first, n = overlaps.studies[0], len(overlaps)
     if n == 1:
-        told = f"The prior study {shortened(first.name)} is not used: {first.reason}."
+        text = f"The prior study {shortened(first.name)} is not used: {first.reason}."
     else:
-        told = (
-            f"None of the {n:,} prior studies is used. The first, {shortened(first.name)}, is "
-            f"not: {first.reason}."
+        text = (
+            f"None of the {n:,} prior studies is used. The first is {shortened(first.name)}: "
+            f"{first.reason}."
         )
     renames = _renames(overlaps)
     if renames:
         pairs = ", ".join(f"{old!r}: {new!r}" for old, new in renames.items())
-        return f"{told} If these are the same parameters, say so: rename={{{pairs}}}."
+        return f"{text} If the parameters only differ in name, set rename={{{pairs}}}."
     if "none of its parameters" in (first.reason or ""):
         return (
-            f'{told} If they only have other names, say so: rename={{"name there": "name here"}}.'
+            f"{text} If the parameters only differ in name, set "
+            'rename={"name there": "name here"}.'
         )
-    return told
+    return text
 
 
 def _renames(overlaps: Overlaps) -> dict[str, str]:
-    """Parameters of the first prior study whose names resemble those of parameters here."""
+    """Parameters of the first prior study with names that resemble those of this study."""
     here = dict.fromkeys(overlaps.names or ())
-    found = {}
+    renames = {}
     for parameter in overlaps.studies[0].parameters:
         if parameter.name not in here:
             near = get_close_matches(parameter.name, list(here), n=1)
             if near:
-                found[parameter.name] = near[0]
+                renames[parameter.name] = near[0]
                 del here[near[0]]
-    return found
+    return renames

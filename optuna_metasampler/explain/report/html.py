@@ -1,92 +1,137 @@
-"""A report as one HTML page that needs nothing else."""
+"""A report as one self-contained HTML page.
+
+Axis letters: ``g`` values of a parameter.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from importlib.resources import files
 from importlib.util import find_spec
 import json
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from optuna_metasampler.explain.report import phrases as words
+from jinja2 import Environment, StrictUndefined, Template
+from markupsafe import Markup
+from optuna.trial import FrozenTrial
+
+from optuna_metasampler._text import number, percent, shortened
+from optuna_metasampler.explain.plots import charts
+from optuna_metasampler.explain.plots.chart import Chart
+from optuna_metasampler.explain.plots.plotly import figure
+from optuna_metasampler.explain.report.data import ParameterPart, ReportData
+from optuna_metasampler.explain.report.phrases import (
+    describe_phase,
+    describe_phases,
+    describe_states,
+    value_of,
+)
+from optuna_metasampler.explain.snapshot import Snapshot
 
 
-if TYPE_CHECKING:
-    from jinja2 import Template
-    from markupsafe import Markup
-
-    from optuna_metasampler.explain.report.data import ParameterPart, Report
-    from optuna_metasampler.explain.report.plots import Plot
-
-_MOST_PRIORS, _MOST_SKIPPED, _MOST_PARAMETERS, _MOST_BEST = 50, 50, 100, 20
+_MOST_PRIORS, _MOST_UNUSED, _MOST_PARAMETERS, _MOST_BEST = 50, 50, 100, 20
+# Objectives with plots.
+_MOST_OBJECTIVES = 4
 _WIDTH, _HEIGHT, _EDGE = 132.0, 40.0, 3.0
-# Least widths, in CSS pixels, below which a plot is scrolled.
+# Least widths, in CSS pixels, below which a plot can be scrolled.
 _PANEL_WIDTH, _PLOT_WIDTH = 280, 440
 
+_PRIORS, _PARAMETERS, _FORECASTS = "priors", "parameters", "forecasts"
+_SECTIONS = {
+    "regret": _PRIORS,
+    "similarity": _PRIORS,
+    "importances": _PARAMETERS,
+    "parameters": _PARAMETERS,
+}
 
-def page_of(report: Report) -> str:
-    """The page."""
-    plots = () if report.figures is None else report.figures()
+
+def plots_of(
+    trials: Sequence[FrozenTrial], snapshot: Snapshot | None, n_objectives: int
+) -> list[tuple[str, Chart]]:
+    """The plots of a study's page, with the sections to which they belong.
+
+    Args:
+        trials: The trials of the study.
+        snapshot: The model; ``None`` if there is none.
+        n_objectives: Number of objectives of the study.
+    """
+    plots = [(_PRIORS, charts.prior_weights(trials))]
+    for j in range(min(n_objectives, _MOST_OBJECTIVES)):
+        if snapshot is not None:
+            of_model = charts.of_model(snapshot, trials, j)
+            plots += [(section, of_model[name]) for name, section in _SECTIONS.items()]
+        plots.append((_FORECASTS, charts.predicted_vs_observed(trials, j, n_objectives)))
+    return [(section, chart) for section, chart in plots if chart.panels]
+
+
+def page_of(report: ReportData, plots: Sequence[tuple[str, Chart]]) -> str:
+    """The page; without the plots, and with a hint, where Plotly is not installed.
+
+    Args:
+        report: The contents.
+        plots: See :func:`plots_of`.
+    """
     has_plotly = find_spec("plotly") is not None
     shown = plots if has_plotly else ()
     page = _template().render(
         report=report,
         many=len(report.objectives) > 1,
         used=[p for p in report.priors if p.used],
-        skipped=[p for p in report.priors if not p.used],
+        unused=[p for p in report.priors if not p.used],
         top=max((w for p in report.priors for w in p.weights), default=0.0),
         plots=_placed(shown),
         script=_plotly() if shown else "",
-        figures=_figures(shown),
+        figures=_figures([chart for _, chart in shown]),
         lacks_plotly=bool(plots) and not has_plotly,
         limits={
             "priors": _MOST_PRIORS,
-            "skipped": _MOST_SKIPPED,
+            "unused": _MOST_UNUSED,
             "parameters": _MOST_PARAMETERS,
             "best": _MOST_BEST,
         },
     )
-    # Half of a surrogate pair is no character that a file could hold.
+    # A lone surrogate cannot be encoded.
     return page.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 @cache
 def _template() -> Template:
-    from jinja2 import Environment, StrictUndefined
-
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters |= {
-        "number": words.number,
-        "percent": words.percent,
-        "short": words.shortened,
-        "value": words.value_of,
-        "states": words.states_told,
-        "phases": words.phases_told,
-        "phase": words.phase_told,
+        "number": number,
+        "percent": percent,
+        "short": shortened,
+        "value": value_of,
+        "states": describe_states,
+        "phases": describe_phases,
+        "phase": describe_phase,
         "spark": spark,
         "curve": curve,
     }
-    source = (
-        files("optuna_metasampler.explain.report")
-        .joinpath("page.html")
-        .read_text(encoding="utf-8")
-    )
-    return environment.from_string(source)
+    page = files("optuna_metasampler.explain.report").joinpath("page.html")
+    return environment.from_string(page.read_text(encoding="utf-8"))
 
 
-def _placed(plots: Sequence[Plot]) -> list[dict[str, Any]]:
-    """Where each plot stands: two in a row, and wide where it has several panels or is alone."""
+def _placed(plots: Sequence[tuple[str, Chart]]) -> list[dict[str, Any]]:
+    """The place of each plot: two in a row, and wide if it has several panels or is alone."""
     placed: list[dict[str, Any]] = []
     alone: dict[str, Any] | None = None
-    for i, plot in enumerate(plots):
-        several = plot.columns > 1
-        width = max(_PLOT_WIDTH, _PANEL_WIDTH * plot.columns if several else 0)
-        one = {"id": f"plot-{i}", "width": width, "plot": plot, "wide": several}
-        if alone is not None and (several or alone["plot"].section != plot.section):
+    for i, (section, chart) in enumerate(plots):
+        several = chart.columns > 1
+        width = max(_PLOT_WIDTH, _PANEL_WIDTH * chart.columns if several else 0)
+        one = {
+            "id": f"plot-{i}",
+            "section": section,
+            "chart": chart,
+            "width": width,
+            "wide": several,
+        }
+        if alone is not None and (several or alone["section"] != section):
             alone["wide"], alone = True, None
         if not several:
             alone = one if alone is None else None
@@ -97,19 +142,21 @@ def _placed(plots: Sequence[Plot]) -> list[dict[str, Any]]:
 
 
 def _plotly() -> Markup:
-    """Plotly's own script, whole."""
-    from markupsafe import Markup
+    """Plotly's own script."""
     from plotly.offline import get_plotlyjs
 
-    # It is the text of an element that ends at the first end tag.
+    # A script element ends at the first end tag.
     return Markup(get_plotlyjs().replace("</script", "<\\/script"))
 
 
-def _figures(plots: Sequence[Plot]) -> Markup:
-    """The figures as JSON inside of a script element."""
-    from markupsafe import Markup
-
-    text = json.dumps([plot.figure for plot in plots], separators=(",", ":"), allow_nan=False)
+def _figures(shown: Sequence[Chart]) -> Markup:
+    """The figures as JSON for a script element."""
+    # Titles are part of the page, so that they wrap.
+    figures = [figure(replace(chart, title="", subtitle="")) for chart in shown]
+    for drawn in figures:
+        drawn["layout"].pop("title")
+        drawn["layout"]["margin"]["t"] = 24
+    text = json.dumps(figures, separators=(",", ":"), allow_nan=False)
     for sign in "<>&":
         text = text.replace(sign, f"\\u{ord(sign):04x}")
     return Markup(text)
@@ -124,12 +171,12 @@ def spark(shares: Sequence[float], top: float) -> str:
 
 
 def curve(part: ParameterPart) -> dict[str, Any] | None:
-    """A parameter's effect as shapes of a small picture; ``None`` where it is not known."""
-    if not part.average:
+    """A parameter's effect as shapes of a small picture; ``None`` if it is not known."""
+    if not part.posterior:
         return None
-    rows = [part.average, part.low, part.high, *([part.before] if part.before else [])]
-    # A hypothesis that goes far beyond all trials would flatten the rest.
-    low, high = min(part.average), max(part.average)
+    rows = [part.posterior, part.low, part.high, *([part.prior] if part.prior else [])]
+    # A curve far beyond the others would flatten them.
+    low, high = min(part.posterior), max(part.posterior)
     reach = max(high - low, *(h - w for w, h in zip(part.low, part.high, strict=True)))
     bottom = max(min(map(min, rows)), low - reach)
     top = min(max(map(max, rows)), high + reach)
@@ -144,12 +191,12 @@ def curve(part: ParameterPart) -> dict[str, Any] | None:
             for x, v in zip(at, row, strict=True)
         ]
 
-    average, below, above = (heights(row) for row in (part.average, part.low, part.high))
+    mean, below, above = (heights(row) for row in (part.posterior, part.low, part.high))
     return {
-        "line": _points(average),
+        "line": _points(mean),
         "band": _points([*above, *reversed(below)]),
-        "before": _points(heights(part.before)) if part.before else "",
-        "dots": [_place(point) for point in average] if part.categorical else [],
+        "prior": _points(heights(part.prior)) if part.prior else "",
+        "dots": [_place(point) for point in mean] if part.categorical else [],
         "bars": [
             (*_place(low_point), _place(high_point)[1])
             for low_point, high_point in zip(below, above, strict=True)

@@ -1,219 +1,260 @@
-"""A report in 80 columns."""
+"""A report as plain text in 80 columns, and its most important parts as Markdown."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+import re
 import textwrap
-from typing import TYPE_CHECKING
 
+from optuna_metasampler._text import WIDTH, counted, number, percent, shortened, table, thinned
+from optuna_metasampler.explain.report.data import ObjectivePart, PriorPart, ReportData
 from optuna_metasampler.explain.report.phrases import (
-    number,
-    params_told,
-    percent,
-    phase_told,
-    phases_told,
-    shortened,
-    sparkline,
-    states_told,
+    describe_params,
+    describe_phase,
+    describe_phases,
+    describe_states,
 )
 
 
-if TYPE_CHECKING:
-    from optuna_metasampler.explain.report.data import ObjectivePart, PriorPart, Report
-
-_WIDTH = 80
 _MOST_PRIORS, _MOST_PARAMETERS, _MOST_BEST = 6, 6, 3
 _MOST_DETAILS = 30
-_BARS = 16
+_N_BARS = 16
+_BARS = "▁▂▃▄▅▆▇█"
+_MOST_MARKDOWN_ROWS = 5
+# Characters with a meaning in Markdown or HTML, including those of links without brackets.
+_MARKUP = re.compile(r"[\\`*_\[\]#!|~$<>&]|(?<=www)\.|:(?=//)|@")
 
 
-def text_of(report: Report) -> str:
-    """The report: what there is to know on the first screen, the details below."""
+def text_of(report: ReportData) -> str:
+    """The report: a summary on the first screen, details below."""
+    m = len(report.objectives)
     lines = [*_head(report), *_priors(report)]
     for objective in report.objectives:
-        lines += _parameters(objective, len(report.objectives))
-    lines += _details(report)
+        lines += _parameters(objective, m)
+    for objective in report.objectives:
+        lines += _parameter_details(objective, m)
+        lines += _calibration(objective, m)
+    lines += _shared(report.priors)
+    lines += _unused(report.priors)
     return "\n".join(lines)
 
 
-def _wrapped(text: str, first: str, later: str) -> list[str]:
+def sparkline(shares: Sequence[float], width: int, top: float) -> str:
+    """Numbers from 0 to ``top`` as a row of at most ``width`` bars."""
+    bars = []
+    for share in thinned(shares, width):
+        level = 0.0 if not top > 0 else min(max(share / top, 0.0), 1.0)
+        bars.append(_BARS[min(round(level * (len(_BARS) - 1)), len(_BARS) - 1)])
+    return "".join(bars)
+
+
+def _wrapped(text: str, first: str = "  ", later: str = "    ") -> list[str]:
     return textwrap.wrap(
         text,
-        _WIDTH,
+        WIDTH,
         initial_indent=first,
         subsequent_indent=later,
         break_on_hyphens=False,
     )
 
 
-def _head(report: Report) -> Iterator[str]:
-    direction = {"minimize": "minimised", "maximize": "maximised"}
-    aims = ", ".join(direction[d] for d in report.directions)
+def _more(n: int, what: str = "") -> Iterator[str]:
+    if n > 0:
+        yield f"  ... and {n:,} more{what}"
+
+
+def _of(objective: ObjectivePart, m: int) -> str:
+    return "" if m == 1 else f" of objective {objective.number} ({objective.direction})"
+
+
+def _head(report: ReportData) -> Iterator[str]:
     yield from _wrapped(
-        f"{shortened(report.study)}: {report.n_trials:,} "
-        f"{'trial' if report.n_trials == 1 else 'trials'}, {aims}, method "
-        f"{shortened(report.method) or 'unknown'}",
+        f"{shortened(report.study)}: {counted(report.n_trials, 'trial')}, "
+        f"{', '.join(report.directions)}, method {shortened(report.method) or 'unknown'}",
         "",
         "  ",
     )
     if report.n_trials:
-        yield from _wrapped(f"Trials: {states_told(report.states)}", "  ", "    ")
+        yield from _wrapped(f"States: {describe_states(report.states)}")
     if report.phases:
-        yield from _wrapped(f"Chosen: {phases_told(report.phases)}", "  ", "    ")
+        yield from _wrapped(f"Phases: {describe_phases(report.phases)}")
     for trial in report.best[:_MOST_BEST]:
         values = ", ".join(map(number, trial.values))
-        yield from _wrapped(
-            f"Best: {values}, trial {trial.number}: {params_told(trial)}", "  ", "    "
-        )
-    if len(report.best) > _MOST_BEST:
-        yield f"  ... and {len(report.best) - _MOST_BEST} more on the Pareto front"
+        yield from _wrapped(f"Best: {values} (trial {trial.number}: {describe_params(trial)})")
+    yield from _more(len(report.best) - _MOST_BEST, " on the Pareto front")
     yield ""
-    yield "In short"
+    yield "Summary"
     for statement in report.statements:
-        yield from _wrapped(statement, "  ", "    ")
+        yield from _wrapped(statement)
     for warning in report.warnings:
-        yield from _wrapped(warning, "  ! ", "    ")
+        yield from _wrapped(warning, "  ! ")
 
 
-def _table(rows: Sequence[Sequence[str]], elastic: int, left: set[int]) -> list[str]:
-    """Rows below headings, one column of which gives way where the table is too wide."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    rest = sum(widths) - widths[elastic] + 2 * len(widths)
-    widths[elastic] = max(len(rows[0][elastic]), min(widths[elastic], _WIDTH - rest))
-    return [
-        (
-            "  "
-            + "  ".join(
-                f"{shortened(cell, w):{'<' if i in left else '>'}{w}}"
-                for i, (cell, w) in enumerate(zip(row, widths, strict=True))
-            )
-        ).rstrip()
-        for row in rows
-    ]
-
-
-def _priors(report: Report) -> Iterator[str]:
+def _priors(report: ReportData) -> Iterator[str]:
     used = [p for p in report.priors if p.used]
     if not used:
         return
-    yield ""
-    yield "Prior studies: what share of the say each has"
-    shown = used[:_MOST_PRIORS]
     top = max((w for p in used for w in p.weights), default=0.0)
-    kept = bool(report.weights_at)
-    rows = [["study", "trials", "rank corr.", "say now"]]
-    rows[0] += ["over the trials", "strongest"] if kept else []
-    for p in shown:
+    over_time = bool(report.weights_at)
+    rows = [["study", "trials", "rank corr.", "weight"]]
+    rows[0] += ["over time", "strongest"] if over_time else []
+    for p in used[:_MOST_PRIORS]:
         row = [
             shortened(p.name),
             "?" if p.n_trials is None else f"{p.n_trials:,}",
             "?" if p.rank_correlation is None else f"{p.rank_correlation:.2f}",
             "?" if p.weight is None else percent(p.weight),
         ]
-        if kept:
-            times = "once" if p.n_strongest == 1 else f"{p.n_strongest:,} times"
-            row += [sparkline(p.weights, _BARS, top), times]
+        if over_time:
+            row += [sparkline(p.weights, _N_BARS, top), counted(p.n_strongest, "trial")]
         rows.append(row)
-    yield from _table(rows, 0, {0, 4})
-    if len(used) > len(shown):
-        yield f"  ... and {len(used) - len(shown):,} more"
+    yield ""
+    yield "Prior studies"
+    yield from table(rows, {0, 4}, elastic=0, indent="  ")
+    yield from _more(len(used) - _MOST_PRIORS)
 
 
 def _parameters(objective: ObjectivePart, m: int) -> Iterator[str]:
     if not objective.parameters:
         return
-    yield ""
-    of = "" if m == 1 else f" for objective {objective.number}, {objective.direction}"
-    yield from _wrapped(f"Parameters{of}: what share of the variation moves with each", "", "  ")
     shown = objective.parameters[:_MOST_PARAMETERS]
-    before = any(p.importance_before is not None for p in shown)
-    rows = [["parameter", "here"]]
-    if before:
-        rows[0] += ["before", "in the priors"]
-    rows[0] += ["learned"]
+    with_priors = any(p.prior_importance is not None for p in shown)
+    rows = [["parameter", "importance"]]
+    rows[0] += ["in priors", "range"] if with_priors else []
+    rows[0] += ["finding"]
     for p in shown:
         row = [shortened(p.name, 24), percent(p.importance)]
-        if before:
+        if with_priors:
             row += [
-                "?" if p.importance_before is None else percent(p.importance_before),
-                _range(p.importance_low, p.importance_high),
+                "?" if p.prior_importance is None else percent(p.prior_importance),
+                _range(p.prior_importance_low, p.prior_importance_high),
             ]
-        short = p.learned.partition(":")[0].partition(";")[0].partition(", perhaps")[0]
-        rows.append([*row, short])
-    yield from _table(rows, len(rows[0]) - 1, {0, len(rows[0]) - 1})
-    if len(objective.parameters) > len(shown):
-        yield f"  ... and {len(objective.parameters) - len(shown):,} more"
+        rows.append([*row, p.finding])
+    last = len(rows[0]) - 1
+    yield ""
+    yield from _wrapped(
+        f"Parameters{_of(objective, m)}: importance is the share of the variance", "", "  "
+    )
+    yield from table(rows, {0, last}, elastic=last, indent="  ")
+    yield from _more(len(objective.parameters) - len(shown))
 
 
 def _range(low: float | None, high: float | None) -> str:
     if low is None or high is None:
         return "?"
-    one, other = percent(low), percent(high)
-    return one if one == other else f"{one.removesuffix(' %')} to {other}"
+    ends = percent(low), percent(high)
+    return ends[0] if ends[0] == ends[1] else f"{ends[0].removesuffix('%')} to {ends[1]}"
 
 
-def _details(report: Report) -> Iterator[str]:
-    for objective in report.objectives:
-        if objective.parameters:
-            yield ""
-            of = "" if len(report.objectives) == 1 else f" for objective {objective.number}"
-            yield f"What was learned of each parameter{of}"
-        for p in objective.parameters[:_MOST_DETAILS]:
-            yield from _wrapped(f"{shortened(p.name)}: {p.learned}", "  ", "    ")
-        yield from _forecasts(objective, len(report.objectives))
-    yield from _shared(report.priors)
-    skipped = [p for p in report.priors if not p.used]
-    if skipped:
+def _parameter_details(objective: ObjectivePart, m: int) -> Iterator[str]:
+    if objective.parameters:
         yield ""
-        yield "Prior studies that are not used"
-    for prior in skipped[:_MOST_DETAILS]:
-        why = shortened(prior.reason or "", 300)
-        yield from _wrapped(f"{shortened(prior.name)}: {why}", "  ", "    ")
-    if len(skipped) > _MOST_DETAILS:
-        yield f"  ... and {len(skipped) - _MOST_DETAILS:,} more"
+        yield f"Findings on the parameters{_of(objective, m)}"
+    for p in objective.parameters[:_MOST_DETAILS]:
+        yield from _wrapped(f"{shortened(p.name)}: {p.summary}")
 
 
-def _forecasts(objective: ObjectivePart, m: int) -> Iterator[str]:
-    forecasts = objective.forecasts
-    if not forecasts.trials:
+def _calibration(objective: ObjectivePart, m: int) -> Iterator[str]:
+    known = objective.calibration
+    if not known.trials:
         return
-    yield ""
-    of = "" if m == 1 else f" for objective {objective.number}"
-    yield from _wrapped(
-        f"What was expected and what came{of}: how many lay in the 80 % interval", "", "  "
-    )
-    rows = [["chosen", "trials", "inside", "rank corr.", "median error"]]
-    for phase, accuracy in (*forecasts.by_phase.items(), ("all", forecasts.accuracy)):
+    rows = [["phase", "trials", "in 80% interval", "rank corr.", "median error"]]
+    groups = [
+        *((describe_phase(p), a) for p, a in known.by_phase.items()),
+        ("all", known.accuracy),
+    ]
+    for name, accuracy in groups:
         rows.append(
             [
-                phase_told(phase),
+                name,
                 f"{accuracy.n_trials:,}",
                 percent(accuracy.coverage),
                 number(accuracy.rank_correlation, 2),
                 number(accuracy.median_error, 2),
             ]
         )
-    yield from _table(rows, 0, {0})
-    worst = forecasts.worst
+    yield ""
+    yield f"Calibration of the forecasts{_of(objective, m)}"
+    yield from table(rows, {0}, elastic=0, indent="  ")
+    worst = known.worst
     if worst is not None:
         yield from _wrapped(
-            f"The greatest surprise was trial {worst.number}: {number(worst.observed)}, where "
-            f"{number(worst.predicted)} was expected ({number(worst.low)} to "
-            f"{number(worst.high)}).",
-            "  ",
-            "    ",
+            f"Largest standardised error: trial {worst.number}, predicted "
+            f"{number(worst.predicted)} ({number(worst.low)} to {number(worst.high)}), observed "
+            f"{number(worst.observed)}."
         )
 
 
 def _shared(priors: Sequence[PriorPart]) -> Iterator[str]:
-    used = [p for p in priors if p.used and p.shared]
     by_shared: dict[tuple[str, ...], list[str]] = {}
-    for p in used:
-        by_shared.setdefault(p.shared, []).append(p.name)
-    if not used:
-        return
-    yield ""
-    yield "Parameters that the prior studies share with this one"
+    for p in priors:
+        if p.used and p.shared:
+            by_shared.setdefault(p.shared, []).append(p.name)
+    if by_shared:
+        yield ""
+        yield "Parameters shared with the prior studies"
     for shared, names in list(by_shared.items())[:_MOST_DETAILS]:
         who = shortened(names[0]) + (f" and {len(names) - 1:,} more" if len(names) > 1 else "")
-        yield from _wrapped(f"{who}: {', '.join(map(shortened, shared))}", "  ", "    ")
+        yield from _wrapped(f"{who}: {', '.join(map(shortened, shared))}")
+
+
+def _unused(priors: Sequence[PriorPart]) -> Iterator[str]:
+    unused = [p for p in priors if not p.used]
+    if unused:
+        yield ""
+        yield "Prior studies that are not used"
+    for prior in unused[:_MOST_DETAILS]:
+        yield from _wrapped(f"{shortened(prior.name)}: {shortened(prior.reason or '', 300)}")
+    yield from _more(len(unused) - _MOST_DETAILS)
+
+
+# --------------------------------------------------------------------------------------------
+# Markdown
+
+
+def markdown_of(report: ReportData) -> str:
+    """A title, the summary, and two small tables."""
+    return "\n".join(_markdown(report)) + "\n"
+
+
+def escaped(text: str) -> str:
+    """A text without any markup of Markdown or HTML."""
+    return _MARKUP.sub(lambda found: f"&#{ord(found[0])};", text)
+
+
+def _markdown(report: ReportData) -> Iterator[str]:
+    yield f"## {escaped(shortened(report.study))}"
+    yield ""
+    for statement in report.statements:
+        yield f"- {escaped(statement)}"
+    if len(report.directions) == 1 and report.best:
+        yield f"- Best trial {report.best[0].number}: {escaped(describe_params(report.best[0]))}"
+    for warning in report.warnings:
+        yield f"- **Warning:** {escaped(shortened(warning, 400))}"
+    priors = [
+        (
+            shortened(p.name),
+            "?" if p.weight is None else percent(p.weight),
+            counted(p.n_strongest, "trial"),
+        )
+        for p in report.priors
+        if p.used
+    ]
+    yield from _markdown_table(("prior study", "weight", "strongest for"), priors)
+    for objective in report.objectives:
+        of = "" if len(report.objectives) == 1 else f", objective {objective.number}"
+        parameters = [
+            (shortened(p.name), percent(p.importance), p.finding) for p in objective.parameters
+        ]
+        headings = (f"parameter{of}", "share of the variance", "finding")
+        yield from _markdown_table(headings, parameters)
+
+
+def _markdown_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    if not rows:
+        return
+    yield ""
+    yield "| " + " | ".join(headings) + " |"
+    yield "|" + "---|" * len(headings)
+    for row in rows[:_MOST_MARKDOWN_ROWS]:
+        yield "| " + " | ".join(map(escaped, row)) + " |"
