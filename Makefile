@@ -12,7 +12,7 @@ OLDER := $(VENV)/optuna
 OLDEST := .venv-oldest
 # Tests that need no other package and hold with any release.
 OLDEST_TESTS := tests/contract/test_optuna_suites.py tests/meta_train tests/policies \
-	$(addprefix tests/priors/test_,align.py cache.py overlap.py selection.py storages.py) \
+	$(addprefix tests/priors/test_,align.py cache.py overlap.py storages.py study.py) \
 	tests/surrogates --ignore=tests/surrogates/test_calibration.py \
 	$(addprefix tests/test_,acquisition.py checkpoint.py history.py maximize.py sampler.py space.py)
 
