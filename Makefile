@@ -8,12 +8,20 @@ BIN := $(VENV)/bin
 OLDER_OPTUNAS := 4.8.0 4.9.0
 OLDEST_OPTUNA := $(firstword $(OLDER_OPTUNAS))
 OLDER := $(VENV)/optuna
+# The oldest releases of everything have an environment of their own.
+OLDEST := .venv-oldest
+# Tests that need no other package and hold with any release.
+OLDEST_TESTS := tests/contract/test_optuna_suites.py tests/meta_train tests/policies \
+	$(addprefix tests/priors/test_,align.py cache.py overlap.py storages.py study.py) \
+	tests/surrogates --ignore=tests/surrogates/test_calibration.py \
+	$(addprefix tests/test_,acquisition.py checkpoint.py history.py maximize.py sampler.py space.py)
 
 # Tests on stores of other Optuna releases need the folder of data: `make test DATA=FOLDER`.
 export METASAMPLER_DATA ?= $(DATA)
 
 # Two test processes on two cores: one thread each, or they fight for the cores.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
+PYTEST_OPTIONS := -n 2 --dist worksteal
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PYTEST_OPTIONS)
 
 # The stamps are written last: an interrupted install leaves none and is done again.
 INSTALLED := $(VENV)/.installed
@@ -22,7 +30,8 @@ OLDER_INSTALLED := $(OLDER_OPTUNAS:%=$(OLDER)-%/.installed)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-slow lint types docs docs-figures unit contract-older contract-oldest bench \
+.PHONY: help demo test test-slow test-oldest lint types docs docs-figures unit \
+	contract-older contract-oldest bench \
 	bench-quick bench-audit bench-calibration bench-constraints bench-explanation \
 	bench-forecasts bench-load bench-methods bench-noise bench-objectives bench-outlook \
 	bench-overhead bench-parallel bench-pruning bench-scale clean
@@ -34,14 +43,16 @@ help: ## Show this list
 
 demo: $(INSTALLED) ## Tune five data sets, the last one with and without priors (2 to 3 minutes)
 	@echo "==> Running the demo; it writes into demo-output/"
-	@$(BIN)/python -m optuna_metasampler demo
+	@$(BIN)/python -m examples.demo
 
 test: lint types docs unit contract-oldest ## Everything that CI checks
 
-lint: $(INSTALLED) ## Check style and formatting (ruff)
+lint: $(INSTALLED) ## Check style, formatting and the directions of imports
 	@echo "==> Checking style and formatting"
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
+	@echo "==> Checking the directions of imports"
+	@$(BIN)/lint-imports
 
 types: $(INSTALLED) ## Check types (mypy)
 	@echo "==> Checking types"
@@ -64,6 +75,11 @@ unit: $(INSTALLED) ## Run the tests that are not slow
 test-slow: $(INSTALLED) contract-older ## Run the tests that take long, such as statistics and soaks (half an hour)
 	@echo "==> Running the slow tests"
 	@$(PYTEST) -m slow
+
+test-oldest: $(OLDEST)/.installed ## Test with the oldest releases: make test-oldest PYTHON=python3.10
+	@echo "==> Testing with the releases of constraints-oldest.txt"
+	@OMP_NUM_THREADS=1 $(OLDEST)/bin/python -m pytest $(PYTEST_OPTIONS) \
+		-m "not slow and not any_optuna" $(OLDEST_TESTS)
 
 contract-older: $(OLDER_OPTUNAS:%=contract-%) ## Run the contract tests against older releases of Optuna
 
@@ -164,10 +180,11 @@ bench-scale: $(INSTALLED) ## Measure what 1,000 prior studies cost
 	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m benchmarks.scale
 	@$(BIN)/python -m benchmarks.report
 
-clean: ## Remove caches, builds, demo-output/ and bench-output/ (but not .venv)
+clean: ## Remove caches, builds, demo-output/ and bench-output/ (but no .venv)
 	@echo "==> Removing caches, builds, demo-output/ and bench-output/"
-	@rm -rf build dist demo-output bench-output .pytest_cache .mypy_cache .ruff_cache .hypothesis
-	@find . -name .venv -prune -o -type d -name __pycache__ -exec rm -rf {} +
+	@rm -rf build dist demo-output bench-output
+	@rm -rf .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	@find . -name '.venv*' -prune -o -type d -name __pycache__ -exec rm -rf {} +
 
 $(INSTALLED): pyproject.toml constraints.txt
 	@echo "==> Installing into $(VENV)"
@@ -178,6 +195,14 @@ $(INSTALLED): pyproject.toml constraints.txt
 $(BENCH_INSTALLED): $(INSTALLED)
 	@echo "==> Installing what the benchmark compares with"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[bench]' -c constraints.txt
+	@touch $@
+
+$(OLDEST)/.installed: pyproject.toml constraints-oldest.txt
+	@echo "==> Installing the oldest releases into $(OLDEST)"
+	@rm -rf $(OLDEST)
+	@$(PYTHON) -m venv $(OLDEST)
+	@$(OLDEST)/bin/python -m pip install --quiet --disable-pip-version-check \
+		-e '.[test]' -c constraints-oldest.txt
 	@touch $@
 
 .PRECIOUS: $(OLDER_INSTALLED)

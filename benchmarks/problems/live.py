@@ -12,7 +12,7 @@ import numpy as np
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from benchmarks.problems.base import Condition, Objective, Parameter, Suite
-from optuna_metasampler import demo
+from examples.demo import problem
 
 
 _N_FOLDS = 4
@@ -29,7 +29,7 @@ class LiveSuite(Suite):
     """
 
     direction = "minimize"
-    tasks = demo.DATA_SETS
+    tasks = problem.DATA_SETS
 
     def __init__(self) -> None:
         # Cross-validation costs more than a look-up, and finite spaces repeat themselves.
@@ -67,7 +67,7 @@ class LiveMLP(LiveSuite):
 
     def evaluate(self, task: str, params: Mapping[str, Any]) -> float:
         """See `LiveSuite.evaluate`."""
-        return demo.evaluate(task, params)
+        return problem.evaluate(task, params)
 
 
 class LiveSVM(LiveSuite):

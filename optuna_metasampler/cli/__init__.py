@@ -14,7 +14,6 @@ import click
 
 from optuna_metasampler import __version__
 from optuna_metasampler.cli.archive import archive
-from optuna_metasampler.cli.demo import demo
 from optuna_metasampler.cli.explanation import explain
 from optuna_metasampler.cli.fit import fit
 from optuna_metasampler.cli.imports import import_studies
@@ -29,7 +28,7 @@ def main(context: click.Context) -> None:
     context.with_resource(_warnings_only())
 
 
-for command in (archive, demo, explain, fit, import_studies, inspect):
+for command in (archive, explain, fit, import_studies, inspect):
     main.add_command(command)
 
 

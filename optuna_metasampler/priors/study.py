@@ -198,7 +198,7 @@ class Selected:
 def select(
     priors: Sequence[PriorStudy],
     running: PriorStudy | None = None,
-    prior_filter: PriorFilter = PriorFilter(),  # noqa: B008  # frozen
+    prior_filter: PriorFilter = PriorFilter(),  # frozen
     rename: Mapping[str, str] | None = None,
 ) -> list[Selected]:
     """Apply a filter to prior studies, and remove duplicates of trials and of studies.

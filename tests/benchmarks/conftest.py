@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import optuna
@@ -37,7 +38,7 @@ def write_suite(root: Path, name: str, complete_grid: bool | None = None) -> Pat
     """A suite with a child that is listed before its parent, to be minimised."""
     folder = root / name
     folder.mkdir()
-    params = [
+    params: list[dict[str, Any]] = [
         {"name": "momentum", "type": "float", "low": 0.0, "high": 1.0, "log": False},
         {"name": "lr", "type": "float", "low": 1e-4, "high": 1.0, "log": True},
         {"name": "units", "type": "int", "low": 4, "high": 40, "log": False},
@@ -62,7 +63,7 @@ def write_suite(root: Path, name: str, complete_grid: bool | None = None) -> Pat
         x = np.stack([momentum, lr, units, solver], axis=1)
         np.savez(folder / f"{task}.npz", X=x, y=y)
         stats[task] = {"file": f"{task}.npz"}
-    space = {
+    space: dict[str, Any] = {
         "name": name,
         "direction": "minimize",
         "params": params,

@@ -54,7 +54,7 @@ def suggest(trial: Trial) -> dict[str, Any]:
 
 def loss(params: Mapping[str, Any], shift: float = 0.0) -> float:
     """A bowl around one configuration; `shift` moves it, as another data set would."""
-    return (
+    value: float = (
         (params["width"] - 3.0 - shift) ** 2 / 8.0
         + (math.log10(params["rate"]) + 2.0 + shift) ** 2 / 2.0
         + (params["dropout"] - 0.3) ** 2
@@ -63,6 +63,7 @@ def loss(params: Mapping[str, Any], shift: float = 0.0) -> float:
         + abs(params["batch"] - 24) / 32.0
         + {"relu": 0.0, "tanh": 0.3}.get(params["activation"], 1.0)
     )
+    return value
 
 
 def optimise(

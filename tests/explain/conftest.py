@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 import math
 
 import optuna
+from optuna.study import StudyDirection
 import pytest
 
 from optuna_metasampler import MetaSampler
@@ -32,7 +34,7 @@ def two_objectives(trial: optuna.Trial) -> tuple[float, float]:
 def studied(
     sampler: optuna.samplers.BaseSampler, n: int = N_TRIALS, shift: float = 0.0, sign: float = 1.0
 ) -> optuna.Study:
-    direction = "minimize" if sign > 0 else "maximize"
+    direction = StudyDirection.MINIMIZE if sign > 0 else StudyDirection.MAXIMIZE
     study = optuna.create_study(direction=direction, sampler=sampler)
     study.optimize(lambda trial: mixed(trial, shift, sign), n_trials=n)
     return study
@@ -51,7 +53,7 @@ def priors() -> list[optuna.Study]:
         study = optuna.create_study(
             study_name=name, sampler=optuna.samplers.RandomSampler(seed=seed)
         )
-        study.optimize(lambda trial, s=sign: mixed(trial, 0.2, s), n_trials=30)
+        study.optimize(partial(mixed, shift=0.2, sign=sign), n_trials=30)
         found.append(study)
     return found
 
@@ -84,7 +86,7 @@ def first_trial(priors: list[optuna.Study]) -> Snapshot:
 @pytest.fixture(scope="session")
 def several(request: pytest.FixtureRequest) -> optuna.Study:
     """Two objectives, the second of which is maximised."""
-    directions = ["minimize", "maximize"]
+    directions = [StudyDirection.MINIMIZE, StudyDirection.MAXIMIZE]
     prior = optuna.create_study(
         directions=directions, sampler=optuna.samplers.RandomSampler(seed=0), study_name="before"
     )

@@ -73,7 +73,8 @@ def test_the_first_configuration_that_ray_is_given_comes_from_the_priors(
     for name, config in (("a", first), ("b", second)):
         search.on_trial_complete(name, {"loss": loss(config), "training_iteration": 1})
     third = search.suggest("c")
-    assert -5.0 <= third["x"] <= 5.0 and third["n"] in range(1, 8)
+    assert -5.0 <= third["x"] <= 5.0
+    assert third["n"] in range(1, 8)
 
 
 @pytest.mark.parametrize("with_prior", [False, True], ids=["without priors", "with priors"])

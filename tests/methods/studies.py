@@ -36,7 +36,9 @@ def run_live(
     logs = prior_logs("random-5", SUITE, target, 0)
     priors = list(setting_of(SUITE, logs, 0).priors)
     sampler = MetaSampler(priors, method=method, method_options=options, seed=seed)
-    study = optuna.create_study(direction=SUITE.direction, sampler=sampler)
+    study = optuna.create_study(
+        direction=optuna.study.StudyDirection[SUITE.direction.upper()], sampler=sampler
+    )
     objective = SUITE.objective(target)
     study.optimize(lambda t: objective(suggest(t, SUITE.parameters)), n_trials=n_trials)
     return [t.params for t in study.trials]

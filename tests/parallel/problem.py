@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 import math
 import time
 
@@ -28,7 +29,7 @@ def write_priors(storage: str | optuna.storages.BaseStorage, n: int = 6) -> list
         study = optuna.create_study(
             study_name=f"old-{i}", storage=storage, sampler=RandomSampler(seed=i)
         )
-        study.optimize(lambda t, i=i: loss(t, 0.1 + 0.1 * i), n_trials=8)
+        study.optimize(partial(loss, best=0.1 + 0.1 * i), n_trials=8)
         studies.append(study)
     return studies
 

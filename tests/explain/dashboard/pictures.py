@@ -5,6 +5,7 @@ Usage: ``python -m tests.explain.dashboard.pictures``
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 import tempfile
 
@@ -42,19 +43,20 @@ def error(trial: optuna.Trial, data: tuple[object, object]) -> float:
     return 1 - float(cross_val_score(make_pipeline(StandardScaler(), model), x, y, cv=3).mean())
 
 
-def run(storage: str) -> optuna.Study:
-    """A study of breast cancer after three on other data."""
+def run(storage: str, page: Path) -> None:
+    """A study of breast cancer after three on other data, and its report."""
     for i, (name, load) in enumerate(PRIORS.items()):
         data = load(return_X_y=True)
-        sampler = optuna.samplers.TPESampler(seed=i)
-        prior = optuna.create_study(study_name=name, storage=storage, sampler=sampler)
-        prior.optimize(lambda t, data=data: error(t, data), n_trials=40)
+        prior = optuna.create_study(
+            study_name=name, storage=storage, sampler=optuna.samplers.TPESampler(seed=i)
+        )
+        prior.optimize(partial(error, data=data), n_trials=40)
     sampler = MetaSampler(storage, prior_studies=list(PRIORS), seed=0)
     study = optuna.create_study(study_name="breast cancer", storage=storage, sampler=sampler)
     data = load_breast_cancer(return_X_y=True)
     study.optimize(lambda t: error(t, data), n_trials=25)
     publish(study, note=True)
-    return study
+    sampler.report(study).write_html(page)
 
 
 def take(driver: webdriver.Chrome, name: str, top: int = 0) -> None:
@@ -75,9 +77,8 @@ def main() -> None:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     with tempfile.TemporaryDirectory() as folder, browser() as driver:
         storage = f"sqlite:///{folder}/studies.db"
-        study = run(storage)
         page = Path(folder) / "report.html"
-        study.sampler.report(study).write_html(page)  # type: ignore[attr-defined]
+        run(storage, page)
         driver.set_window_size(1280, 2450)
         driver.get(page.as_uri())
         until(driver, lambda: driver.find_elements(By.CSS_SELECTOR, ".main-svg"))

@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 import math
+from typing import Literal
 
 import optuna
 
 from optuna_metasampler import MetaSampler
 
 
-def tuned(trial: optuna.Trial, optimum: float = 1e-2) -> float:
+def tuned(trial: optuna.Trial, optimum: float = 1e-2, sign: float = 1.0) -> float:
     """Least at `lr` near the optimum, `depth` 6 and `act` relu; `idle` is of no importance."""
     lr = trial.suggest_float("lr", 1e-5, 1e-1, log=True)
     depth = trial.suggest_int("depth", 2, 12)
     act = trial.suggest_categorical("act", ["relu", "tanh", "logistic"])
     trial.suggest_float("idle", 0, 1)
     away = (math.log10(lr) - math.log10(optimum)) ** 2
-    return away + 0.01 * abs(depth - 6) + {"relu": 0.0, "tanh": 0.3, "logistic": 0.9}[act]
+    loss = away + 0.01 * abs(depth - 6) + {"relu": 0.0, "tanh": 0.3, "logistic": 0.9}[act]
+    return sign * loss
 
 
 def prior_studies(n: int = 3, sign: float = 1.0, name: str = "old") -> list[optuna.Study]:
     studies = []
     for i in range(n):
         study = seeded(f"{name}-{i}", i)
-        study.optimize(lambda t, i=i: sign * tuned(t, 0.01 * (i + 1)), n_trials=30)
+        study.optimize(partial(tuned, optimum=0.01 * (i + 1), sign=sign), n_trials=30)
         studies.append(study)
     return studies
 
@@ -38,11 +41,11 @@ def ran(
     sampler: optuna.samplers.BaseSampler,
     n_trials: int,
     objective: Callable[[optuna.Trial], object] = tuned,
-    directions: tuple[str, ...] = ("minimize",),
+    directions: Sequence[Literal["minimize", "maximize"]] = ("minimize",),
     name: str = "now",
 ) -> optuna.Study:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    study = optuna.create_study(study_name=name, directions=list(directions), sampler=sampler)
+    study = optuna.create_study(study_name=name, directions=directions, sampler=sampler)
     study.optimize(objective, n_trials=n_trials, catch=(ValueError,))  # type: ignore[arg-type]
     return study
 

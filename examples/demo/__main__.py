@@ -1,14 +1,13 @@
-"""``optuna-metasampler demo``."""
+"""``python -m examples.demo``, from the root of the repository."""
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
 
 import click
 
-
-_INSTALL = "pip install 'optuna-metasampler[demo]'"
+from examples.demo.problem import DATA_SETS
+from examples.demo.studies import run
 
 
 @click.command(context_settings={"show_default": True})
@@ -20,11 +19,10 @@ _INSTALL = "pip install 'optuna-metasampler[demo]'"
 )
 @click.option(
     "--target",
-    metavar="NAME",
+    type=click.Choice(DATA_SETS),
     default=None,
     show_default="the largest",
-    help="Data set to tune; the other four become the prior studies. One of breast_cancer, "
-    "diabetes, digits, iris, wine.",
+    help="Data set to tune; the other four become the prior studies.",
 )
 @click.option(
     "--trials", type=click.IntRange(min=1), default=20, help="Trials of every compared study."
@@ -36,7 +34,7 @@ _INSTALL = "pip install 'optuna-metasampler[demo]'"
     help="Repeats of the comparison, with the seeds 0, 1, ...",
 )
 @click.option("--jobs", type=click.IntRange(min=1), default=2, help="Worker processes.")
-def demo(out: Path, target: str | None, trials: int, seeds: int, jobs: int) -> None:
+def main(out: Path, target: str | None, trials: int, seeds: int, jobs: int) -> None:
     """Tune scikit-learn models with and without prior studies.
 
     A neural network is tuned on four small data sets with Optuna's default sampler; the four
@@ -46,23 +44,16 @@ def demo(out: Path, target: str | None, trials: int, seeds: int, jobs: int) -> N
 
     Takes two to three minutes on two cores. Nothing is downloaded.
     """
-    missing = [name for name in ("matplotlib", "tqdm") if find_spec(name) is None]
-    if missing:
-        raise click.ClickException(
-            f"The demo needs {' and '.join(missing)}, which is missing. Run: {_INSTALL}"
-        )
-    from optuna_metasampler.demo import DATA_SETS, run
-
-    if target is not None and target not in DATA_SETS:
-        raise click.BadParameter(
-            f"must be one of {', '.join(DATA_SETS)}, but got {target!r}.", param_hint="'--target'"
-        )
     try:
         result = run(out, target=target, n_trials=trials, n_seeds=seeds, n_jobs=jobs)
     except KeyboardInterrupt:
         raise click.ClickException(
             f"Interrupted. Finished prior studies are kept in {out / 'prior.db'}; run the same "
-            "command again to go on from there."
+            "command again to continue."
         ) from None
     click.echo(result.summary())
     click.echo(f"\nPicture: {out / 'demo.png'}\nNumbers: {out / 'demo.json'}")
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m examples.demo")
