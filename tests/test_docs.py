@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable
+from dataclasses import fields
 import json
 from pathlib import Path
 import re
@@ -20,7 +21,16 @@ import pytest
 from benchmarks import how_it_works
 import optuna_metasampler
 from optuna_metasampler import MetaSampler, outcomes
+from optuna_metasampler.explain import calibration, improvement_forecast
+from optuna_metasampler.explain.report import data
+from optuna_metasampler.explain.trial_record import (
+    ENQUEUED,
+    INDEPENDENT,
+    Forecast,
+    TrialRecord,
+)
 from optuna_metasampler.policies import acquisition, initial_design
+from optuna_metasampler.policies.base import Phase
 from optuna_metasampler.surrogates import prior_model, transfer
 from tests.pages import (
     DOCS,
@@ -180,6 +190,33 @@ def test_every_file_and_function_named_by_how_it_works_exists() -> None:
     everywhere = set.union(*(names_in(p.relative_to(PACKAGE)) for p in PACKAGE.rglob("*.py")))
     own = set(re.findall(r"`([\w.]+)\(\)`", HOW_IT_WORKS))
     assert own - everywhere == set()
+
+
+def test_the_keys_of_the_json_document_are_those_of_the_report() -> None:
+    text = (DOCS / "explanation.md").read_text(encoding="utf-8")
+    section = text.partition("### Keys of the JSON document")[2].partition("\n## ")[0]
+    parts = (
+        data.ReportData,
+        data.BestTrial,
+        data.PriorPart,
+        data.ObjectivePart,
+        data.ParameterPart,
+        calibration.PriorGain,
+        calibration.Progress,
+        calibration.Calibration,
+        improvement_forecast.ImprovementForecast,
+    )
+    keys = {"version"} | {field.name for part in parts for field in fields(part)}
+    assert set(re.findall(r"`(\w+)`", section)) - {"null", "repr"} == keys
+
+
+def test_the_attributes_of_trials_are_those_documented() -> None:
+    text = (DOCS / "explanation.md").read_text(encoding="utf-8")
+    record = TrialRecord("model", (Forecast(1.0, 0.0, 2.0),), 0.0, 0.5, (("old", 0.5),), True)
+    assert set(re.findall(r"`(meta:\w+)`", text)) == set(record.user_attributes())
+    phases = text.partition("| `meta:phase` |")[2].partition("\n")[0]
+    own = {ENQUEUED, INDEPENDENT}
+    assert set(re.findall(r"`([\w-]+)`", phases)) == {phase.value for phase in Phase} | own
 
 
 @pytest.mark.parametrize(
