@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 import gc
-import os
 from pathlib import Path
 import threading
 import time
@@ -36,7 +35,8 @@ def board(trial: optuna.Trial) -> float:
 
 
 def open_files() -> int:
-    return len(os.listdir("/proc/self/fd")) if Path("/proc/self/fd").exists() else 0
+    folder = Path("/proc/self/fd")
+    return len(list(folder.iterdir())) if folder.exists() else 0
 
 
 @pytest.mark.parametrize("with_priors", [False, True])
