@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 import functools
+from typing import TypeAlias
 
 import numpy as np
 from scipy import stats
@@ -17,9 +18,12 @@ FLOOR = 1e-3
 """Regrets below count as this: what nobody would notice should not decide a mean of logarithms."""
 
 TIE = 0.02
-"""Differences of log10 regret up to this (5 % of regret) are ties."""
+"""Differences of log10 regret up to this (5% of regret) are ties."""
 
 N_DRAWS = 10_000
+
+Interval: TypeAlias = tuple[float, float, float]
+"""A mean, and the lower and the upper end of its interval."""
 
 _CONFIDENCE = 0.95
 _ALPHA = 0.05
@@ -70,7 +74,7 @@ def _bootstrap_weights(suites: tuple[str, ...], n_draws: int) -> np.ndarray:
 def bootstrap(
     values: np.ndarray, suites: Sequence[str], n_draws: int = N_DRAWS
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Ends of the 95 % percentile interval of `pooled_mean` (Efron & Tibshirani 1993, ch. 13).
+    """Ends of the 95% percentile interval of `pooled_mean` (Efron & Tibshirani 1993, ch. 13).
 
     Tasks are drawn again inside each suite, one fewer than it has: suites are small, and as many
     draws as tasks would make the interval too narrow (Rao & Wu 1988, JASA 83). The suites are what
@@ -100,12 +104,12 @@ def _percentiles(draws: np.ndarray) -> np.ndarray:
     return np.percentile(draws, [tail, 100.0 - tail], axis=0)
 
 
-def t_interval(values: Sequence[float] | np.ndarray) -> tuple[float, float, float]:
-    """Mean, and the ends of its 95 % interval by Student's t; infinite for a single value."""
+def t_interval(values: Sequence[float] | np.ndarray) -> Interval | None:
+    """Mean, and the ends of its 95% interval by Student's t; ``None`` for fewer than two."""
     x = np.asarray(values, dtype=float)
-    mean = float(x.mean())
     if len(x) < 2:
-        return mean, float("-inf"), float("inf")
+        return None
+    mean = float(x.mean())
     half = float(stats.t.ppf(0.975, len(x) - 1) * x.std(ddof=1) / np.sqrt(len(x)))
     return mean, mean - half, mean + half
 
@@ -147,13 +151,13 @@ def friedman_p(regrets: np.ndarray) -> float:
 
 
 def nemenyi(n_peers: int, n_tasks: int) -> float:
-    """Average ranks that are further apart differ at the 5 % level (Demsar 2006, JMLR, eq. 6)."""
+    """Average ranks that are further apart differ at the 5% level (Demsar 2006, JMLR, eq. 6)."""
     return nemenyi_q(n_peers) * float(np.sqrt(n_peers * (n_peers + 1) / (6.0 * n_tasks)))
 
 
 @functools.cache
 def nemenyi_q(n_peers: int) -> float:
-    """Studentized range over the square root of 2, at the 5 % level (Demsar 2006, table 5)."""
+    """Studentized range over the square root of 2, at the 5% level (Demsar 2006, table 5)."""
     return float(stats.studentized_range.ppf(1.0 - _ALPHA, n_peers, np.inf) / np.sqrt(2.0))
 
 

@@ -101,14 +101,14 @@ WITH_PRIORS: dict[str, Ablation] = {
     "without the network": Ablation(model=lambda model: replace(model, network=None)),
     "without the source processes": Ablation(TransferConfig(linear=False), model=_network_alone),
     "without the linear kernel": Ablation(TransferConfig(linear=False)),
-    "without the twin": Ablation(TransferConfig(twin=False)),
-    "without the opening": Ablation(n_opening_trials=0),
+    "without the target-only model": Ablation(TransferConfig(twin=False)),
+    "without the initial design": Ablation(n_opening_trials=0),
 }
 """What only prior studies make a difference to."""
 
 ALWAYS: dict[str, Ablation] = {
     "without the trend": Ablation(_process(trend=False)),
-    "without plateaus": Ablation(acquisition=AcquisitionConfig(plateaus=False)),
+    "without tie probabilities": Ablation(acquisition=AcquisitionConfig(plateaus=False)),
     "standardised, not warped": Ablation(_process(warp=_standardize)),
     "ranked, not warped": Ablation(_process(warp=rank_gaussianize)),
     "EI, not log EI": Ablation(acquisition=AcquisitionConfig(logarithm=False)),

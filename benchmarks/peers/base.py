@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import optuna
 
-from benchmarks.problems.base import Parameter
+from benchmarks.problems.base import Direction, Parameter
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Setting:
     """
 
     parameters: tuple[Parameter, ...]
-    direction: str
+    direction: Direction
     priors: tuple[optuna.Study, ...]
     seed: int
 

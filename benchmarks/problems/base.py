@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import hashlib
 import json
 import math
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import optuna
@@ -26,6 +26,7 @@ from optuna.distributions import (
 
 Params = dict[str, Any]
 Objective = Callable[[Mapping[str, Any]], float]
+Direction: TypeAlias = Literal["minimize", "maximize"]
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ class Suite(ABC):
     """Tasks over one search space, such as one learner tuned on several data sets."""
 
     name: str
-    direction: str
+    direction: Direction
     parameters: tuple[Parameter, ...]
     tasks: tuple[str, ...]
 
@@ -103,6 +104,12 @@ class Suite(ABC):
     def sources(self, target: str) -> tuple[str, ...]:
         """Tasks that prior studies of ``target`` may come from; all others by default."""
         return tuple(task for task in self.tasks if task != target)
+
+
+def targets(suite: Suite, n: int) -> list[str]:
+    """The first ``n`` targets in an order that depends on the suite's name alone."""
+    order = np.random.default_rng(seed_of(suite.name, "targets")).permutation(len(suite.targets))
+    return [suite.targets[i] for i in order[:n]]
 
 
 def suggest(trial: optuna.Trial, parameters: Iterable[Parameter]) -> Params:

@@ -20,6 +20,7 @@ from optuna.distributions import (
 
 from benchmarks.problems.base import (
     Condition,
+    Direction,
     Objective,
     Parameter,
     Scale,
@@ -53,7 +54,7 @@ class TableSuite(Suite):
     def __init__(
         self,
         name: str,
-        direction: str,
+        direction: Direction,
         parameters: tuple[Parameter, ...],
         tasks: tuple[str, ...],
         *,

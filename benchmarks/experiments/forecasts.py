@@ -1,0 +1,143 @@
+"""Do trials come out as was expected of them? The forecasts that a running study keeps.
+
+A study of the default sampler runs on a held-out task, without and with prior studies, and each
+trial keeps the interval that should hold 80% of outcomes. The trials are those that the model
+chose, for it expected much of them: a model that is too sure of itself is found out here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import optuna
+
+from benchmarks.experiment import Experiment, Options, Record, Summary, finished
+from benchmarks.markdown import share, table_of, text
+from benchmarks.problems import PACKAGED, SEEN, TABLES
+from benchmarks.problems.base import Suite, seed_of, suggest, targets
+from benchmarks.run import setting_of
+from benchmarks.scenarios import prior_logs
+from optuna_metasampler import MetaSampler
+from optuna_metasampler.suggestion import Suggestion
+
+
+N_TRIALS = 40
+N_PRIORS = {"tpe-5": "5", "none": "none"}
+"""Prior studies by scenario."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A study."""
+
+    suite: str
+    task: str
+    scenario: str
+
+
+def jobs(options: Options) -> list[Job]:
+    """The first tasks of all tables, in each scenario."""
+    suites, n = options.suites(), options.settings["targets"]
+    return [
+        Job(name, target, scenario)
+        for name in TABLES + PACKAGED
+        for target in targets(suites[name], n)
+        for scenario in N_PRIORS
+    ]
+
+
+def run(job: Job, options: Options) -> dict[str, Any]:
+    """One study."""
+    return measure(options.suites()[job.suite], job.task, job.scenario, N_TRIALS)
+
+
+def measure(suite: Suite, target: str, scenario: str, n_trials: int) -> dict[str, Any]:
+    """How the trials of one study came out: shares of those that had a forecast."""
+    seed = seed_of(suite.name, target, "forecasts")
+    setting = setting_of(suite, prior_logs(scenario, suite, target, 0), seed)
+    objective = suite.objective(target)
+    study = optuna.create_study(
+        direction=suite.direction, sampler=MetaSampler(list(setting.priors), seed=seed)
+    )
+    study.optimize(lambda t: objective(suggest(t, suite.parameters)), n_trials=n_trials)
+    sign = 1.0 if suite.direction == "maximize" else -1.0
+    places = []
+    for trial in study.trials:
+        told = Suggestion.read(trial)
+        if told is not None and told.forecasts and trial.value is not None:
+            (forecast,) = told.forecasts
+            low, high = sorted((sign * forecast.low, sign * forecast.high))
+            value = sign * trial.value
+            places.append((value < low, value > high, value > sign * forecast.predicted))
+    below, above, better = np.mean(places, axis=0).round(4).tolist()
+    return {
+        "n": len(places),
+        "inside": round(1.0 - below - above, 4),
+        "above": above,
+        "better_than_predicted": better,
+    }
+
+
+def summarize(records: Sequence[Record]) -> Summary:
+    """Shares by scenario, every suite weighing alike, by seen and unseen suites."""
+    rows = []
+    for scenario in N_PRIORS:
+        for kind in ("seen", "unseen"):
+            mine = [
+                r
+                for r in finished(records)
+                if r["scenario"] == scenario and (r["suite"] in SEEN) == (kind == "seen")
+            ]
+            inside = _by_suite(mine, "inside")
+            if inside:
+                rows.append(
+                    {
+                        "scenario": scenario,
+                        "kind": kind,
+                        "n_suites": len(inside),
+                        "n_trials": sum(r["n"] for r in mine),
+                        "inside": [float(np.mean(inside)), min(inside), max(inside)],
+                        "above": float(np.mean(_by_suite(mine, "above"))),
+                        "better": float(np.mean(_by_suite(mine, "better_than_predicted"))),
+                    }
+                )
+    return {"rows": rows}
+
+
+def _by_suite(records: Sequence[Record], column: str) -> list[float]:
+    suites = dict.fromkeys(r["suite"] for r in records)
+    return [float(np.mean([r[column] for r in records if r["suite"] == s])) for s in suites]
+
+
+def tables(summary: Summary) -> dict[str, str]:
+    """A row a scenario and kind of suites."""
+
+    def inside(row: Any) -> str:
+        mean, least, most = map(share, row["inside"])
+        return f"{mean} ({least} to {most})"
+
+    columns = [
+        ("priors", lambda row: N_PRIORS[row["scenario"]]),
+        ("suites", lambda row: f"{row['n_suites']} {row['kind']}"),
+        ("trials", text("n_trials")),
+        ("inside the 80% interval (least and most of a suite)", inside),
+        ("better than the interval", lambda row: share(row["above"])),
+        ("better than the median", lambda row: share(row["better"])),
+    ]
+    return {"forecasts": table_of(summary["rows"], columns)}
+
+
+EXPERIMENT = Experiment(
+    name="forecasts",
+    title="forecasts of running studies against outcomes",
+    job=Job,
+    jobs=jobs,
+    run=run,
+    summarize=summarize,
+    tables=tables,
+    settings={"targets": 3},
+    needs_data=True,
+)
