@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 import functools
+import itertools
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -61,10 +62,6 @@ def no_figures(summary: Summary) -> dict[str, Figure]:
     return {}
 
 
-def _alone(job: object) -> object:
-    return job
-
-
 @dataclass(frozen=True)
 class Experiment(Generic[J]):
     """One study. All functions are pure, and importable, so that they reach other processes.
@@ -80,7 +77,7 @@ class Experiment(Generic[J]):
         summarize: From records, failed ones included, to the numbers of the tables.
         tables: From these numbers to Markdown, by name of the block in the documentation.
         figures: From these numbers to figures, by name of the file.
-        group: Consecutive jobs of one group share prior studies and stay in one process.
+        shared: Columns; consecutive jobs that agree in them share prior studies, and a process.
         settings: Numbers that a command may change, with their defaults.
         records: Name of the file of records, where it is that of another experiment.
         split: The column whose values have a file each.
@@ -98,7 +95,7 @@ class Experiment(Generic[J]):
     summarize: Callable[[Sequence[Record]], Summary]
     tables: Callable[[Summary], Mapping[str, str]]
     figures: Callable[[Summary], Mapping[str, Figure]] = no_figures
-    group: Callable[[J], object] = _alone
+    shared: tuple[str, ...] = ()
     settings: Mapping[str, int] = field(default_factory=dict)
     records: str = ""
     split: str | None = None
@@ -142,6 +139,12 @@ class Experiment(Generic[J]):
     def key_of(self, job: J) -> Key:
         """The key of the record that a job becomes."""
         return tuple(getattr(job, name) for name in self.columns)
+
+    def groups(self, jobs: Iterable[J]) -> list[list[J]]:
+        """Jobs that belong into one process."""
+        names = self.shared or self.columns
+        found = itertools.groupby(jobs, lambda job: [getattr(job, name) for name in names])
+        return [list(group) for _, group in found]
 
     def is_done(self, job: J, record: Record | None, retry_failed: bool = False) -> bool:
         """Whether a record will do for a job."""

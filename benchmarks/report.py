@@ -78,15 +78,14 @@ def _demo(result: Mapping[str, Any]) -> Summary:
 
 def _demo_block(summary: Summary) -> str:
     best = summary["median_best"]
-    counts = list(next(iter(best.values())))
     names = {"MetaSampler": "`MetaSampler`", "TPESampler": "Optuna's default (`TPESampler`)"}
-    intro = f"""Real tuning, as `make demo` does it: a scikit-learn network on
-        `{summary["target"]}`. The priors are {summary["n_priors"]} finished studies of
-        {summary["n_prior_trials"]} trials on *other* data sets. Relative loss of the best trial so
-        far, median of {summary["n_seeds"]} seeds, lower is better, Optuna {summary["optuna"]}. One
-        problem, shown as it came out:"""
-    rows = [[names[name], *(f"{values[n]:.4f}" for n in counts)] for name, values in best.items()]
-    return f"{paragraph(intro)}\n\n{table(['after trial', *counts], rows)}"
+    intro = """Real tuning, as `make demo` does it: a scikit-learn network on `{target}`. The
+        priors are {n_priors} finished studies of {n_prior_trials} trials on *other* data sets.
+        Relative loss of the best trial so far, median of {n_seeds} seeds, lower is better, Optuna
+        {optuna}. One problem, shown as it came out:"""
+    rows = [{"name": names[name], **values} for name, values in best.items()]
+    by_trial = [(n, f"{{{n}:.4f}}") for n in next(iter(best.values()))]
+    return f"{paragraph(intro, summary)}\n\n{table(rows, [('after trial', '{name}'), *by_trial])}"
 
 
 def blocks(summaries: Mapping[str, Summary]) -> dict[str, str]:

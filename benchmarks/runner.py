@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
-import itertools
 import multiprocessing
 import os
 from queue import Empty, Queue
@@ -95,7 +94,6 @@ def _carried_out(
     """The records of jobs, as they are finished."""
     if not jobs:
         return
-    groups = [list(group) for _, group in itertools.groupby(jobs, experiment.group)]
     # Spawned processes have these from the start, before any library has made its threads.
     os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     context = multiprocessing.get_context("spawn")
@@ -105,7 +103,8 @@ def _carried_out(
     ):
         done: Queue[Record] = manager.Queue()
         futures: list[Future[None]] = [
-            pool.submit(_work, experiment.run, group, options, done) for group in groups
+            pool.submit(_work, experiment.run, group, options, done)
+            for group in experiment.groups(jobs)
         ]
         try:
             waiting = len(jobs)

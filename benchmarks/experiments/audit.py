@@ -24,9 +24,9 @@ from optuna.distributions import (
 )
 from scipy.stats import wilcoxon
 
-from benchmarks.experiment import Experiment, Options, Record, Summary
+from benchmarks.experiment import Experiment, Options, Record, Summary, failed
 from benchmarks.experiments.comparison import MAIN
-from benchmarks.markdown import NONE, table_of, text
+from benchmarks.markdown import table
 from benchmarks.peers import PEERS
 from benchmarks.peers.base import Peer
 from benchmarks.problems import TABLES
@@ -249,16 +249,13 @@ def turned_round(distribution: BaseDistribution, value: Any) -> Any:
 
 def summarize(records: Sequence[Record]) -> Summary:
     """A row a check."""
+    columns = ("suite", "task", "scenario", "peer", "seed")
     return {
         "rows": [
             {
                 "check": r["check"],
-                "subject": ", ".join(
-                    str(r[c]) for c in ("suite", "task", "scenario", "peer") if r[c]
-                ),
-                "seed": r["seed"] if r["check"] == REPEAT else None,
-                "found": r.get("found"),
-                "error": r.get("error"),
+                "subject": ", ".join(str(r[name]) for name in columns if r[name]),
+                "found": f"**{r['error']}**" if failed(r) else r["found"],
             }
             for r in records
         ]
@@ -267,17 +264,8 @@ def summarize(records: Sequence[Record]) -> Summary:
 
 def tables(summary: Summary) -> dict[str, str]:
     """A row a check."""
-
-    def found(row: Mapping[str, Any]) -> str:
-        return str(row["found"] or f"**{row['error']}**")
-
-    columns = [
-        ("check", text("check")),
-        ("of", text("subject")),
-        ("seed", lambda row: NONE if row["seed"] is None else str(row["seed"])),
-        ("found", found),
-    ]
-    return {"audit": table_of(summary["rows"], columns)}
+    columns = [("check", "{check}"), ("of", "{subject}"), ("found", "{found}")]
+    return {"audit": table(summary["rows"], columns)}
 
 
 EXPERIMENT = Experiment(

@@ -9,7 +9,7 @@ Axis letters: ``n`` trials, ``q`` held-out trials, ``g`` hypotheses.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,7 @@ from scipy.special import ndtr
 import torch
 
 from benchmarks.experiment import Experiment, Options, Record, Summary, finished
-from benchmarks.markdown import share, table_of, text
+from benchmarks.markdown import table
 from benchmarks.plots import BLUE, GREY, ORANGE, tidy
 from benchmarks.problems import PACKAGED, SEEN, TABLES
 from benchmarks.problems.base import Params, Suite, random_params, seed_of, targets
@@ -182,17 +182,10 @@ def summarize(records: Sequence[Record]) -> Summary:
 
 def tables(summary: Summary) -> dict[str, str]:
     """Coverage at a few levels."""
-
-    def covered(level: float) -> Callable[[Mapping[str, Any]], str]:
-        return lambda row: share(row["coverage"][LEVELS.index(level)])
-
-    columns = [
-        ("priors", text("scenario")),
-        ("trials", text("n_trials")),
-        ("suites", text("suites")),
-        *((f"{level:.0%} interval", covered(level)) for level in SHOWN),
-    ]
-    return {"calibration": table_of(summary["rows"], columns)}
+    columns = [("priors", "{scenario}"), ("trials", "{n_trials}"), ("suites", "{suites}")]
+    for level in SHOWN:
+        columns.append((f"{level:.0%} interval", f"{{coverage[{LEVELS.index(level)}]:.0%}}"))
+    return {"calibration": table(summary["rows"], columns)}
 
 
 def figures(summary: Summary) -> dict[str, Figure]:

@@ -11,7 +11,7 @@ configuration leaves to gain; 1 before the first feasible trial, and at most.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 import functools
 from pathlib import Path
@@ -24,7 +24,8 @@ from optuna.samplers import BaseSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState
 
 from benchmarks.experiment import Experiment, Options, Record, Summary, finished
-from benchmarks.markdown import difference, number, paragraph, share, table_of, text
+from benchmarks.markdown import blocks, paragraph, table
+from benchmarks.paired import by_peer, common, gaps
 from benchmarks.problems.base import seed_of
 from benchmarks.problems.constrained import Failure, Problem, formulas, kernels
 from benchmarks.samplers import COLD, GP, META, RANDOM, SAMPLERS, TPE, Make
@@ -89,11 +90,6 @@ def jobs(options: Options) -> list[Job]:
     ]
 
 
-def group(job: Job) -> object:
-    """Studies of one problem and seed have the same prior studies."""
-    return job.problem, job.seed
-
-
 @functools.cache
 def problems(data: Path | None) -> dict[str, Problem]:
     """All problems by name; the kernels only where there is a folder with their data."""
@@ -152,80 +148,59 @@ def outcome(study: optuna.Study, best: float, unit: float) -> dict[str, Any]:
     }
 
 
-def gap(records: Sequence[Record], names: Sequence[str], peer: str, other: str) -> Interval | None:
-    """Mean log10 regret of a peer minus that of another, paired by problem and seed.
-
-    Returns:
-        The mean and the ends of its interval; ``None`` where there are fewer than two pairs.
-    """
-    mine, theirs = (
-        {(r["problem"], r["seed"]): r["mean_log_regret"] for r in records if r["peer"] == name}
-        for name in (peer, other)
-    )
-    pairs = [v - theirs[key] for key, v in mine.items() if key in theirs and key[0] in names]
-    return t_interval(pairs)
-
-
 def summarize(records: Sequence[Record]) -> Summary:
-    """By group of problems a row a sampler."""
+    """By group of problems a row a sampler; on the problems that confirm, what it gains on TPE."""
     done = finished(records)
-    unseen = [n for names in GROUPS.values() for n in names if n not in DEVELOPED_ON]
+    ends = by_peer(done, lambda r: r["mean_log_regret"], ("problem", "seed"))
+
+    def gap(names: Container[str], peer: str, other: str) -> Interval | None:
+        pairs = [key for key in common(ends, peer, other) if key[0] in names]
+        return None if peer == other else t_interval(gaps(ends, peer, other, pairs))
+
+    def row(names: Container[str], peer: str) -> dict[str, Any]:
+        mine = [r for r in done if r["peer"] == peer and r["problem"] in names]
+        return {
+            "peer": peer,
+            "regret": (10.0 ** np.mean([r["log_regret"] for r in mine], axis=0)).tolist(),
+            "infeasible": float(np.mean([r["infeasible"] for r in mine])),
+            **{other: gap(names, peer, other) for other in (TPE, GP)},
+        }
+
+    present = {(r["peer"], r["problem"]) for r in done}
+    unseen = {name for names in GROUPS.values() for name in names} - {*DEVELOPED_ON}
     return {
         "n_seeds": len({r["seed"] for r in done}),
         "groups": {
             group: {
-                "n_problems": len({r["problem"] for r in done} & {*names}),
-                "rows": [
-                    _row(done, names, peer)
-                    for peer in PEERS
-                    if any(r["peer"] == peer and r["problem"] in names for r in done)
-                ],
+                "n_problems": len({problem for _, problem in present} & {*names}),
+                "rows": [row(names, p) for p in PEERS if any((p, n) in present for n in names)],
             }
             for group, names in GROUPS.items()
         },
-        "unseen": {peer: gap(done, unseen, peer, TPE) for peer in (META, COLD)},
-    }
-
-
-def _row(records: Sequence[Record], names: Sequence[str], peer: str) -> dict[str, Any]:
-    mine = [r for r in records if r["peer"] == peer and r["problem"] in names]
-    return {
-        "peer": peer,
-        "regret": (10.0 ** np.mean([r["log_regret"] for r in mine], axis=0)).tolist(),
-        "infeasible": float(np.mean([r["infeasible"] for r in mine])),
-        **{
-            other: None if peer == other else gap(records, names, peer, other)
-            for other in (TPE, GP)
-        },
+        "warm": gap(unseen, META, TPE),
+        "cold": gap(unseen, COLD, TPE),
     }
 
 
 def tables(summary: Summary) -> dict[str, str]:
     """One table a group of problems."""
+    columns = [
+        *((f"trial {n}", f"{{regret[{i}]:.3f}}") for i, n in enumerate(SHOWN)),
+        ("infeasible", "{infeasible:.0%}"),
+        (f"log10 regret minus {TPE}", f"{{{TPE}:diff}}"),
+        (f"minus {GP}", f"{{{GP}:diff}}"),
+    ]
     parts = [
-        table_of(
-            found["rows"],
-            [
-                (f"{group} ({found['n_problems']} problems)", text("peer")),
-                *((f"trial {n}", _at(i)) for i, n in enumerate(SHOWN)),
-                ("infeasible", lambda row: share(row["infeasible"])),
-                (f"log10 regret minus {TPE}", lambda row: difference(row[TPE])),
-                (f"minus {GP}", lambda row: difference(row[GP])),
-            ],
-        )
+        table(found["rows"], [(f"{group} ({found['n_problems']} problems)", "{peer}"), *columns])
         for group, found in summary["groups"].items()
         if found["rows"]
     ]
-    warm, cold = (difference(summary["unseen"][peer]) for peer in (META, COLD))
     chosen_on = "; ".join(DEVELOPED_ON).replace(" %", "%")
-    outro = f"""{summary["n_seeds"]} seeds a problem, {N_TRIALS} trials; {N_PRIORS} prior studies
-        of {N_PRIOR_TRIALS} trials of {TPE} each. Choices were made on {chosen_on}; on the other
-        problems alone, {META} minus {TPE} is {warm} with and {cold} without prior studies."""
-    return {"constraints": "\n\n".join([*parts, paragraph(outro)])}
-
-
-def _at(i: int) -> Any:
-    return lambda row: number(row["regret"][i], 3)
+    outro = f"""{{n_seeds}} seeds a problem, {N_TRIALS} trials; {N_PRIORS} prior studies of
+        {N_PRIOR_TRIALS} trials of {TPE} each. Choices were made on {chosen_on}; on the other
+        problems alone, {META} minus {TPE} is {{warm:diff}} with and {{cold:diff}} without prior
+        studies."""
+    return {"constraints": blocks(*parts, paragraph(outro, summary))}
 
 
 EXPERIMENT = Experiment(
@@ -236,7 +211,7 @@ EXPERIMENT = Experiment(
     run=run,
     summarize=summarize,
     tables=tables,
-    group=group,
+    shared=("problem", "seed"),
     settings={"seeds": 5},
     needs_data=True,
 )

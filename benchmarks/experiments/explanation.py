@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 import functools
+from itertools import product
 import statistics
 import tempfile
 import time
@@ -20,7 +21,7 @@ import numpy as np
 import optuna
 
 from benchmarks.experiment import Experiment, Options, Record, Summary, finished
-from benchmarks.markdown import interval, number, table_of, text
+from benchmarks.markdown import table
 from benchmarks.problems.timed import N_PARAMETERS, five_centres, objective_of, prior_studies
 from benchmarks.versions import versions_of
 from optuna_metasampler import MetaSampler
@@ -45,13 +46,8 @@ class Job:
 
 def jobs(options: Options) -> list[Job]:
     """All pairs."""
-    return [
-        Job(storage, problem, n, seed)
-        for storage in STORAGES
-        for problem in PROBLEMS
-        for n in N_PRIORS
-        for seed in range(options.settings["seeds"])
-    ]
+    seeds = range(options.settings["seeds"])
+    return [Job(*cells) for cells in product(STORAGES, PROBLEMS, N_PRIORS, seeds)]
 
 
 @functools.cache
@@ -105,26 +101,16 @@ def measure(
 
 def summarize(records: Sequence[Record]) -> Summary:
     """Ratios of the median trial and of all trials together: median and range over the seeds."""
-    done = finished(records)
     rows = []
-    for storage in STORAGES:
-        for problem in PROBLEMS:
-            for n in N_PRIORS:
-                mine = [
-                    r
-                    for r in done
-                    if (r["storage"], r["problem"], r["n_priors"]) == (storage, problem, n)
-                ]
-                if mine:
-                    rows.append(
-                        {
-                            "storage": storage,
-                            "problem": problem,
-                            "n_priors": n,
-                            "median": _range([_ratio(r, statistics.median) for r in mine]),
-                            "all": _range([_ratio(r, sum) for r in mine]),
-                        }
-                    )
+    for key in product(STORAGES, PROBLEMS, N_PRIORS):
+        columns = dict(zip(("storage", "problem", "n_priors"), key, strict=True))
+        mine = [r for r in finished(records) if columns.items() <= r.items()]
+        if mine:
+            ratios = {
+                "median": _range([_ratio(r, statistics.median) for r in mine]),
+                "all": _range([_ratio(r, sum) for r in mine]),
+            }
+            rows.append({**columns, "n_parameters": N_PARAMETERS[key[1]], **ratios})
     return {"rows": rows}
 
 
@@ -139,18 +125,14 @@ def _range(ratios: Sequence[float]) -> tuple[float, float, float]:
 
 def tables(summary: Summary) -> dict[str, str]:
     """A row a storage, problem and number of prior studies."""
-
-    def ratio(name: str) -> Any:
-        return lambda row: interval(row[name], lambda value: number(value, 3))
-
     columns = [
-        ("storage", text("storage")),
-        ("parameters", lambda row: f"{N_PARAMETERS[row['problem']]} {row['problem']}"),
-        ("prior studies", text("n_priors")),
-        ("median trial", ratio("median")),
-        ("all trials", ratio("all")),
+        ("storage", "{storage}"),
+        ("parameters", "{n_parameters} {problem}"),
+        ("prior studies", "{n_priors}"),
+        ("median trial", "{median:ci3}"),
+        ("all trials", "{all:ci3}"),
     ]
-    return {"explanation": table_of(summary["rows"], columns)}
+    return {"explanation": table(summary["rows"], columns)}
 
 
 EXPERIMENT = Experiment(

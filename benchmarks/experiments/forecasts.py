@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import numpy as np
 import optuna
 
 from benchmarks.experiment import Experiment, Options, Record, Summary, finished
-from benchmarks.markdown import share, table_of, text
+from benchmarks.markdown import table
 from benchmarks.problems import PACKAGED, SEEN, TABLES
 from benchmarks.problems.base import Suite, seed_of, suggest, targets
 from benchmarks.run import setting_of
@@ -84,26 +85,24 @@ def measure(suite: Suite, target: str, scenario: str, n_trials: int) -> dict[str
 def summarize(records: Sequence[Record]) -> Summary:
     """Shares by scenario, every suite weighing alike, by seen and unseen suites."""
     rows = []
-    for scenario in N_PRIORS:
-        for kind in ("seen", "unseen"):
-            mine = [
-                r
-                for r in finished(records)
-                if r["scenario"] == scenario and (r["suite"] in SEEN) == (kind == "seen")
-            ]
+    for scenario, seen in product(N_PRIORS, (True, False)):
+        mine = [
+            r
+            for r in finished(records)
+            if r["scenario"] == scenario and (r["suite"] in SEEN) == seen
+        ]
+        if mine:
             inside = _by_suite(mine, "inside")
-            if inside:
-                rows.append(
-                    {
-                        "scenario": scenario,
-                        "kind": kind,
-                        "n_suites": len(inside),
-                        "n_trials": sum(r["n"] for r in mine),
-                        "inside": [float(np.mean(inside)), min(inside), max(inside)],
-                        "above": float(np.mean(_by_suite(mine, "above"))),
-                        "better": float(np.mean(_by_suite(mine, "better_than_predicted"))),
-                    }
-                )
+            rows.append(
+                {
+                    "priors": N_PRIORS[scenario],
+                    "suites": f"{len(inside)} {'seen' if seen else 'unseen'}",
+                    "n_trials": sum(r["n"] for r in mine),
+                    "inside": [float(np.mean(inside)), min(inside), max(inside)],
+                    "above": float(np.mean(_by_suite(mine, "above"))),
+                    "better": float(np.mean(_by_suite(mine, "better_than_predicted"))),
+                }
+            )
     return {"rows": rows}
 
 
@@ -114,20 +113,15 @@ def _by_suite(records: Sequence[Record], column: str) -> list[float]:
 
 def tables(summary: Summary) -> dict[str, str]:
     """A row a scenario and kind of suites."""
-
-    def inside(row: Any) -> str:
-        mean, least, most = map(share, row["inside"])
-        return f"{mean} ({least} to {most})"
-
     columns = [
-        ("priors", lambda row: N_PRIORS[row["scenario"]]),
-        ("suites", lambda row: f"{row['n_suites']} {row['kind']}"),
-        ("trials", text("n_trials")),
-        ("inside the 80% interval (least and most of a suite)", inside),
-        ("better than the interval", lambda row: share(row["above"])),
-        ("better than the median", lambda row: share(row["better"])),
+        ("priors", "{priors}"),
+        ("suites", "{suites}"),
+        ("trials", "{n_trials}"),
+        ("inside the 80% interval (least and most of a suite)", "{inside:ci%}"),
+        ("better than the interval", "{above:.0%}"),
+        ("better than the median", "{better:.0%}"),
     ]
-    return {"forecasts": table_of(summary["rows"], columns)}
+    return {"forecasts": table(summary["rows"], columns)}
 
 
 EXPERIMENT = Experiment(

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ import optuna
 from scipy.stats import spearmanr
 
 from benchmarks.experiment import Experiment, Options, Record, Summary, finished
-from benchmarks.markdown import NONE, share, table_of, text
+from benchmarks.markdown import table
 from benchmarks.problems import PACKAGED, TABLES
 from benchmarks.problems.base import Suite, seed_of, suggest, targets
 from benchmarks.problems.synthetic import SkewedSuite, SteppedSuite, SyntheticSuite
@@ -137,41 +138,35 @@ def summarize(records: Sequence[Record]) -> Summary:
         for row in r["forecasts"]
     ]
     rows = []
-    for kind in KINDS:
-        for scenario in SCENARIOS:
-            for n in (*N_TRIALS, None):
-                mine = [
-                    case
-                    for case in cases
-                    if (case["kind"], case["scenario"]) == (kind, scenario)
-                    and n in (None, case["n_trials"])
-                ]
-                if len(mine) > 1:
-                    row = {"kind": kind, "scenario": scenario, "n_trials": n}
-                    rows.append(row | compared(mine))
+    for kind, scenario, n in product(KINDS, SCENARIOS, (*N_TRIALS, None)):
+        mine = [
+            case
+            for case in cases
+            if (case["kind"], case["scenario"]) == (kind, scenario)
+            and n in (None, case["n_trials"])
+        ]
+        if len(mine) > 1:
+            columns = {"kind": KINDS[kind], "scenario": scenario, "n_trials": n or "all"}
+            rows.append(columns | compared(mine))
     return {"rows": rows}
 
 
 def tables(summary: Summary) -> dict[str, str]:
     """A row a kind of problem, scenario and number of trials."""
-
-    def small(row: Mapping[str, Any]) -> str:
-        return f"{share(row['small_right'])} of {row['n_small']}"
-
     columns = [
-        ("problems", lambda row: KINDS[row["kind"]]),
-        ("priors", text("scenario")),
-        ("trials so far", lambda row: str(row["n_trials"] or "all")),
-        ("cases", text("n")),
-        ("expected", lambda row: f"{row['expected']:.1%}"),
-        ("real", lambda row: f"{row['real']:.1%}"),
-        ("ratio", lambda row: f"{row['ratio']:.1f}"),
-        ("rho", lambda row: NONE if row["rho"] is None else f"{row['rho']:.2f}"),
-        ("inside", lambda row: f"{row['coverage']:.0%} ({row['near']:.0%})"),
-        ("any: expected / real", lambda row: f"{row['probability']:.0%} / {row['any']:.0%}"),
-        ("small: right", small),
+        ("problems", "{kind}"),
+        ("priors", "{scenario}"),
+        ("trials so far", "{n_trials}"),
+        ("cases", "{n}"),
+        ("expected", "{expected:.1%}"),
+        ("real", "{real:.1%}"),
+        ("ratio", "{ratio:.1f}"),
+        ("rho", "{rho:.2f}"),
+        ("inside", "{coverage:.0%} ({near:.0%})"),
+        ("any: expected / real", "{probability:.0%} / {any:.0%}"),
+        ("small: right", "{small_right:.0%} of {n_small}"),
     ]
-    return {"improvement-forecast": table_of(summary["rows"], columns)}
+    return {"improvement-forecast": table(summary["rows"], columns)}
 
 
 EXPERIMENT = Experiment(

@@ -9,7 +9,7 @@ resident memory is given.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 import resource
@@ -22,7 +22,7 @@ import numpy as np
 import optuna
 
 from benchmarks.experiment import Experiment, Options, Record, Summary, finished
-from benchmarks.markdown import NONE, digits, paragraph, table_of
+from benchmarks.markdown import blocks, cell, paragraph, table
 from benchmarks.problems.timed import (
     N_PARAMETERS,
     five_centres,
@@ -141,53 +141,50 @@ def read(n_trials: int) -> dict[str, Any]:
 def summarize(records: Sequence[Record]) -> Summary:
     """A row a study and sampler, with ratios to Optuna's samplers, and a row a storage."""
     by_job = {(r["problem"], r["n_trials"], r["sampler"]): r for r in finished(records)}
-    rows, reads = [], []
-    for problem, n, sampler in ((j.problem, j.n_trials, j.sampler) for j in jobs(Options())):
-        record = by_job.get((problem, n, sampler))
-        if record is None:
+    rows = []
+    for job in jobs(Options()):
+        record = by_job.get((job.problem, job.n_trials, job.sampler))
+        if record is None or job.sampler == STORAGE:
             continue
-        row = {"problem": problem, "n_trials": n, "sampler": sampler} | {
-            name: record[name]
-            for name in ("first", "median", "p95", "peak_mb", "later")
-            if name in record
+        medians = {
+            other: by_job.get((job.problem, job.n_trials, other), {}).get("median")
+            for other in (TPE, GP)
+            if other != job.sampler
         }
-        if sampler == STORAGE:
-            reads.append(row)
-            continue
-        for other in (TPE, GP):
-            theirs = by_job.get((problem, n, other))
-            same = theirs is None or other == sampler
-            row[other] = None if same or theirs is None else record["median"] / theirs["median"]
-        rows.append(row)
+        rows.append(
+            {
+                "n_parameters": N_PARAMETERS[job.problem],
+                "n_trials": job.n_trials,
+                "sampler": f"{META}, {N_PRIORS} priors" if job.sampler == META else job.sampler,
+                **{name: record[name] for name in ("first", "median", "p95", "peak_mb")},
+                **{other: m and record["median"] / m for other, m in medians.items()},
+            }
+        )
+    reads = [
+        {"n_trials": n, "first": r["first"], "later": r["later"]}
+        for (_, n, sampler), r in sorted(by_job.items())
+        if sampler == STORAGE
+    ]
     return {"rows": rows, "reads": reads}
 
 
 def tables(summary: Summary) -> dict[str, str]:
     """Seconds by number of trials and parameters."""
-
-    def sampler(row: Mapping[str, Any]) -> str:
-        return f"{META}, {N_PRIORS} priors" if row["sampler"] == META else str(row["sampler"])
-
-    def ratio(name: str) -> Any:
-        return lambda row: NONE if row[name] is None else f"{row[name]:.2g}"
-
     columns = [
-        ("parameters", lambda row: str(N_PARAMETERS[row["problem"]])),
-        ("trials", lambda row: f"{row['n_trials']:,}"),
-        ("sampler", sampler),
-        ("first suggestion", digits("first", 2)),
-        ("median", digits("median", 3)),
-        ("95th percentile", digits("p95", 3)),
-        (f"/ {TPE}", ratio(TPE)),
-        (f"/ {GP}", ratio(GP)),
-        ("peak memory", lambda row: f"{row['peak_mb']:.0f} MB"),
+        ("parameters", "{n_parameters}"),
+        ("trials", "{n_trials:,}"),
+        ("sampler", "{sampler}"),
+        ("first suggestion", "{first:.2f}"),
+        ("median", "{median:.3f}"),
+        ("95th percentile", "{p95:.3f}"),
+        (f"/ {TPE}", f"{{{TPE}:.2g}}"),
+        (f"/ {GP}", f"{{{GP}:.2g}}"),
+        ("peak memory", "{peak_mb:.0f} MB"),
     ]
-    reads = "; ".join(
-        f"{row['n_trials']:,} trials {row['first']:.2f} at first and {row['later']:.4f} later"
-        for row in summary["reads"]
-    )
-    outro = f"Seconds to read the trials from an SQLite storage: {reads}."
-    return {"load": f"{table_of(summary['rows'], columns)}\n\n{paragraph(outro)}"}
+    read_in = "{n_trials:,} trials {first:.2f} at first and {later:.4f} later"
+    reads = "; ".join(cell(read_in, row) for row in summary["reads"])
+    outro = paragraph(f"Seconds to read the trials from an SQLite storage: {reads}.")
+    return {"load": blocks(table(summary["rows"], columns), outro)}
 
 
 EXPERIMENT = Experiment(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 import functools
 from typing import Any
@@ -19,7 +19,7 @@ from benchmarks.experiments.comparison.data import (
     scales_of,
     usable_runs,
 )
-from benchmarks.markdown import NONE, Column, difference, number, p_value, paragraph, table_of
+from benchmarks.markdown import blocks, paragraph, table
 from benchmarks.peers.metasampler import VARIANTS
 from benchmarks.run import Run
 from benchmarks.statistics import TIE, bootstrap, holm, log_regret, pooled_mean
@@ -138,32 +138,31 @@ def no_better(summary: Summary) -> list[str]:
 
 def tables(summary: Summary) -> dict[str, str]:
     """Regret by method, by trial and by space, and what it says."""
-    rows, suites = summary["rows"], list(summary["suites"])
-    trials = [str(n) for n in SHOWN if n <= summary["horizon"]]
-    quality: list[Column] = [
-        ("method", _name),
-        ("mean", lambda row: number(row["mean"])),
-        ("minus random search", lambda row: difference(row["difference"])),
-        ("wins, losses", lambda row: f"{row['wins']}, {row['losses']}"),
-        ("p, quick", _p("p_quick")),
-        ("p, all", _p("p")),
-        *((f"@{n}", _in("by_trial", n)) for n in trials),
+    rows = [{**row, **_shown(row)} for row in summary["rows"]]
+    trials = [n for n in SHOWN if n <= summary["horizon"]]
+    quality = [
+        ("method", "{name}"),
+        ("mean", "{mean:.2f}"),
+        ("minus random search", "{difference:diff}"),
+        ("wins, losses", "{wins}, {losses}"),
+        ("p, quick", "{shown_p_quick:p}"),
+        ("p, all", "{shown_p:p}"),
+        *((f"@{n}", f"{{by_trial[{n}]:.2f}}") for n in trials),
     ]
-    spaces: list[Column] = [
-        ("method", _name),
-        *((f"`{s}`", _in("by_suite", s)) for s in suites),
-        ("first suggestion", _times("first")),
-        ("later ones", _times("later")),
+    spaces = [
+        ("method", "{name}"),
+        *((f"`{suite}`", f"{{by_suite[{suite}]:.2f}}") for suite in summary["suites"]),
+        ("first suggestion", "{seconds[first]:.2g} x"),
+        ("later ones", "{seconds[later]:.2g} x"),
     ]
-    default = summary["default_seconds"]
-    n_tasks = sum(summary["suites"].values())
-    text = f"""{n_tasks} tasks, {len(suites)} spaces, eight prior studies of 60 trials each,
-        {summary["horizon"]} trials, one seed. Mean log10 regret over the trials, and at some of
-        them; lower is better, every space weighs alike. p is one-sided (lower than random search,
-        Wilcoxon signed-rank test over tasks): *quick* is on `{QUICK}` alone, *all* on all tasks
-        and corrected for the number of methods (Holm). Times are ratios to the default's medians
-        in the same runs ({default["first"]:.2g} s and {default["later"]:.2g} s there, on a busy
-        machine); the first suggestion includes learning."""
+    n_tasks, n_spaces = sum(summary["suites"].values()), len(summary["suites"])
+    text = f"""{n_tasks} tasks, {n_spaces} spaces, eight prior studies of 60 trials each,
+        {{horizon}} trials, one seed. Mean log10 regret over the trials, and at some of them; lower
+        is better, every space weighs alike. p is one-sided (lower than random search, Wilcoxon
+        signed-rank test over tasks): *quick* is on `{QUICK}` alone, *all* on all tasks and
+        corrected for the number of methods (Holm). Times are ratios to the default's medians in
+        the same runs ({{default_seconds[first]:.2g}} s and {{default_seconds[later]:.2g}} s there,
+        on a busy machine); the first suggestion includes learning."""
     weak = ", ".join(f"`{name}`" for name in no_better(summary))
     verdict = (
         f"Not shown to beat random search on the quick benchmark: {weak}."
@@ -172,27 +171,17 @@ def tables(summary: Summary) -> dict[str, str]:
     )
     if summary["problems"]:
         verdict += f" {len(summary['problems'])} runs failed; `summary.json` names them."
-    parts = [table_of(rows, quality), table_of(rows, spaces), paragraph(text), paragraph(verdict)]
-    return {"methods": "\n\n".join(parts)}
+    parts = [table(rows, quality), table(rows, spaces), paragraph(text, summary)]
+    return {"methods": blocks(*parts, paragraph(verdict))}
 
 
-def _name(row: Mapping[str, Any]) -> str:
-    method = str(row["method"])
+def _shown(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The method's name, and p-values, which those that are no methods do not have."""
+    method = row["method"]
     if method not in PEER_OF:
-        return method
-    return f"**`{method}`**" if method == "auto" else f"`{method}`"
-
-
-def _p(name: str) -> Callable[[Any], str]:
-    return lambda row: p_value(row[name]) if row["method"] in PEER_OF else NONE
-
-
-def _in(column: str, key: str) -> Callable[[Any], str]:
-    return lambda row: number(row[column].get(key))
-
-
-def _times(key: str) -> Callable[[Any], str]:
-    return lambda row: f"{row['seconds'][key]:.2g} x"
+        return {"name": method}
+    name = f"**`{method}`**" if method == "auto" else f"`{method}`"
+    return {"name": name, "shown_p": row["p"], "shown_p_quick": row["p_quick"]}
 
 
 EXPERIMENT = replace(

@@ -13,7 +13,7 @@ Regret is in units of what the median random configuration leaves to gain.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 import functools
 from typing import Any
@@ -22,22 +22,17 @@ import numpy as np
 import optuna
 
 from benchmarks.experiment import Experiment, Options, Record, Summary, finished
-from benchmarks.markdown import difference, table_of, text
+from benchmarks.markdown import blocks, table
 from benchmarks.problems.base import seed_of, suggest
 from benchmarks.problems.noisy import SUITE, Problem, live, synthetic
 from benchmarks.samplers import COLD, GP, META, SAMPLERS, TPE
-from benchmarks.statistics import t_interval
+from benchmarks.statistics import Interval, t_interval
 from optuna_metasampler import MetaSampler
 
 
-NOISE = (
-    ("even", 1.0),
-    ("even", 0.3),
-    ("uneven", 1.0),
-    ("even", 0.1),
-    ("uneven", 0.3),
-    ("uneven", 0.1),
-)
+CELLS = ("even 1.0", "even 0.3", "live", "uneven 1.0", "even 0.1", "uneven 0.3", "uneven 0.1")
+"""Kinds of noise, and their level in units of the outcomes' spread."""
+
 N_TRIALS = 40
 LIVE = ("breast_cancer", "wine")
 N_LIVE_SEEDS = 4
@@ -57,18 +52,14 @@ class Job:
 def jobs(options: Options) -> list[Job]:
     """Every sampler on every problem."""
     del options
-    synthetic_ones = [
-        (f"{kind} {level}", f"{target}/0") for kind, level in NOISE for target in SUITE.targets
+    problems = {noise: [f"{target}/0" for target in SUITE.targets] for noise in CELLS}
+    problems["live"] = [f"{name}/{seed}" for name in LIVE for seed in range(N_LIVE_SEEDS)]
+    return [
+        Job(noise, problem, peer)
+        for noise in CELLS
+        for problem in problems[noise]
+        for peer in PEERS
     ]
-    live_ones = [("live", f"{name}/{seed}") for name in LIVE for seed in range(N_LIVE_SEEDS)]
-    n = 2 * len(SUITE.targets)
-    problems = [*synthetic_ones[:n], *live_ones, *synthetic_ones[n:]]
-    return [Job(noise, problem, peer) for noise, problem in problems for peer in PEERS]
-
-
-def group(job: Job) -> object:
-    """Studies of one problem have the same prior studies."""
-    return job.noise, job.problem
 
 
 @functools.lru_cache(maxsize=1)
@@ -105,52 +96,32 @@ def summarize(records: Sequence[Record]) -> Summary:
     n_peers = Counter((r["noise"], r["problem"]) for r in done)
     # Only what every sampler has done is compared.
     rows = [r for r in done if n_peers[r["noise"], r["problem"]] == len(PEERS)]
-    cells = dict.fromkeys(job.noise for job in jobs(Options()))
+
+    def means(noise: str, peer: str) -> list[float]:
+        mine = [r for r in rows if (r["noise"], r["peer"]) == (noise, peer)]
+        return [float(np.mean([r[choice] for r in mine])) for choice in CHOICES]
+
+    def change(peer: str) -> Interval | None:
+        mine = [r for r in rows if r["peer"] == peer]
+        return t_interval([r["recommended"] - r["best_value"] for r in mine])
+
+    problems = {noise: {r["problem"] for r in rows if r["noise"] == noise} for noise in CELLS}
     return {
         "rows": [
-            {
-                "noise": cell,
-                "n_problems": len({r["problem"] for r in mine}),
-                "regret": {peer: _means(mine, peer) for peer in PEERS},
-            }
-            for cell in cells
-            if (mine := [r for r in rows if r["noise"] == cell])
+            {"noise": noise, "n_problems": len(found), **{p: means(noise, p) for p in PEERS}}
+            for noise, found in problems.items()
+            if found
         ],
-        "changes": {
-            peer: t_interval(
-                [r["recommended"] - r["best_value"] for r in rows if r["peer"] == peer]
-            )
-            for peer in PEERS
-        },
+        "changes": [{"peer": peer, "change": change(peer)} for peer in PEERS],
     }
-
-
-def _means(records: Sequence[Record], peer: str) -> list[float]:
-    return [float(np.mean([r[c] for r in records if r["peer"] == peer])) for c in CHOICES]
 
 
 def tables(summary: Summary) -> dict[str, str]:
     """A row a kind of noise; below, what the recommendation changes."""
-
-    def regrets(peer: str) -> Callable[[Any], str]:
-        return lambda row: " / ".join(f"{value:.2f}" for value in row["regret"][peer])
-
-    first = table_of(
-        summary["rows"],
-        [
-            ("noise", text("noise")),
-            ("problems", text("n_problems")),
-            *((peer, regrets(peer)) for peer in PEERS),
-        ],
-    )
-    second = table_of(
-        summary["changes"].items(),
-        [
-            ("sampler", lambda item: item[0]),
-            ("recommended minus best value", lambda item: difference(item[1], 3)),
-        ],
-    )
-    return {"noise": f"{first}\n\n{second}"}
+    both = [(peer, f"{{{peer}[0]:.2f}} / {{{peer}[1]:.2f}}") for peer in PEERS]
+    first = table(summary["rows"], [("noise", "{noise}"), ("problems", "{n_problems}"), *both])
+    columns = [("sampler", "{peer}"), ("recommended minus best value", "{change:diff3}")]
+    return {"noise": blocks(first, table(summary["changes"], columns))}
 
 
 EXPERIMENT = Experiment(
@@ -161,5 +132,5 @@ EXPERIMENT = Experiment(
     run=run,
     summarize=summarize,
     tables=tables,
-    group=group,
+    shared=("noise", "problem"),
 )

@@ -9,9 +9,10 @@ The figure is the base-10 logarithm of the share of the best known hypervolume t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 import functools
+from itertools import product
 import time
 from typing import Any
 
@@ -21,8 +22,9 @@ import optuna
 from optuna.samplers import BaseSampler, TPESampler
 import torch
 
-from benchmarks.experiment import Experiment, Options, Record, Summary, finished
-from benchmarks.markdown import difference, digits, number, paragraph, table_of, text
+from benchmarks.experiment import Experiment, Key, Options, Record, Summary, finished
+from benchmarks.markdown import blocks, paragraph, table
+from benchmarks.paired import Values, by_peer, common, gaps
 from benchmarks.problems.multi_objective import LARGEST_SHIFT, PROBLEMS, Objective
 from benchmarks.samplers import COLD, GP, META, NSGA, SAMPLERS, TPE
 from benchmarks.statistics import t_interval
@@ -47,9 +49,6 @@ KINDS = {
 }
 """Problems by number of objectives, and those that nothing was chosen on."""
 
-Gaps = Mapping[tuple[str, str, int], NDArray[np.float64]]
-"""Log10 of the missing share at each number of trials of the grid, by peer, problem and seed."""
-
 
 @dataclass(frozen=True)
 class Job:
@@ -62,17 +61,8 @@ class Job:
 
 def jobs(options: Options) -> list[Job]:
     """Every sampler on every problem, seed by seed."""
-    return [
-        Job(problem, seed, peer)
-        for seed in range(options.settings["seeds"])
-        for problem in PROBLEMS
-        for peer in PEERS
-    ]
-
-
-def group(job: Job) -> object:
-    """Studies of one problem and seed have the same prior studies."""
-    return job.problem, job.seed
+    seeds = range(options.settings["seeds"])
+    return [Job(problem, seed, peer) for seed, problem, peer in product(seeds, PROBLEMS, PEERS)]
 
 
 def run(job: Job, options: Options) -> dict[str, Any]:
@@ -125,118 +115,110 @@ def front(values: Sequence[Sequence[float]]) -> list[list[float]]:
     return sorted({tuple(p): p for p in points[non_dominated(-points)].tolist()}.values())
 
 
-def missing(records: Sequence[Record]) -> Gaps:
-    """The missing share of the best volume, of every study."""
-    gaps = {}
+def missing(records: Sequence[Record]) -> dict[str, dict[Key, NDArray[np.float64]]]:
+    """Log10 of the missing share of the best volume, by peer, and by problem and seed."""
+    best = {name: problem.best for name, problem in PROBLEMS.items()}
     for name, problem in PROBLEMS.items():
-        mine = [r for r in records if r["problem"] == name]
-        best = problem.best
-        if best is None:
-            points = [point for r in mine for point in r.get("front", ())]
-            if not points:
-                continue
+        # Records of the peer "all runs" have the fronts of runs that did not keep their own.
+        points = [p for r in records if r["problem"] == name for p in r.get("front", ())]
+        if points:
             corner = -torch.tensor(problem.corner, dtype=torch.float64)
-            best = hypervolume(-torch.tensor(front(points), dtype=torch.float64), corner)
-        for r in mine:
-            if "volume" in r:
-                share = 1 - np.array(r["volume"]) / best
-                gaps[r["peer"], name, r["seed"]] = np.log10(np.maximum(share, FLOOR))
-    return gaps
+            best[name] = hypervolume(-torch.tensor(front(points), dtype=torch.float64), corner)
+
+    def gap(record: Record) -> NDArray[np.float64]:
+        share = 1 - np.array(record["volume"]) / best[record["problem"]]
+        return np.log10(np.maximum(share, FLOOR))
+
+    runs = [r for r in records if "volume" in r and best[r["problem"]] is not None]
+    return by_peer(runs, gap, ("problem", "seed"))
 
 
-def compared(gaps: Gaps, peer: str, other: str, names: Sequence[str]) -> dict[str, Any] | None:
+def summarize(records: Sequence[Record]) -> Summary:
+    """The missing volume by trials and by problem, and differences."""
+    done = finished(records)
+    found = missing(done)
+    curves = {
+        peer: {
+            name: np.mean([curve for key, curve in own.items() if key[0] == name], axis=0)
+            for name in dict.fromkeys(key[0] for key in own)
+        }
+        for peer, own in found.items()
+    }
+    peers = [peer for peer in PEERS if peer in curves]
+    names = [name for name in PROBLEMS if any(name in own for own in curves.values())]
+    # Over the problems that every sampler has solved, or the means would be of other things.
+    shared = [name for name in names if all(name in curves[peer] for peer in peers)]
+    seconds = {p: [r["seconds"] for r in done if r["peer"] == p and "volume" in r] for p in peers}
+    return {
+        "n_seeds": len({seed for own in found.values() for _, seed in own}),
+        "problems": names,
+        "shared": shared,
+        "rows": [
+            {
+                "peer": peer,
+                "by_trial": _by_trial([curves[peer][name] for name in shared]),
+                "last": {name: float(curve[-1]) for name, curve in curves[peer].items()},
+                "seconds": float(np.mean(seconds[peer])),
+            }
+            for peer in peers
+        ],
+        "comparisons": [
+            {"peer": peer, "other": other, "kind": kind, **row}
+            for peer, other in product((COLD, META), (p for p in peers if p not in (META, COLD)))
+            for kind, chosen in KINDS.items()
+            if (row := compared(found, peer, other, chosen)) is not None
+        ],
+    }
+
+
+def _by_trial(curves: Sequence[NDArray[np.float64]]) -> dict[str, float]:
+    if not curves:
+        return {}
+    return dict(zip(map(str, GRID), np.mean(curves, axis=0).tolist(), strict=True))
+
+
+def compared(
+    found: Values[NDArray[np.float64]], peer: str, other: str, names: Sequence[str]
+) -> dict[str, Any] | None:
     """How much more of one peer's volume is missing than of another's, over the trials.
 
     Returns:
         The mean and the ends of its interval over pairs of a problem and a seed, and how many of
         these are better; ``None`` where there are fewer than two.
     """
-    pairs = [
-        float((curve - gaps[other, name, seed]).mean())
-        for (mine, name, seed), curve in gaps.items()
-        if mine == peer and name in names and (other, name, seed) in gaps
-    ]
-    interval = t_interval(pairs)
-    if interval is None:
+    pairs = [key for key in common(found, peer, other) if key[0] in names]
+    if len(pairs) < 2:
         return None
-    better = sum(difference < 0 for difference in pairs)
-    return {"difference": interval, "n_better": better, "n_pairs": len(pairs)}
-
-
-def summarize(records: Sequence[Record]) -> Summary:
-    """The missing volume by trials and by problem, and differences."""
-    done = finished(records)
-    gaps = missing(done)
-    peers = [peer for peer in PEERS if any(key[0] == peer for key in gaps)]
-    means = {
-        (peer, name): np.mean(
-            [c for (p, n, _), c in gaps.items() if (p, n) == (peer, name)], axis=0
-        )
-        for peer, name in dict.fromkeys((p, n) for p, n, _ in gaps)
-    }
-    names = [name for name in PROBLEMS if any(key[1] == name for key in means)]
-    # Over the problems that every sampler has solved, or the means would be of other things.
-    shared = [name for name in names if all((peer, name) in means for peer in peers)]
-    others = [peer for peer in peers if peer not in (META, COLD)]
-    return {
-        "n_seeds": len({seed for _, _, seed in gaps}),
-        "problems": names,
-        "shared": shared,
-        "rows": [
-            {
-                "peer": peer,
-                "by_trial": np.mean([means[peer, n] for n in shared], axis=0).tolist()
-                if shared
-                else [None] * len(GRID),
-                "last": {n: float(means[peer, n][-1]) for n in names if (peer, n) in means},
-                "seconds": float(
-                    np.mean([r["seconds"] for r in done if r["peer"] == peer and "seconds" in r])
-                ),
-            }
-            for peer in peers
-        ],
-        "comparisons": [
-            {"peer": peer, "other": other, "kind": kind, **found}
-            for peer in (COLD, META)
-            for other in others
-            for kind, names in KINDS.items()
-            if (found := compared(gaps, peer, other, names)) is not None
-        ],
-    }
+    means = gaps(found, peer, other, pairs).mean(axis=1)
+    n_better = int((means < 0).sum())
+    return {"difference": t_interval(means), "n_better": n_better, "n_pairs": len(pairs)}
 
 
 def tables(summary: Summary) -> dict[str, str]:
     """The missing volume by trials and by problem, and differences."""
-
-    def at(n: int) -> Callable[[Any], str]:
-        return lambda row: number(row["by_trial"][GRID.index(n)])
-
-    def last(name: str) -> Callable[[Any], str]:
-        return lambda row: number(row["last"].get(name))
-
-    by_trial = [("sampler", text("peer")), *((f"{n} trials", at(n)) for n in SHOWN)]
+    by_trial = [(f"{n} trials", f"{{by_trial[{n}]:.2f}}") for n in SHOWN]
     by_problem = [
-        (f"sampler, after {N_TRIALS} trials", text("peer")),
-        *((name, last(name)) for name in summary["problems"]),
-        ("s per trial", digits("seconds", 2)),
+        (f"sampler, after {N_TRIALS} trials", "{peer}"),
+        *((name, f"{{last[{name}]:.2f}}") for name in summary["problems"]),
+        ("s per trial", "{seconds:.2f}"),
     ]
     comparisons = [
-        ("sampler", text("peer")),
-        ("against", text("other")),
-        ("objectives", text("kind")),
-        ("difference", lambda row: difference(row["difference"])),
-        ("better", lambda row: f"{row['n_better']} of {row['n_pairs']}"),
+        ("sampler", "{peer}"),
+        ("against", "{other}"),
+        ("objectives", "{kind}"),
+        ("difference", "{difference:diff}"),
+        ("better", "{n_better} of {n_pairs}"),
     ]
-    outro = f"""At most {summary["n_seeds"]} seeds; the first table is the mean over
+    outro = f"""At most {{n_seeds}} seeds; the first table is the mean over
         {", ".join(summary["shared"]) or "none"}. {N_PRIORS} prior studies of {N_TRIALS} trials of
         TPE, shifted by up to {LARGEST_SHIFT:.0%} of each range."""
-    blocks = [
-        table_of(summary["rows"], by_trial),
-        table_of(summary["rows"], by_problem),
-        table_of(summary["comparisons"], comparisons),
-        paragraph(outro),
-    ]
-    return {"objectives": "\n\n".join(blocks)}
+    text = blocks(
+        table(summary["rows"], [("sampler", "{peer}"), *by_trial]),
+        table(summary["rows"], by_problem),
+        table(summary["comparisons"], comparisons),
+        paragraph(outro, summary),
+    )
+    return {"objectives": text}
 
 
 EXPERIMENT = Experiment(
@@ -247,6 +229,6 @@ EXPERIMENT = Experiment(
     run=run,
     summarize=summarize,
     tables=tables,
-    group=group,
+    shared=("problem", "seed"),
     settings={"seeds": 5},
 )

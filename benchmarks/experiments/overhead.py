@@ -10,9 +10,10 @@ numbers of prior studies.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 import functools
+from itertools import product
 import statistics
 import time
 from typing import Any
@@ -23,7 +24,7 @@ import optuna
 from optuna.samplers import BaseSampler, RandomSampler
 
 from benchmarks.experiment import Experiment, Options, Record, Summary, finished
-from benchmarks.markdown import NONE, digits, paragraph, table_of
+from benchmarks.markdown import blocks, cell, paragraph, table
 from benchmarks.plots import BLUE, GREEN, ORANGE, tidy
 from benchmarks.problems.timed import (
     N_PARAMETERS,
@@ -66,7 +67,7 @@ class Job:
 def jobs(options: Options) -> list[Job]:
     """The whole grid, again and again."""
     seeds = range(options.settings["seeds"])
-    return [Job(p, n, seed) for n in N_TRIALS for p in PROBLEMS for seed in seeds]
+    return [Job(problem, n, seed) for n, problem, seed in product(N_TRIALS, PROBLEMS, seeds)]
 
 
 @functools.cache
@@ -138,23 +139,27 @@ def summarize(records: Sequence[Record]) -> Summary:
     """A row a problem, number of trials, sampler and number of prior studies."""
     done = finished(records)
     rows = []
-    for problem in PROBLEMS:
-        for n in N_TRIALS:
-            runs = [r for r in done if (r["problem"], r["n_trials"]) == (problem, n)]
-            for who in contestants(n):
-                mine = [_of(record, who) for record in runs]
-                if mine:
-                    base = [_of(record, (GP, 0)) for record in runs]
-                    rows.append(
-                        {"problem": problem, "n_trials": n, "sampler": who[0], "n_priors": who[1]}
-                        | _pooled(mine, base)
-                    )
+    for problem, n in product(PROBLEMS, N_TRIALS):
+        runs = [
+            {(row["sampler"], row["n_priors"]): row for row in r["rows"]}
+            for r in done
+            if (r["problem"], r["n_trials"]) == (problem, n)
+        ]
+        for who in contestants(n) if runs else ():
+            name, n_priors = who
+            number = f"{n_priors or 'no'} priors"
+            rows.append(
+                {
+                    "problem": problem,
+                    "n_parameters": N_PARAMETERS[problem],
+                    "n_trials": n,
+                    "sampler": name,
+                    "n_priors": n_priors,
+                    "name": f"{name}, {number}" if name == META else name,
+                    **_pooled([run[who] for run in runs], [run[GP, 0] for run in runs]),
+                }
+            )
     return {"rows": rows, "n_seeds": len({r["seed"] for r in done})}
-
-
-def _of(record: Record, contestant: Contestant) -> Mapping[str, Any]:
-    (row,) = (r for r in record["rows"] if (r["sampler"], r["n_priors"]) == contestant)
-    return row  # type: ignore[no-any-return]
 
 
 def _pooled(mine: Sequence[Mapping[str, Any]], base: Sequence[Mapping[str, Any]]) -> Summary:
@@ -170,80 +175,32 @@ def _pooled(mine: Sequence[Mapping[str, Any]], base: Sequence[Mapping[str, Any]]
     }
 
 
-def _parameters(row: Mapping[str, Any]) -> str:
-    return f"{N_PARAMETERS[row['problem']]} {row['problem']}"
-
-
-def _name(row: Mapping[str, Any]) -> str:
-    if row["sampler"] != META:
-        return str(row["sampler"])
-    return f"{META}, {row['n_priors']} priors" if row["n_priors"] else f"{META}, no priors"
-
-
-def _ratio(row: Mapping[str, Any]) -> str:
-    middle, least, most = (f"{value:.2f}" for value in row["ratio"])
-    return f"{middle} ({least} to {most})"
-
-
-def _cell(row: Mapping[str, Any] | None) -> str:
-    return NONE if row is None else f"{row['median']:.3f} ({row['p95']:.3f})"
-
-
 def tables(summary: Summary) -> dict[str, str]:
     """The figures at 100 trials, and the grid: by trials, and by prior studies."""
     rows = summary["rows"]
     here = [row for row in rows if row["n_trials"] == HEAD_TRIALS]
     head = [row for row in here if row["n_priors"] in HEAD_PRIORS]
+    who = [("parameters", "{n_parameters} {problem}"), ("sampler", "{name}")]
+    ratio, seconds = ("of GPSampler's", "{ratio:ci}"), "{median:.3f} ({p95:.3f})"
     intro = f"""One `ask`, all `suggest_*` and one `tell` at {HEAD_TRIALS} trials, medians; the
-        priors have {N_PRIOR_TRIALS} trials each. Compare the ratios (range over
-        {summary["n_seeds"]} runs), not the seconds of a machine."""
-    small = table_of(
-        head,
-        [
-            ("parameters", _parameters),
-            ("sampler", _name),
-            ("seconds per suggestion", digits("median_of_runs", 3)),
-            ("of GPSampler's", _ratio),
-        ],
+        priors have {N_PRIOR_TRIALS} trials each. Compare the ratios (range over {{n_seeds}} runs),
+        not the seconds of a machine."""
+    small = table(head, [*who, ("seconds per suggestion", "{median_of_runs:.3f}"), ratio])
+    grid: dict[tuple[str, str], dict[str, Any]] = {}
+    for row in rows:
+        if row["n_priors"] in HEAD_PRIORS:
+            line = grid.setdefault((row["problem"], row["name"]), dict(row))
+            line[str(row["n_trials"])] = cell(seconds, row)
+    between = f"""At {HEAD_TRIALS} trials, by prior studies of {N_PRIOR_TRIALS} trials; learning
+        from them is part of a study's first suggestion:"""
+    by_priors = [*who, ("seconds per suggestion", seconds), ratio]
+    whole = blocks(
+        "Seconds per suggestion by trials, median (95th percentile):",
+        table(grid.values(), [*who, *((f"{n} trials", f"{{{n}}}") for n in N_TRIALS)]),
+        paragraph(between),
+        table(sorted(here, key=_by_priors), [*by_priors, ("first suggestion", "{first:.3f}")]),
     )
-    return {"overhead": f"{paragraph(intro)}\n\n{small}", "overhead-grid": _grid(rows, here)}
-
-
-def _grid(rows: Sequence[Mapping[str, Any]], here: Sequence[Mapping[str, Any]]) -> str:
-    by_key = {(_parameters(r), _name(r), r["n_trials"]): r for r in rows}
-
-    def at(n: int) -> Callable[[Any], str]:
-        return lambda row: _cell(by_key.get((_parameters(row), _name(row), n)))
-
-    by_trials = table_of(
-        {(_parameters(r), _name(r)): r for r in rows if r["n_priors"] in HEAD_PRIORS}.values(),
-        [
-            ("parameters", _parameters),
-            ("sampler", _name),
-            *((f"{n} trials", at(n)) for n in N_TRIALS),
-        ],
-    )
-    by_priors = table_of(
-        sorted(here, key=_by_priors),
-        [
-            ("parameters", _parameters),
-            ("sampler", _name),
-            ("seconds per suggestion", _cell),
-            ("of GPSampler's", _ratio),
-            ("first suggestion", digits("first", 3)),
-        ],
-    )
-    return "\n\n".join(
-        [
-            "Seconds per suggestion by trials, median (95th percentile):",
-            by_trials,
-            paragraph(
-                f"""At {HEAD_TRIALS} trials, by prior studies of {N_PRIOR_TRIALS} trials; learning
-                from them is part of a study's first suggestion:"""
-            ),
-            by_priors,
-        ]
-    )
+    return {"overhead": blocks(paragraph(intro, summary), small), "overhead-grid": whole}
 
 
 def _by_priors(row: Mapping[str, Any]) -> tuple[str, bool, int]:
@@ -264,8 +221,8 @@ def figures(summary: Summary) -> dict[str, Figure]:
     grid = drawn.subplots(len(PROBLEMS), 2, sharex="col", sharey="row")
     for problem, (left, right) in zip(PROBLEMS, grid, strict=True):
         rows = [row for row in summary["rows"] if row["problem"] == problem]
-        for name in dict.fromkeys(_name(r) for r in rows if r["n_priors"] in HEAD_PRIORS):
-            mine = [row for row in rows if _name(row) == name]
+        for name in dict.fromkeys(r["name"] for r in rows if r["n_priors"] in HEAD_PRIORS):
+            mine = [row for row in rows if row["name"] == name]
             line = ":" if name.endswith("no priors") else "-"
             style = _STYLES[mine[0]["sampler"]] | {"linestyle": line, "label": name}
             left.plot(*_line(mine, "n_trials"), **style)

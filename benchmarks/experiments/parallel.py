@@ -8,7 +8,7 @@ difference is what it costs to choose before the last outcomes are there.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 import heapq
 from typing import Any
@@ -19,7 +19,7 @@ import optuna
 from optuna.samplers import BaseSampler
 
 from benchmarks.experiment import Experiment, Options, Record, Summary, finished
-from benchmarks.markdown import difference, digits, number, table_of, text
+from benchmarks.markdown import blocks, table
 from benchmarks.peers.base import Setting
 from benchmarks.problems.base import Objective, Params, Scale, seed_of, suggest, targets
 from benchmarks.run import setting_of
@@ -65,11 +65,6 @@ def jobs(options: Options) -> list[Job]:
     ]
     # It takes longer than all the others together.
     return sorted(found, key=lambda job: job.peer == GP)
-
-
-def group(job: Job) -> object:
-    """Studies of one task have the same prior studies."""
-    return job.suite, job.task, job.peer == GP
 
 
 def run(job: Job, options: Options) -> dict[str, Any]:
@@ -138,77 +133,56 @@ def curve(record: Record) -> NDArray[np.float64]:
 
 def summarize(records: Sequence[Record]) -> Summary:
     """By suite a row a sampler, on the tasks on which it and the reference ran both ways."""
-    done = {(r["suite"], r["task"], r["peer"], r["workers"]): r for r in finished(records)}
-    suites = sorted({key[0] for key in done}, key=lambda s: (s not in SUITES, _place(s), s))
-    return {
-        "suites": {
-            suite: [
-                _row(done, suite, peer, tasks)
-                for peer in PEERS
-                if len(tasks := _tasks(done, suite, peer)) > 1
-            ]
-            for suite in suites
-        }
-    }
+    done = finished(records)
+    others = {r["suite"] for r in done} - {*SUITES}
+    rows = {s: _rows([r for r in done if r["suite"] == s]) for s in (*SUITES, *sorted(others))}
+    return {"suites": {suite: found for suite, found in rows.items() if found}}
 
 
-def _place(suite: str) -> int:
-    return SUITES.index(suite) if suite in SUITES else len(SUITES)
-
-
-def _tasks(done: Mapping[tuple[str, str, str, int], Record], suite: str, peer: str) -> list[str]:
-    tasks = dict.fromkeys(task for s, task, _, _ in done if s == suite)
-    return [
-        task
-        for task in tasks
-        if all((suite, task, p, k) in done for p in (peer, REFERENCE) for k in (N_WORKERS, 1))
-    ]
-
-
-def _row(
-    done: Mapping[tuple[str, str, str, int], Record], suite: str, peer: str, tasks: Sequence[str]
-) -> dict[str, Any]:
-    def curves(who: str, workers: int) -> NDArray[np.float64]:
-        return np.array([curve(done[suite, task, who, workers]) for task in tasks])
-
-    together, alone, reference = (
-        curves(who, k) for who, k in ((peer, N_WORKERS), (peer, 1), (REFERENCE, N_WORKERS))
-    )
-    mine = [done[suite, task, peer, N_WORKERS] for task in tasks]
-    means = together.mean(axis=1)
-    return {
-        "peer": peer,
-        "n_tasks": len(tasks),
-        "regret": together.mean(axis=0).tolist(),
-        "to_reference": None if peer == REFERENCE else t_interval(means - reference.mean(axis=1)),
-        "to_one_worker": t_interval(means - alone.mean(axis=1)),
-        "alike": float(np.mean([r["alike"] for r in mine])),
-        "alike_running": float(np.mean([r["alike_running"] for r in mine])),
-    }
+def _rows(records: Sequence[Record]) -> list[dict[str, Any]]:
+    """Of one suite."""
+    runs = {(r["peer"], r["workers"], r["task"]): r for r in records}
+    rows = []
+    for peer in PEERS:
+        ways = [(who, workers) for who in (peer, REFERENCE) for workers in (N_WORKERS, 1)]
+        tasks = [
+            task
+            for task in dict.fromkeys(r["task"] for r in records)
+            if all((*way, task) in runs for way in ways)
+        ]
+        if len(tasks) < 2:
+            continue
+        mine = [runs[peer, N_WORKERS, task] for task in tasks]
+        curves = {way: np.array([curve(runs[(*way, task)]) for task in tasks]) for way in ways}
+        together = curves[peer, N_WORKERS]
+        means = {way: found.mean(axis=1) for way, found in curves.items()}
+        to_reference = t_interval(means[peer, N_WORKERS] - means[REFERENCE, N_WORKERS])
+        rows.append(
+            {
+                "peer": peer,
+                "n_tasks": len(tasks),
+                "regret": {str(n): float(together[:, n - 1].mean()) for n in SHOWN},
+                "to_reference": None if peer == REFERENCE else to_reference,
+                "to_one_worker": t_interval(means[peer, N_WORKERS] - means[peer, 1]),
+                "alike": float(np.mean([r["alike"] for r in mine])),
+                "alike_running": float(np.mean([r["alike_running"] for r in mine])),
+            }
+        )
+    return rows
 
 
 def tables(summary: Summary) -> dict[str, str]:
     """Regret and repeated configurations, a table a suite."""
-
-    def at(n: int) -> Callable[[Any], str]:
-        return lambda row: number(row["regret"][n - 1], 3)
-
-    parts = [
-        table_of(
-            rows,
-            [
-                (suite, text("peer")),
-                ("tasks", text("n_tasks")),
-                *((f"{n} trials", at(n)) for n in SHOWN),
-                (f"minus {REFERENCE}", lambda row: difference(row["to_reference"], 3)),
-                ("minus one worker", lambda row: difference(row["to_one_worker"], 3)),
-                ("alike", digits("alike", 1)),
-                ("alike, running", digits("alike_running", 1)),
-            ],
-        )
-        for suite, rows in summary["suites"].items()
+    columns = [
+        ("tasks", "{n_tasks}"),
+        *((f"{n} trials", f"{{regret[{n}]:.3f}}") for n in SHOWN),
+        (f"minus {REFERENCE}", "{to_reference:diff3}"),
+        ("minus one worker", "{to_one_worker:diff3}"),
+        ("alike", "{alike:.1f}"),
+        ("alike, running", "{alike_running:.1f}"),
     ]
-    return {"parallel": "\n\n".join(parts)}
+    suites = summary["suites"].items()
+    return {"parallel": blocks(*(table(rows, [(s, "{peer}"), *columns]) for s, rows in suites))}
 
 
 EXPERIMENT = Experiment(
@@ -219,7 +193,7 @@ EXPERIMENT = Experiment(
     run=run,
     summarize=summarize,
     tables=tables,
-    group=group,
+    shared=("suite", "task"),
     settings={"targets": 4},
     needs_data=True,
 )

@@ -9,9 +9,10 @@ median random configuration leaves to gain; 1 before the first completed trial, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 import functools
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -21,8 +22,9 @@ from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.trial import TrialState
 
-from benchmarks.experiment import Experiment, Options, Record, Summary, finished
-from benchmarks.markdown import NONE, difference, digits, number, table_of, text
+from benchmarks.experiment import Experiment, Key, Options, Record, Summary, finished
+from benchmarks.markdown import blocks, table
+from benchmarks.paired import by_peer, common, gaps
 from benchmarks.problems.curves import N_EPOCHS
 from benchmarks.problems.training import LOOPS, Loop
 from benchmarks.samplers import COLD, GP, META, SAMPLERS, TPE, Make
@@ -67,19 +69,12 @@ class Job:
 
 def jobs(options: Options) -> list[Job]:
     """Every sampler in every loop, seed by seed."""
+    tasks = [(loop, task) for loop in LOOPS for task in LOOPS[loop].targets]
     return [
         Job(loop, pruner, task, seed, peer)
         for seed in range(options.settings["seeds"])
-        for loop in LOOPS
-        for task in LOOPS[loop].targets
-        for pruner in PRUNERS
-        for peer in PEERS
+        for (loop, task), pruner, peer in product(tasks, PRUNERS, PEERS)
     ]
-
-
-def group(job: Job) -> object:
-    """Studies of one task, seed and pruner have the same prior studies."""
-    return job.loop, job.pruner, job.task, job.seed
 
 
 def run(job: Job, options: Options) -> dict[str, Any]:
@@ -159,57 +154,56 @@ def best_by_epochs(study: optuna.Study, spent: Sequence[int]) -> list[float | No
     ]
 
 
-def regrets(
-    records: Sequence[Record],
-) -> dict[tuple[str, str, int], NDArray[np.float64]]:
-    """Regret at each point of the grid, by peer, task and seed, of one loop under one pruner."""
-    curves = {
-        (r["peer"], r["task"], r["seed"]): np.array(
-            [np.inf if value is None else value for value in r["best"]]
-        )
-        for r in records
-    }
+def regrets(records: Sequence[Record]) -> dict[str, dict[Key, NDArray[np.float64]]]:
+    """Regret at each point of the grid of one loop under one pruner: by peer, task and seed."""
+    curves = by_peer(records, lambda r: np.array(r["best"], dtype=float), ("task", "seed"))
     unit = {r["task"]: r["unit"] for r in records}
-    lowest = {task: min(c.min() for (_, t, _), c in curves.items() if t == task) for task in unit}
+    lowest = {
+        task: min(
+            np.nanmin(c) for own in curves.values() for (t, _), c in own.items() if t == task
+        )
+        for task in unit
+    }
+
+    def regret(task: str, curve: NDArray[np.float64]) -> NDArray[np.float64]:
+        # Before the first completed trial it is 1, and at most.
+        share = (curve - lowest[task]) / (unit[task] - lowest[task])
+        return np.clip(np.nan_to_num(share, nan=1.0), 0.0, 1.0)
+
     return {
-        (peer, task, seed): np.clip((c - lowest[task]) / (unit[task] - lowest[task]), 0.0, 1.0)
-        for (peer, task, seed), c in curves.items()
+        peer: {key: regret(key[0], curve) for key, curve in own.items()}
+        for peer, own in curves.items()
     }
 
 
 def summarize(records: Sequence[Record]) -> Summary:
     """By loop and pruner a row a sampler: regrets, and paired differences to TPE."""
     done = finished(records)
-    return {
-        "tables": [
-            {"loop": loop, "pruner": pruner, "rows": rows}
-            for loop in LOOPS
-            for pruner in PRUNERS
-            if (rows := _rows([r for r in done if (r["loop"], r["pruner"]) == (loop, pruner)]))
-        ]
-    }
+    tables = []
+    for loop, pruner in product(LOOPS, PRUNERS):
+        rows = _rows([r for r in done if (r["loop"], r["pruner"]) == (loop, pruner)])
+        if rows:
+            tables.append({"loop": loop, "pruner": pruner, "rows": rows})
+    return {"tables": tables}
 
 
 def _rows(records: Sequence[Record]) -> list[dict[str, Any]]:
     found = regrets(records)
     rows = []
     for peer in PEERS:
-        pairs = [(t, s) for p, t, s in found if p == peer and (REFERENCE, t, s) in found]
+        pairs = common(found, peer, REFERENCE)
         if len(pairs) < 2:
             continue
-        mine = np.array([found[(peer, *pair)] for pair in pairs])
-        gaps = mine - np.array([found[(REFERENCE, *pair)] for pair in pairs])
-        rows.append(
-            {
-                "peer": peer,
-                "n_pairs": len(pairs),
-                "regret": mine.mean(axis=0).tolist(),
-                "mean": float(mine.mean(axis=0).mean()),
-                "differences": [t_interval(gaps[:, _index(n)]) for n in COMPARED_AT],
-                "mean_difference": t_interval(gaps.mean(axis=1)),
-                "n_better": int((gaps.mean(axis=1) < 0).sum()),
-            }
-        )
+        mean = np.mean([found[peer][pair] for pair in pairs], axis=0)
+        row = {"peer": peer, "mean": float(mean.mean())}
+        row |= {str(n): float(mean[_index(n)]) for n in SHOWN}
+        if peer != REFERENCE:
+            to_reference = gaps(found, peer, REFERENCE, pairs)
+            row |= {f"to_{n}": t_interval(to_reference[:, _index(n)]) for n in COMPARED_AT}
+            overall = to_reference.mean(axis=1)
+            row |= {"to_mean": t_interval(overall)}
+            row |= {"better": f"{int((overall < 0).sum())} of {len(pairs)}"}
+        rows.append(row)
     return rows
 
 
@@ -219,36 +213,22 @@ def _index(n_epochs: int) -> int:
 
 def tables(summary: Summary) -> dict[str, str]:
     """Regret at a few numbers of epochs, and the differences to TPE."""
-
-    def at(n: int) -> Callable[[Any], str]:
-        return lambda row: number(row["regret"][_index(n)])
-
-    def compared(show: Callable[[Mapping[str, Any]], str]) -> Callable[[Any], str]:
-        return lambda row: NONE if row["peer"] == REFERENCE else show(row)
-
-    differences = [
-        (f"minus {REFERENCE} at {COMPARED_AT[0]}", compared(lambda r: _gap(r, 0))),
-        (f"at {COMPARED_AT[1]}", compared(lambda r: _gap(r, 1))),
-        ("mean", compared(lambda row: difference(row["mean_difference"]))),
-        ("better", compared(lambda row: f"{row['n_better']} of {row['n_pairs']}")),
+    early, late = COMPARED_AT
+    columns = [
+        *((str(n), f"{{{n}:.2f}}") for n in SHOWN),
+        ("mean", "{mean:.2f}"),
+        (f"minus {REFERENCE} at {early}", f"{{to_{early}:diff}}"),
+        (f"at {late}", f"{{to_{late}:diff}}"),
+        ("mean", "{to_mean:diff}"),
+        ("better", "{better}"),
     ]
     parts = [
-        table_of(
-            found["rows"],
-            [
-                (f"`{found['loop']}` under `{found['pruner']}`", text("peer")),
-                *((str(n), at(n)) for n in SHOWN),
-                ("mean", digits("mean", 2)),
-                *differences,
-            ],
+        table(
+            found["rows"], [(f"`{found['loop']}` under `{found['pruner']}`", "{peer}"), *columns]
         )
         for found in summary["tables"]
     ]
-    return {"pruning": "\n\n".join(parts)}
-
-
-def _gap(row: Mapping[str, Any], i: int) -> str:
-    return difference(row["differences"][i])
+    return {"pruning": blocks(*parts)}
 
 
 EXPERIMENT = Experiment(
@@ -259,6 +239,6 @@ EXPERIMENT = Experiment(
     run=run,
     summarize=summarize,
     tables=tables,
-    group=group,
+    shared=("loop", "pruner", "task", "seed"),
     settings={"seeds": 4},
 )

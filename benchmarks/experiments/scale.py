@@ -25,7 +25,7 @@ import optuna
 from optuna.samplers import RandomSampler
 
 from benchmarks.experiment import Experiment, Options, Record, Summary, finished
-from benchmarks.markdown import digits, paragraph, table_of
+from benchmarks.markdown import blocks, paragraph, table
 from benchmarks.problems.timed import (
     N_PARAMETERS,
     five_centres,
@@ -156,12 +156,14 @@ def summarize(records: Sequence[Record]) -> Summary:
         "rows": [
             {
                 "n_studies": r["n_studies"],
-                "cached": r["cached"],
+                "note": "" if r["cached"] else " (not cached)",
                 "first": r["first_start"]["ready"],
                 "second": r["second_start"]["ready"],
                 "archive": r["archive_start"]["ready"],
+                "gain": r["first_start"]["ready"] / r["second_start"]["ready"],
                 "storage_mb": r["bytes"]["storage"] / 1e6,
                 "archive_mb": r["bytes"]["archive"] / 1e6,
+                "compression": r["bytes"]["storage"] / r["bytes"]["archive"],
                 "first_suggestion": r["suggestion"]["first"],
                 "later": r["suggestion"]["later"],
                 "slowest": r["suggestion"]["slowest"],
@@ -175,36 +177,31 @@ def summarize(records: Sequence[Record]) -> Summary:
 def tables(summary: Summary) -> dict[str, str]:
     """Starts and files, and suggestions."""
     rows = summary["rows"]
-    intro = f"""Prior studies of {summary["n_prior_trials"]} trials and {N_PARAMETERS[PROBLEM]}
-        parameters in an SQLite storage. Seconds of processor time, of one machine, until all of
-        them are in one common space; before that, the imports of PyTorch and others take
-        {summary["imports"]:.1f}:"""
-
-    def second(row: Mapping[str, Any]) -> str:
-        return f"{row['second']:.2f}" + ("" if row["cached"] else " (not cached)")
-
-    number = ("prior studies", lambda row: f"{row['n_studies']:,}")
+    intro = f"""Prior studies of {{n_prior_trials}} trials and {N_PARAMETERS[PROBLEM]} parameters
+        in an SQLite storage. Seconds of processor time, of one machine, until all of them are in
+        one common space; before that, the imports of PyTorch and others take {{imports:.1f}}:"""
+    number = ("prior studies", "{n_studies:,}")
     starts = [
         number,
-        ("first start", digits("first", 2)),
-        ("second start", second),
-        ("start from an archive", digits("archive", 2)),
-        ("first / second", lambda row: f"{row['first'] / row['second']:.0f}"),
-        ("storage", lambda row: f"{row['storage_mb']:.1f} MB"),
-        ("archive", lambda row: f"{row['archive_mb']:.2f} MB"),
-        ("storage / archive", lambda row: f"{row['storage_mb'] / row['archive_mb']:.0f}"),
+        ("first start", "{first:.2f}"),
+        ("second start", "{second:.2f}{note}"),
+        ("start from an archive", "{archive:.2f}"),
+        ("first / second", "{gain:.0f}"),
+        ("storage", "{storage_mb:.1f} MB"),
+        ("archive", "{archive_mb:.2f} MB"),
+        ("storage / archive", "{compression:.0f}"),
     ]
     suggestions = [
         number,
-        ("first suggestion", digits("first_suggestion", 2)),
-        ("later ones, median", digits("later", 3)),
-        ("slowest of them", digits("slowest", 3)),
-        (f"later ones / those with {rows[0]['n_studies']}", digits("to_fewest", 2)),
+        ("first suggestion", "{first_suggestion:.2f}"),
+        ("later ones, median", "{later:.3f}"),
+        ("slowest of them", "{slowest:.3f}"),
+        (f"later ones / those with {rows[0]['n_studies']}", "{to_fewest:.2f}"),
     ]
     between = f"""Suggestions for a study of {N_TRIALS} trials by the same archives. The first one
         reads and learns:"""
-    parts = [paragraph(intro), table_of(rows, starts), paragraph(between)]
-    return {"scale": "\n\n".join([*parts, table_of(rows, suggestions)])}
+    first, second = table(rows, starts), table(rows, suggestions)
+    return {"scale": blocks(paragraph(intro, summary), first, paragraph(between), second)}
 
 
 EXPERIMENT = Experiment(

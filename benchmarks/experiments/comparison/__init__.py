@@ -28,11 +28,6 @@ def run(job: Job, options: Options) -> Mapping[str, Any]:
     return run_one(suite, job.task, job.scenario, job.peer, job.seed, job.n_trials).measured()
 
 
-def group(job: Job) -> object:
-    """Runs of one problem and seed have the same prior studies."""
-    return job.suite, job.task, job.seed
-
-
 def _plan(name: str) -> Callable[[Options], Sequence[Job]]:
     return functools.partial(planned, name)
 
@@ -46,7 +41,7 @@ MAIN = Experiment(
     summarize=of_records,
     tables=tables,
     figures=figures,
-    group=group,
+    shared=("suite", "task", "seed"),
     split="suite",
 )
 EXTRA = replace(
