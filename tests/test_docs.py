@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 import re
 import shutil
@@ -12,7 +11,10 @@ import sys
 import nbformat
 import pytest
 
-from benchmarks import how_it_works
+from benchmarks.experiments import how_it_works
+from benchmarks.plots import save
+from benchmarks.records import RESULTS
+from benchmarks.report import read_summary
 from optuna_metasampler import weightings
 from optuna_metasampler.policies import transfer as transfer_policy
 from optuna_metasampler.surrogates import prior_mean, transfer
@@ -127,25 +129,26 @@ def outputs(cell: nbformat.NotebookNode) -> list[str]:
 
 
 def test_the_figures_are_drawn_from_the_committed_data(tmp_path: Path) -> None:
-    result = json.loads(how_it_works.RESULT.read_text(encoding="utf-8"))
-    drawn = how_it_works.draw(result, tmp_path)
-    committed = sorted(how_it_works.FOLDER.glob("*.png"))
-    assert [path.name for path in committed] == sorted(path.name for path in drawn)
-    assert all(path.stat().st_size < 80_000 for path in committed)
+    summary = read_summary()["how_it_works"]
+    for name, figure in how_it_works.figures(summary).items():
+        save(figure, tmp_path / f"{name}.png")
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"initial_design.png", "prior_weight.png", "slices.png"}
+    assert all((RESULTS / "figures" / name).stat().st_size < 80_000 for name in names)
 
 
 def test_how_it_works_tells_the_numbers_of_the_code() -> None:
     text = (DOCS / "how-it-works.md").read_text(encoding="utf-8")
     words = {1: "one", 2: "two", 3: "three", 4: "four", 5: "five", 6: "six"}
-    result = json.loads(how_it_works.RESULT.read_text(encoding="utf-8"))
+    summary = read_summary()["how_it_works"]
     for sentence in (
         f"at most {words[transfer_policy.N_OPENING_TRIALS]} trials",
         f"Once there are {words[transfer._MIN_TRIALS_TO_MIRROR]} trials",
         f"the {prior_mean._MAX_SOURCES} most telling ones",
         f"up to {words[weightings.MAX_MODELLED_OBJECTIVES]}, have a model each",
-        f"{result['n_prior_trials']} trials of Optuna's default sampler each",
+        f"{how_it_works.N_PRIOR_TRIALS} trials of Optuna's default sampler each",
         f"two prior studies of {how_it_works.N_SLICE_PRIOR_TRIALS} trials each",
-        f"{words[len(result['say']['1 wrong'])]} seeds each",
+        f"{words[len(summary['prior_weight']['1 wrong'])]} seeds each",
     ):
         assert sentence in " ".join(text.split())
     assert transfer_policy.CONTRAST == 1, "the second trial is the one far away"

@@ -1,4 +1,4 @@
-"""The report: what it writes, and what it says about what went wrong."""
+"""The report of a folder of runs: what it writes, and what it says about what went wrong."""
 
 from __future__ import annotations
 
@@ -6,13 +6,18 @@ from dataclasses import replace
 import json
 from pathlib import Path
 
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 import numpy as np
 import pytest
 
 from benchmarks import report
-from benchmarks.results import Run
-from benchmarks.summary import HARMS, K_SCENARIOS, OVERLAPS
+from benchmarks.__main__ import main
+from benchmarks.experiment import NOT_RUN
+from benchmarks.experiments.comparison import MAIN
+from benchmarks.experiments.comparison.summary import HARMS, K_SCENARIOS, OVERLAPS
+from benchmarks.problems.base import Scale
+from benchmarks.records import Store
+from benchmarks.run import Run
 
 
 SUITES = {"one": 3, "two": 2, "synthetic_1.0": 2, "synthetic_-1.0": 2}
@@ -51,43 +56,42 @@ def runs_of(suite: str, n_tasks: int) -> list[Run]:
                     objective=f"{suite} {task}",
                     priors=f"{suite} {task} {scenario}",
                     n_priors=n_priors,
+                    scale=Scale(0.0, 1.0),
                     versions={"optuna": "5.0.0"},
                 )
             )
     return found
 
 
+def write(folder: Path, runs: list[Run]) -> None:
+    store = Store.of(folder, MAIN)
+    for run in runs:
+        columns = ("suite", "task", "scenario", "peer", "seed", "n_trials")
+        store.append({**{name: getattr(run, name) for name in columns}, **run.measured()})
+    store.pack()
+
+
+def command(folder: Path) -> Result:
+    return CliRunner().invoke(main, ["report", "--results", str(folder)])
+
+
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder as the runner leaves it: a failed run and one that is missing."""
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report of a folder as the runner leaves it: a failed run and one that is missing."""
     folder = tmp_path_factory.mktemp("results")
-    (folder / "runs").mkdir()
-    expected = [("two", "t1", "none", "HEBO", 0)]
-    scales = {}
-    for suite, n_tasks in SUITES.items():
-        runs = runs_of(suite, n_tasks)
-        if suite == "two":
-            runs[0] = replace(runs[0], values=[], error="OSError: the disk | is full")
-        expected += [run.key for run in runs]
-        lines = "".join(f"{run.to_json()}\n" for run in runs)
-        (folder / "runs" / f"{suite}.jsonl").write_text(lines, encoding="utf-8")
-        tasks = {f"t{i}": {"best": 0.0, "median": 1.0} for i in range(n_tasks)}
-        scales[suite] = {"direction": "minimize", "seen": suite == "one", "tasks": tasks}
-    (folder / "scales.json").write_text(json.dumps(scales), encoding="utf-8")
-    (folder / "expected.json").write_text(json.dumps(expected), encoding="utf-8")
-    return folder
-
-
-@pytest.fixture(scope="module")
-def written(folder: Path) -> Path:
-    before = {path: path.read_text(encoding="utf-8") for path in report._READMES}
-    result = CliRunner().invoke(report.main, ["--runs", str(folder / "runs")])
+    runs = [run for suite, n_tasks in SUITES.items() for run in runs_of(suite, n_tasks)]
+    failing = next(i for i, run in enumerate(runs) if run.suite == "two")
+    runs[failing] = replace(runs[failing], values=[], error="OSError: the disk | is full")
+    runs.append(Run("two", "t1", "none", "HEBO", 0, 12, error=NOT_RUN))
+    write(folder, runs)
+    before = {page: page.read_text(encoding="utf-8") for page in report.PAGES}
+    result = command(folder)
     assert result.exit_code == 0, result.output
-    assert {path: path.read_text(encoding="utf-8") for path in report._READMES} == before
+    assert {page: page.read_text(encoding="utf-8") for page in report.PAGES} == before
     return folder
 
 
-def test_all_files_are_written_next_to_the_runs(written: Path) -> None:
+def test_all_figures_are_drawn_and_small(written: Path) -> None:
     figures = {path.name for path in (written / "figures").iterdir()}
     assert figures == {
         "curves.png",
@@ -99,77 +103,43 @@ def test_all_files_are_written_next_to_the_runs(written: Path) -> None:
     }
     assert all(path.stat().st_size < 200_000 for path in (written / "figures").iterdir())
     text = (written / "report.md").read_text(encoding="utf-8")
-    for name in figures:
-        assert f"](figures/{name})" in text
+    assert all(f"](figures/{name})" in text for name in figures)
 
 
-def test_every_row_of_a_table_has_as_many_cells_as_its_header(written: Path) -> None:
-    blocks = (written / "report.md").read_text(encoding="utf-8").split("\n\n")
-    tables = [block.splitlines() for block in blocks if block.startswith("|")]
-    assert len(tables) >= 10
-    for lines in tables:
-        assert len({line.replace("\\|", "").count("|") for line in lines}) == 1
-        assert len(lines) > 2
+def test_tables_need_no_more_than_the_summary(written: Path) -> None:
+    summary = json.loads((written / "summary.json").read_text(encoding="utf-8"))
+    assert summary["main"]["shared_comparison"][0]["n_tasks"] == 4
+    found = report.blocks(summary)
+    text = (written / "report.md").read_text(encoding="utf-8")
+    assert all(block in text for block in found.values())
+    assert "two, t1" not in found["provenance"]
 
 
 def test_failed_and_missing_runs_are_in_the_report(written: Path) -> None:
-    text = (written / "report.md").read_text(encoding="utf-8")
-    assert "| failed | Random | none | two | 1 | OSError: the disk \\| is full |" in text
-    assert "| missing | HEBO | none | two | 1 |" in text
+    problems = report.blocks(report.read_summary(written))["problems"]
+    assert "| failed | Random | none | two | 1 | OSError: the disk \\| is full |" in problems
+    assert f"| missing | HEBO | none | two | 1 | {NOT_RUN} |" in problems
 
 
-def test_the_blocks_need_no_more_than_the_summary(
-    written: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    summary = json.loads((written / "summary.json").read_text(encoding="utf-8"))
-    monkeypatch.setattr(report, "_committed_summary", lambda: summary)
-    marked = "<!-- {0}:begin -->\nold\n<!-- {0}:end -->"
-    short = report.readme(marked.format("benchmark"))
-    assert "old" not in short
-    assert "4 tasks of 2 search spaces" in short
-    assert short == report.readme(short)
-    long = report.benchmarks_readme(marked.format("results"))
-    assert "](results/figures/harm.png)" in long
-    assert "### Where it loses" in long
-    assert long == report.benchmarks_readme(long)
-
-
-def test_text_without_markers_stays_as_it_is() -> None:
-    assert report.readme("nothing\nto fill in\n") == "nothing\nto fill in\n"
-    assert report.benchmarks_readme("nothing") == "nothing"
-
-
-def test_the_same_runs_give_the_same_summary_wherever_it_goes(
+def test_the_same_records_give_the_same_summary_wherever_they_are(
     written: Path, tmp_path: Path
 ) -> None:
-    arguments = ["--runs", str(written / "runs"), "--out", str(tmp_path / "there")]
-    assert CliRunner().invoke(report.main, arguments).exit_code == 0
-    there, here = (path / "summary.json" for path in (tmp_path / "there", written))
-    assert there.read_bytes() == here.read_bytes()
+    (tmp_path / "main").mkdir()
+    for path in (written / "main").iterdir():
+        (tmp_path / "main" / path.name).write_bytes(path.read_bytes())
+    assert command(tmp_path).exit_code == 0
+    assert (tmp_path / "summary.json").read_bytes() == (written / "summary.json").read_bytes()
 
 
-def test_runs_that_cannot_be_compared_are_an_error_that_names_them(
-    folder: Path, tmp_path: Path
-) -> None:
-    (tmp_path / "runs").mkdir()
+def test_runs_that_cannot_be_compared_are_an_error_that_names_them(tmp_path: Path) -> None:
     run = runs_of("one", 1)[0]
-    strange = replace(run, peer="QMC", objective="another")
-    lines = f"{run.to_json()}\n{strange.to_json()}\n"
-    (tmp_path / "runs" / "one.jsonl").write_text(lines, encoding="utf-8")
-    (tmp_path / "scales.json").write_bytes((folder / "scales.json").read_bytes())
-    result = CliRunner().invoke(report.main, ["--runs", str(tmp_path / "runs")])
+    write(tmp_path, [run, replace(run, peer="QMC", objective="another")])
+    result = command(tmp_path)
     assert result.exit_code == 1
-    assert "Random" in result.output
-    assert "QMC" in result.output
-    assert "another" in result.output
+    assert all(name in result.output for name in ("Random", "QMC", "another"))
 
 
-def test_a_folder_without_runs_is_an_error(tmp_path: Path) -> None:
-    result = CliRunner().invoke(report.main, ["--runs", str(tmp_path)])
+def test_a_folder_without_records_is_an_error(tmp_path: Path) -> None:
+    result = command(tmp_path)
     assert result.exit_code == 1
-    assert "no file of runs" in result.output
-
-
-def test_the_committed_readmes_are_up_to_date() -> None:
-    result = CliRunner().invoke(report.main, ["--check"])
-    assert result.exit_code == 0, result.output
+    assert str(tmp_path) in result.output

@@ -10,8 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.results import Run
-from benchmarks.summary import REFERENCE, WITHHELD, summarize
+from benchmarks.experiment import NOT_RUN
+from benchmarks.experiments.comparison.data import REFERENCE, WITHHELD
+from benchmarks.experiments.comparison.summary import summarize
+from benchmarks.problems.base import Direction, Scale
+from benchmarks.run import Run
 
 
 N = 10
@@ -27,7 +30,8 @@ def make(
     n_priors: int = 5,
     n_trials: int = N,
 ) -> Run:
-    """A run with the same regret at every trial; see `SCALES`."""
+    """A run with the same regret at every trial; only of the suite ``live`` no scale is known."""
+    direction: Direction = "maximize" if suite == "live" else "minimize"
     return Run(
         suite=suite,
         task=task,
@@ -40,21 +44,17 @@ def make(
         objective=f"objective of {suite} {task}",
         priors="" if scenario == "none" else f"priors {scenario} {seed}",
         n_priors=0 if scenario == "none" else n_priors,
+        direction=direction,
+        scale=None if suite in UNSCALED else Scale(0.0, 1.0),
     )
 
 
-UNIT = {"best": 0.0, "median": 1.0}
-SCALES: dict[str, Any] = {
-    "a": {"direction": "minimize", "seen": True, "tasks": {f"t{i}": UNIT for i in range(20)}},
-    "b": {"direction": "minimize", "seen": False, "tasks": {f"t{i}": UNIT for i in range(20)}},
-    "live": {"direction": "maximize", "seen": False, "tasks": {}},
-    "synthetic_0.5": {"direction": "minimize", "seen": False, "tasks": {"0": UNIT}},
-}
+UNSCALED = ("live", "sim_optics")
 COLD = {REFERENCE: REFERENCE, "TPE + best priors": "TPE"}
 
 
-def numbers(runs: list[Run], expected: Any = (), scales: Any = SCALES) -> dict[str, Any]:
-    return summarize(runs, scales, COLD, expected, n_draws=200)
+def numbers(runs: list[Run]) -> dict[str, Any]:
+    return summarize(runs, seen=("a",), cold=COLD, n_draws=200)
 
 
 def row(rows: list[Mapping[str, Any]], **wanted: object) -> Mapping[str, Any]:
@@ -125,18 +125,16 @@ def test_seen_and_unseen_suites_are_told_apart_and_synthetic_ones_kept_out() -> 
 
 
 def test_simulators_are_compared_by_themselves() -> None:
-    scales = {name: {"direction": "minimize", "tasks": {}} for name in ("a", "sim_optics")}
-    scales["a"]["tasks"] = {"t0": {"best": 0.0, "median": 1.0}}
     runs = [
         make(peer, value, scenario, "t0", suite)
-        for suite in scales
+        for suite in ("a", "sim_optics")
         for peer, scenario, value in (
             ("Random", "none", 1.0),
             ("TPE", "none", 0.5),
             (REFERENCE, "tpe-5", 0.1),
         )
     ]
-    found = summarize(runs, scales, COLD)
+    found = numbers(runs)
     assert found["pools"]["all"] == ["a"]
     rows = found["comparison"]["simulators"]
     assert row(rows, peer=REFERENCE)["n_tasks"] == 1
@@ -254,22 +252,20 @@ def test_a_task_that_cannot_be_judged_is_named() -> None:
     found = numbers([make("TPE", 0.1), make("TPE", 0.1, suite="live")])
     (left_out,) = found["unscaled"]
     assert (left_out["suite"], left_out["task"]) == ("live", "t0")
-    with pytest.raises(ValueError, match="no suite 'a'"):
-        numbers([make("TPE", 0.1)], scales={})
 
 
 def test_failed_and_missing_runs_are_counted_and_do_not_count() -> None:
-    good = make("TPE", 0.1)
     failed = replace(make("Ax", 0.1), values=[0.1], error="ImportError: no Ax")
     cut = replace(make("QMC", 0.1), values=[0.1, 0.2])
-    never = ("a", "t1", "none", "HEBO", 0)
-    found = numbers([good, failed, cut], [good.key, failed.key, never])
+    never = Run("a", "t1", "none", "HEBO", 0, N, error=NOT_RUN)
+    found = numbers([make("TPE", 0.1), failed, cut, never])
     assert [(p["kind"], p["peer"], p["count"], p["error"]) for p in found["problems"]] == [
         ("failed", "Ax", 1, "ImportError: no Ax"),
         ("failed", "QMC", 1, "has 2 of 10 trials"),
-        ("missing", "HEBO", 1, "there is no such run"),
+        ("missing", "HEBO", 1, NOT_RUN),
     ]
     assert [r["peer"] for r in found["comparison"]["all"]] == ["TPE"]
+    assert (found["provenance"]["n_runs"], found["provenance"]["n_judged"]) == (3, 1)
 
 
 def test_the_last_run_of_a_key_counts() -> None:
@@ -311,18 +307,22 @@ def test_trials_that_return_a_known_value_are_counted_after_the_first_ten() -> N
 
 
 def test_an_ablation_is_compared_with_the_whole_on_the_same_tasks_and_seeds() -> None:
-    part = f"{REFERENCE} without the twin"
+    part = f"{REFERENCE} without the target-only model"
     runs = [make(REFERENCE, 0.1, "tpe-5"), make(REFERENCE, 0.001, "tpe-5", seed=1)]
     runs += [make(REFERENCE, 0.001, "tpe-5", task="t1"), make(part, 1.0, "tpe-5")]
     found = numbers(runs)
     (only,) = found["ablation"]
-    assert (only["name"], only["scenario"], only["n_tasks"]) == ("without the twin", "tpe-5", 1)
+    assert (only["name"], only["scenario"], only["n_tasks"]) == (
+        "without the target-only model",
+        "tpe-5",
+        1,
+    )
     assert only["difference"][0] == pytest.approx(1.0)
     assert only["by_trial"]["10"] == pytest.approx(1.0)
 
 
 def test_ablations_are_in_no_other_table() -> None:
-    part = f"{REFERENCE} without the twin"
+    part = f"{REFERENCE} without the target-only model"
     with_it = numbers([make(REFERENCE, 0.1, "tpe-5"), make(part, 1.0, "tpe-5")])
     without = numbers([make(REFERENCE, 0.1, "tpe-5")])
     assert with_it["comparison"] == without["comparison"]

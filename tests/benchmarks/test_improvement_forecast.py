@@ -1,4 +1,4 @@
-"""The benchmark of what more trials are expected to bring."""
+"""What more trials are expected to bring, and bring."""
 
 from __future__ import annotations
 
@@ -7,15 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks import outlook
+from benchmarks.experiments import improvement_forecast
 from benchmarks.problems.base import random_params
 from benchmarks.problems.synthetic import SkewedSuite, SyntheticSuite
 
 
 def row(gain: float, real: float, high: float = 0.5) -> dict[str, Any]:
     return {
-        "kind": "table",
-        "scenario": "none",
         "n_trials": 10,
         "gain": gain,
         "low": 0.0,
@@ -26,7 +24,9 @@ def row(gain: float, real: float, high: float = 0.5) -> dict[str, Any]:
 
 
 def test_expected_and_real_gains_are_compared() -> None:
-    got = outlook.summary([row(0.2, 0.1), row(0.04, 0.0), row(0.001, 0.002), row(0.002, 0.6)])
+    got = improvement_forecast.compared(
+        [row(0.2, 0.1), row(0.04, 0.0), row(0.001, 0.002), row(0.002, 0.6)]
+    )
     assert got["expected"] == pytest.approx(0.06075)
     assert got["real"] == pytest.approx(0.1755)
     # Of 2, 4, 1 and a sixtieth, where small gains count as 1 %.
@@ -36,15 +36,20 @@ def test_expected_and_real_gains_are_compared() -> None:
     assert (got["n_small"], got["small_right"]) == (2, 0.5)
 
 
-def test_the_table_has_a_line_for_what_there_is() -> None:
-    text = outlook.table({"rows": [row(0.2, 0.1), row(0.04, 0.0)]})
-    assert "| tables | none | 10 | 2 | 12.0% | 5.0% | 3.0 |" in text
-    assert "exponentials" not in text
+def test_cases_are_pooled_by_kind_scenario_and_number_of_trials() -> None:
+    record = {"kind": "table", "scenario": "none", "forecasts": [row(0.2, 0.1), row(0.04, 0.0)]}
+    rows = improvement_forecast.summarize([record])["rows"]
+    assert [(r["kind"], r["scenario"], r["n_trials"], r["n"]) for r in rows] == [
+        ("tables", "none", 10, 2),
+        ("tables", "none", "all", 2),
+    ]
+    assert rows[0]["expected"] == pytest.approx(0.12)
+    assert rows[0]["ratio"] == pytest.approx(3.0)
 
 
 def test_one_study_is_asked_three_times() -> None:
-    rows = outlook.run("skewed", SkewedSuite(0.9), "0", "none")
-    assert [r["n_trials"] for r in rows] == list(outlook.N_TRIALS)
+    rows = improvement_forecast.forecasts(SkewedSuite(0.9), "0", "none")
+    assert [r["n_trials"] for r in rows] == list(improvement_forecast.N_TRIALS)
     for r in rows:
         assert 0 <= r["low"] <= r["high"]
         assert r["real"] >= 0

@@ -1,32 +1,27 @@
-"""The runner: same problem for all, failures on record, nothing run twice, no way to cheat."""
+"""Runs: the same problem for all, failures on record, no way to cheat."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 import gc
 import inspect
-import json
-from pathlib import Path
 import types
 from typing import Any
 
-from click.testing import CliRunner
 import numpy as np
 import optuna
 from optuna.samplers import BaseSampler, RandomSampler
 import pytest
 
-from benchmarks import plans, results
-from benchmarks import run as runner
-from benchmarks.audit import Relabelled, compare_relabelled, turned_round
+from benchmarks.experiments.audit import Relabelled, compare_relabelled, turned_round
+from benchmarks.experiments.comparison.plans import PLANS, Block, jobs, only
 from benchmarks.peers import PEERS
 from benchmarks.peers.base import Peer, Setting
-from benchmarks.plans import Block, Job, jobs, only, targets
 from benchmarks.priors import N_TRIALS
-from benchmarks.problems.base import Scale, Suite, random_params
+from benchmarks.problems.base import Scale, Suite, random_params, targets
 from benchmarks.problems.synthetic import SyntheticSuite
 from benchmarks.problems.tables import FolderSuite
-from benchmarks.run import main, run_one, tune
+from benchmarks.run import Run, run_one, tune
 from benchmarks.scenarios import SCENARIOS, prior_logs
 
 
@@ -244,11 +239,11 @@ def test_relabelling_changes_names_and_places_but_not_values(suite: FolderSuite)
             assert distribution._contains(distribution.to_internal_repr(value))
 
 
-# --- Plans and the command ----------------------------------------------------------------------
+# --- Plans and runs --------------------------------------------------------------------------
 
 
 def test_cold_peers_are_not_run_again_for_every_scenario() -> None:
-    for plan in plans.PLANS.values():
+    for plan in PLANS.values():
         for block in plan:
             for peer in block.peers:
                 if peer in PEERS and not PEERS[peer].uses_priors:
@@ -256,7 +251,7 @@ def test_cold_peers_are_not_run_again_for_every_scenario() -> None:
 
 
 def test_plans_name_peers_and_scenarios_that_there_are() -> None:
-    for plan in plans.PLANS.values():
+    for plan in PLANS.values():
         for block in plan:
             assert set(block.peers) <= PEERS.keys()
             assert set(block.scenarios) <= SCENARIOS.keys()
@@ -278,98 +273,31 @@ def test_a_suite_that_is_not_at_hand_is_named_with_the_way_out(suite: FolderSuit
 
 
 def test_a_suite_that_is_not_in_the_plan_stands_in_for_those_of_its_first_block() -> None:
-    plan = plans.PLANS["full"]
+    plan = PLANS["main"]
     mine = only(plan, ["mine"])
     assert {block.suites for block in mine} == {("mine",)}
     assert len(mine) == sum(block.suites == plan[0].suites for block in plan)
 
 
-def test_a_file_of_hpo_b_can_be_run(tmp_path: Path) -> None:
-    generator = np.random.default_rng(0)
-    data = {
-        str(task): {
-            "X": generator.uniform(size=(30, 2)).tolist(),
-            "y": generator.uniform(size=(30, 1)).tolist(),
-        }
-        for task in range(3)
-    }
-    path = tmp_path / "meta-test-dataset.json"
-    path.write_text(json.dumps({"4796": data}), encoding="utf-8")
-    options = ["--hpo-b", str(path), "--suite", "hpob_4796", "--peer", "Random"]
-    result = CliRunner().invoke(main, ["quick", *options, "--out", str(tmp_path / "out")])
-    assert result.exit_code == 0, result.output
-    runs = results.latest(tmp_path / "out" / "runs")
-    assert {run.suite for run in runs.values()} == {"hpob_4796"}
-    assert all(run.error is None and len(run.values) == run.n_trials for run in runs.values())
-
-
-def test_an_error_of_a_worker_ends_the_command_and_is_not_taken_for_a_result(
-    folder: Path, tmp_path: Path
-) -> None:
-    job = Job("toy", "task0", 0, "none", "Nobody", 5)
-    with pytest.raises(KeyError, match="Nobody"):
-        runner.run_all([job], runner.Places(folder.parent), tmp_path / "runs", 1)
-
-
-@pytest.fixture
-def small_plan(monkeypatch: pytest.MonkeyPatch) -> None:
-    suites = ("toy",)
-    plan = (
-        Block(suites, ("none",), ("Random", "TPE"), 1, 6, 2),
-        Block(suites, ("tpe-1",), ("TPE + best priors",), 1, 6, 2),
-    )
-    monkeypatch.setitem(plans.PLANS, "quick", plan)
-
-
-@pytest.mark.slow
-def test_the_command_resumes_and_two_processes_find_what_one_does(
-    folder: Path, tmp_path: Path, small_plan: None
-) -> None:
-    def command(out: Path, *options: str) -> str:
-        result = CliRunner().invoke(
-            main, ["quick", "--data", str(folder.parent), "--out", str(out), *options]
-        )
-        assert result.exit_code == 0, result.output
-        return result.output
-
-    command(tmp_path / "one", "--workers", "1", "--peer", "Random")
-    output = command(tmp_path / "one", "--workers", "1")
-    assert "6 runs, 2 of them are there already" in output
-    command(tmp_path / "two", "--workers", "2")
-
-    found = {
-        name: {r.key: r for r in results.read([tmp_path / name / "runs" / "toy.jsonl"])}
-        for name in ("one", "two")
-    }
-    assert found["one"].keys() == found["two"].keys()
-    assert len(found["one"]) == 6
-    for key, run in found["one"].items():
-        other = found["two"][key]
-        assert run.values == other.values
-        assert (run.objective, run.priors) == (other.objective, other.priors)
-        assert run.error is None
-    expected = json.loads((tmp_path / "one" / "expected.json").read_text(encoding="utf-8"))
-    assert {tuple(key) for key in expected} == found["one"].keys()
-    scales = json.loads((tmp_path / "one" / "scales.json").read_text(encoding="utf-8"))
-    assert scales["toy"]["tasks"].keys() == {run.task for run in found["one"].values()}
-
-
-def test_a_peer_that_cannot_be_built_is_a_failed_run_and_can_be_run_again(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suite: FolderSuite
+def test_a_peer_that_cannot_be_built_is_a_failed_run(
+    monkeypatch: pytest.MonkeyPatch, suite: FolderSuite
 ) -> None:
     def build(setting: Setting) -> optuna.Study:
         raise ImportError("no such package")
 
     monkeypatch.setitem(PEERS, "Absent", Peer("Absent", build, packages=("no-such-package",)))
-    run = run_one(suite, Job("toy", "task0", 0, "none", "Absent", 5))
+    run = run_one(suite, "task0", "none", "Absent", 0, 5)
     assert run.error == "ImportError: no such package"
     assert run.values == []
     assert run.versions["no-such-package"] == "not installed"
-    assert runner._is_done(Job("toy", "task0", 0, "none", "Absent", 5), run, retry_failed=False)
-    assert not runner._is_done(Job("toy", "task0", 0, "none", "Absent", 5), run, retry_failed=True)
 
 
-def test_an_unknown_data_folder_is_a_clear_error(tmp_path: Path) -> None:
-    result = CliRunner().invoke(main, ["full", "--data", str(tmp_path), "--out", str(tmp_path)])
-    assert result.exit_code == 1
-    assert "space.json" in result.output
+def test_a_run_comes_back_from_its_record_up_to_rounding(suite: FolderSuite) -> None:
+    run = run_one(suite, "task0", "none", "Random", 0, 3)
+    columns = ("suite", "task", "scenario", "peer", "seed", "n_trials")
+    back = Run.of({**{name: getattr(run, name) for name in columns}, **run.measured()})
+    assert back.values == pytest.approx(run.values, rel=1e-6)
+    assert back.seconds == pytest.approx(run.seconds, rel=1e-2)
+    exact = {"values": run.values, "seconds": run.seconds}
+    assert replace(back, **exact) == run
+    assert run.scale == suite.scale("task0")
