@@ -21,6 +21,8 @@ from optuna.samplers import RandomSampler, TPESampler
 from optuna.trial import TrialState
 
 from benchmarks.problems.base import (
+    Direction,
+    Distribution,
     Parameter,
     Params,
     Suite,
@@ -42,7 +44,7 @@ class Log:
     """The trials of one prior study, and the space that they were drawn from."""
 
     parameters: tuple[Parameter, ...]
-    direction: str
+    direction: Direction
     configurations: tuple[Params, ...]
     values: tuple[float, ...]
 
@@ -224,20 +226,22 @@ def everything(today: tuple[Parameter, ...], generator: np.random.Generator) -> 
     return View(last.parameters, view.fixed, last.names)
 
 
-def _part_of(d: Any, lower: bool) -> Any:
+def _part_of(d: Distribution, lower: bool) -> Distribution:
     if isinstance(d, CategoricalDistribution):
         return d
     cut = quantile(d, 0.6 if lower else 0.4)
     low, high = (d.low, cut) if lower else (cut, d.high)
     if isinstance(d, IntDistribution):
-        return IntDistribution(low, high, log=d.log) if low < high else d
+        return IntDistribution(int(low), int(high), log=d.log) if low < high else d
     return FloatDistribution(low, high, log=d.log)
 
 
-def _linear(d: Any) -> Any:
+def _linear(d: Distribution) -> Distribution:
     if isinstance(d, CategoricalDistribution) or not d.log:
         return d
-    return type(d)(d.low, d.high)
+    if isinstance(d, IntDistribution):
+        return IntDistribution(d.low, d.high)
+    return FloatDistribution(d.low, d.high)
 
 
 # --- Priors that are not what they seem ------------------------------------------------------

@@ -12,6 +12,7 @@ import json
 import lzma
 import os
 from pathlib import Path
+from typing import Any
 
 from benchmarks.experiment import NOT_RUN, Experiment, Key, Record
 
@@ -37,7 +38,7 @@ class Store:
     split: str | None = None
 
     @classmethod
-    def of(cls, folder: Path, experiment: Experiment[object]) -> Store:
+    def of(cls, folder: Path, experiment: Experiment[Any]) -> Store:
         """Where an experiment keeps its records."""
         name = experiment.records or experiment.name
         return cls(folder, name, experiment.key, experiment.split)

@@ -35,17 +35,20 @@ def best_so_far(regrets: np.ndarray) -> np.ndarray:
     finite = np.isfinite(regrets)
     if not finite.any():
         raise ValueError("no value is finite.")
-    return np.minimum.accumulate(np.where(finite, regrets, regrets[finite].max()))
+    best: np.ndarray = np.minimum.accumulate(np.where(finite, regrets, regrets[finite].max()))
+    return best
 
 
 def log_regret(regrets: np.ndarray, floor: float = FLOOR) -> np.ndarray:
     """Log10 of regrets, in decades."""
-    return np.log10(np.maximum(regrets, floor))
+    logs: np.ndarray = np.log10(np.maximum(regrets, floor))
+    return logs
 
 
 def pooled_mean(values: np.ndarray, suites: Sequence[str]) -> np.ndarray:
     """Mean over suites of the mean over a suite's tasks; ``values`` has a task a row."""
-    return _equal_weights(tuple(suites)) @ values
+    means: np.ndarray = _equal_weights(tuple(suites)) @ values
+    return means
 
 
 def _equal_weights(suites: tuple[str, ...]) -> np.ndarray:
@@ -101,7 +104,8 @@ def bootstrap_ratio(
 
 def _percentiles(draws: np.ndarray) -> np.ndarray:
     tail = 50.0 * (1.0 - _CONFIDENCE)
-    return np.percentile(draws, [tail, 100.0 - tail], axis=0)
+    ends: np.ndarray = np.percentile(draws, [tail, 100.0 - tail], axis=0)
+    return ends
 
 
 def t_interval(values: Sequence[float] | np.ndarray) -> Interval | None:
@@ -139,7 +143,8 @@ def wins_ties_losses(differences: np.ndarray) -> tuple[int, int, int]:
 
 def ranks(regrets: np.ndarray) -> np.ndarray:
     """Rank of each peer (last axis), 1 the best; ties share the mean of their ranks."""
-    return stats.rankdata(np.round(regrets, 8), method="average", axis=-1)
+    found: np.ndarray = stats.rankdata(np.round(regrets, 8), method="average", axis=-1)
+    return found
 
 
 def friedman_p(regrets: np.ndarray) -> float:

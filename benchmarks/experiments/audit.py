@@ -17,10 +17,8 @@ from typing import Any
 
 import numpy as np
 from optuna.distributions import (
-    BaseDistribution,
     CategoricalDistribution,
     FloatDistribution,
-    IntDistribution,
 )
 from scipy.stats import wilcoxon
 
@@ -30,7 +28,15 @@ from benchmarks.markdown import table
 from benchmarks.peers import PEERS
 from benchmarks.peers.base import Peer
 from benchmarks.problems import TABLES
-from benchmarks.problems.base import Objective, Scale, Suite, rename, seed_of, targets
+from benchmarks.problems.base import (
+    Distribution,
+    Objective,
+    Scale,
+    Suite,
+    rename,
+    seed_of,
+    targets,
+)
 from benchmarks.problems.tables import TableSuite
 from benchmarks.records import RESULTS, Store
 from benchmarks.run import Run, run_one, setting_of, tune
@@ -229,7 +235,7 @@ class Relabelled(Suite):
         return relabelled
 
 
-def turned_round(distribution: BaseDistribution, value: Any) -> Any:
+def turned_round(distribution: Distribution, value: Any) -> Any:
     """The value as far from the upper end as it was from the lower one.
 
     On the log scale where there is one. Choices stay, and so do whole numbers on a log scale,
@@ -237,7 +243,6 @@ def turned_round(distribution: BaseDistribution, value: Any) -> Any:
     """
     if isinstance(distribution, CategoricalDistribution):
         return value
-    assert isinstance(distribution, (FloatDistribution, IntDistribution))
     if not distribution.log:
         reflected = distribution.low + distribution.high - value
     elif isinstance(distribution, FloatDistribution):

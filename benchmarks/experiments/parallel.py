@@ -148,12 +148,14 @@ def _rows(records: Sequence[Record]) -> list[dict[str, Any]]:
         tasks = [
             task
             for task in dict.fromkeys(r["task"] for r in records)
-            if all((*way, task) in runs for way in ways)
+            if all((who, n, task) in runs for who, n in ways)
         ]
         if len(tasks) < 2:
             continue
         mine = [runs[peer, N_WORKERS, task] for task in tasks]
-        curves = {way: np.array([curve(runs[(*way, task)]) for task in tasks]) for way in ways}
+        curves = {
+            (who, n): np.array([curve(runs[who, n, task]) for task in tasks]) for who, n in ways
+        }
         together = curves[peer, N_WORKERS]
         means = {way: found.mean(axis=1) for way, found in curves.items()}
         to_reference = t_interval(means[peer, N_WORKERS] - means[REFERENCE, N_WORKERS])

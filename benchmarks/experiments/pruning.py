@@ -156,24 +156,24 @@ def best_by_epochs(study: optuna.Study, spent: Sequence[int]) -> list[float | No
 
 def regrets(records: Sequence[Record]) -> dict[str, dict[Key, NDArray[np.float64]]]:
     """Regret at each point of the grid of one loop under one pruner: by peer, task and seed."""
-    curves = by_peer(records, lambda r: np.array(r["best"], dtype=float), ("task", "seed"))
+    curves = by_peer(records, _best, ("task", "seed"))
     unit = {r["task"]: r["unit"] for r in records}
     lowest = {
-        task: min(
-            np.nanmin(c) for own in curves.values() for (t, _), c in own.items() if t == task
-        )
+        task: min(c.min() for own in curves.values() for (t, _), c in own.items() if t == task)
         for task in unit
     }
-
-    def regret(task: str, curve: NDArray[np.float64]) -> NDArray[np.float64]:
-        # Before the first completed trial it is 1, and at most.
-        share = (curve - lowest[task]) / (unit[task] - lowest[task])
-        return np.clip(np.nan_to_num(share, nan=1.0), 0.0, 1.0)
-
     return {
-        peer: {key: regret(key[0], curve) for key, curve in own.items()}
+        peer: {
+            (task, seed): np.clip((c - lowest[task]) / (unit[task] - lowest[task]), 0.0, 1.0)
+            for (task, seed), c in own.items()
+        }
         for peer, own in curves.items()
     }
+
+
+def _best(record: Record) -> NDArray[np.float64]:
+    """The best value at each point of the grid; infinite before the first completed trial."""
+    return np.array([np.inf if value is None else value for value in record["best"]])
 
 
 def summarize(records: Sequence[Record]) -> Summary:

@@ -83,8 +83,8 @@ def _network_alone(model: PriorModel) -> PriorModel:
     return _NetworkAlone(**vars(model))
 
 
-def _process(**changes: Callable[..., object] | bool) -> TransferConfig:
-    return TransferConfig(process=replace(GaussianProcessConfig(), **changes))
+def _process(config: GaussianProcessConfig) -> Ablation:
+    return Ablation(TransferConfig(process=config))
 
 
 def _standardize(y: Tensor) -> Tensor:
@@ -107,15 +107,15 @@ WITH_PRIORS: dict[str, Ablation] = {
 """What only prior studies make a difference to."""
 
 ALWAYS: dict[str, Ablation] = {
-    "without the trend": Ablation(_process(trend=False)),
+    "without the trend": _process(GaussianProcessConfig(trend=False)),
     "without tie probabilities": Ablation(acquisition=AcquisitionConfig(plateaus=False)),
-    "standardised, not warped": Ablation(_process(warp=_standardize)),
-    "ranked, not warped": Ablation(_process(warp=rank_gaussianize)),
+    "standardised, not warped": _process(GaussianProcessConfig(warp=_standardize)),
+    "ranked, not warped": _process(GaussianProcessConfig(warp=rank_gaussianize)),
     "EI, not log EI": Ablation(acquisition=AcquisitionConfig(logarithm=False)),
     "four times the candidates": Ablation(acquisition=AcquisitionConfig(search=_LARGE)),
     "a quarter of the candidates": Ablation(acquisition=AcquisitionConfig(search=_SMALL)),
-    "refit at every tenth trial": Ablation(
-        _process(refit_is_due=lambda n, at_fit: n - at_fit >= 10 or at_fit < 2 <= n)
+    "refit at every tenth trial": _process(
+        GaussianProcessConfig(refit_is_due=lambda n, at_fit: n - at_fit >= 10 or at_fit < 2 <= n)
     ),
 }
 """What makes a difference with and without prior studies."""

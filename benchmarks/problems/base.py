@@ -17,7 +17,6 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import optuna
 from optuna.distributions import (
-    BaseDistribution,
     CategoricalDistribution,
     FloatDistribution,
     IntDistribution,
@@ -27,6 +26,7 @@ from optuna.distributions import (
 Params = dict[str, Any]
 Objective = Callable[[Mapping[str, Any]], float]
 Direction: TypeAlias = Literal["minimize", "maximize"]
+Distribution: TypeAlias = FloatDistribution | IntDistribution | CategoricalDistribution
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Parameter:
     """
 
     name: str
-    distribution: BaseDistribution
+    distribution: Distribution
     condition: Condition | None = None
 
     def is_active(self, params: Mapping[str, Any]) -> bool:
@@ -121,7 +121,7 @@ def suggest(trial: optuna.Trial, parameters: Iterable[Parameter]) -> Params:
     return params
 
 
-def suggest_one(trial: optuna.Trial, name: str, distribution: BaseDistribution) -> Any:
+def suggest_one(trial: optuna.Trial, name: str, distribution: Distribution) -> Any:
     """Ask a trial for one parameter by Optuna's public calls."""
     if isinstance(distribution, CategoricalDistribution):
         return trial.suggest_categorical(name, distribution.choices)
@@ -129,7 +129,6 @@ def suggest_one(trial: optuna.Trial, name: str, distribution: BaseDistribution) 
         return trial.suggest_float(
             name, distribution.low, distribution.high, step=distribution.step, log=distribution.log
         )
-    assert isinstance(distribution, IntDistribution)
     return trial.suggest_int(
         name, distribution.low, distribution.high, step=distribution.step, log=distribution.log
     )
@@ -144,13 +143,12 @@ def random_params(parameters: Iterable[Parameter], generator: np.random.Generato
     return params
 
 
-def quantile(distribution: BaseDistribution, u: float) -> Any:
+def quantile(distribution: Distribution, u: float) -> Any:
     """The value at share ``u`` in [0, 1) of a distribution, on its log scale where it has one."""
     if isinstance(distribution, CategoricalDistribution):
         return distribution.choices[
             min(int(u * len(distribution.choices)), len(distribution.choices) - 1)
         ]
-    assert isinstance(distribution, (FloatDistribution, IntDistribution))
     whole = isinstance(distribution, IntDistribution)
     half = 0.5 if whole and distribution.step == 1 else 0.0
     low, high = distribution.low - half, distribution.high + half

@@ -15,13 +15,12 @@ from typing import Any, TypeAlias
 import numpy as np
 import optuna
 from optuna.distributions import (
-    BaseDistribution,
     CategoricalDistribution,
     FloatDistribution,
     IntDistribution,
 )
 
-from benchmarks.problems.base import quantile, seed_of, suggest_one
+from benchmarks.problems.base import Distribution, quantile, seed_of, suggest_one
 from benchmarks.problems.tables import FolderSuite
 
 
@@ -52,7 +51,7 @@ class Problem:
     """
 
     name: str
-    parameters: Mapping[str, BaseDistribution]
+    parameters: Mapping[str, Distribution]
     evaluate: Callable[[Params], Evaluation]
     best: float
     related: tuple[Problem, ...] = field(default=())
@@ -247,7 +246,7 @@ def shifted(problem: Problem, seed: int) -> Problem:
     return Problem(f"{problem.name} {seed}", problem.parameters, evaluate, problem.best)
 
 
-def _floats(ranges: Mapping[str, tuple[float, float]]) -> dict[str, BaseDistribution]:
+def _floats(ranges: Mapping[str, tuple[float, float]]) -> dict[str, Distribution]:
     return {name: FloatDistribution(*ends) for name, ends in ranges.items()}
 
 
@@ -316,7 +315,7 @@ def kernels(folder: Path) -> dict[str, Problem]:
         for j in range(len(names))
     ]
     # Numbers are given by their place in the list of values: every sampler sees their order.
-    parameters: dict[str, BaseDistribution] = {
+    parameters: dict[str, Distribution] = {
         p.name: p.distribution
         if isinstance(p.distribution, CategoricalDistribution)
         else IntDistribution(0, len(grid) - 1)

@@ -29,7 +29,7 @@ class LiveSuite(Suite):
     """
 
     direction = "minimize"
-    tasks = demo.DATA_SETS
+    tasks: tuple[str, ...] = demo.DATA_SETS
 
     def __init__(self) -> None:
         # Cross-validation costs more than a look-up, and finite spaces repeat themselves.

@@ -68,7 +68,8 @@ def zdt3(u: Array) -> Array:
 def vlmop2(u: Array) -> Array:
     """Van Veldhuizen & Lamont 1999, on the unit cube in place of ``[-2, 2]``."""
     x, end = 4 * u - 2, 1 / np.sqrt(len(u))
-    return 1 - np.exp(-np.array([((x - end) ** 2).sum(), ((x + end) ** 2).sum()]))
+    distances = np.array([((x - end) ** 2).sum(), ((x + end) ** 2).sum()])
+    return np.asarray(1 - np.exp(-distances))
 
 
 def branin_currin(u: Array) -> Array:
@@ -86,7 +87,7 @@ def dtlz2(u: Array) -> Array:
     """Deb, Thiele, Laumanns & Zitzler 2002, CEC, function 2 with three objectives."""
     g = 1 + ((u[2:] - 0.5) ** 2).sum()
     a, b = np.pi / 2 * u[:2]
-    return g * np.array([np.cos(a) * np.cos(b), np.cos(a) * np.sin(b), np.sin(a)])
+    return np.asarray(g * np.array([np.cos(a) * np.cos(b), np.cos(a) * np.sin(b), np.sin(a)]))
 
 
 def vehicle(u: Array) -> Array:

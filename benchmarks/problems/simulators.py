@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-from benchmarks.problems.base import Condition, Objective, Parameter, Suite, seed_of
+from benchmarks.problems.base import Condition, Direction, Objective, Parameter, Suite, seed_of
 
 
 _N_TASKS = 16
@@ -25,7 +25,7 @@ _DIGITS = 9
 class Simulator(Suite):
     """A simulator with sixteen tasks; the best possible value is known to nobody."""
 
-    direction = "minimize"
+    direction: Direction = "minimize"
     tasks = tuple(str(i) for i in range(_N_TASKS))
 
     def objective(self, task: str) -> Objective:
@@ -101,7 +101,7 @@ class Control(Simulator):
             used = push
             if abs(second) > 1e3:
                 return 1e3
-        return min(cost, 1e3)
+        return float(min(cost, 1e3))
 
 
 class Chemistry(Simulator):
@@ -171,7 +171,7 @@ class Chemistry(Simulator):
             + price * params.get("loading", 0.0)
             + 0.3 * math.sqrt(hours)
         )
-        return 100.0 * c - cost * (0.5 + world[5])
+        return float(100.0 * c - cost * (0.5 + world[5]))
 
 
 class Logistics(Simulator):

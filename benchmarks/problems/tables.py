@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 from optuna.distributions import (
-    BaseDistribution,
     CategoricalDistribution,
     FloatDistribution,
     IntDistribution,
@@ -21,6 +20,7 @@ from optuna.distributions import (
 from benchmarks.problems.base import (
     Condition,
     Direction,
+    Distribution,
     Objective,
     Parameter,
     Scale,
@@ -214,7 +214,7 @@ class FolderSuite(TableSuite):
             return arrays["X"].astype(float), arrays["y"].astype(float)
 
 
-def _distribution(entry: Mapping[str, Any]) -> BaseDistribution:
+def _distribution(entry: Mapping[str, Any]) -> Distribution:
     if entry["type"] == "categorical":
         return CategoricalDistribution(entry["choices"])
     if entry["type"] == "int":
@@ -271,7 +271,7 @@ def read_hpo_b(path: Path) -> dict[str, dict[str, dict[str, list[list[float]]]]]
     Raises:
         ValueError: If the file is of another form.
     """
-    data = json.loads(path.read_text(encoding="utf-8"))
+    data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     try:
         for data_sets in data.values():
             for name, entry in data_sets.items():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-import functools
 from pathlib import Path
 import sqlite3
 from typing import Any
@@ -62,7 +61,7 @@ N_PARAMETERS = {"continuous": 8, "mixed": 8, "wide": 100}
 
 def objective_of(problem: str, centre: float = 0.4) -> Callable[[Trial], float]:
     """An objective as Optuna takes it."""
-    return functools.partial(PROBLEMS[problem], centre=centre)
+    return lambda trial: PROBLEMS[problem](trial, centre)
 
 
 def prior_studies(

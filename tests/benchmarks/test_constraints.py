@@ -66,7 +66,7 @@ def test_only_feasible_trials_lower_the_regret() -> None:
         best=0.5,
     )
     result = outcome(study_of(problem, RandomSampler(seed=0), 40), best=0.5, unit=0.25)
-    assert result["log regret"][-1] < result["log regret"][0] <= 0.0
+    assert result["log_regret"][-1] < result["log_regret"][0] <= 0.0
     assert 0.2 < result["infeasible"] < 0.8
 
 
