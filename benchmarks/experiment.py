@@ -18,6 +18,7 @@ from benchmarks.problems.base import Suite
 
 
 if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
     from matplotlib.figure import Figure
 
 Record = Mapping[str, Any]
@@ -27,12 +28,12 @@ Summary = dict[str, Any]
 """The numbers of an experiment's tables, as JSON has them."""
 
 Key = tuple[Any, ...]
-J = TypeVar("J")
+J = TypeVar("J", bound="DataclassInstance")
 
 
 @dataclass(frozen=True)
 class Options:
-    """What a command may say about the jobs of an experiment.
+    """What a command selects and changes of an experiment.
 
     Attributes:
         data: Folder of tables; see `benchmarks.problems.find`.
@@ -107,7 +108,7 @@ class Experiment(Generic[J]):
     @property
     def columns(self) -> tuple[str, ...]:
         """The columns that tell records apart."""
-        return tuple(f.name for f in fields(self.job) if f.compare)  # type: ignore[arg-type]
+        return tuple(f.name for f in fields(self.job) if f.compare)
 
     def planned(self, options: Options) -> list[J]:
         """The jobs that a command asks for.
@@ -122,15 +123,18 @@ class Experiment(Generic[J]):
                 )
         if self.needs_data and options.data is None:
             raise ValueError(f"`{self.name}` needs the folder of tables: --data FOLDER.")
-        settings = {**self.settings, **options.settings}
         jobs = [
             job
-            for job in self.jobs(replace(options, settings=settings))
+            for job in self.jobs(self.completed(options))
             if all(str(getattr(job, name)) in values for name, values in options.only.items())
         ]
         if not jobs:
             raise ValueError(f"Nothing of `{self.name}` is left by these options.")
         return jobs
+
+    def completed(self, options: Options) -> Options:
+        """Options with the settings that they do not name."""
+        return replace(options, settings={**self.settings, **options.settings})
 
     def key(self, record: Record) -> Key:
         """What makes a record this one and no other."""
@@ -152,7 +156,7 @@ class Experiment(Generic[J]):
             return False
         if retry_failed and failed(record):
             return False
-        budgets = (f.name for f in fields(self.job) if not f.compare)  # type: ignore[arg-type]
+        budgets = (f.name for f in fields(self.job) if not f.compare)
         return all(record[name] >= getattr(job, name) for name in budgets)
 
 
@@ -160,7 +164,7 @@ NOT_RUN = "planned, but not run"
 """The error of a job that a command has asked for and that has no record yet."""
 
 
-def row_of(job: Any) -> dict[str, Any]:
+def row_of(job: DataclassInstance) -> dict[str, Any]:
     """A job as the first columns of its record."""
     return asdict(job)
 

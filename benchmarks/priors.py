@@ -183,7 +183,7 @@ def dropped(today: tuple[Parameter, ...], generator: np.random.Generator) -> Vie
 
 
 def ranges(today: tuple[Parameter, ...], generator: np.random.Generator) -> View:
-    """Every numeric range was the lower or the upper 60 % of today's."""
+    """Every numeric range was the lower or the upper 60% of today's."""
     return View(
         tuple(
             replace(p, distribution=_part_of(p.distribution, generator.uniform() < 0.5))
@@ -193,7 +193,7 @@ def ranges(today: tuple[Parameter, ...], generator: np.random.Generator) -> View
 
 
 def renamed(today: tuple[Parameter, ...], generator: np.random.Generator) -> View:
-    """One parameter had another name, and nobody says so."""
+    """One parameter had another name, and nothing says so."""
     now = today[generator.integers(len(today))].name
     then = f"{now}_v1"
     return View(rename(today, {now: then}), names=((then, now),))

@@ -13,6 +13,8 @@ from pathlib import Path
 import re
 from typing import Any
 
+from matplotlib.figure import Figure
+
 from benchmarks.experiment import Experiment, Summary, finished, shortfall
 from benchmarks.experiments import EXPERIMENTS
 from benchmarks.experiments.comparison import MAIN
@@ -100,6 +102,15 @@ def blocks(summaries: Mapping[str, Summary]) -> dict[str, str]:
     return found
 
 
+def figures(summaries: Mapping[str, Summary]) -> dict[str, Figure]:
+    """All figures that a summary makes, by name."""
+    found: dict[str, Figure] = {}
+    for name, summary in summaries.items():
+        if name in EXPERIMENTS:
+            found |= EXPERIMENTS[name].figures(summary)
+    return found
+
+
 def filled(page: str, found: Mapping[str, str]) -> str:
     """A page with everything between its markers made anew.
 
@@ -137,12 +148,9 @@ def write(folder: Path) -> list[Path]:
     path.write_text(written(summarize(folder)), encoding="utf-8")
     # The figures and tables are those of the file, whose lists were tuples and whose keys text.
     summaries = read_summary(folder)
-    drawn = []
-    for name, summary in summaries.items():
-        if name in EXPERIMENTS:
-            for figure_name, figure in EXPERIMENTS[name].figures(summary).items():
-                drawn.append(folder / "figures" / f"{figure_name}.png")
-                save(figure, drawn[-1])
+    drawn = {folder / "figures" / f"{name}.png": f for name, f in figures(summaries).items()}
+    for place, figure in drawn.items():
+        save(figure, place)
     report = folder / "report.md"
     parts = [f"## {name}\n\n{text}" for name, text in blocks(summaries).items()]
     parts += [f"![{p.stem}](figures/{p.name})" for p in drawn]

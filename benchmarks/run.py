@@ -141,7 +141,7 @@ def tune(
 
 
 def setting_of(suite: Suite, logs: Iterable[Log], seed: int) -> Setting:
-    """What a peer is told. Names of priors say nothing: it must not recognise a data set."""
+    """What a peer is told. Names of priors are neutral, so that it cannot recognise a data set."""
     priors = tuple(log.to_study(f"prior-{i}") for i, log in enumerate(logs))
     return Setting(suite.parameters, suite.direction, priors, seed)
 

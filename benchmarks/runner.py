@@ -74,8 +74,7 @@ def run(
     ]
     for job in todo:
         store.append(row_of(job) | {"error": NOT_RUN})
-    settings = {**experiment.settings, **options.settings}
-    options = Options(options.data, options.hpo_b, options.only, settings)
+    options = experiment.completed(options)
     n_processes = 1 if experiment.timed else processes
     with tqdm(total=len(todo), unit="job", disable=None, smoothing=0.05) as bar:
         for record in _carried_out(experiment, todo, options, n_processes):

@@ -15,7 +15,7 @@ from scipy import stats
 
 
 FLOOR = 1e-3
-"""Regrets below count as this: what nobody would notice should not decide a mean of logarithms."""
+"""Regrets below count as this: imperceptible regrets should not decide a mean of logarithms."""
 
 TIE = 0.02
 """Differences of log10 regret up to this (5% of regret) are ties."""
@@ -92,7 +92,7 @@ def bootstrap(
 def bootstrap_ratio(
     above: np.ndarray, below: np.ndarray, suites: Sequence[str], n_draws: int = N_DRAWS
 ) -> tuple[float, float]:
-    """The like for the ratio of two pooled means over the same tasks."""
+    """Ends of the 95% interval of the ratio of two pooled means over the same tasks."""
     weights = _bootstrap_weights(tuple(suites), n_draws)
     denominator = weights @ below
     ratio = np.divide(

@@ -1,10 +1,10 @@
-"""Checks that a sceptic would make of the benchmark, and of any peer in it.
+"""Checks of the benchmark itself, and of any peer in it.
 
 1. Tables: no two tasks of a suite are the same, or one would give the other away.
 2. Relabelling: every parameter gets another name and every numeric range is turned round, for the
-   target and its priors alike. Whoever only learns from what he is told does as well as before;
-   whoever knows a task, its optimum or an earlier run does worse. One-sided signed-rank test over
-   tasks; an honest peer is accused with a probability of one in a thousand.
+   target and its priors alike. A peer that only learns from what it is told does as well as
+   before; one that knows a task, its optimum or an earlier run does worse. One-sided signed-rank
+   test over tasks; an honest peer is accused with a probability of one in a thousand.
 3. Repetition: results that were committed come out again.
 """
 
@@ -52,7 +52,7 @@ TABLE, RELABEL, REPEAT = "no equal tables", "relabelled", "repeated"
 
 
 class CheckFailed(Exception):
-    """What a sceptic would have found."""
+    """Something is wrong with the benchmark or a peer."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ def run(job: Job, options: Options) -> dict[str, Any]:
 
 
 def compare_tables(suite: Suite) -> dict[str, Any]:
-    """See that no two tasks are the same table."""
+    """Check that no two tasks are the same table."""
     assert isinstance(suite, TableSuite)
     if pairs := suite.duplicates():
         first, second = pairs[0]
@@ -114,7 +114,7 @@ def compare_tables(suite: Suite) -> dict[str, Any]:
 
 
 def accuse(peer: Peer, suites: Sequence[Suite], scenario: str, n_targets: int) -> dict[str, Any]:
-    """See that a peer knows no more than it was told."""
+    """Check that a peer knows no more than it was told."""
     verdict = compare_relabelled(peer, suites, scenario, n_targets)
     found = (
         f"{verdict.n_tasks} tasks, log10 regret of the first {N_TRIALS} trials as it is minus "
@@ -126,9 +126,9 @@ def accuse(peer: Peer, suites: Sequence[Suite], scenario: str, n_targets: int) -
 
 
 def repeat(old: Run, suite: Suite) -> dict[str, Any]:
-    """Make a run again, and see that its values come out the same, to 5 digits.
+    """Make a run again, and check that its values are the same to 5 digits.
 
-    The objective is compared too: with another version of a library, it is another problem.
+    The objective is compared too: with another version of a library it may differ.
     """
     new = run_one(suite, old.task, old.scenario, old.peer, old.seed, old.n_trials)
     if new.objective != old.objective:

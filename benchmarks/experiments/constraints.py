@@ -53,6 +53,7 @@ GROUPS = {
     "kernels that fail": tuple(f"{n} {task}" for n, tasks in KERNELS.items() for task in tasks),
     "failures by chance": ("branin, 15 % fail", "hartmann, 15 % fail"),
 }
+# Seeds are derived from the names of problems: renaming one makes other runs.
 DEVELOPED_ON = ("gramacy", "gardner 2", "gpu_pnpoly RTX_2080_Ti", "branin, 15 % fail")
 """The problems that choices were made on; the others were looked at once they stood."""
 
@@ -61,7 +62,7 @@ UNMODELLED = "MetaSampler, no priors, not modelled"
 
 @dataclass(frozen=True)
 class Unmodelled(Auto):
-    """The default method, told of violations as of bad outcomes and of failures not at all."""
+    """The default method without constraint models: violations are bad outcomes to it."""
 
     models_constraints: ClassVar[bool] = False
 

@@ -1,9 +1,9 @@
-"""What explaining costs: a study that keeps how its trials were chosen, beside one that does not.
+"""What explaining costs: a study that keeps how its trials were chosen, against one that does not.
 
 Two studies of the same seed get the same suggestions; the one explains (``explain=True``, graphs
-of optuna-dashboard included where it is installed), the other does not. Trials are run in turn,
-the first now of the one and now of the other, so that whatever else the machine does slows both
-alike. An objective of no time at all is the worst case: all is suggestion and bookkeeping.
+of optuna-dashboard included where it is installed), the other does not. The studies take
+turns, and each goes first in every other trial, so that the load of the machine slows both alike.
+An objective that takes no time is the worst case.
 """
 
 from __future__ import annotations
@@ -137,7 +137,7 @@ def tables(summary: Summary) -> dict[str, str]:
 
 EXPERIMENT = Experiment(
     name="explanation",
-    title="what it costs that trials say how they were chosen",
+    title="what explaining costs",
     job=Job,
     jobs=jobs,
     run=run,

@@ -1,8 +1,8 @@
-"""Do trials come out as was expected of them? The forecasts that a running study keeps.
+"""Calibration of the forecasts that a running study keeps of its own trials.
 
 A study of the default sampler runs on a held-out task, without and with prior studies, and each
 trial keeps the interval that should hold 80% of outcomes. The trials are those that the model
-chose, for it expected much of them: a model that is too sure of itself is found out here.
+chose because it expected much of them, so over-confidence shows.
 """
 
 from __future__ import annotations
@@ -67,9 +67,9 @@ def measure(suite: Suite, target: str, scenario: str, n_trials: int) -> dict[str
     sign = 1.0 if suite.direction == "maximize" else -1.0
     places = []
     for trial in study.trials:
-        told = Suggestion.read(trial)
-        if told is not None and told.forecasts and trial.value is not None:
-            (forecast,) = told.forecasts
+        record = Suggestion.read(trial)
+        if record is not None and record.forecasts and trial.value is not None:
+            (forecast,) = record.forecasts
             low, high = sorted((sign * forecast.low, sign * forecast.high))
             value = sign * trial.value
             places.append((value < low, value > high, value > sign * forecast.predicted))

@@ -275,10 +275,10 @@ def _draw_weight(found: Mapping[str, Any]) -> Figure:
     left.set(xlabel="trial", ylabel="weight of the prior studies", ylim=(-0.03, 1.03))
     right.set(xlabel="trial", ylabel="best value so far", yscale="log")
     drawn = {line.get_label(): line for axes in (right, left) for line in axes.get_lines()}
-    shown = {label: line for label, line in drawn.items() if not str(label).startswith("_")}
+    labelled = {label: line for label, line in drawn.items() if not str(label).startswith("_")}
     figure.legend(
-        shown.values(),
-        [str(label) for label in shown],
+        labelled.values(),
+        [str(label) for label in labelled],
         loc="outside lower center",
         ncols=5,
         frameon=False,

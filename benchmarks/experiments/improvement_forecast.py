@@ -36,10 +36,10 @@ N_TRIALS = (10, 20, 40)
 N_MORE = 10
 SEED = 1
 SMALL = 0.01
-"""A gain that nobody would wait for, as a share of the range."""
+"""A gain that is not worth waiting for, as a share of the range."""
 
 NEARLY = 0.001
-"""What an interval misses by no more than this share of the range is of no account."""
+"""What an interval misses by no more than this share of the range does not count."""
 
 MADE_UP: dict[str, tuple[str, Suite]] = {
     suite.name: (kind, suite)
@@ -117,7 +117,7 @@ def compared(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "n": len(rows),
         "expected": float(gain.mean()),
         "real": float(real.mean()),
-        # Gains that nobody would notice count as one that is just noticed, on both sides.
+        # Smaller gains count as this, expected and real ones.
         "ratio": float(np.median(np.maximum(gain, SMALL) / np.maximum(real, SMALL))),
         # None is defined where all gains are equal.
         "rho": None if np.isnan(rho) else rho,

@@ -1,4 +1,4 @@
-"""The table of all methods: each with the same eight related priors, beside random search."""
+"""The table of all methods: each with the same eight related priors, against random search."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ to seven quarters of it along one parameter; and support vector machines whose v
 are drawn anew for every trial. Each sampler gets the same number of trials and the same draws of
 noise; then two trials of its study are judged by what their configurations are worth without
 noise: the one of the best value (``study.best_trial``), and the one that ``MetaSampler.recommend``
-picks. The latter works on any study, so that who searched and who chose are kept apart.
+picks. The latter works on any study, so that searching and choosing are kept apart.
 
 Regret is in units of what the median random configuration leaves to gain.
 """

@@ -1,8 +1,8 @@
-"""Seconds that a suggestion takes: MetaSampler beside Optuna's own samplers, in one run.
+"""Seconds that a suggestion takes: MetaSampler and Optuna's own samplers, in one run.
 
 Every study is brought to ``n`` trials with the same random configurations; then each sampler in
-turn makes one ``ask``, all ``suggest_*`` calls and one ``tell``, again and again, so that whatever
-else the machine does slows all of them alike. Compare ratios, not seconds.
+turn makes one ``ask``, all ``suggest_*`` calls and one ``tell``, again and again, so that the
+load of the machine slows all of them alike. Compare ratios, not seconds.
 
 The grid: four numbers of trials without and with five prior studies, and at 100 trials further
 numbers of prior studies.

@@ -86,7 +86,7 @@ def tune(
 
     Returns:
         ``values`` of the trials in the order of their ends; ``alike``, the number of trials that
-        are like an earlier one, and ``alike_running``, like one that was running beside it.
+        are like an earlier one, and ``alike_running``, like one that was running at the time.
     """
     study = optuna.create_study(direction=setting.direction, sampler=sampler)
     # The times belong to the trials' numbers: every sampler meets the same.

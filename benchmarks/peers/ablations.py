@@ -1,4 +1,4 @@
-"""The default method with one part left out or told otherwise: what is the part good for?"""
+"""The default method with one part left out or changed: what is the part good for?"""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ ABLATIONS = WITH_PRIORS | ALWAYS
 
 
 def with_ablation(name: str) -> Callable[[Setting], optuna.Study]:
-    """`MetaSampler` with one part told otherwise."""
+    """`MetaSampler` with one part changed."""
     method = AblatedAuto(ABLATIONS[name])
 
     def build(setting: Setting) -> optuna.Study:

@@ -17,7 +17,7 @@ class Setting:
     Attributes:
         parameters: The search space, parents before children.
         direction: ``"minimize"`` or ``"maximize"``.
-        priors: Finished studies on other tasks, oldest first; names say nothing.
+        priors: Finished studies on other tasks, oldest first; names are neutral.
         seed: Of everything that the peer draws.
     """
 

@@ -189,7 +189,7 @@ def flaky(
 
 
 def shifted(problem: Problem, seed: int) -> Problem:
-    """The problem with its numbers moved by up to 8 % of their ranges, and whole ones left."""
+    """The problem with its numbers moved by up to 8% of their ranges, and whole ones left."""
     generator = np.random.default_rng(seed)
     moved = {
         name: (d, float(generator.uniform(-_SHIFT, _SHIFT)) * (d.high - d.low))

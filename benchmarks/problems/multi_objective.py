@@ -35,7 +35,7 @@ class Problem:
 
     Attributes:
         objective: Of the running study.
-        relative: The like of a prior study, for its number and a seed.
+        relative: Objective of a prior study, by its number and a seed.
         corner: The reference point.
         best: The best known hypervolume; ``None`` where it is that of all runs together.
     """

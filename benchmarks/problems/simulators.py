@@ -23,7 +23,7 @@ _DIGITS = 9
 
 
 class Simulator(Suite):
-    """A simulator with sixteen tasks; the best possible value is known to nobody."""
+    """A simulator with sixteen tasks; the best possible value is unknown."""
 
     direction: Direction = "minimize"
     tasks = tuple(str(i) for i in range(_N_TASKS))

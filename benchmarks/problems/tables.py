@@ -1,4 +1,4 @@
-"""Suites made of tables: configurations that somebody has evaluated, and their outcomes."""
+"""Suites made of tables: evaluated configurations and their outcomes."""
 
 from __future__ import annotations
 

@@ -53,15 +53,6 @@ def test_the_pages_show_the_summary() -> None:
     report.check_pages()
 
 
-def test_only_what_is_between_markers_is_filled() -> None:
-    page = "before\n<!-- one:begin -->\nold\n<!-- one:end -->\nafter <!-- two -->\n"
-    filled = report.filled(page, {"one": "| new |"})
-    assert filled == page.replace("old", "| new |")
-    assert report.filled(filled, {"one": "| new |"}) == filled
-    with pytest.raises(KeyError, match="one"):
-        report.filled(page, {})
-
-
 def test_the_summary_is_json_without_numbers_that_are_none() -> None:
     def refuse(constant: str) -> None:
         raise AssertionError(constant)

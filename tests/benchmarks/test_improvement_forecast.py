@@ -29,7 +29,7 @@ def test_expected_and_real_gains_are_compared() -> None:
     )
     assert got["expected"] == pytest.approx(0.06075)
     assert got["real"] == pytest.approx(0.1755)
-    # Of 2, 4, 1 and a sixtieth, where small gains count as 1 %.
+    # Of 2, 4, 1 and a sixtieth, where small gains count as 1%.
     assert got["ratio"] == pytest.approx(1.5)
     assert got["coverage"] == 0.75
     assert got["any"] == 0.75

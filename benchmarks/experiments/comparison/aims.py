@@ -1,4 +1,4 @@
-"""What the default method is meant to reach, fixed before it was made, and what it reaches."""
+"""The aims of the default method, fixed before it was made, and what it reaches."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MAIN = "tpe-5"
 _SOON = 10
 
 Measured: TypeAlias = tuple[Paired, np.ndarray] | None
-"""What is compared, and a value a task; ``None`` where the runs say nothing about it."""
+"""What is compared, and a value per task; ``None`` without such runs."""
 
 Suites: TypeAlias = Collection[str]
 
@@ -44,7 +44,7 @@ class Aim:
 
 
 def aims_table(data: Data, suites: Suites) -> list[dict[str, Any]]:
-    """A row an aim that the runs say something about."""
+    """A row for each aim that there are runs for."""
     rows = []
     for aim in AIMS:
         found = aim.measure(data, suites)

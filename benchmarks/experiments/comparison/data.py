@@ -105,15 +105,15 @@ class Data:
         return {task: regrets for task, regrets in found.items() if task[0] in suites}
 
     def without(self, peer: str) -> Entry:
-        """A peer's cold self on all tasks."""
+        """A peer without priors, on all tasks."""
         return self.regrets.get((self.cold[peer], "none"), {})
 
     def with_and_without(self, peer: str, scenario: str, suites: Collection[str]) -> Paired:
-        """A peer in a scenario beside its own cold self."""
+        """A peer in a scenario, and itself without priors."""
         return Paired.of(self.entry(peer, scenario, suites), self.without(peer), self.horizon)
 
     def with_another_seed(self, peer: str, suites: Collection[str]) -> Paired:
-        """A peer without priors beside itself, its first seed against the others: mere chance."""
+        """The first seed of a peer without priors, and its other seeds: mere chance."""
         seeds = {t: e for t, e in self.without(peer).items() if t[0] in suites and len(e) > 1}
         first = {task: regrets[:1] for task, regrets in seeds.items()}
         others = {task: regrets[1:] for task, regrets in seeds.items()}
@@ -129,7 +129,7 @@ class Data:
         return self.interval(paired.differences(floor), paired.suites)
 
     def ratio(self, above: Paired, below: Paired) -> list[float | None]:
-        """The like for the ratio of two pairs' pooled means over the same tasks."""
+        """Ratio of two pairs' pooled means over the same tasks, and the ends of its interval."""
         a, b = above.differences(), below.differences()
         mean = pooled_mean(a, above.suites) / pooled_mean(b, below.suites)
         return [rounded(v) for v in (mean, *bootstrap_ratio(a, b, above.suites, self.n_draws))]
@@ -333,5 +333,5 @@ def rounded(value: Any, digits: int = 4) -> float | None:
 
 
 def all_rounded(values: np.ndarray, digits: int) -> list[float | None]:
-    """The like for each value of a curve."""
+    """All values of a curve, rounded as by `rounded`."""
     return [rounded(v, digits) for v in values]

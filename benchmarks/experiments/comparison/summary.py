@@ -164,7 +164,8 @@ def summarize(
 def _pools(suites: Sequence[str], scales: Scales, seen: Collection[str]) -> dict[str, list[str]]:
     """Suites whose tasks are averaged together.
 
-    Where the best value is that of the runs, regrets say less: such suites stand by themselves.
+    Where the best value is that of the runs, regrets mean less: such suites are not averaged with
+    others.
     """
     real = [suite for suite in suites if not suite.startswith(SYNTHETIC)]
     derived = {suite for suite, _ in scales.derived}
@@ -499,7 +500,7 @@ def ablation_table(
 
 
 def hindsight(data: Data, entries: Mapping[str, Entry]) -> dict[str, Any] | None:
-    """How far ahead one would be who knew for every task which sampler does best on it.
+    """How far ahead an oracle is that knows for every task which sampler does best on it.
 
     That is the better of the peers that get each prior's best trial, on average over the tasks,
     against the best of all samplers on each task: a bound on what choosing well among everything
@@ -564,7 +565,7 @@ def losses(data: Data, entries: Mapping[str, Entry]) -> dict[str, list[dict[str,
 
 
 def _ahead(found: Mapping[str, np.ndarray]) -> list[tuple[dict[str, Any], np.ndarray]]:
-    """Who is furthest ahead, and its lead a task; nobody where the lead is small."""
+    """The peer that is furthest ahead and its lead per task; empty where the lead is small."""
     ahead = max(found, key=lambda peer: float(found[peer].mean()))
     if found[ahead].mean() <= LOSS:
         return []
