@@ -119,7 +119,8 @@ def run(
     except (FileNotFoundError, ValueError) as error:
         raise click.ClickException(str(error)) from error
     click.echo(f"{outcome.n_planned} jobs, {outcome.n_there} of them were done already.")
-    records = list(store.read().values())
+    # Verdicts of an earlier command do not hold any more.
+    records = outcome.records if experiment.verdicts else tuple(store.read().values())
     if finished(records) or experiment.verdicts:
         for text in experiment.tables(experiment.summarize(records)).values():
             click.echo(f"\n{text}")

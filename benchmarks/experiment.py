@@ -51,6 +51,20 @@ class Options:
         """The suites at hand, by name; made once a process."""
         return _suites(self.data, self.hpo_b)
 
+    def suite(self, name: str) -> Suite:
+        """A suite by its name.
+
+        Raises:
+            ValueError: If it is not at hand.
+        """
+        suites = self.suites()
+        if name not in suites:
+            raise ValueError(
+                f"Not at hand: {name}. Give the folder of tables with --data, or install the "
+                "extra 'bench'."
+            )
+        return suites[name]
+
 
 @functools.lru_cache(maxsize=4)
 def _suites(data: Path | None, hpo_b: Path | None) -> Mapping[str, Suite]:

@@ -35,12 +35,17 @@ class Outcome:
     Attributes:
         n_planned: Jobs that it asked for.
         n_there: How many of them had a record before.
-        failures: How often jobs failed, now or before, by their error.
+        records: Of these jobs, now.
     """
 
     n_planned: int
     n_there: int
-    failures: Counter[str]
+    records: tuple[Record, ...]
+
+    @property
+    def failures(self) -> Counter[str]:
+        """How often jobs failed, now or before, by their error."""
+        return Counter(str(record["error"]) for record in self.records if failed(record))
 
 
 def run(
@@ -82,9 +87,8 @@ def run(
             bar.update()
     store.pack()
     now = store.read()
-    ended = [now[experiment.key_of(job)] for job in jobs]
-    failures = Counter(str(record["error"]) for record in ended if failed(record))
-    return Outcome(len(jobs), len(jobs) - len(todo), failures)
+    records = tuple(now[experiment.key_of(job)] for job in jobs)
+    return Outcome(len(jobs), len(jobs) - len(todo), records)
 
 
 def _carried_out(

@@ -69,13 +69,15 @@ class Job:
 
 def jobs(options: Options) -> list[Job]:
     """All suites of tables, some peers, and some committed runs drawn at random."""
-    suites = options.suites()
+    suites, peers = options.suites(), options.only.get("peer", ("MetaSampler",))
+    if unknown := sorted({*peers} - PEERS.keys()):
+        raise ValueError(f"There is no peer {unknown[0]!r}; there are: {', '.join(PEERS)}.")
     tables = [Job(TABLE, name) for name, s in suites.items() if isinstance(s, TableSuite)]
     relabelled = [
         Job(RELABEL, scenario=scenario, peer=name)
-        for name in options.only.get("peer", ("MetaSampler",))
+        for name in peers
         for scenario in ("none", "tpe-5")
-        if scenario == "none" or PEERS[name].uses_priors
+        if (scenario == "none" or PEERS[name].uses_priors) and suites.keys() & {*TABLES}
     ]
     runs = [run for run in committed().values() if run.suite in suites and run.error is None]
     generator = np.random.default_rng(options.settings["seed"])
@@ -96,12 +98,12 @@ def run(job: Job, options: Options) -> dict[str, Any]:
     """
     suites = options.suites()
     if job.check == TABLE:
-        return compare_tables(suites[job.suite])
+        return compare_tables(options.suite(job.suite))
     if job.check == RELABEL:
         tables = [suites[name] for name in TABLES if name in suites]
         return accuse(PEERS[job.peer], tables, job.scenario, options.settings["targets"])
     key = (job.suite, job.task, job.scenario, job.peer, job.seed)
-    return repeat(committed()[key], suites[job.suite])
+    return repeat(committed()[key], options.suite(job.suite))
 
 
 def compare_tables(suite: Suite) -> dict[str, Any]:

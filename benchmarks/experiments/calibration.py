@@ -56,14 +56,16 @@ class Job:
 
 def jobs(options: Options) -> list[Job]:
     """The first tasks of all tables."""
-    suites, n = options.suites(), options.settings["targets"]
-    return [Job(name, task) for name in TABLES + PACKAGED for task in targets(suites[name], n)]
+    n = options.settings["targets"]
+    return [
+        Job(name, task) for name in TABLES + PACKAGED for task in targets(options.suite(name), n)
+    ]
 
 
 def run(job: Job, options: Options) -> dict[str, Any]:
     """Coverage on one task."""
     with isolated():
-        return {"rows": measure(options.suites()[job.suite], job.task)}
+        return {"rows": measure(options.suite(job.suite), job.task)}
 
 
 def coverage(predictor: GaussianProcessPredictor, task: Task, held_out: Task) -> np.ndarray:

@@ -214,5 +214,4 @@ EXPERIMENT = Experiment(
     tables=tables,
     shared=("problem", "seed"),
     settings={"seeds": 5},
-    needs_data=True,
 )

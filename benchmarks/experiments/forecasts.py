@@ -41,18 +41,18 @@ class Job:
 
 def jobs(options: Options) -> list[Job]:
     """The first tasks of all tables, in each scenario."""
-    suites, n = options.suites(), options.settings["targets"]
+    n = options.settings["targets"]
     return [
         Job(name, target, scenario)
         for name in TABLES + PACKAGED
-        for target in targets(suites[name], n)
+        for target in targets(options.suite(name), n)
         for scenario in N_PRIORS
     ]
 
 
 def run(job: Job, options: Options) -> dict[str, Any]:
     """One study."""
-    return measure(options.suites()[job.suite], job.task, job.scenario, N_TRIALS)
+    return measure(options.suite(job.suite), job.task, job.scenario, N_TRIALS)
 
 
 def measure(suite: Suite, target: str, scenario: str, n_trials: int) -> dict[str, Any]:

@@ -64,16 +64,18 @@ class Job:
 
 
 def jobs(options: Options) -> list[Job]:
-    """All targets of the made-up suites and the first ones of tables, in each scenario."""
+    """All targets of the made-up suites and the first ones of tables, if there are any."""
     problems = [(name, task) for name, (_, suite) in MADE_UP.items() for task in suite.targets]
-    suites, n = options.suites(), options.settings["targets"]
-    problems += [(name, t) for name in (*TABLES, *PACKAGED) for t in targets(suites[name], n)]
+    tables = (*TABLES, *PACKAGED) if options.data is not None else ()
+    for name in tables:
+        chosen = targets(options.suite(name), options.settings["targets"])
+        problems += [(name, task) for task in chosen]
     return [Job(name, task, scenario) for name, task in problems for scenario in SCENARIOS]
 
 
 def run(job: Job, options: Options) -> dict[str, Any]:
     """One study."""
-    kind, suite = MADE_UP.get(job.suite) or ("table", options.suites()[job.suite])
+    kind, suite = MADE_UP.get(job.suite) or ("table", options.suite(job.suite))
     return {"kind": kind, "forecasts": forecasts(suite, job.task, job.scenario)}
 
 
@@ -178,5 +180,4 @@ EXPERIMENT = Experiment(
     summarize=summarize,
     tables=tables,
     settings={"targets": 2},
-    needs_data=True,
 )

@@ -53,7 +53,7 @@ class Job:
 def jobs(options: Options) -> list[Job]:
     """Tasks of all suites in turn; suites that are named in the options may be any."""
     n = options.settings["targets"]
-    suites = {name: options.suites()[name] for name in options.only.get("suite", SUITES)}
+    suites = {name: options.suite(name) for name in options.only.get("suite", SUITES)}
     tasks = {name: targets(suite, n) for name, suite in suites.items()}
     found = [
         Job(name, tasks[name][i], peer, workers)
@@ -69,7 +69,7 @@ def jobs(options: Options) -> list[Job]:
 
 def run(job: Job, options: Options) -> dict[str, Any]:
     """One study."""
-    suite = options.suites()[job.suite]
+    suite = options.suite(job.suite)
     logs = prior_logs(SCENARIO, suite, job.task, 0)
     setting = setting_of(suite, logs, seed_of(suite.name, job.task))
     sampler = SAMPLERS[job.peer](lambda: setting.priors, setting.seed)
@@ -197,5 +197,4 @@ EXPERIMENT = Experiment(
     tables=tables,
     shared=("suite", "task"),
     settings={"targets": 4},
-    needs_data=True,
 )

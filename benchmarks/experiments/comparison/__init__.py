@@ -24,7 +24,7 @@ def planned(plan: str, options: Options) -> Sequence[Job]:
 
 def run(job: Job, options: Options) -> Mapping[str, Any]:
     """One run; a peer that fails is on record with what it had."""
-    suite = options.suites()[job.suite]
+    suite = options.suite(job.suite)
     return run_one(suite, job.task, job.scenario, job.peer, job.seed, job.n_trials).measured()
 
 
