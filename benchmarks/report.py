@@ -36,6 +36,9 @@ _BLOCK = re.compile(
 )
 
 
+_DIGITS = 9
+
+
 class Stale(Exception):
     """Pages do not show the numbers of the summary."""
 
@@ -120,13 +123,22 @@ def filled(page: str, found: Mapping[str, str]) -> str:
     return _BLOCK.sub(lambda m: f"{m['begin']}{found[m['name']]}\n{m['end']}", page)
 
 
+def plain(value: Any) -> Any:
+    """A value as JSON has it, its numbers without the digits in which machines differ."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(each) for each in value]
+    return float(f"{value:.{_DIGITS}g}") if isinstance(value, float) else value
+
+
 def written(summaries: Mapping[str, Summary]) -> str:
     """A summary as a file, one entry a line: a change shows where it is."""
     lines = []
     for name, summary in summaries.items():
         entries = ",\n".join(
             f" {json.dumps(key)}: {json.dumps(value, ensure_ascii=False, allow_nan=False)}"
-            for key, value in summary.items()
+            for key, value in plain(summary).items()
         )
         lines.append(f"{json.dumps(name)}: {{\n{entries}\n}}")
     return "{\n" + ",\n".join(lines) + "\n}\n"
@@ -146,7 +158,7 @@ def write(folder: Path) -> list[Path]:
     """
     path = folder / "summary.json"
     path.write_text(written(summarize(folder)), encoding="utf-8")
-    # The figures and tables are those of the file, whose lists were tuples and whose keys text.
+    # As in a checkout without records: figures and tables are made from the file.
     summaries = read_summary(folder)
     drawn = {folder / "figures" / f"{name}.png": f for name, f in figures(summaries).items()}
     for place, figure in drawn.items():
