@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from functools import partial
-from typing import Any, TypeAlias
+import itertools
+from typing import Any
 
 import numpy as np
 
@@ -20,125 +20,91 @@ HARM = 0.02
 MAIN = "tpe-5"
 _SOON = 10
 
-Measured: TypeAlias = tuple[Paired, np.ndarray] | None
-"""What is compared, and a value per task; ``None`` without such runs."""
+Value = Callable[[Paired, int], np.ndarray]
+"""From pairs of runs and the last trial to a value a task, which is held against a limit."""
 
-Suites: TypeAlias = Collection[str]
+
+def _mean(paired: Paired, horizon: int) -> np.ndarray:
+    """Difference of mean log10 regret."""
+    del horizon
+    return paired.differences()
+
+
+def _at(trial: int, later: int | None = None) -> Value:
+    """Difference of log10 regret at a trial, or to a later one of the other."""
+    return lambda paired, horizon: paired.gaps_at(trial, later)
+
+
+def _is_worse(paired: Paired, horizon: int) -> np.ndarray:
+    """1 where the regret at the last trial is higher."""
+    return (paired.differences_at(horizon) > HARM).astype(float)
 
 
 @dataclass(frozen=True)
 class Aim:
-    """A limit.
+    """A limit that `MetaSampler` is to keep.
 
     Attributes:
         situation: Which prior studies there are.
         text: What is aimed at; ``{horizon}`` is the last trial.
         limit: The largest mean that meets it.
-        measure: From the data and the suites to what is held against the limit.
+        scenario: Of `MetaSampler`.
+        others: Peers and their scenarios; the best of them counts.
+        value: What is held against the limit.
+        n_trials: Only tasks with so many trials count.
     """
 
     situation: str
     text: str
     limit: float
-    measure: Callable[[Data, Suites], Measured]
+    scenario: str
+    others: tuple[tuple[str, str], ...]
+    value: Value = _mean
+    n_trials: int = 0
+
+    def row(self, data: Data, suites: Collection[str]) -> dict[str, Any] | None:
+        """What is measured; ``None`` where a run is missing."""
+        mine = data.entry(REFERENCE, self.scenario, suites)
+        horizon = max(data.horizon, self.n_trials)
+        pairs = [
+            Paired.of(mine, data.regrets.get(other, {}), horizon).with_trials(self.n_trials)
+            for other in self.others
+        ]
+        if not all(paired.tasks for paired in pairs):
+            return None
+        # The best of the others is the one that least is gained on.
+        best = max(pairs, key=lambda p: float(pooled_mean(p.differences(), p.suites)))
+        measured = data.interval(self.value(best, data.horizon), best.suites)
+        return {
+            "situation": self.situation,
+            "aim": self.text.format(horizon=data.horizon),
+            "measured": measured,
+            "n_tasks": len(best.tasks),
+            "met": bool(measured[0] is not None and measured[0] <= self.limit),
+        }
 
 
-def aims_table(data: Data, suites: Suites) -> list[dict[str, Any]]:
-    """A row for each aim that there are runs for."""
-    rows = []
-    for aim in AIMS:
-        found = aim.measure(data, suites)
-        if found is None or not found[0].tasks:
-            continue
-        paired, values = found
-        measured = data.interval(values, paired.suites)
-        rows.append(
-            {
-                "situation": aim.situation,
-                "aim": aim.text.format(horizon=data.horizon),
-                "measured": measured,
-                "n_tasks": len(paired.tasks),
-                "met": bool(measured[0] is not None and measured[0] <= aim.limit),
-            }
-        )
-    return rows
+def _both(suffix: str = "", scenario: str = "none") -> tuple[tuple[str, str], ...]:
+    return tuple((f"{name}{suffix}", scenario) for name in ("TPE", "GPSampler"))
 
 
-def _against(data: Data, suites: Suites, scenario: str, peer: str, theirs: str) -> Paired:
-    mine = data.entry(REFERENCE, scenario, suites)
-    return Paired.of(mine, data.regrets.get((peer, theirs), {}), data.horizon)
-
-
-def _below_both(
-    data: Data, suites: Suites, *, scenario: str, suffix: str = "", theirs: str = "none"
-) -> Measured:
-    """Against the better of TPE and GPSampler: the one that less is gained on."""
-    peers = [f"{name}{suffix}" for name in ("TPE", "GPSampler")]
-    pairs = [_against(data, suites, scenario, peer, theirs) for peer in peers]
-    if not all(found.tasks for found in pairs):
-        return None
-    best = max(pairs, key=lambda found: float(pooled_mean(found.differences(), found.suites)))
-    return best, best.differences()
-
-
-def _soon(data: Data, suites: Suites) -> Measured:
-    long = _against(data, suites, MAIN, "TPE", "none").with_trials(HORIZON)
-    return long, long.gaps_at(_SOON, HORIZON)
-
-
-def _more_priors(data: Data, suites: Suites, *, more: str, fewer: str) -> Measured:
-    found = _against(data, suites, more, REFERENCE, fewer)
-    return found, found.differences()
-
-
-def _cold_at(data: Data, suites: Suites, *, peer: str, trial: int) -> Measured:
-    mine = data.entry(REFERENCE, "none", suites)
-    theirs = data.regrets.get((peer, "none"), {})
-    enough = Paired.of(mine, theirs, 2 * HORIZON).with_trials(trial)
-    return enough, enough.gaps_at(trial)
-
-
-def _harm(data: Data, suites: Suites, *, scenario: str) -> Measured:
-    found = data.with_and_without(REFERENCE, scenario, suites)
-    return found, found.differences()
-
-
-def _share_worse(data: Data, suites: Suites, *, scenario: str) -> Measured:
-    found = data.with_and_without(REFERENCE, scenario, suites)
-    return found, (found.differences_at(data.horizon) > HARM).astype(float)
-
+_ENQUEUED = "-0.30 to the better of these with the best priors enqueued"
+_EARLY = f"log10 regret at trial {_SOON} not above TPE's at trial {HORIZON}"
+_WORSE = f"at most 0.10 of the tasks worse by {HARM} regret at trial {{horizon}}"
+_COLD = ((REFERENCE, "none"),)
 
 AIMS = (
-    Aim(
-        "5 priors",
-        "-0.45 to the better of TPE, GPSampler",
-        -0.45,
-        partial(_below_both, scenario=MAIN),
-    ),
-    Aim(
-        "5 priors",
-        "-0.30 to the better of these with the best priors enqueued",
-        -0.30,
-        partial(_below_both, scenario=MAIN, suffix=" + best priors", theirs=MAIN),
-    ),
-    Aim(
-        "5 priors",
-        f"log10 regret at trial {_SOON} not above TPE's at trial {HORIZON}",
-        0.0,
-        _soon,
-    ),
-    Aim(
-        "1 prior",
-        "-0.25 to the better of TPE, GPSampler",
-        -0.25,
-        partial(_below_both, scenario="tpe-1"),
-    ),
+    Aim("5 priors", "-0.45 to the better of TPE, GPSampler", -0.45, MAIN, _both()),
+    Aim("5 priors", _ENQUEUED, -0.30, MAIN, _both(" + best priors", MAIN)),
+    Aim("5 priors", _EARLY, 0.0, MAIN, (("TPE", "none"),), _at(_SOON, HORIZON), HORIZON),
+    Aim("1 prior", "-0.25 to the better of TPE, GPSampler", -0.25, "tpe-1", _both()),
     *(
         Aim(
             f"{more} priors",
             f"below {fewer} priors on the same tasks",
             0.0,
-            partial(_more_priors, more=f"tpe-{more}", fewer=f"tpe-{fewer}"),
+            f"tpe-{more}",
+            ((REFERENCE, f"tpe-{fewer}"),),
         )
         for more, fewer in ((8, 5), (30, 8))
     ),
@@ -147,27 +113,24 @@ AIMS = (
             "no prior",
             f"log10 regret at trial {trial} not above {peer}'s",
             0.0,
-            partial(_cold_at, peer=peer, trial=trial),
+            "none",
+            ((peer, "none"),),
+            _at(trial),
+            trial,
         )
-        for peer in ("GPSampler", "TPE")
-        for trial in (10, 20, 50, 100)
+        for peer, trial in itertools.product(("GPSampler", "TPE"), (10, 20, 50, 100))
     ),
     *(
         aim
-        for scenario in ("flipped", "mixed", "shuffled", "foreign")
+        for bad in ("flipped", "mixed", "shuffled", "foreign")
         for aim in (
-            Aim(
-                scenario,
-                "at most 0.10 above itself without priors",
-                0.10,
-                partial(_harm, scenario=scenario),
-            ),
-            Aim(
-                scenario,
-                f"at most 0.10 of the tasks worse by {HARM} regret at trial {{horizon}}",
-                0.10,
-                partial(_share_worse, scenario=scenario),
-            ),
+            Aim(bad, "at most 0.10 above itself without priors", 0.10, bad, _COLD),
+            Aim(bad, _WORSE, 0.10, bad, _COLD, _is_worse),
         )
     ),
 )
+
+
+def aims_table(data: Data, suites: Collection[str]) -> list[dict[str, Any]]:
+    """A row for each aim that there are runs for."""
+    return [row for aim in AIMS if (row := aim.row(data, suites)) is not None]
