@@ -139,16 +139,22 @@ def run(
     default=RESULTS,
     help="Folder of records; the committed ones by default, which also fill the pages.",
 )
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Where the report goes; the folder of records by default.",
+)
 @click.option("--check", is_flag=True, help="Only see whether the pages are up to date.")
-def report(folder: Path, check: bool) -> None:
+def report(folder: Path, out: Path | None, check: bool) -> None:
     """Write the summary, the figures and the tables of records."""
     try:
         if check:
             reports.check_pages()
             return
-        for path in reports.write(folder):
+        target = out or folder
+        for path in reports.write(folder, target):
             click.echo(path)
-        if folder.resolve() == RESULTS.resolve():
+        if target.resolve() == RESULTS.resolve():
             reports.fill_pages()
     except (FileNotFoundError, ValueError, reports.Stale) as error:
         raise click.ClickException(str(error)) from error

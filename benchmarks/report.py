@@ -150,14 +150,20 @@ def read_summary(folder: Path = RESULTS) -> dict[str, Summary]:
     return found
 
 
-def write(folder: Path) -> list[Path]:
-    """Write ``summary.json``, ``figures`` and ``report.md`` of a folder of records.
+def write(records: Path, folder: Path) -> list[Path]:
+    """Write ``summary.json``, ``figures`` and ``report.md``.
+
+    Args:
+        records: A folder of records.
+        folder: Where the report goes.
 
     Returns:
         The files.
     """
+    summary = written(summarize(records))
+    folder.mkdir(parents=True, exist_ok=True)
     path = folder / "summary.json"
-    path.write_text(written(summarize(folder)), encoding="utf-8")
+    path.write_text(summary, encoding="utf-8")
     # As in a checkout without records: figures and tables are made from the file.
     summaries = read_summary(folder)
     drawn = {folder / "figures" / f"{name}.png": f for name, f in figures(summaries).items()}

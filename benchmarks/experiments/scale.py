@@ -58,8 +58,9 @@ class Job:
 
 
 def jobs(options: Options) -> list[Job]:
-    """Few, some and many."""
-    return [Job(n, options.settings["trials"]) for n in N_STUDIES]
+    """Few, some and many; other numbers may be named in the options."""
+    numbers = options.only.get("n_studies", N_STUDIES)
+    return [Job(int(n), options.settings["trials"]) for n in numbers]
 
 
 def run(job: Job, options: Options) -> dict[str, Any]:
