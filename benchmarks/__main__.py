@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 import os
 from pathlib import Path
 
@@ -28,40 +27,12 @@ def main() -> None:
 def list_experiments() -> None:
     """List the experiments with the columns of their jobs and their settings."""
     for experiment in EXPERIMENTS.values():
-        settings = ", ".join(f"{name}={value}" for name, value in experiment.settings.items())
+        settings = ", ".join(f"{name} {value}" for name, value in experiment.settings.items())
         needs = ", needs --data" if experiment.needs_data else ""
         click.echo(f"{experiment.name}: {experiment.title}{needs}")
         click.echo(f"    --only {', '.join(experiment.columns)}")
         if settings:
             click.echo(f"    --set {settings}")
-
-
-def _pairs(values: Iterable[str]) -> list[tuple[str, str]]:
-    pairs = [value.partition("=")[::2] for value in values]
-    for name, value in pairs:
-        if not name or not value:
-            raise click.BadParameter(f"{name!r} is not of the form NAME=VALUE.")
-    return pairs
-
-
-def _only(
-    context: click.Context, option: click.Parameter, values: tuple[str, ...]
-) -> dict[str, tuple[str, ...]]:
-    del context, option
-    found: dict[str, tuple[str, ...]] = {}
-    for name, value in _pairs(values):
-        found[name] = (*found.get(name, ()), value)
-    return found
-
-
-def _settings(
-    context: click.Context, option: click.Parameter, values: tuple[str, ...]
-) -> dict[str, int]:
-    del context, option
-    try:
-        return {name: int(value) for name, value in _pairs(values)}
-    except ValueError as error:
-        raise click.BadParameter(f"{error}.") from None
 
 
 @main.command()
@@ -84,18 +55,18 @@ def _settings(
 @click.option("--processes", default=os.cpu_count(), show_default=True, help="At once.")
 @click.option(
     "--only",
+    type=(str, str),
     multiple=True,
-    callback=_only,
-    metavar="COLUMN=VALUE",
-    help="Only jobs with this value, such as peer=TPE; may be repeated.",
+    metavar="COLUMN VALUE",
+    help="Only jobs with this value, such as: peer TPE. May be repeated.",
 )
 @click.option(
     "--set",
     "settings",
+    type=(str, int),
     multiple=True,
-    callback=_settings,
-    metavar="NAME=NUMBER",
-    help="A setting of the experiment, such as seeds=2; may be repeated.",
+    metavar="NAME NUMBER",
+    help="A setting of the experiment, such as: seeds 2. May be repeated.",
 )
 @click.option("--retry-failed", is_flag=True, help="Do again what has failed before.")
 @click.option("--again", is_flag=True, help="Do again what has a record already.")
@@ -105,15 +76,16 @@ def run(
     hpo_b: Path | None,
     out: Path | None,
     processes: int,
-    only: dict[str, tuple[str, ...]],
-    settings: dict[str, int],
+    only: tuple[tuple[str, str], ...],
+    settings: tuple[tuple[str, int], ...],
     retry_failed: bool,
     again: bool,
 ) -> None:
     """Run the experiment NAME, or what is still missing of it, and print its tables."""
     experiment = EXPERIMENTS[name]
     store = Store.of(out or (RESULTS if experiment.kept else OUTPUT), experiment)
-    options = Options(data, hpo_b, only, settings)
+    wanted = {name: tuple(v for n, v in only if n == name) for name, _ in only}
+    options = Options(data, hpo_b, wanted, dict(settings))
     try:
         outcome = runner.run(experiment, options, store, processes, again, retry_failed)
     except (FileNotFoundError, ValueError) as error:

@@ -64,7 +64,7 @@ def jobs(plan: Plan, suites: Mapping[str, Suite]) -> list[Job]:
     if missing:
         raise ValueError(
             f"Not at hand: {', '.join(missing)}. Give the folder of tables with --data, install "
-            "the extra 'bench', or choose suites that are there with --only suite=NAME."
+            "the extra 'bench', or choose suites that are there with --only suite NAME."
         )
     found: dict[Job, Job] = {}
     for block in plan:
