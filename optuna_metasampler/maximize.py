@@ -118,7 +118,7 @@ def maximize(
 
 
 def quasi_uniform(n: int, p: int, generator: torch.Generator) -> Tensor:
-    """Scrambled Sobol points of the unit cube, or plain random ones in too many dimensions.
+    """Scrambled Sobol points of the unit cube, or random ones in too many dimensions.
 
     Args:
         n: Number of points.
@@ -132,7 +132,7 @@ def quasi_uniform(n: int, p: int, generator: torch.Generator) -> Tensor:
     if not 0 < p <= SobolEngine.MAXDIM:
         return torch.rand((n, p), generator=generator, dtype=torch.float64)
     engine = SobolEngine(p, scramble=True, seed=seed)  # type: ignore[no-untyped-call]
-    # Not the first point: torch computes it in the user's default type, whatever is asked for.
+    # Not the first point: torch computes it in its default dtype, whatever dtype is requested.
     points: Tensor = engine.draw(n + 1, dtype=torch.float64)[1:]
     return points
 
