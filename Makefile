@@ -19,6 +19,9 @@ OLDEST_TESTS := tests/contract/test_optuna_suites.py tests/meta_train tests/poli
 # Tests on stores of other Optuna releases need the folder of data: `make test DATA=FOLDER`.
 export METASAMPLER_DATA ?= $(DATA)
 
+# What `make bench` runs; `python -m benchmarks list` has them all.
+EXPERIMENT ?= main
+
 # Two test processes on two cores: one thread each, or they fight for the cores.
 PYTEST_OPTIONS := -n 2 --dist worksteal
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PYTEST_OPTIONS)
@@ -31,10 +34,7 @@ OLDER_INSTALLED := $(OLDER_OPTUNAS:%=$(OLDER)-%/.installed)
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help demo test test-slow test-oldest lint types docs docs-figures unit \
-	contract-older contract-oldest bench \
-	bench-quick bench-audit bench-calibration bench-constraints bench-explanation \
-	bench-forecasts bench-load bench-methods bench-noise bench-objectives bench-outlook \
-	bench-overhead bench-parallel bench-pruning bench-scale clean
+	contract-older contract-oldest bench bench-quick clean
 # One step after the other, so that what a step says is read beside what it did.
 .NOTPARALLEL:
 
@@ -64,7 +64,8 @@ docs: $(INSTALLED) ## Build the documentation into build/site/
 
 docs-figures: $(INSTALLED) ## Run what the documentation shows, and write it anew (under two minutes)
 	@echo "==> Running studies, pages and the notebook"
-	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.how_it_works
+	@$(BIN)/python -m benchmarks run how_it_works --again
+	@$(BIN)/python -m benchmarks report
 	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.pages
 	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.explain.dashboard.pictures
 
@@ -93,92 +94,15 @@ contract-%: $(OLDER)-%/.installed
 	@echo "==> Running the contract tests against Optuna $*"
 	@PYTHONPATH="$(CURDIR)/$(OLDER)-$*" $(PYTEST) -m "not slow and not any_optuna" tests/contract
 
-bench: $(BENCH_INSTALLED) ## Run the whole benchmark: make bench DATA=folder-of-tables (hours; resumes)
-	@test -n "$(DATA)" || { echo "Say where the tables are: make bench DATA=FOLDER" >&2; exit 2; }
-	@echo "==> Running the benchmark; what is there already is kept"
-	@$(BIN)/python -m benchmarks.run full --data "$(DATA)"
-	@$(BIN)/python -m benchmarks.report
+bench: $(BENCH_INSTALLED) ## Run an experiment: make bench EXPERIMENT=name DATA=folder (all samplers: hours; resumes)
+	@echo "==> Running $(EXPERIMENT); jobs that are done are not repeated"
+	@$(BIN)/python -m benchmarks run "$(EXPERIMENT)" $(if $(DATA),--data "$(DATA)")
+	@$(BIN)/python -m benchmarks report
 
-bench-quick: $(INSTALLED) ## Run a small benchmark that needs no data (under 3 minutes)
-	@echo "==> Running the small benchmark; it writes into bench-output/"
-	@$(BIN)/python -m benchmarks.run quick --out bench-output
-	@$(BIN)/python -m benchmarks.report --runs bench-output/runs
-
-bench-audit: $(BENCH_INSTALLED) ## Check the benchmark itself: make bench-audit DATA=folder-of-tables
-	@test -n "$(DATA)" || { echo "Say where the tables are: make bench-audit DATA=FOLDER" >&2; exit 2; }
-	@echo "==> Checking tables, peers and results"
-	@$(BIN)/python -m benchmarks.audit --data "$(DATA)"
-
-bench-calibration: $(BENCH_INSTALLED) ## Measure predictive intervals: make bench-calibration DATA=folder-of-tables
-	@test -n "$(DATA)" || { echo "Say where the tables are: make bench-calibration DATA=FOLDER" >&2; exit 2; }
-	@echo "==> Measuring the coverage of predictive intervals"
-	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.calibration --data "$(DATA)"
-	@$(BIN)/python -m benchmarks.report
-
-bench-constraints: $(INSTALLED) ## Compare samplers under constraints: make bench-constraints DATA=folder-of-tables
-	@test -n "$(DATA)" || { echo "Say where the tables are: make bench-constraints DATA=FOLDER" >&2; exit 2; }
-	@echo "==> Tuning under constraints; what is there already is kept"
-	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.constraints --data "$(DATA)"
-	@$(BIN)/python -m benchmarks.report
-
-bench-explanation: $(INSTALLED) ## Measure what it costs that trials say how they were chosen
-	@echo "==> Measuring trials with and without explanation"
-	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.explanation
-	@$(BIN)/python -m benchmarks.report
-
-bench-forecasts: $(BENCH_INSTALLED) ## Compare forecasts with outcomes: make bench-forecasts DATA=folder-of-tables
-	@test -n "$(DATA)" || { echo "Say where the tables are: make bench-forecasts DATA=FOLDER" >&2; exit 2; }
-	@echo "==> Running studies and looking at how they came out"
-	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.forecasts --data "$(DATA)"
-	@$(BIN)/python -m benchmarks.report
-
-bench-load: $(INSTALLED) ## Measure long studies and a hundred parameters
-	@echo "==> Measuring suggestions to long studies"
-	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.load
-	@$(BIN)/python -m benchmarks.report
-
-bench-methods: $(INSTALLED) ## Compare all methods: make bench-methods DATA=folder-of-tables (an hour)
-	@test -n "$(DATA)" || { echo "Say where the tables are: make bench-methods DATA=FOLDER" >&2; exit 2; }
-	@echo "==> Running all methods; what is there already is kept"
-	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.run methods --data "$(DATA)" --out benchmarks/results/methods
-	@$(BIN)/python -m benchmarks.report
-
-bench-noise: $(INSTALLED) ## Compare samplers on noisy objectives
-	@echo "==> Tuning noisy objectives; what is there already is kept"
-	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.noise
-	@$(BIN)/python -m benchmarks.report
-
-bench-objectives: $(INSTALLED) ## Compare samplers on several objectives (hours; resumes)
-	@echo "==> Tuning several objectives; what is there already is kept"
-	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.objectives
-	@$(BIN)/python -m benchmarks.report
-
-bench-outlook: $(BENCH_INSTALLED) ## Compare outlooks with what came: make bench-outlook DATA=folder-of-tables
-	@test -n "$(DATA)" || { echo "Say where the tables are: make bench-outlook DATA=FOLDER" >&2; exit 2; }
-	@echo "==> Asking studies what more trials will bring, and running them"
-	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.outlook --data "$(DATA)"
-	@$(BIN)/python -m benchmarks.report
-
-bench-overhead: $(INSTALLED) ## Measure the seconds that one suggestion takes
-	@echo "==> Measuring the seconds per suggestion"
-	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m benchmarks.overhead
-	@$(BIN)/python -m benchmarks.report
-
-bench-parallel: $(INSTALLED) ## Compare samplers with eight workers: make bench-parallel DATA=folder-of-tables
-	@test -n "$(DATA)" || { echo "Say where the tables are: make bench-parallel DATA=FOLDER" >&2; exit 2; }
-	@echo "==> Tuning with eight workers; what is there already is kept"
-	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.parallel --data "$(DATA)"
-	@$(BIN)/python -m benchmarks.report
-
-bench-pruning: $(INSTALLED) ## Compare samplers under Optuna's pruners (an hour; resumes)
-	@echo "==> Running training loops under pruners; what is there already is kept"
-	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.pruning
-	@$(BIN)/python -m benchmarks.report
-
-bench-scale: $(INSTALLED) ## Measure what 1,000 prior studies cost
-	@echo "==> Measuring starts and suggestions with 1,000 prior studies"
-	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m benchmarks.scale
-	@$(BIN)/python -m benchmarks.report
+bench-quick: $(INSTALLED) ## Run a small comparison that needs no data (under 3 minutes)
+	@echo "==> Running the small comparison; it writes into bench-output/"
+	@$(BIN)/python -m benchmarks run quick
+	@$(BIN)/python -m benchmarks report --results bench-output
 
 clean: ## Remove caches, builds, demo-output/ and bench-output/ (but no .venv)
 	@echo "==> Removing caches, builds, demo-output/ and bench-output/"

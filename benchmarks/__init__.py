@@ -1,0 +1,1 @@
+"""How many trials prior studies save, and when they do harm: experiments and their report."""

@@ -21,6 +21,8 @@ from optuna.samplers import RandomSampler, TPESampler
 from optuna.trial import TrialState
 
 from benchmarks.problems.base import (
+    Direction,
+    Distribution,
     Parameter,
     Params,
     Suite,
@@ -42,7 +44,7 @@ class Log:
     """The trials of one prior study, and the space that they were drawn from."""
 
     parameters: tuple[Parameter, ...]
-    direction: str
+    direction: Direction
     configurations: tuple[Params, ...]
     values: tuple[float, ...]
 
@@ -181,7 +183,7 @@ def dropped(today: tuple[Parameter, ...], generator: np.random.Generator) -> Vie
 
 
 def ranges(today: tuple[Parameter, ...], generator: np.random.Generator) -> View:
-    """Every numeric range was the lower or the upper 60 % of today's."""
+    """Every numeric range was the lower or the upper 60% of today's."""
     return View(
         tuple(
             replace(p, distribution=_part_of(p.distribution, generator.uniform() < 0.5))
@@ -191,7 +193,7 @@ def ranges(today: tuple[Parameter, ...], generator: np.random.Generator) -> View
 
 
 def renamed(today: tuple[Parameter, ...], generator: np.random.Generator) -> View:
-    """One parameter had another name, and nobody says so."""
+    """One parameter had another name, and nothing says so."""
     now = today[generator.integers(len(today))].name
     then = f"{now}_v1"
     return View(rename(today, {now: then}), names=((then, now),))
@@ -224,20 +226,22 @@ def everything(today: tuple[Parameter, ...], generator: np.random.Generator) -> 
     return View(last.parameters, view.fixed, last.names)
 
 
-def _part_of(d: Any, lower: bool) -> Any:
+def _part_of(d: Distribution, lower: bool) -> Distribution:
     if isinstance(d, CategoricalDistribution):
         return d
     cut = quantile(d, 0.6 if lower else 0.4)
     low, high = (d.low, cut) if lower else (cut, d.high)
     if isinstance(d, IntDistribution):
-        return IntDistribution(low, high, log=d.log) if low < high else d
+        return IntDistribution(int(low), int(high), log=d.log) if low < high else d
     return FloatDistribution(low, high, log=d.log)
 
 
-def _linear(d: Any) -> Any:
+def _linear(d: Distribution) -> Distribution:
     if isinstance(d, CategoricalDistribution) or not d.log:
         return d
-    return type(d)(d.low, d.high)
+    if isinstance(d, IntDistribution):
+        return IntDistribution(d.low, d.high)
+    return FloatDistribution(d.low, d.high)
 
 
 # --- Priors that are not what they seem ------------------------------------------------------

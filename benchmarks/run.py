@@ -1,49 +1,88 @@
-"""Tune one problem with one peer, or carry out a whole plan.
-
-Usage: ``python -m benchmarks.run PLAN [--data DIR] [--out DIR]``. What a file of the output folder
-already has is not run again, so an interrupted command is simply given again.
-"""
+"""One run: a peer tunes one problem."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
-from concurrent.futures import Future, ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 import functools
-from importlib.metadata import PackageNotFoundError, version
-import itertools
-import json
-import multiprocessing
-import os
-from pathlib import Path
-import platform
-from queue import Empty, Queue
 import time
-from typing import Any
-import warnings
+from typing import Any, Literal
 
-import click
-import optuna
-from tqdm import tqdm
-
-from benchmarks import results
-from benchmarks.options import data_option
 from benchmarks.peers import PEERS
 from benchmarks.peers.base import Peer, Setting
-from benchmarks.plans import PLANS, Job, only
-from benchmarks.plans import jobs as plan_jobs
 from benchmarks.priors import Log
 from benchmarks.priors import fingerprint as fingerprint_priors
-from benchmarks.problems import SEEN, find
-from benchmarks.problems.base import Objective, Suite, digest, fingerprint, seed_of, suggest
-from benchmarks.results import Run
+from benchmarks.problems.base import Objective, Scale, Suite, fingerprint, seed_of, suggest
 from benchmarks.scenarios import prior_logs
-import optuna_metasampler
-from optuna_metasampler import __version__
+from benchmarks.versions import versions_of
 
 
-RESULTS = Path(__file__).parent / "results"
+@dataclass(frozen=True)
+class Run:
+    """One study: who tuned what, under which circumstances, and all that came of it.
+
+    Attributes:
+        suite: The search space, such as ``"yahpo_lcbench"``.
+        task: The task that was tuned.
+        scenario: What the prior studies were like, such as ``"tpe-5"``; see `scenarios`.
+        peer: Who tuned it.
+        seed: Of the repetition: 0, 1, 2.
+        n_trials: The budget.
+        values: The objective value of every trial, in order, in the task's own direction.
+        seconds: Time of every trial that the peer took: ``ask``, all ``suggest_*``, ``tell``.
+        objective: Fingerprint of the objective; runs with different ones are not compared.
+        priors: Fingerprint of the prior trials; likewise.
+        n_priors: Number of prior studies.
+        direction: ``"minimize"`` or ``"maximize"``.
+        scale: The task's best and median value; ``None`` where only runs can tell.
+        versions: Of Python, Optuna and what the peer uses.
+        error: What went wrong; ``None`` if nothing did. A failed run keeps the values it had.
+    """
+
+    suite: str
+    task: str
+    scenario: str
+    peer: str
+    seed: int
+    n_trials: int
+    values: list[float] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+    objective: str = ""
+    priors: str = ""
+    n_priors: int = 0
+    direction: Literal["minimize", "maximize"] = "minimize"
+    scale: Scale | None = None
+    versions: Mapping[str, str] = field(default_factory=dict)
+    error: str | None = None
+
+    @property
+    def key(self) -> tuple[str, str, str, str, int]:
+        """What makes it this run and no other."""
+        return (self.suite, self.task, self.scenario, self.peer, self.seed)
+
+    @classmethod
+    def of(cls, record: Mapping[str, Any]) -> Run:
+        """A record as a run."""
+        scale = record.get("scale")
+        return cls(**{**record, "scale": None if scale is None else Scale(*scale)})
+
+    def measured(self) -> dict[str, Any]:
+        """The part of its record that is not known beforehand; values keep 7 digits, seconds 3."""
+        return {
+            "values": [_rounded(v, 7) for v in self.values],
+            "seconds": [_rounded(v, 3) for v in self.seconds],
+            "objective": self.objective,
+            "priors": self.priors,
+            "n_priors": self.n_priors,
+            "direction": self.direction,
+            "scale": None if self.scale is None else [self.scale.best, self.scale.median],
+            "versions": self.versions,
+            "error": self.error,
+        }
+
+
+def _rounded(value: float, digits: int) -> float:
+    return float(f"{value:.{digits}g}")
 
 
 class PeerCheated(Exception):
@@ -58,6 +97,7 @@ class Counted:
         self.n_calls = 0
 
     def __call__(self, params: Mapping[str, Any]) -> float:
+        """The value of the objective."""
         self.n_calls += 1
         return self._objective(params)
 
@@ -101,30 +141,31 @@ def tune(
 
 
 def setting_of(suite: Suite, logs: Iterable[Log], seed: int) -> Setting:
-    """What a peer is told. Names of priors say nothing: it must not recognise a data set."""
+    """What a peer is told. Names of priors are neutral, so that it cannot recognise a data set."""
     priors = tuple(log.to_study(f"prior-{i}") for i, log in enumerate(logs))
     return Setting(suite.parameters, suite.direction, priors, seed)
 
 
-def run_one(suite: Suite, job: Job) -> Run:
-    """Carry out one job."""
-    peer = PEERS[job.peer]
-    logs = prior_logs(job.scenario, suite, job.task, job.seed)
-    setting = setting_of(suite, logs, seed_of(suite.name, job.task, job.seed))
-    values, seconds, error = tune(setting, suite.objective(job.task), peer, job.n_trials)
+def run_one(suite: Suite, task: str, scenario: str, peer: str, seed: int, n_trials: int) -> Run:
+    """Have one peer tune one task."""
+    logs = prior_logs(scenario, suite, task, seed)
+    setting = setting_of(suite, logs, seed_of(suite.name, task, seed))
+    values, seconds, error = tune(setting, suite.objective(task), PEERS[peer], n_trials)
     return Run(
-        suite=job.suite,
-        task=job.task,
-        scenario=job.scenario,
-        peer=job.peer,
-        seed=job.seed,
-        n_trials=job.n_trials,
+        suite=suite.name,
+        task=task,
+        scenario=scenario,
+        peer=peer,
+        seed=seed,
+        n_trials=n_trials,
         values=values,
         seconds=seconds,
-        objective=_fingerprint(suite, job.task),
+        objective=_fingerprint(suite, task),
         priors=fingerprint_priors(logs),
         n_priors=len(logs),
-        versions=_versions(peer),
+        direction=suite.direction,
+        scale=_scale(suite, task),
+        versions=versions_of(PEERS[peer].packages),
         error=error,
     )
 
@@ -134,201 +175,6 @@ def _fingerprint(suite: Suite, task: str) -> str:
     return fingerprint(suite, task)
 
 
-@functools.cache
-def _code() -> str:
-    """Tells states of the package's code apart that have one version number."""
-    folder = Path(optuna_metasampler.__file__).parent
-    return digest([path.read_text(encoding="utf-8") for path in sorted(folder.rglob("*.py"))])
-
-
-@functools.cache
-def _versions(peer: Peer) -> dict[str, str]:
-    found = {"python": platform.python_version(), "optuna_metasampler": f"{__version__}+{_code()}"}
-    for package in ("optuna", "numpy", "scikit-learn", *peer.packages):
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "not installed"
-    return found
-
-
-# --- Many jobs --------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Places:
-    """Where problems are found: what a worker needs to make the suites itself."""
-
-    data: Path | None = None
-    hpo_b: Path | None = None
-
-
-_SUITES: dict[str, Suite] = {}
-
-
-def _start_worker(places: Places) -> None:
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    # Peers warn about priors that do not fit: here that is the point.
-    warnings.simplefilter("ignore")
-    _SUITES.update(find(places.data, places.hpo_b))
-
-
-def _work(jobs: list[Job], done: Queue[Run]) -> None:
-    for job in jobs:
-        done.put(run_one(_SUITES[job.suite], job))
-
-
-def run_all(jobs: Iterable[Job], places: Places, out: Path, n_workers: int) -> None:
-    """Carry out jobs in parallel; every finished one is on disk at once, a file a suite.
-
-    Args:
-        jobs: What to do; jobs on the same problem and seed stay together, as they share priors.
-        places: Where problems are found.
-        out: The folder of the files.
-        n_workers: Processes.
-
-    Raises:
-        BrokenProcessPool: If a worker was killed; what was finished is kept.
-    """
-    jobs = list(jobs)
-    groups = [
-        list(group)
-        for _, group in itertools.groupby(
-            # Shuffled, so that the time left is guessed well; whole repetitions one by one.
-            sorted(jobs, key=lambda j: (j.seed, seed_of(j.suite, j.task), j)),
-            key=lambda j: (j.suite, j.task, j.seed),
-        )
-    ]
-    out.mkdir(parents=True, exist_ok=True)
-    # Spawned workers have these from the start, before any library has made its threads.
-    os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    context = multiprocessing.get_context("spawn")
-    with (
-        context.Manager() as manager,
-        ProcessPoolExecutor(n_workers, context, _start_worker, (places,)) as pool,
-        tqdm(total=len(jobs), unit="run", disable=None, smoothing=0.05) as bar,
-    ):
-        done: Queue[Run] = manager.Queue()
-        futures: list[Future[None]] = [pool.submit(_work, group, done) for group in groups]
-        try:
-            while True:
-                finished = all(future.done() for future in futures)
-                try:
-                    while True:
-                        run = done.get(timeout=0.5)
-                        results.append(out / f"{run.suite}.jsonl", run)
-                        bar.update()
-                except Empty:
-                    pass
-                for future in futures:
-                    if future.done():
-                        # A worker's own error, not a peer's, ends everything.
-                        future.result()
-                if finished:
-                    break
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
-
-
-@click.command()
-@click.argument("plan", type=click.Choice(sorted(PLANS)))
-@data_option(required=False)
-@click.option(
-    "--hpo-b",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="A file of HPO-B, such as meta-test-dataset.json.",
-)
-@click.option(
-    "--out",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=RESULTS,
-    show_default=True,
-    help="Where the results go.",
-)
-@click.option("--workers", default=os.cpu_count(), show_default=True, help="Processes.")
-@click.option("--suite", "suites", multiple=True, help="Only this suite; may be repeated.")
-@click.option(
-    "--peer",
-    "peers",
-    multiple=True,
-    type=click.Choice(list(PEERS)),
-    help="Only this peer; may be repeated.",
-)
-@click.option(
-    "--scenario", "scenarios", multiple=True, help="Only this scenario; may be repeated."
-)
-@click.option("--retry-failed", is_flag=True, help="Run again what has failed before.")
-def main(
-    plan: str,
-    data: Path | None,
-    hpo_b: Path | None,
-    out: Path,
-    workers: int,
-    suites: tuple[str, ...],
-    peers: tuple[str, ...],
-    scenarios: tuple[str, ...],
-    retry_failed: bool,
-) -> None:
-    """Carry out PLAN, or what is still missing of it."""
-    try:
-        suites_at_hand = find(data, hpo_b)
-        wanted = plan_jobs(only(PLANS[plan], suites) if suites else PLANS[plan], suites_at_hand)
-    except (FileNotFoundError, ValueError) as error:
-        raise click.ClickException(str(error)) from error
-    wanted = [
-        job
-        for job in wanted
-        if (not peers or job.peer in peers) and (not scenarios or job.scenario in scenarios)
-    ]
-    if not wanted:
-        raise click.ClickException("Nothing of the plan is left by these options.")
-    folder = out / "runs"
-    there = results.latest(folder)
-    todo = [job for job in wanted if not _is_done(job, there.get(job.key), retry_failed)]
-    click.echo(f"{len(wanted)} runs, {len(wanted) - len(todo)} of them are there already.")
-    write_scales(out / "scales.json", suites_at_hand, wanted)
-    write_expected(out / "expected.json", wanted)
-    run_all(todo, Places(data, hpo_b), folder, workers)
-    there = results.latest(folder)
-    failed = [run for job in wanted if (run := there[job.key]).error is not None]
-    for error, count in Counter((r.peer, r.error) for r in failed).most_common(10):
-        click.echo(f"failed {count} times: {error[0]}: {error[1]}", err=True)
-    click.echo(f"Results: {folder}. Tables and figures: python -m benchmarks.report")
-
-
-def _is_done(job: Job, run: Run | None, retry_failed: bool) -> bool:
-    if run is None or run.n_trials < job.n_trials:
-        return False
-    return run.error is None or not retry_failed
-
-
-def write_scales(path: Path, suites: Mapping[str, Suite], jobs: Iterable[Job]) -> None:
-    """Write what the report needs to judge values, for tasks that have not been written yet."""
-    scales = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    pairs = sorted({(job.suite, job.task) for job in jobs})
-    for name, task in tqdm(pairs, desc="scales", unit="task", leave=False, disable=None):
-        suite = suites[name]
-        entry = scales.setdefault(name, {"tasks": {}})
-        entry |= {"direction": suite.direction, "seen": name in SEEN}
-        if task not in entry["tasks"] and (scale := suite.scale(task)) is not None:
-            entry["tasks"][task] = {"best": scale.best, "median": scale.median}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(scales, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-
-
-def write_expected(path: Path, jobs: Iterable[Job]) -> None:
-    """Add to the list of runs that were asked for, so that the report sees what is missing."""
-    expected = (
-        {tuple(k) for k in json.loads(path.read_text(encoding="utf-8"))}
-        if path.exists()
-        else set()
-    )
-    expected |= {job.key for job in jobs}
-    path.write_text(
-        "[\n" + ",\n".join(json.dumps(list(key)) for key in sorted(expected)) + "\n]\n",
-        encoding="utf-8",
-    )
-
-
-if __name__ == "__main__":
-    main()
+@functools.lru_cache(maxsize=256)
+def _scale(suite: Suite, task: str) -> Scale | None:
+    return suite.scale(task)

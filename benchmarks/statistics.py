@@ -8,18 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 import functools
+from typing import TypeAlias
 
 import numpy as np
 from scipy import stats
 
 
 FLOOR = 1e-3
-"""Regrets below count as this: what nobody would notice should not decide a mean of logarithms."""
+"""Regrets below count as this: imperceptible regrets should not decide a mean of logarithms."""
 
 TIE = 0.02
-"""Differences of log10 regret up to this (5 % of regret) are ties."""
+"""Differences of log10 regret up to this (5% of regret) are ties."""
 
 N_DRAWS = 10_000
+
+Interval: TypeAlias = tuple[float, float, float]
+"""A mean, and the lower and the upper end of its interval."""
 
 _CONFIDENCE = 0.95
 _ALPHA = 0.05
@@ -31,17 +35,20 @@ def best_so_far(regrets: np.ndarray) -> np.ndarray:
     finite = np.isfinite(regrets)
     if not finite.any():
         raise ValueError("no value is finite.")
-    return np.minimum.accumulate(np.where(finite, regrets, regrets[finite].max()))
+    best: np.ndarray = np.minimum.accumulate(np.where(finite, regrets, regrets[finite].max()))
+    return best
 
 
 def log_regret(regrets: np.ndarray, floor: float = FLOOR) -> np.ndarray:
     """Log10 of regrets, in decades."""
-    return np.log10(np.maximum(regrets, floor))
+    logs: np.ndarray = np.log10(np.maximum(regrets, floor))
+    return logs
 
 
 def pooled_mean(values: np.ndarray, suites: Sequence[str]) -> np.ndarray:
     """Mean over suites of the mean over a suite's tasks; ``values`` has a task a row."""
-    return _equal_weights(tuple(suites)) @ values
+    means: np.ndarray = _equal_weights(tuple(suites)) @ values
+    return means
 
 
 def _equal_weights(suites: tuple[str, ...]) -> np.ndarray:
@@ -70,7 +77,7 @@ def _bootstrap_weights(suites: tuple[str, ...], n_draws: int) -> np.ndarray:
 def bootstrap(
     values: np.ndarray, suites: Sequence[str], n_draws: int = N_DRAWS
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Ends of the 95 % percentile interval of `pooled_mean` (Efron & Tibshirani 1993, ch. 13).
+    """Ends of the 95% percentile interval of `pooled_mean` (Efron & Tibshirani 1993, ch. 13).
 
     Tasks are drawn again inside each suite, one fewer than it has: suites are small, and as many
     draws as tasks would make the interval too narrow (Rao & Wu 1988, JASA 83). The suites are what
@@ -85,7 +92,7 @@ def bootstrap(
 def bootstrap_ratio(
     above: np.ndarray, below: np.ndarray, suites: Sequence[str], n_draws: int = N_DRAWS
 ) -> tuple[float, float]:
-    """The like for the ratio of two pooled means over the same tasks."""
+    """Ends of the 95% interval of the ratio of two pooled means over the same tasks."""
     weights = _bootstrap_weights(tuple(suites), n_draws)
     denominator = weights @ below
     ratio = np.divide(
@@ -97,15 +104,16 @@ def bootstrap_ratio(
 
 def _percentiles(draws: np.ndarray) -> np.ndarray:
     tail = 50.0 * (1.0 - _CONFIDENCE)
-    return np.percentile(draws, [tail, 100.0 - tail], axis=0)
+    ends: np.ndarray = np.percentile(draws, [tail, 100.0 - tail], axis=0)
+    return ends
 
 
-def t_interval(values: Sequence[float] | np.ndarray) -> tuple[float, float, float]:
-    """Mean, and the ends of its 95 % interval by Student's t; infinite for a single value."""
+def t_interval(values: Sequence[float] | np.ndarray) -> Interval | None:
+    """Mean, and the ends of its 95% interval by Student's t; ``None`` for fewer than two."""
     x = np.asarray(values, dtype=float)
-    mean = float(x.mean())
     if len(x) < 2:
-        return mean, float("-inf"), float("inf")
+        return None
+    mean = float(x.mean())
     half = float(stats.t.ppf(0.975, len(x) - 1) * x.std(ddof=1) / np.sqrt(len(x)))
     return mean, mean - half, mean + half
 
@@ -135,7 +143,8 @@ def wins_ties_losses(differences: np.ndarray) -> tuple[int, int, int]:
 
 def ranks(regrets: np.ndarray) -> np.ndarray:
     """Rank of each peer (last axis), 1 the best; ties share the mean of their ranks."""
-    return stats.rankdata(np.round(regrets, 8), method="average", axis=-1)
+    found: np.ndarray = stats.rankdata(np.round(regrets, 8), method="average", axis=-1)
+    return found
 
 
 def friedman_p(regrets: np.ndarray) -> float:
@@ -147,13 +156,13 @@ def friedman_p(regrets: np.ndarray) -> float:
 
 
 def nemenyi(n_peers: int, n_tasks: int) -> float:
-    """Average ranks that are further apart differ at the 5 % level (Demsar 2006, JMLR, eq. 6)."""
+    """Average ranks that are further apart differ at the 5% level (Demsar 2006, JMLR, eq. 6)."""
     return nemenyi_q(n_peers) * float(np.sqrt(n_peers * (n_peers + 1) / (6.0 * n_tasks)))
 
 
 @functools.cache
 def nemenyi_q(n_peers: int) -> float:
-    """Studentized range over the square root of 2, at the 5 % level (Demsar 2006, table 5)."""
+    """Studentized range over the square root of 2, at the 5% level (Demsar 2006, table 5)."""
     return float(stats.studentized_range.ppf(1.0 - _ALPHA, n_peers, np.inf) / np.sqrt(2.0))
 
 

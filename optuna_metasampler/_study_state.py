@@ -99,7 +99,7 @@ class StudyState:
     asked: dict[int, dict[str, Any]] = field(default_factory=dict)
     plans: dict[int, dict[str, Any]] = field(default_factory=dict)
     recorded: dict[int, None] = field(default_factory=dict)
-    search_space: UnionSearchSpace = field(default_factory=lambda: UnionSearchSpace())
+    search_space: UnionSearchSpace = field(default_factory=lambda: UnionSearchSpace())  # noqa: PLW0108  # defined below
     knowledge: PriorKnowledge | None = None
     knows_nothing: bool = False
     method: Method | None = None

@@ -178,7 +178,7 @@ def fit(
     prior_filter: PriorFilter | PriorFilterOptions | None = None,
     rename: Mapping[str, str] | None = None,
     direction: str | None = None,
-    method: MethodName | Method = "auto",
+    method: MethodName | str | Method = "auto",
     method_options: MethodOptions | Mapping[str, Any] | None = None,
     seed: int = 0,
     device: str = "cpu",

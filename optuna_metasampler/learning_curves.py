@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+import math
 
 import numpy as np
 from numpy.typing import NDArray
@@ -165,7 +166,11 @@ class _Line:
 
     @classmethod
     def of(cls, curve: Curve) -> _Line:
-        seen = [(min(max(s, 0), _LARGEST_STEP), v) for s, v in sorted(curve.items()) if v == v]
+        seen = [
+            (min(max(s, 0), _LARGEST_STEP), v)
+            for s, v in sorted(curve.items())
+            if not math.isnan(v)
+        ]
         points = np.array(seen, dtype=np.float64).reshape(len(seen), 2)
         return cls(points[:, 0], np.clip(points[:, 1], -_LARGEST, _LARGEST))
 

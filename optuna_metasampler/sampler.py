@@ -127,7 +127,7 @@ class MetaSampler(BaseSampler):
         prior_studies: str | Sequence[str] | None = None,
         prior_filter: PriorFilter | PriorFilterOptions | None = None,
         rename: Mapping[str, str] | None = None,
-        method: MethodName | Method = "auto",
+        method: MethodName | str | Method = "auto",
         method_options: MethodOptions | Mapping[str, Any] | None = None,
         checkpoint: str | Path | None = None,
         n_startup_trials: int | None = None,

@@ -259,7 +259,7 @@ def run_notebook(path: Path, folder: Path) -> Any:
         nbclient.exceptions.CellExecutionError: If a cell raises.
     """
     notebook = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
-    client = NotebookClient(
+    NotebookClient(
         notebook,
         coalesce_streams=True,
         kernel_name="python3",

@@ -230,7 +230,7 @@ def test_a_pickle_is_refused_and_not_executed(tmp_path: Path) -> None:
 
 
 def test_a_missing_file_is_an_error_that_names_it(tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match="nowhere.safetensors"):
+    with pytest.raises(CheckpointError, match=r"nowhere\.safetensors"):
         MetaSampler(checkpoint=tmp_path / "nowhere.safetensors")
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable
 from dataclasses import fields
-import json
 from pathlib import Path
 import re
 import shutil
@@ -18,7 +17,10 @@ import optuna
 from optuna.trial import TrialState
 import pytest
 
-from benchmarks import how_it_works
+from benchmarks.experiments import how_it_works
+from benchmarks.plots import save
+from benchmarks.records import RESULTS
+from benchmarks.report import read_summary
 import optuna_metasampler
 from optuna_metasampler import MetaSampler, outcomes
 from optuna_metasampler.explain import calibration, improvement_forecast
@@ -144,24 +146,25 @@ def outputs(cell: nbformat.NotebookNode) -> list[str]:
 
 
 def test_the_figures_are_drawn_from_the_committed_data(tmp_path: Path) -> None:
-    result = json.loads(how_it_works.RESULT.read_text(encoding="utf-8"))
-    drawn = how_it_works.draw(result, tmp_path)
-    committed = sorted(how_it_works.FOLDER.glob("*.png"))
-    assert [path.name for path in committed] == sorted(path.name for path in drawn)
-    assert all(path.stat().st_size < 80_000 for path in committed)
+    summary = read_summary()["how_it_works"]
+    for name, figure in how_it_works.figures(summary).items():
+        save(figure, tmp_path / f"{name}.png")
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"initial_design.png", "prior_weight.png", "slices.png"}
+    assert all((RESULTS / "figures" / name).stat().st_size < 80_000 for name in names)
 
 
 def test_how_it_works_has_the_numbers_of_the_code() -> None:
     text = " ".join(HOW_IT_WORKS.split())
-    result = json.loads(how_it_works.RESULT.read_text(encoding="utf-8"))
+    summary = read_summary()["how_it_works"]
     for fragment in (
         f"at most {initial_design.N_WARM_START_TRIALS} trials",
         f"Once there are {transfer._MIN_TRIALS_TO_FLIP} trials",
         f"the {prior_model._MAX_SOURCES} most informative",
         f"Up to {outcomes.MAX_MODELLED_OBJECTIVES} objectives",
-        f"{result['n_prior_trials']} trials of Optuna's default sampler each",
+        f"{how_it_works.N_PRIOR_TRIALS} trials of Optuna's default sampler each",
         f"2 prior studies of {how_it_works.N_SLICE_PRIOR_TRIALS} trials each",
-        f"{len(result['say']['1 wrong'])} seeds each",
+        f"{len(summary['prior_weight']['1 wrong'])} seeds each",
     ):
         assert fragment in text
     assert acquisition.PROBE == 1, "the second trial is the probe"

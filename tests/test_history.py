@@ -24,8 +24,8 @@ def test_a_trial_is_undecided_while_it_lacks_what_every_trial_has() -> None:
         one = PendingTrial(0, params, elsewhere=True, undecided=flag)
         return history(1, one).undecided(SPACE) == [one]
 
-    assert undecided({}) and undecided({"x": 0.1}) and undecided({"x": 0.1, "z": 0.3})
-    assert not undecided(WHOLE)  # whether `z` is to come nobody knows
+    assert all(map(undecided, ({}, {"x": 0.1}, {"x": 0.1, "z": 0.3})))
+    assert not undecided(WHOLE)  # whether `z` is to come is not known
     assert not undecided({}, flag=False)
 
 

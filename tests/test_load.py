@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 import gc
-import os
 from pathlib import Path
 import threading
 import time
@@ -36,7 +35,8 @@ def board(trial: optuna.Trial) -> float:
 
 
 def open_files() -> int:
-    return len(os.listdir("/proc/self/fd")) if Path("/proc/self/fd").exists() else 0
+    folder = Path("/proc/self/fd")
+    return len(list(folder.iterdir())) if folder.exists() else 0
 
 
 @pytest.mark.parametrize("with_priors", [False, True])
@@ -143,16 +143,15 @@ def test_100_short_studies_leave_nothing_behind() -> None:
 
 @pytest.mark.slow
 def test_a_study_of_10000_trials_goes_on(tmp_path: Path) -> None:
-    from benchmarks.load import history, narrow
-    from benchmarks.scale import write_storage
+    from benchmarks.problems.timed import history, objective_of, write_storage
 
     made = optuna.create_study(study_name="long")
-    made.add_trials(history("8", 10_000))
+    made.add_trials(history("mixed", 10_000))
     write_storage([made], tmp_path / "long.db")
     study = optuna.load_study(
         study_name="long", storage=f"sqlite:///{tmp_path}/long.db", sampler=MetaSampler(seed=0)
     )
-    study.optimize(narrow, n_trials=10)
+    study.optimize(objective_of("mixed"), n_trials=10)
     best = sorted(t.values[0] for t in made.trials)
     # Suggestions of a model: better than nine in ten random configurations, at the median.
     mine = sorted(t.values[0] for t in study.trials[-10:])

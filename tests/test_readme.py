@@ -10,7 +10,7 @@ from click.testing import CliRunner
 import optuna
 import pytest
 
-from benchmarks.report import readme
+from benchmarks.report import blocks, filled, read_summary
 from optuna_metasampler import Archive
 from optuna_metasampler.cli import main
 
@@ -20,7 +20,7 @@ README = Path(__file__).parents[1] / "README.md"
 
 def test_the_numbers_are_those_of_the_result_files() -> None:
     text = README.read_text(encoding="utf-8")
-    assert readme(text) == text
+    assert filled(text, blocks(read_summary())) == text
 
 
 def test_the_code_runs_from_an_old_storage_to_a_report(

@@ -130,9 +130,14 @@ def test_a_bar_is_cleared_after_an_error(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    with pytest.raises(OSError, match="gone"), progress("Learning", "step", delay=0) as show:
-        show(1, 40, "")
-        raise OSError("gone")
+
+    def interrupted() -> None:
+        with progress("Learning", "step", delay=0) as show:
+            show(1, 40, "")
+            raise OSError("gone")
+
+    with pytest.raises(OSError, match="gone"):
+        interrupted()
     # The last thing written is an empty line in its place.
     assert capsys.readouterr().err.rstrip("\r").endswith(" ")
 

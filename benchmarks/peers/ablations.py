@@ -1,4 +1,4 @@
-"""The default method with one part left out or told otherwise: what is the part good for?"""
+"""The default method with one part left out or changed: what is the part good for?"""
 
 from __future__ import annotations
 
@@ -78,8 +78,8 @@ def _network_alone(model: PriorModel) -> PriorModel:
     return _NetworkAlone(**vars(model))
 
 
-def _process(**changes: Callable[..., object] | bool) -> TransferConfig:
-    return TransferConfig(process=replace(GaussianProcessConfig(), **changes))
+def _process(config: GaussianProcessConfig) -> Ablation:
+    return Ablation(TransferConfig(process=config))
 
 
 def _standardize(y: Tensor) -> Tensor:
@@ -96,21 +96,21 @@ WITH_PRIORS: dict[str, Ablation] = {
     "without the network": Ablation(model=lambda model: replace(model, network=None)),
     "without the source processes": Ablation(TransferConfig(linear=False), model=_network_alone),
     "without the linear kernel": Ablation(TransferConfig(linear=False)),
-    "without the twin": Ablation(TransferConfig(target_only=False)),
-    "without the opening": Ablation(n_warm_start_trials=0),
+    "without the target-only model": Ablation(TransferConfig(target_only=False)),
+    "without the initial design": Ablation(n_warm_start_trials=0),
 }
 """What only prior studies make a difference to."""
 
 ALWAYS: dict[str, Ablation] = {
-    "without the trend": Ablation(_process(trend=False)),
-    "without plateaus": Ablation(acquisition=AcquisitionConfig(ties=False)),
-    "standardised, not warped": Ablation(_process(warp=_standardize)),
-    "ranked, not warped": Ablation(_process(warp=rank_gaussianize)),
+    "without the trend": _process(GaussianProcessConfig(trend=False)),
+    "without tie probabilities": Ablation(acquisition=AcquisitionConfig(ties=False)),
+    "standardised, not warped": _process(GaussianProcessConfig(warp=_standardize)),
+    "ranked, not warped": _process(GaussianProcessConfig(warp=rank_gaussianize)),
     "EI, not log EI": Ablation(acquisition=AcquisitionConfig(logarithm=False)),
     "four times the candidates": Ablation(acquisition=AcquisitionConfig(search=_LARGE)),
     "a quarter of the candidates": Ablation(acquisition=AcquisitionConfig(search=_SMALL)),
-    "refit at every tenth trial": Ablation(
-        _process(refit_is_due=lambda n, at_fit: n - at_fit >= 10 or at_fit < 2 <= n)
+    "refit at every tenth trial": _process(
+        GaussianProcessConfig(refit_is_due=lambda n, at_fit: n - at_fit >= 10 or at_fit < 2 <= n)
     ),
 }
 """What makes a difference with and without prior studies."""
@@ -119,7 +119,7 @@ ABLATIONS = WITH_PRIORS | ALWAYS
 
 
 def with_ablation(name: str) -> Callable[[Setting], optuna.Study]:
-    """`MetaSampler` with one part told otherwise."""
+    """`MetaSampler` with one part changed."""
     method = AblatedAuto(ABLATIONS[name])
 
     def build(setting: Setting) -> optuna.Study:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import optuna
 
-from benchmarks.problems.base import Parameter
+from benchmarks.problems.base import Direction, Parameter
 
 
 @dataclass(frozen=True)
@@ -17,12 +17,12 @@ class Setting:
     Attributes:
         parameters: The search space, parents before children.
         direction: ``"minimize"`` or ``"maximize"``.
-        priors: Finished studies on other tasks, oldest first; names say nothing.
+        priors: Finished studies on other tasks, oldest first; names are neutral.
         seed: Of everything that the peer draws.
     """
 
     parameters: tuple[Parameter, ...]
-    direction: str
+    direction: Direction
     priors: tuple[optuna.Study, ...]
     seed: int
 

@@ -17,7 +17,6 @@ import optuna
 from optuna.distributions import (
     BaseDistribution,
     CategoricalDistribution,
-    FloatDistribution,
     IntDistribution,
 )
 from optuna.samplers import BaseSampler
@@ -25,7 +24,7 @@ from optuna.trial import FrozenTrial, TrialState
 import torch
 
 from benchmarks.peers.base import Setting
-from benchmarks.problems.base import Parameter, Params, random_params, seed_of
+from benchmarks.problems.base import Distribution, Parameter, Params, random_params, seed_of
 
 
 @contextlib.contextmanager
@@ -104,7 +103,8 @@ class ExternalSampler(BaseSampler, ABC):
             self._exhausted = True
             return random_params(self.parameters, np.random.default_rng(seed))
         self._asked[trial.number], values = asked
-        return {name: plain(search_space[name], value) for name, value in values.items()}
+        known = {p.name: p.distribution for p in self.parameters}
+        return {name: plain(known[name], value) for name, value in values.items()}
 
     def sample_independent(
         self,
@@ -135,7 +135,7 @@ def study_of(sampler: BaseSampler, setting: Setting) -> optuna.Study:
     return optuna.create_study(direction=setting.direction, sampler=sampler)
 
 
-def n_steps(distribution: BaseDistribution) -> int | None:
+def n_steps(distribution: Distribution) -> int | None:
     """How many steps lead from the low to the high end; ``None`` if it is not a wider grid.
 
     Whole numbers next to each other are none: every tool knows them.
@@ -147,11 +147,17 @@ def n_steps(distribution: BaseDistribution) -> int | None:
     return round((distribution.high - distribution.low) / distribution.step)
 
 
-def plain(distribution: BaseDistribution, value: Any) -> Any:
+def of_step(distribution: Distribution, value: Any) -> Any:
+    """The value that a tool means by the number of a step, where there is a wider grid."""
+    if isinstance(distribution, CategoricalDistribution) or n_steps(distribution) is None:
+        return value
+    return distribution.low + (distribution.step or 0) * value
+
+
+def plain(distribution: Distribution, value: Any) -> Any:
     """The value of the distribution that is nearest to a tool's."""
     if isinstance(distribution, CategoricalDistribution):
         return distribution.choices[int(value)]
-    assert isinstance(distribution, (FloatDistribution, IntDistribution))
     low, high = distribution.low, distribution.high
     value = min(max(float(value), low), high)
     if distribution.step is not None:

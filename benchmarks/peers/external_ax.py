@@ -6,11 +6,11 @@ import math
 from typing import Any
 
 import optuna
-from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
+from optuna.distributions import CategoricalDistribution, IntDistribution
 
 from benchmarks.peers.base import Setting
 from benchmarks.peers.external import ExternalSampler, n_steps, study_of
-from benchmarks.problems.base import Parameter, Params
+from benchmarks.problems.base import Distribution, Parameter, Params
 
 
 def build(setting: Setting) -> optuna.Study:
@@ -50,7 +50,7 @@ class AxSampler(ExternalSampler):
             self.client.complete_trial(asked, raw_data={"loss": loss})
 
 
-def n_values(distribution: BaseDistribution) -> float:
+def n_values(distribution: Distribution) -> float:
     """How many values a distribution has."""
     if isinstance(distribution, CategoricalDistribution):
         return len(distribution.choices)

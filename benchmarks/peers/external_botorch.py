@@ -7,7 +7,11 @@ import math
 from typing import Any
 
 import optuna
-from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
+from optuna.distributions import (
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 import torch
 
 from benchmarks.peers.base import Setting
@@ -49,7 +53,7 @@ class BoTorchSampler(ExternalSampler):
         }
         d = len(self.parameters)
         self.n_start = min(2 * (d + 1), N_START)
-        self.sobol = torch.quasirandom.SobolEngine(d, scramble=True, seed=seed)
+        self.sobol = torch.quasirandom.SobolEngine(d, scramble=True, seed=seed)  # type: ignore[no-untyped-call]
         self.X = torch.empty(0, d, dtype=torch.double)
         self.Y = torch.empty(0, 1, dtype=torch.double)
 
@@ -66,7 +70,7 @@ class BoTorchSampler(ExternalSampler):
         params: Params = {}
         for column, (parameter, x) in enumerate(zip(self.parameters, row, strict=True)):
             distribution = parameter.distribution
-            if column in self.categories:
+            if isinstance(distribution, CategoricalDistribution):
                 params[parameter.name] = round(x)
             else:
                 params[parameter.name] = plain(distribution, quantile(distribution, x))
@@ -122,14 +126,15 @@ class BoTorchSampler(ExternalSampler):
                 cat_dims={column: range(n) for column, n in self.categories.items()},
                 **common,
             )
-        return X[0].tolist()
+        point: list[float] = X[0].tolist()
+        return point
 
 
-def position(distribution: BaseDistribution, value: float) -> float:
+def position(distribution: FloatDistribution | IntDistribution, value: float) -> float:
     """Where a value is between 0 and 1: what `quantile` turns into it."""
     whole = isinstance(distribution, IntDistribution) and distribution.step == 1
     half = 0.5 if whole else 0.0
     low, high = distribution.low - half, distribution.high + half
     if distribution.log:
         low, high, value = math.log(low), math.log(high), math.log(value)
-    return (value - low) / (high - low)
+    return float((value - low) / (high - low))

@@ -12,7 +12,7 @@ import optuna
 from optuna.distributions import CategoricalDistribution, IntDistribution
 
 from benchmarks.peers.base import Setting
-from benchmarks.peers.external import ExternalSampler, n_steps, study_of
+from benchmarks.peers.external import ExternalSampler, n_steps, of_step, study_of
 from benchmarks.problems.base import Parameter, Params
 
 
@@ -39,10 +39,8 @@ class HEBOSampler(ExternalSampler):
         frame = self.optimizer.suggest(1)
         params: Params = {}
         for parameter in self.parameters:
-            distribution, value = parameter.distribution, frame[parameter.name].iloc[0]
-            if n_steps(distribution) is not None:
-                value = distribution.low + distribution.step * value
-            params[parameter.name] = value
+            value = frame[parameter.name].iloc[0]
+            params[parameter.name] = of_step(parameter.distribution, value)
         return frame, params
 
     def tell(self, asked: Any, loss: float | None) -> None:

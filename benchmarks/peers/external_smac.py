@@ -10,7 +10,7 @@ import optuna
 from optuna.distributions import CategoricalDistribution, IntDistribution
 
 from benchmarks.peers.base import Setting
-from benchmarks.peers.external import ExternalSampler, n_steps, study_of
+from benchmarks.peers.external import ExternalSampler, n_steps, of_step, study_of
 from benchmarks.problems.base import Parameter, Params
 
 
@@ -49,9 +49,7 @@ class SMACSampler(ExternalSampler):
         distributions = {p.name: p.distribution for p in self.parameters}
         params: Params = {}
         for name, value in dict(info.config).items():
-            distribution = distributions[name]
-            grid = n_steps(distribution) is not None
-            params[name] = distribution.low + distribution.step * value if grid else value
+            params[name] = of_step(distributions[name], value)
         return info, params
 
     def tell(self, asked: Any, loss: float | None) -> None:

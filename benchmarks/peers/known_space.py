@@ -17,7 +17,9 @@ class KnownSpaceSampler(BaseSampler):
 
     def __init__(self, setting: Setting) -> None:
         self._setting = setting
-        self._search_space = {p.name: p.distribution for p in setting.parameters}
+        self._search_space: dict[str, BaseDistribution] = {
+            p.name: p.distribution for p in setting.parameters
+        }
         self._random = RandomSampler(seed=setting.seed)
 
     def infer_relative_search_space(

@@ -67,7 +67,8 @@ class Density:
         return points
 
     def log_pdf(self, points: Points) -> np.ndarray:
-        return np.sum([part.log_pdf(points) for part in self._parts], axis=0)
+        logs: np.ndarray = np.sum([part.log_pdf(points) for part in self._parts], axis=0)
+        return logs
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,8 @@ def similarities(
     log_target = target.log_pdf(points)
     log_ratios = np.array([source.log_pdf(points) - log_target for source in sources])
     distances = -np.expm1(np.minimum(log_ratios, 0.0)).mean(axis=1)
-    return (1.0 - distances) / (1.0 + distances)
+    overlaps: np.ndarray = (1.0 - distances) / (1.0 + distances)
+    return overlaps
 
 
 def task_weights(overlaps: np.ndarray) -> np.ndarray:
@@ -181,7 +183,8 @@ def _mixture(points: Points, densities: Sequence[Density], weights: np.ndarray) 
         # No trial has this group's parameters yet: every density is Optuna's prior.
         weights = np.ones(len(densities))
     logs = np.stack([density.log_pdf(points) for density in densities])
-    return logsumexp(logs, axis=0, b=weights[:, None])
+    mixed: np.ndarray = logsumexp(logs, axis=0, b=weights[:, None])
+    return mixed
 
 
 def _distributions(parameters: Sequence[Parameter]) -> Group:

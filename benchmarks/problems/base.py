@@ -12,12 +12,11 @@ from dataclasses import dataclass, replace
 import hashlib
 import json
 import math
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import optuna
 from optuna.distributions import (
-    BaseDistribution,
     CategoricalDistribution,
     FloatDistribution,
     IntDistribution,
@@ -26,6 +25,8 @@ from optuna.distributions import (
 
 Params = dict[str, Any]
 Objective = Callable[[Mapping[str, Any]], float]
+Direction: TypeAlias = Literal["minimize", "maximize"]
+Distribution: TypeAlias = FloatDistribution | IntDistribution | CategoricalDistribution
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class Parameter:
     """
 
     name: str
-    distribution: BaseDistribution
+    distribution: Distribution
     condition: Condition | None = None
 
     def is_active(self, params: Mapping[str, Any]) -> bool:
@@ -83,7 +84,7 @@ class Suite(ABC):
     """Tasks over one search space, such as one learner tuned on several data sets."""
 
     name: str
-    direction: str
+    direction: Direction
     parameters: tuple[Parameter, ...]
     tasks: tuple[str, ...]
 
@@ -105,6 +106,12 @@ class Suite(ABC):
         return tuple(task for task in self.tasks if task != target)
 
 
+def targets(suite: Suite, n: int) -> list[str]:
+    """The first ``n`` targets in an order that depends on the suite's name alone."""
+    order = np.random.default_rng(seed_of(suite.name, "targets")).permutation(len(suite.targets))
+    return [suite.targets[i] for i in order[:n]]
+
+
 def suggest(trial: optuna.Trial, parameters: Iterable[Parameter]) -> Params:
     """Ask a trial for all parameters that take part, in order, as an objective does."""
     params: Params = {}
@@ -114,7 +121,7 @@ def suggest(trial: optuna.Trial, parameters: Iterable[Parameter]) -> Params:
     return params
 
 
-def suggest_one(trial: optuna.Trial, name: str, distribution: BaseDistribution) -> Any:
+def suggest_one(trial: optuna.Trial, name: str, distribution: Distribution) -> Any:
     """Ask a trial for one parameter by Optuna's public calls."""
     if isinstance(distribution, CategoricalDistribution):
         return trial.suggest_categorical(name, distribution.choices)
@@ -122,7 +129,6 @@ def suggest_one(trial: optuna.Trial, name: str, distribution: BaseDistribution) 
         return trial.suggest_float(
             name, distribution.low, distribution.high, step=distribution.step, log=distribution.log
         )
-    assert isinstance(distribution, IntDistribution)
     return trial.suggest_int(
         name, distribution.low, distribution.high, step=distribution.step, log=distribution.log
     )
@@ -137,13 +143,12 @@ def random_params(parameters: Iterable[Parameter], generator: np.random.Generato
     return params
 
 
-def quantile(distribution: BaseDistribution, u: float) -> Any:
+def quantile(distribution: Distribution, u: float) -> Any:
     """The value at share ``u`` in [0, 1) of a distribution, on its log scale where it has one."""
     if isinstance(distribution, CategoricalDistribution):
         return distribution.choices[
             min(int(u * len(distribution.choices)), len(distribution.choices) - 1)
         ]
-    assert isinstance(distribution, (FloatDistribution, IntDistribution))
     whole = isinstance(distribution, IntDistribution)
     half = 0.5 if whole and distribution.step == 1 else 0.0
     low, high = distribution.low - half, distribution.high + half
@@ -156,7 +161,7 @@ def quantile(distribution: BaseDistribution, u: float) -> Any:
             (value - distribution.low) / distribution.step
         )
     value = min(max(value, distribution.low), distribution.high)
-    return int(round(value)) if whole else float(value)
+    return round(value) if whole else float(value)
 
 
 def rename(parameters: Iterable[Parameter], names: Mapping[str, str]) -> tuple[Parameter, ...]:

@@ -57,4 +57,5 @@ class CurveSuite(SyntheticSuite):
         loss = loss + _SLOPE_OF_DIVERGENCE * np.maximum(epoch - turn, 0.0)
         seed = seed_of("noise", task, json.dumps(dict(params), sort_keys=True))
         noise: np.ndarray = np.random.default_rng(seed).normal(0.0, _NOISE, N_EPOCHS)
-        return loss + noise
+        losses: np.ndarray = loss + noise
+        return losses

@@ -8,7 +8,7 @@ options.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 import functools
 import math
 from typing import Any
@@ -65,14 +65,14 @@ class FlagsSuite(SyntheticSuite):
         values: np.ndarray = np.round(10.0 * np.exp(_SPREAD * super()._values(task, x)), 1)
         return values
 
-    def _features(self, configurations: list[Mapping[str, Any]]) -> np.ndarray:
+    def _features(self, configurations: Sequence[Mapping[str, Any]]) -> np.ndarray:
         return places(configurations)
 
     def _function(self, name: str) -> Function:
         return _effects(name)
 
 
-def places(configurations: list[Mapping[str, Any]]) -> np.ndarray:
+def places(configurations: Sequence[Mapping[str, Any]]) -> np.ndarray:
     """Each value's place among the values of its parameter, in [0, 1], shape ``(n, 20)``."""
     return np.array(
         [[_place(p, params[p.name]) for p in _PARAMETERS] for params in configurations]

@@ -24,12 +24,12 @@ MAX_ITERATIONS = 20_000
 class LiveSuite(Suite):
     """One learner on the five data sets; the value is a relative loss to minimise.
 
-    0 is perfect and 1 is no better than a constant prediction. The best possible value is known
-    to nobody, so `scale` is ``None`` and results are judged by the best of all runs.
+    0 is perfect and 1 is no better than a constant prediction. The best possible value
+    is unknown, so `scale` is ``None`` and results are judged by the best of all runs.
     """
 
     direction = "minimize"
-    tasks = problem.DATA_SETS
+    tasks: tuple[str, ...] = problem.DATA_SETS
 
     def __init__(self) -> None:
         # Cross-validation costs more than a look-up, and finite spaces repeat themselves.

@@ -12,17 +12,16 @@ import warnings
 
 import numpy as np
 from optuna.distributions import (
-    BaseDistribution,
     CategoricalDistribution,
     FloatDistribution,
     IntDistribution,
 )
 
-from benchmarks.problems.base import Parameter
+from benchmarks.problems.base import Direction, Distribution, Parameter
 from benchmarks.problems.tables import TableSuite
 
 
-NAMES = {
+NAMES: dict[str, tuple[str, str, Direction]] = {
     "hpobench": ("HPOBench", "val_acc", "maximize"),
     "hpolib": ("HPOLib", "val_loss", "minimize"),
     "nasbench201": ("NASBench201", "val_acc", "maximize"),
@@ -79,7 +78,7 @@ class SimpleHPOBenchSuite(TableSuite):
         return np.array(x, dtype=float), np.array(y, dtype=float)
 
 
-def _distribution(name: str, values: list[Any], kind: type) -> BaseDistribution:
+def _distribution(name: str, values: list[Any], kind: type) -> Distribution:
     if kind is str:
         return CategoricalDistribution(values)
     log = name in _LOG

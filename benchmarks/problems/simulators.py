@@ -10,12 +10,12 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-from benchmarks.problems.base import Condition, Objective, Parameter, Suite, seed_of
+from benchmarks.problems.base import Condition, Direction, Objective, Parameter, Suite, seed_of
 
 
 _N_TASKS = 16
@@ -23,9 +23,9 @@ _DIGITS = 9
 
 
 class Simulator(Suite):
-    """A simulator with sixteen tasks; the best possible value is known to nobody."""
+    """A simulator with sixteen tasks; the best possible value is unknown."""
 
-    direction = "minimize"
+    direction: Direction = "minimize"
     tasks = tuple(str(i) for i in range(_N_TASKS))
 
     def objective(self, task: str) -> Objective:
@@ -101,7 +101,7 @@ class Control(Simulator):
             used = push
             if abs(second) > 1e3:
                 return 1e3
-        return min(cost, 1e3)
+        return float(min(cost, 1e3))
 
 
 class Chemistry(Simulator):
@@ -131,13 +131,19 @@ class Chemistry(Simulator):
             Condition("addition", ("slow",)),
         ),
     )
-    _CATALYST = {
+    _CATALYST: ClassVar[dict[str, Any]] = {
         "none": (0.0, 0.0, 0.0),
         "Cu": (2.0, 0.5, 0.2),
         "Ni": (2.5, 1.5, 0.3),
         "Pd": (3.5, 1.0, 2.0),
     }
-    _SOLVENT = {"DMF": 0.8, "MeCN": 0.5, "THF": 0.0, "toluene": -0.6, "water": -1.2}
+    _SOLVENT: ClassVar[dict[str, Any]] = {
+        "DMF": 0.8,
+        "MeCN": 0.5,
+        "THF": 0.0,
+        "toluene": -0.6,
+        "water": -1.2,
+    }
 
     def simulate(self, world: np.ndarray, params: Mapping[str, Any]) -> float:
         """See `Simulator.simulate`."""
@@ -171,7 +177,7 @@ class Chemistry(Simulator):
             + price * params.get("loading", 0.0)
             + 0.3 * math.sqrt(hours)
         )
-        return 100.0 * c - cost * (0.5 + world[5])
+        return float(100.0 * c - cost * (0.5 + world[5]))
 
 
 class Logistics(Simulator):
@@ -338,7 +344,7 @@ class Structure(Simulator):
         ),
     )
     # Modulus and shear modulus in psi, limits of stress and of shear stress, price.
-    _MATERIAL = {
+    _MATERIAL: ClassVar[dict[str, Any]] = {
         "steel": (30e6, 12e6, 30e3, 13.6e3, 1.0),
         "cast iron": (14e6, 6e6, 8e3, 5e3, 0.5),
         "aluminium": (10e6, 4e6, 5e3, 2e3, 0.9),

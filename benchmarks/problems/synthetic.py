@@ -8,7 +8,7 @@ conditional. The draws are made of random Fourier features (Rahimi & Recht 2007,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 import functools
 import math
 from typing import Any
@@ -63,7 +63,7 @@ class SyntheticSuite(Suite):
     """
 
     direction = "minimize"
-    parameters = _PARAMETERS
+    parameters: tuple[Parameter, ...] = _PARAMETERS
 
     def __init__(self, relatedness: float) -> None:
         if not -1.0 <= relatedness <= 1.0:
@@ -120,7 +120,7 @@ class SyntheticSuite(Suite):
         r = self.relatedness
         return r * value + math.sqrt(1.0 - r * r) * self._function(task)(x)
 
-    def _features(self, configurations: list[Mapping[str, Any]]) -> np.ndarray:
+    def _features(self, configurations: Sequence[Mapping[str, Any]]) -> np.ndarray:
         return features(configurations)
 
     def _function(self, name: str) -> Function:
@@ -159,11 +159,10 @@ class SkewedSuite(SyntheticSuite):
         return np.exp(_SKEW * super()._values(task, x))
 
 
-def features(configurations: list[Mapping[str, Any]]) -> np.ndarray:
+def features(configurations: Sequence[Mapping[str, Any]]) -> np.ndarray:
     """Configurations as points ``(n, 10)``: numbers in [0, 1], -1 where inactive; choices."""
-    rows = []
-    for params in configurations:
-        rows.append(
+    return np.array(
+        [
             [
                 (params["x0"] + 1.0) / 2.0,
                 math.log(params["x1"] / 1e-4) / math.log(1e4),
@@ -173,8 +172,9 @@ def features(configurations: list[Mapping[str, Any]]) -> np.ndarray:
                 *(float(params["kind"] == k) for k in "abc"),
                 *(float(params["flag"] is f) for f in (False, True)),
             ]
-        )
-    return np.array(rows)
+            for params in configurations
+        ]
+    )
 
 
 @functools.lru_cache(maxsize=64)

@@ -1,4 +1,4 @@
-"""Suites made of tables: configurations that somebody has evaluated, and their outcomes."""
+"""Suites made of tables: evaluated configurations and their outcomes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 from optuna.distributions import (
-    BaseDistribution,
     CategoricalDistribution,
     FloatDistribution,
     IntDistribution,
@@ -20,6 +19,8 @@ from optuna.distributions import (
 
 from benchmarks.problems.base import (
     Condition,
+    Direction,
+    Distribution,
     Objective,
     Parameter,
     Scale,
@@ -53,7 +54,7 @@ class TableSuite(Suite):
     def __init__(
         self,
         name: str,
-        direction: str,
+        direction: Direction,
         parameters: tuple[Parameter, ...],
         tasks: tuple[str, ...],
         *,
@@ -213,7 +214,7 @@ class FolderSuite(TableSuite):
             return arrays["X"].astype(float), arrays["y"].astype(float)
 
 
-def _distribution(entry: Mapping[str, Any]) -> BaseDistribution:
+def _distribution(entry: Mapping[str, Any]) -> Distribution:
     if entry["type"] == "categorical":
         return CategoricalDistribution(entry["choices"])
     if entry["type"] == "int":
@@ -270,7 +271,7 @@ def read_hpo_b(path: Path) -> dict[str, dict[str, dict[str, list[list[float]]]]]
     Raises:
         ValueError: If the file is of another form.
     """
-    data = json.loads(path.read_text(encoding="utf-8"))
+    data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     try:
         for data_sets in data.values():
             for name, entry in data_sets.items():

@@ -35,7 +35,7 @@ _N_GOOD = 5
 _STEPS = 2.0
 _LEAST_TOP = 3
 # The samples ignore the errors of the model that they are drawn from: 80% of the gains lie between
-# these of their quantiles (``benchmarks/outlook.py``).
+# these of their quantiles (``benchmarks/experiments/improvement_forecast.py``).
 _LEVELS = (0.02, 0.98)
 
 
@@ -144,7 +144,7 @@ def _step(task: Task) -> float:
     factor of e were chosen on functions drawn from Gaussian processes and on exponentials of
     these, by the continuous ranked probability score of the gain of ten trials. On tables of real
     training runs, for which linear extrapolation promised far too much, the score improves as well
-    (``benchmarks/outlook.py``).
+    (``benchmarks/experiments/improvement_forecast.py``).
     """
     finite = torch.isfinite(task.y)
     for rows in (finite & task.feasible, finite):

@@ -175,8 +175,7 @@ class Trainer:
         n_held_out = _n_held_out(learner.n_studies, config.validation_share)
         held_out, used = order[:n_held_out], order[n_held_out:]
         validation_seed = int(torch.randint(2**31 - 1, (1,), generator=generator))
-        parameters = learner.parameters()
-        optimizer = torch.optim.Adam(parameters, lr=config.learning_rate)
+        optimizer = torch.optim.Adam(learner.parameters(), lr=config.learning_rate)
         best: dict[str, Tensor] | None = None
         lowest, n_stale, n_lost, first = math.inf, 0, 0, 0
         if self._resume:
@@ -187,32 +186,18 @@ class Trainer:
         for step in range(first, config.n_steps):
             if n_stale >= config.patience:
                 break
-            rate = 0.5 * (1.0 + math.cos(math.pi * step / config.n_steps))
-            for group in optimizer.param_groups:
-                group["lr"] = config.learning_rate * rate
-            studies = used[
-                torch.randint(len(used), (min(config.n_studies, len(used)),), generator=generator)
-            ]
-            with torch.enable_grad():
-                loss = learner.meta_loss(studies, generator)
-                gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
-            losses.append(float(loss.detach()))
-            if _apply(optimizer, parameters, gradients, config.max_norm):
-                n_lost = 0
-            else:
-                n_lost += 1
-                if n_lost == _MAX_LOST_STEPS:
-                    _logger.warning(
-                        "Meta-training stopped at step %d because its loss is not finite. Try a "
-                        "smaller learning rate.",
-                        step + 1,
-                    )
-                    break
+            loss, applied = _step(learner, optimizer, used, config, step, generator)
+            losses.append(loss)
+            n_lost = 0 if applied else n_lost + 1
+            if n_lost == _MAX_LOST_STEPS:
+                _logger.warning(
+                    "Meta-training stopped at step %d because its loss is not finite. Try a "
+                    "smaller learning rate.",
+                    step + 1,
+                )
+                break
             if (step + 1) % every == 0 or step + 1 == config.n_steps:
-                validation = math.nan
-                if len(held_out):
-                    same = torch.Generator(device="cpu").manual_seed(validation_seed)
-                    validation = learner.validation_loss(held_out, same)
+                validation = _validation(learner, held_out, validation_seed)
                 # Without held-out studies the last state is the best.
                 is_best = validation < lowest or not len(held_out)
                 n_stale = 0 if is_best else n_stale + 1
@@ -289,6 +274,34 @@ def _n_held_out(n_studies: int, share: float) -> int:
     if n_studies < _MIN_STUDIES_TO_VALIDATE or share <= 0.0:
         return 0
     return max(1, round(share * n_studies))
+
+
+def _step(
+    learner: Learner,
+    optimizer: torch.optim.Adam,
+    used: Tensor,
+    config: TrainConfig,
+    step: int,
+    generator: torch.Generator,
+) -> tuple[float, bool]:
+    """Make one step on some of the studies ``used``: the loss, and whether it was finite."""
+    rate = 0.5 * (1.0 + math.cos(math.pi * step / config.n_steps))
+    for group in optimizer.param_groups:
+        group["lr"] = config.learning_rate * rate
+    n_studies = min(config.n_studies, len(used))
+    studies = used[torch.randint(len(used), (n_studies,), generator=generator)]
+    parameters = optimizer.param_groups[0]["params"]
+    with torch.enable_grad():
+        loss = learner.meta_loss(studies, generator)
+        gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
+    return float(loss.detach()), _apply(optimizer, parameters, gradients, config.max_norm)
+
+
+def _validation(learner: Learner, held_out: Tensor, seed: int) -> float:
+    """The loss on held-out studies, with the same random numbers every time; NaN without any."""
+    if not len(held_out):
+        return math.nan
+    return learner.validation_loss(held_out, torch.Generator(device="cpu").manual_seed(seed))
 
 
 def _apply(

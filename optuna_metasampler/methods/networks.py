@@ -10,6 +10,7 @@ Axis letters: ``m`` networks side by side, ``q`` points, ``i`` inputs, ``o`` out
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 import math
 
 import torch
@@ -37,7 +38,7 @@ def initial(
         ``[w (*batch, i, o), b (*batch, 1, o), ...]``, one pair a layer.
     """
     parameters = []
-    for i, o in zip(sizes[:-1], sizes[1:], strict=True):
+    for i, o in pairwise(sizes):
         w = torch.randn((*batch, i, o), generator=generator, dtype=dtype)
         parameters += [w * (gain / math.sqrt(max(i, 1))), torch.zeros((*batch, 1, o), dtype=dtype)]
     return parameters
@@ -45,8 +46,7 @@ def initial(
 
 def shapes(sizes: Sequence[int], batch: Sequence[int] = ()) -> list[tuple[int, ...]]:
     """Shapes of the weights of :func:`initial`."""
-    pairs = zip(sizes[:-1], sizes[1:], strict=True)
-    return [(*batch, rows, o) for i, o in pairs for rows in (i, 1)]
+    return [(*batch, rows, o) for i, o in pairwise(sizes) for rows in (i, 1)]
 
 
 def forward(parameters: Sequence[Tensor], x: Tensor) -> Tensor:

@@ -58,7 +58,7 @@ def cache_folder() -> Path | None:
     else:
         base, usual = os.environ.get("XDG_CACHE_HOME", ""), "~/.cache"
     try:
-        parent = Path(base) if os.path.isabs(base) else Path(usual).expanduser()
+        parent = Path(base) if Path(base).is_absolute() else Path(usual).expanduser()
     except RuntimeError:
         # The user has no home directory.
         return None

@@ -96,13 +96,8 @@ def resolve(
             sources.append(partial(read, chosen))
 
     for one in _as_sequence(prior):
-        if isinstance(one, Study):
-            sources.append(partial(_study, one))
-        elif isinstance(one, PriorStudy):
-            sources.append(partial(_given, one))
-        elif _is_trials(one):
-            bare = PriorStudy(f"trials[{len(sources)}]", None, tuple(one))
-            sources.append(partial(_given, bare))
+        if (source := _as_study(one, f"trials[{len(sources)}]")) is not None:
+            sources.append(source)
         elif (table := _as_table(one, f"table[{len(sources)}]")) is not None:
             add(table.label, table.study_names(), partial(_from_table, table))
         elif (archive := _as_archive(one)) is not None:
@@ -143,6 +138,17 @@ def _study(study: Study) -> list[PriorStudy]:
 
 def _given(study: PriorStudy) -> list[PriorStudy]:
     return [study]
+
+
+def _as_study(one: object, name: str) -> Source | None:
+    """The source of a single study, or of the trials of one; ``None`` for other sources."""
+    if isinstance(one, Study):
+        return partial(_study, one)
+    if isinstance(one, PriorStudy):
+        return partial(_given, one)
+    if _is_trials(one):
+        return partial(_given, PriorStudy(name, None, tuple(one)))  # type: ignore[arg-type]
+    return None
 
 
 def _as_table(one: object, name: str) -> Table | None:

@@ -406,7 +406,7 @@ def _parameter(
         return None, values
     if given != "categorical" and all(_is_number(v) for v in present):
         return _numeric(column, values, given)
-    if given == "log" or given == "linear":
+    if given in ("log", "linear"):
         row = next(i for i, v in enumerate(values) if v is not EMPTY and not _is_number(v))
         raise _refused(column, row, repr(cells[row]), f"a number ({given})")
     choices = {choice_key(v): v for v in present}

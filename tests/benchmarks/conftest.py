@@ -79,7 +79,16 @@ def write_suite(root: Path, name: str, complete_grid: bool | None = None) -> Pat
 
 # What holds the committed figures and their statistics together. The benchmarks themselves are
 # tried by those tests that may take long.
-_QUICK = ("test_problems", "test_report", "test_results", "test_statistics", "test_summary")
+_QUICK = (
+    "test_comparison",
+    "test_experiments",
+    "test_markdown",
+    "test_problems",
+    "test_records",
+    "test_report",
+    "test_runner",
+    "test_statistics",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -8,9 +8,8 @@ import optuna
 from optuna.samplers import RandomSampler
 import pytest
 
-from benchmarks.constraints import outcome, run, table
+from benchmarks.experiments.constraints import outcome, study_of, summarize
 from benchmarks.problems.constrained import Failure, Problem, flaky, formulas, shifted
-from benchmarks.statistics import t_interval
 
 
 PROBLEMS = formulas()
@@ -66,22 +65,32 @@ def test_only_feasible_trials_lower_the_regret() -> None:
         lambda p: (p["x"], {"c": 0.5 - p["x"]}),
         best=0.5,
     )
-    result = outcome(run(problem, RandomSampler(seed=0), 40), best=0.5, unit=0.25)
-    assert result["log regret"][-1] < result["log regret"][0] <= 0.0
+    result = outcome(study_of(problem, RandomSampler(seed=0), 40), best=0.5, unit=0.25)
+    assert result["log_regret"][-1] < result["log_regret"][0] <= 0.0
     assert 0.2 < result["infeasible"] < 0.8
 
 
-def test_the_table_pairs_runs_by_problem_and_seed() -> None:
-    def runs(mean: float) -> dict[str, dict[str, object]]:
-        return {
-            f"townsend|{seed}": {
-                "log regret": [mean] * 4,
-                "mean log regret": mean + 0.1 * seed,
-                "infeasible": 0.25,
-            }
-            for seed in range(3)
+def test_runs_are_paired_by_problem_and_seed() -> None:
+    means = {"TPE": -1.0, "GPSampler": -1.5, "MetaSampler": -2.0}
+    records = [
+        {
+            "problem": "townsend",
+            "seed": seed,
+            "peer": peer,
+            "log_regret": [mean] * 4,
+            "mean_log_regret": mean + 0.1 * seed,
+            "infeasible": 0.25,
         }
-
-    text = table({"runs": {"TPE": runs(-1.0), "GP": runs(-1.0), "MetaSampler": runs(-2.0)}})
-    assert "| MetaSampler | 0.010 | 0.010 | 0.010 | 0.010 | 25% | -1.00 (-1.00 to -1.00)" in text
-    assert t_interval([1.0, 3.0])[0] == 2.0
+        for peer, mean in means.items()
+        for seed in range(3)
+    ]
+    found = summarize(records)
+    rows = {row["peer"]: row for row in found["groups"]["constraints"]["rows"]}
+    assert rows["MetaSampler"]["regret"] == pytest.approx([0.01] * 4)
+    assert rows["MetaSampler"]["TPE"] == pytest.approx((-1.0, -1.0, -1.0))
+    assert rows["MetaSampler"]["GPSampler"][0] == pytest.approx(-0.5)
+    assert rows["TPE"]["TPE"] is None
+    assert found["groups"]["kernels that fail"] == {"n_problems": 0, "rows": []}
+    # Nothing was chosen on this problem.
+    assert found["warm"] == rows["MetaSampler"]["TPE"]
+    assert found["cold"] is None

@@ -77,7 +77,7 @@ def test_what_a_tool_suggests_is_in_the_space_and_only_where_it_takes_part(
 ) -> None:
     build, n_trials = tool
     study = build(Setting(MIXED, "minimize", (), seed=0))
-    # The places of categories and steps must not be mixed up: every parameter has a say.
+    # The places of categories and steps must not be mixed up: every parameter counts.
     run(
         study,
         MIXED,

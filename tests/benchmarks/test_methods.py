@@ -2,32 +2,37 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from benchmarks import methods
-from benchmarks.methods import QUICK, summarize, table
-from benchmarks.report import methods_page
-from benchmarks.results import Run
+from benchmarks.experiments.methods import PEER_OF, QUICK, no_better, of_runs
+from benchmarks.problems.base import Scale
+from benchmarks.run import Run
 from optuna_metasampler.methods import METHODS
 
 
 PAGE = Path(__file__).parents[2] / "docs" / "methods.md"
-SCALES = {
-    QUICK: {
-        "direction": "minimize",
-        "seen": True,
-        "tasks": {str(i): {"best": 0.0, "median": 1.0} for i in range(8)},
-    }
-}
 
 
 def run(peer: str, task: int, values: list[float], scenario: str = "tpe-8") -> Run:
     n = len(values)
-    n_priors = 0 if scenario == "none" else 8
     seconds = [2.0 if peer == "MetaSampler" else 1.0] + [0.5] * (n - 1)
-    return Run(QUICK, str(task), scenario, peer, 0, n, values, seconds, "same", "same", n_priors)
+    return Run(
+        suite=QUICK,
+        task=str(task),
+        scenario=scenario,
+        peer=peer,
+        seed=0,
+        n_trials=n,
+        values=values,
+        seconds=seconds,
+        objective="same",
+        priors="same",
+        n_priors=0 if scenario == "none" else 8,
+        scale=Scale(0.0, 1.0),
+    )
 
 
 RUNS = [
@@ -38,7 +43,7 @@ RUNS = [
 
 
 def test_methods_are_compared_with_random_search_task_by_task() -> None:
-    rows = {row["method"]: row for row in summarize(RUNS, SCALES)["rows"]}
+    rows = {row["method"]: row for row in of_runs(RUNS)["rows"]}
     assert rows["auto"]["difference"] == [-1.5, -1.5, -1.5]
     assert rows["auto"]["by_trial"] == {"1": -1.0}
     assert rows["auto"]["p_quick"] == pytest.approx(1 / 256, abs=1e-4)
@@ -50,28 +55,23 @@ def test_methods_are_compared_with_random_search_task_by_task() -> None:
 
 
 def test_p_values_on_all_tasks_are_corrected_for_the_number_of_methods() -> None:
-    rows = {row["method"]: row for row in summarize(RUNS, SCALES)["rows"]}
+    rows = {row["method"]: row for row in of_runs(RUNS)["rows"]}
     assert rows["auto"]["p"] == pytest.approx(2 / 256, abs=1e-4)
 
 
 def test_a_method_that_is_no_better_than_random_search_is_named() -> None:
     worse = [run("MetaSampler", i, [1.0, 1.0 + 0.1 * i]) for i in range(8)]
-    shown = table(summarize([*RUNS[8:], *worse], SCALES))
-    assert "quick benchmark: `auto`." in shown
-    assert "All methods that use the priors beat" in table(summarize(RUNS, SCALES))
+    assert no_better(of_runs([*RUNS[8:], *worse])) == ["auto"]
+    assert no_better(of_runs(RUNS)) == []
 
 
-def test_a_failed_run_is_counted() -> None:
-    failed = run("MetaSampler", 0, [])
-    assert "1 runs failed" in table(summarize([*RUNS, failed], SCALES))
-
-
-def test_the_page_has_the_committed_figures() -> None:
-    text = PAGE.read_text(encoding="utf-8")
-    assert methods_page(text) == text
+def test_a_failed_run_is_named() -> None:
+    failed = replace(run("MetaSampler", 0, [0.1]), values=[], error="OSError")
+    ((*_, peer, _, error),) = of_runs([*RUNS, failed])["problems"]
+    assert (peer, error) == ("MetaSampler", "OSError")
 
 
 def test_the_page_has_a_section_for_every_method() -> None:
     text = PAGE.read_text(encoding="utf-8")
     assert [name for name in METHODS if f"\n### `{name}`" not in text] == []
-    assert methods.PEER_OF.keys() >= METHODS.keys()
+    assert PEER_OF.keys() >= METHODS.keys()

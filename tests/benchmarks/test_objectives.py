@@ -1,27 +1,23 @@
-"""The benchmark of several objectives."""
+"""Two and three objectives."""
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-
-from click.testing import CliRunner
 import numpy as np
 import optuna
 import pytest
 
-from benchmarks.objectives import (
+from benchmarks.experiments.objectives import (
+    FLOOR,
     GRID,
-    PROBLEMS,
-    RESULTS,
-    difference,
+    compared,
     front,
-    main,
     missing,
-    run,
-    table,
+    study_of,
+    summarize,
     volumes,
 )
+from benchmarks.problems.multi_objective import PROBLEMS
+from benchmarks.samplers import COLD, TPE
 
 
 def on_the_front(name: str, n: int) -> np.ndarray:
@@ -61,7 +57,7 @@ def test_a_shifted_problem_has_its_optimum_elsewhere() -> None:
 
 
 def test_volumes_grow_with_the_trials() -> None:
-    study = run(PROBLEMS["vehicle"].objective, 3, optuna.samplers.RandomSampler(seed=0), 60)
+    study = study_of(PROBLEMS["vehicle"].objective, 3, optuna.samplers.RandomSampler(seed=0))
     curve = volumes([t.values for t in study.trials], PROBLEMS["vehicle"].corner)
     assert len(curve) == len(GRID)
     assert 0 < curve[0] <= curve[-1] < 246.8161
@@ -69,31 +65,28 @@ def test_volumes_grow_with_the_trials() -> None:
 
 
 def test_differences_are_paired_by_problem_and_seed() -> None:
-    gaps = {
-        (peer, "ZDT1", seed): np.full(2, value - seed)
+    found = {
+        peer: {("ZDT1", seed): np.full(2, value - seed) for seed in range(3)}
         for peer, value in (("a", -2.0), ("b", -1.5))
-        for seed in range(3)
     }
-    found = difference(gaps, "a", "b", ["ZDT1"])
-    assert found is not None
-    assert found[:3] == pytest.approx((-0.5, -0.5, -0.5))
-    assert found[3] == "3 of 3"
-    assert difference(gaps, "a", "b", ["ZDT2"]) is None
+    row = compared(found, "a", "b", ["ZDT1"])
+    assert row is not None
+    assert row["difference"] == pytest.approx((-0.5, -0.5, -0.5))
+    assert (row["n_better"], row["n_pairs"]) == (3, 3)
+    assert compared(found, "a", "b", ["ZDT2"]) is None
 
 
-def test_a_run_is_resumed_and_ends_in_a_table(tmp_path: Path) -> None:
-    out = tmp_path / "result.json"
-    command = ["--seeds", "1", "--problem", "ZDT1", "--peer", "NSGA-II", "--out", str(out)]
-    first = CliRunner().invoke(main, command, catch_exceptions=False)
-    written = out.read_text(encoding="utf-8")
-    again = CliRunner().invoke(main, command, catch_exceptions=False)
-    assert out.read_text(encoding="utf-8") == written
-    assert "| NSGA-II |" in first.output
-    assert "| NSGA-II |" in again.output
+def test_the_best_volume_of_a_problem_without_one_is_that_of_all_fronts() -> None:
+    def record(peer: str, values: list[list[float]], volume: float) -> dict[str, object]:
+        key = {"problem": "forest", "seed": 0, "peer": peer}
+        return {**key, "volume": [volume] * len(GRID), "seconds": 1.0, "front": front(values)}
 
-
-def test_the_committed_result_can_be_read() -> None:
-    result = json.loads(RESULTS.read_text(encoding="utf-8"))
-    gaps = missing(result)
-    assert all(np.isfinite(curve).all() and curve.max() <= 0 for curve in gaps.values())
-    assert "| MetaSampler |" in table(result)
+    # The corner is (2, 5): two boxes of which one part is in both.
+    records = [record(TPE, [[1.0, 2.0], [1.5, 2.5]], 3.0), record(COLD, [[0.0, 4.0]], 2.0)]
+    found = missing(records)
+    assert found[TPE]["forest", 0] == pytest.approx(np.log10(1 - 3.0 / 4.0))
+    assert found[COLD]["forest", 0] == pytest.approx(np.log10(1 - 2.0 / 4.0))
+    summary = summarize(records)
+    assert summary["shared"] == ["forest"]
+    assert summary["rows"][0]["last"]["forest"] == pytest.approx(np.log10(0.25))
+    assert np.log10(FLOOR) == -4

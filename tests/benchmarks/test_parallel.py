@@ -1,14 +1,15 @@
-"""The benchmark of parallel workers."""
+"""Eight workers at once."""
 
 from __future__ import annotations
 
 import optuna
 from optuna.samplers import RandomSampler
+import pytest
 
-from benchmarks.parallel import PEERS, REFERENCE, alike, table, tune
+from benchmarks.experiments.parallel import REFERENCE, SHOWN, alike, summarize, tune
 from benchmarks.problems.synthetic import SyntheticSuite
 from benchmarks.run import setting_of
-from optuna_metasampler import MetaSampler
+from benchmarks.samplers import GP, META
 
 
 SUITE = SyntheticSuite(0.9)
@@ -33,22 +34,20 @@ def test_a_repeated_configuration_is_counted() -> None:
     assert like.tolist() == [[True, True, False], [True, True, False], [False, False, True]]
 
 
-def test_the_samplers_are_the_ones_a_user_would_make() -> None:
-    setting = setting_of(SUITE, [], 0)
-    assert isinstance(PEERS["MetaSampler, no priors"](setting), MetaSampler)
+def test_peers_with_two_tasks_are_compared_and_paired() -> None:
+    def record(peer: str, task: str, workers: int, value: float) -> dict[str, object]:
+        key = {"suite": "s", "task": task, "peer": peer, "workers": workers}
+        counts = {"alike": 2, "alike_running": 1}
+        return {**key, "best": 0.0, "median": 1.0, **counts, "values": [value] * 64}
 
-
-def test_the_table_shows_peers_with_two_tasks_and_pairs_them() -> None:
-    def run(peer: str, task: str, workers: int, value: float) -> dict[str, object]:
-        scale = {"best": 0.0, "median": 1.0}
-        counts = {"alike": 2, "alike running": 1}
-        row = {"suite": "s", "task": task, "peer": peer, "workers": workers}
-        return {**row, **scale, **counts, "values": [value] * 64}
-
-    runs = [run(REFERENCE, task, k, 0.5) for task in "ab" for k in (8, 1)]
-    runs += [run("MetaSampler", task, k, 0.2 + (k == 8) / 10) for task in "ab" for k in (8, 1)]
-    runs += [run("GPSampler", "a", k, 0.1) for k in (8, 1)]
-    text = table({"runs": runs, "workers": 8, "trials": 64})
-    assert "| MetaSampler | 2 | 0.300 | 0.300 | 0.300 | 0.300 | -0.200 (-0.200 to" in text
-    assert "+0.100 (+0.100 to +0.100) | 2.0 | 1.0 |" in text
-    assert "GPSampler |" not in text
+    both = [(task, k) for task in "ab" for k in (8, 1)]
+    records = [record(REFERENCE, task, k, 0.5) for task, k in both]
+    records += [record(META, task, k, 0.2 + (k == 8) / 10) for task, k in both]
+    records += [record(GP, "a", k, 0.1) for k in (8, 1)]
+    rows = {row["peer"]: row for row in summarize(records)["suites"]["s"]}
+    assert rows.keys() == {REFERENCE, META}
+    assert rows[META]["regret"] == pytest.approx({str(n): 0.3 for n in SHOWN})
+    assert rows[META]["to_reference"] == pytest.approx((-0.2, -0.2, -0.2))
+    assert rows[META]["to_one_worker"] == pytest.approx((0.1, 0.1, 0.1))
+    assert (rows[META]["alike"], rows[META]["alike_running"]) == (2.0, 1.0)
+    assert rows[REFERENCE]["to_reference"] is None

@@ -150,7 +150,7 @@ def test_ranges_are_parts_of_those_of_today(suite: FolderSuite) -> None:
 def test_a_renamed_parent_keeps_its_children(suite: FolderSuite) -> None:
     for seed in range(50):
         view = priors.renamed(suite.parameters, np.random.default_rng(seed))
-        ((then, now),) = view.names
+        ((_, now),) = view.names
         if now == "solver":
             break
     else:

@@ -13,8 +13,8 @@ import optuna
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 import pytest
 
-from benchmarks.plans import PACKAGED, PLANS, TABLES, jobs, targets
-from benchmarks.problems import find
+from benchmarks.experiments.comparison.plans import PLANS, jobs
+from benchmarks.problems import PACKAGED, TABLES, find
 from benchmarks.problems.base import (
     Condition,
     Parameter,
@@ -26,6 +26,7 @@ from benchmarks.problems.base import (
     random_params,
     seed_of,
     suggest,
+    targets,
 )
 from benchmarks.problems.flags import FlagsSuite
 from benchmarks.problems.learners import LiveLearners, MadeLearners

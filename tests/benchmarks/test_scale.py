@@ -5,16 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 import optuna
+import pytest
 
-from benchmarks.overhead import prior_studies
-from benchmarks.scale import start, suggest, table, write_storage
+from benchmarks.experiments.scale import start, suggest, summarize
+from benchmarks.problems.timed import five_centres, prior_studies, write_storage
 from optuna_metasampler import Archive
 from optuna_metasampler.priors.study import PriorStudy
 
 
 def test_the_storage_that_is_measured_is_one_of_optuna(tmp_path: Path) -> None:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    studies = prior_studies("mixed", 2, 3)
+    studies = prior_studies("mixed", five_centres(2), 3)
     path = tmp_path / "old.db"
     write_storage(studies, path)
     for study in studies:
@@ -30,15 +31,16 @@ def test_the_storage_that_is_measured_is_one_of_optuna(tmp_path: Path) -> None:
 
 def test_suggestions_are_timed(tmp_path: Path) -> None:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    studies = [PriorStudy.of(study) for study in prior_studies("mixed", 2, 3)]
+    studies = [PriorStudy.of(study) for study in prior_studies("mixed", five_centres(2), 3)]
     seconds = suggest(Archive.write(tmp_path / "old.metaprior", studies).path)
     assert 0 < seconds["later"] <= seconds["slowest"]
 
 
-def test_the_table_compares_within_the_run() -> None:
-    def row(n: int, factor: float) -> dict[str, object]:
+def test_figures_are_compared_within_the_run() -> None:
+    def record(n: int, factor: float) -> dict[str, object]:
         return {
             "n_studies": n,
+            "n_prior_trials": 9,
             "bytes": {"storage": 4e6, "archive": 1e5},
             "cached": n > 5,
             "imports": 1.0,
@@ -48,9 +50,7 @@ def test_the_table_compares_within_the_run() -> None:
             "suggestion": {"first": 3.0, "later": 0.1 * factor, "slowest": 1.0},
         }
 
-    text = table(
-        {"n_prior_trials": 9, "n_trials": 30, "n_parameters": 8, "rows": [row(5, 1), row(1000, 3)]}
-    )
-    assert "| 5 | 10.00 | 2.00 (not cached) | 1.00 | 5 | 4.0 MB | 0.10 MB | 40 |" in text
-    assert "| 1,000 | 30.00 | 2.00 | 1.00 | 15 | 4.0 MB | 0.10 MB | 40 |" in text
-    assert "| 1,000 | 3.00 | 0.300 | 1.000 | 3.00 |" in text
+    few, many = summarize([record(1000, 3), record(5, 1)])["rows"]
+    assert (few["n_studies"], few["gain"], few["compression"], few["to_fewest"]) == (5, 5, 40, 1)
+    assert (many["gain"], many["to_fewest"]) == pytest.approx((15.0, 3.0))
+    assert few["note"] != many["note"] == ""

@@ -1,4 +1,4 @@
-"""The simulators of other fields are the physics that they say they are."""
+"""The simulators of other fields follow textbook physics."""
 
 from __future__ import annotations
 

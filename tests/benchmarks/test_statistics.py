@@ -37,7 +37,7 @@ def test_the_pooled_mean_of_curves_is_a_curve() -> None:
 
 
 def test_the_interval_covers_the_true_mean_about_as_often_as_it_says() -> None:
-    # 2000 samples of four tasks in each of eight suites, as here: their share is known to 1 %.
+    # 2000 samples of four tasks in each of eight suites, as here: their share is known to 1%.
     samples = np.random.default_rng(0).normal(0.0, 1.0, (32, 2000))
     suites = [f"suite {i // 4}" for i in range(32)]
     low, high = statistics.bootstrap(samples, suites, n_draws=1000)

@@ -156,8 +156,10 @@ def test_what_cannot_be_is_refused(
 
 def test_it_works_in_a_process_of_its_own(folder: Path) -> None:
     result = subprocess.run(
-        [sys.executable, "-m", "optuna_metasampler", "explain", "--storage", folder / "new.db"]
-        + ["--study", "now", "--prior", folder / "old.db"],
+        [
+            *(sys.executable, "-m", "optuna_metasampler", "explain"),
+            *("--storage", folder / "new.db", "--study", "now", "--prior", folder / "old.db"),
+        ],
         capture_output=True,
         check=False,
         # Not every terminal has the characters of a sparkline.

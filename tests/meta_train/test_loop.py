@@ -162,6 +162,7 @@ def test_steps_are_shown_with_the_newest_losses() -> None:
     Trainer(watch).run(Means([1.0] * 5), TrainConfig(n_steps=20, n_validations=2), generator())
     assert [step for step, _, _ in shown] == list(range(1, 21))
     assert shown[0][2] == ""
-    assert "loss" in shown[-1][2] and "held out" in shown[-1][2]
+    assert "loss" in shown[-1][2]
+    assert "held out" in shown[-1][2]
     watch(1, 2, Point(1, 2, 0.5, math.nan, True))
     assert shown[-1] == (1, 2, "loss 0.500")

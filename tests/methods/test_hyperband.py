@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import optuna
@@ -66,7 +66,7 @@ class Watched(Method):
     name = "watched"
     min_studies = 0
     learns_from_curves = True
-    shown: list[Task] = []
+    shown: ClassVar[list[Task]] = []
 
     def learn(self, tasks: Any, generator: torch.Generator, trainer: Trainer) -> None: ...
 

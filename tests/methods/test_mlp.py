@@ -116,7 +116,7 @@ def test_nonsense_is_not_unpacked() -> None:
     packed = QUICK.pack(known_to("mlp").learned)
     with pytest.raises(KeyError):
         QUICK.unpack(SPACE, {k: t for k, t in packed.items() if k != "weights.2"})
-    with pytest.raises(ValueError, match="weights.0"):
+    with pytest.raises(ValueError, match=r"weights\.0"):
         QUICK.unpack(SPACE, {**packed, "weights.0": packed["weights.0"][:, :1]})
     with pytest.raises(ValueError, match="studies"):
         QUICK.unpack(SPACE, {**packed, "records.study": packed["records.study"] + 5})

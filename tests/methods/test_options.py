@@ -62,7 +62,7 @@ def test_a_value_in_range_is_kept(options: dict[str, Any]) -> None:
 def test_an_error_names_the_option_its_range_and_the_value(
     name: str, value: object, message: str
 ) -> None:
-    with pytest.raises(ValueError) as error:
+    with pytest.raises(ValueError, match=name) as error:
         WithOptions(**{name: value})  # type: ignore[arg-type]
     assert str(error.value) == f"`{name}` must be {message}"
 

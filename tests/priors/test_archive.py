@@ -347,7 +347,7 @@ def test_a_file_with_more_or_fewer_arrays_is_refused(written: Archive) -> None:
 
 def test_more_trials_than_the_limit_are_neither_written_nor_read(written: Archive) -> None:
     assert len(written.load(max_trials=8).entries) == 2
-    with pytest.raises(PriorError, match="8 trials.*limit of 7"):
+    with pytest.raises(PriorError, match=r"8 trials.*limit of 7"):
         written.load(max_trials=7)
     with pytest.raises(PriorError, match=r"cannot be archived.*Write fewer"):
         Archive.write(written.path, [study("a"), study("b")], max_trials=7)

@@ -305,7 +305,7 @@ def test_any_table_is_read_or_refused(
 
 
 def test_a_column_of_free_text_is_no_parameter() -> None:
-    with pytest.raises(PriorError, match="2,000 different.*1,000 choices"):
+    with pytest.raises(PriorError, match=r"2,000 different.*1,000 choices"):
         seen([f"note {i}" for i in range(2000)])
 
 
@@ -398,7 +398,7 @@ def test_sizes_are_bounded(path: Path) -> None:
         read_csv(path, max_rows=19)
     with pytest.raises(PriorError, match="more than 19 rows"):
         read_frame(pd.DataFrame({"a": range(20)}), max_rows=19)
-    with pytest.raises(PriorError, match="42 bytes.*10"):
+    with pytest.raises(PriorError, match=r"42 bytes.*10"):
         read_csv(path, max_bytes=10)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.calibration import LEVELS, measure, pooled
+from benchmarks.experiments.calibration import LEVELS, measure, pooled
 from benchmarks.problems.synthetic import SyntheticSuite
 
 
@@ -15,8 +15,8 @@ LEVEL = LEVELS.index(0.8)
 @pytest.fixture(scope="module")
 def measured() -> dict[tuple[str, int], np.ndarray]:
     suite = SyntheticSuite(0.9)
-    rows = [row for target in suite.targets[:4] for row in measure(suite, target)]
-    return pooled({"rows": rows})
+    records = [{"suite": suite.name, "rows": measure(suite, t)} for t in suite.targets[:4]]
+    return {(row["scenario"], row["n_trials"]): row["coverage"] for row in pooled(records)}
 
 
 # The 800 held-out outcomes of four tasks: coverage varies by some 0.05 between sets of tasks, so

@@ -71,7 +71,7 @@ def figure(chart: Chart) -> Json:
         suffix = "" if i == 0 else str(i + 1)
         for layer in panel.layers:
             for trace in _traces(layer, panel):
-                trace |= {"xaxis": f"x{suffix}", "yaxis": f"y{suffix}"} if suffix else {}
+                trace.update({"xaxis": f"x{suffix}", "yaxis": f"y{suffix}"} if suffix else {})
                 if trace.get("showlegend", True):
                     if trace["name"] in seen:
                         trace["showlegend"] = False

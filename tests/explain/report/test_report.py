@@ -103,7 +103,8 @@ def test_parameters_are_ranked_and_their_best_values_found(priors: list[optuna.S
     parts = {p.name: p for p in objective.parameters}
     lr, act, idle = parts["lr"], parts["act"], parts["idle"]
     assert lr.clear
-    assert lr.best[0] <= 0.02 and lr.best[-1] >= 0.005
+    assert lr.best[0] <= 0.02
+    assert lr.best[-1] >= 0.005
     assert set(lr.prior_best) & set(lr.best)
     assert act.best == act.prior_best == ("relu",)
     means = dict(zip(act.values, act.posterior, strict=True))

@@ -1,0 +1,50 @@
+"""All experiments, by name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from benchmarks.experiment import Experiment
+from benchmarks.experiments import (
+    audit,
+    calibration,
+    comparison,
+    constraints,
+    explanation,
+    forecasts,
+    how_it_works,
+    improvement_forecast,
+    load,
+    methods,
+    noise,
+    objectives,
+    overhead,
+    parallel,
+    pruning,
+    scale,
+)
+
+
+_ALL: tuple[Experiment[Any], ...] = (
+    comparison.QUICK,
+    comparison.MAIN,
+    comparison.EXTRA,
+    comparison.DEVELOP,
+    methods.EXPERIMENT,
+    audit.EXPERIMENT,
+    calibration.EXPERIMENT,
+    forecasts.EXPERIMENT,
+    improvement_forecast.EXPERIMENT,
+    overhead.EXPERIMENT,
+    explanation.EXPERIMENT,
+    scale.EXPERIMENT,
+    load.EXPERIMENT,
+    parallel.EXPERIMENT,
+    pruning.EXPERIMENT,
+    constraints.EXPERIMENT,
+    objectives.EXPERIMENT,
+    noise.EXPERIMENT,
+    how_it_works.EXPERIMENT,
+)
+
+EXPERIMENTS: dict[str, Experiment[Any]] = {experiment.name: experiment for experiment in _ALL}

@@ -1,0 +1,209 @@
+"""What is run: plans made of blocks, and the jobs that they come to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+import itertools
+
+from benchmarks.peers.ablations import ALWAYS, WITH_PRIORS
+from benchmarks.peers.metasampler import VARIANTS
+from benchmarks.problems import DEVELOPMENT_RELATEDNESS, PACKAGED, TABLES
+from benchmarks.problems.base import Suite, seed_of, targets
+from benchmarks.problems.simulators import SIMULATORS
+from benchmarks.problems.synthetic import RELATEDNESS
+from benchmarks.scenarios import SCENARIOS, applies
+from optuna_metasampler.methods import METHODS
+
+
+@dataclass(frozen=True, order=True)
+class Job:
+    """One run to make; see `run.Run`. One with more trials will do."""
+
+    suite: str
+    task: str
+    scenario: str
+    peer: str
+    seed: int
+    n_trials: int = field(compare=False)
+
+
+@dataclass(frozen=True)
+class Block:
+    """All combinations of some suites, scenarios, peers and seeds.
+
+    Attributes:
+        suites: By name.
+        scenarios: By name; where one does not apply to a suite, it is left out.
+        peers: By name.
+        seeds: Repetitions of everything.
+        n_trials: Budget of each run.
+        n_targets: Tasks of each suite that are held out and tuned, in a fixed random order.
+        n_skipped: How many of these to leave out, from the first.
+    """
+
+    suites: tuple[str, ...]
+    scenarios: tuple[str, ...]
+    peers: tuple[str, ...]
+    seeds: int
+    n_trials: int
+    n_targets: int
+    n_skipped: int = 0
+
+
+Plan = tuple[Block, ...]
+
+
+def jobs(plan: Plan, suites: Mapping[str, Suite]) -> list[Job]:
+    """The jobs of a plan; where two blocks want the same run, the longer one.
+
+    Raises:
+        ValueError: If a suite of the plan is not at hand.
+    """
+    missing = sorted({name for block in plan for name in block.suites} - suites.keys())
+    if missing:
+        raise ValueError(
+            f"Not at hand: {', '.join(missing)}. Give the folder of tables with --data, install "
+            "the extra 'bench', or choose suites that are there with --only suite NAME."
+        )
+    found: dict[Job, Job] = {}
+    for block in plan:
+        for job in _jobs_of(block, suites):
+            found[job] = max(found.get(job, job), job, key=lambda j: j.n_trials)
+    # Whole repetitions one by one, the problems of each in random order: so the time that is left
+    # is guessed well. Jobs on the same problem and seed stay together, as they share priors.
+    return sorted(found.values(), key=lambda j: (j.seed, seed_of(j.suite, j.task), j))
+
+
+def _jobs_of(block: Block, suites: Mapping[str, Suite]) -> Iterator[Job]:
+    for name in block.suites:
+        for task in targets(suites[name], block.n_targets)[block.n_skipped :]:
+            for scenario in block.scenarios:
+                if applies(scenario, suites[name], task):
+                    for peer, seed in itertools.product(block.peers, range(block.seeds)):
+                        yield Job(name, task, scenario, peer, seed, block.n_trials)
+
+
+def only(plan: Plan, suites: Iterable[str]) -> Plan:
+    """The plan on some suites; those not in it take the place of those of its first block."""
+    chosen = tuple(suites)
+    named = {name for block in plan for name in block.suites}
+    others = tuple(name for name in chosen if name not in named)
+    return tuple(
+        replace(block, suites=kept)
+        for block in plan
+        if (
+            kept := tuple(name for name in block.suites if name in chosen)
+            + (others if block.suites == plan[0].suites else ())
+        )
+    )
+
+
+# --- The plans --------------------------------------------------------------------------------
+
+SYNTHETIC = tuple(f"synthetic_{r}" for r in RELATEDNESS)
+_SIMULATORS = tuple(simulator.name for simulator in SIMULATORS)
+
+_COLD = ("Random", "QMC", "TPE", "CMA-ES")
+_BEST = ("TPE + best priors", "GPSampler + best priors")
+_OWN_BEST = "MetaSampler (gp) + best priors"
+_TRANSFER = (
+    "RGPE",
+    "TPE + all prior trials",
+    "CMA-ES + source trials",
+    "Zero-shot portfolio",
+    "Meta-learn TPE",
+)
+_BAD = ("flipped", "shuffled", "foreign", "mixed")
+_OTHER = ("random-5", "short", "long", "one-sided", "scaled")
+_OVERLAP = tuple(name for name in SCENARIOS if name.startswith("overlap-"))
+_SPACES = TABLES + PACKAGED
+_METHODS = tuple(
+    "MetaSampler" if name == "auto" else f"MetaSampler ({name})" for name in (*METHODS, *VARIANTS)
+)
+_ALWAYS = tuple(f"MetaSampler {name}" for name in ALWAYS)
+_WITH_PRIORS = tuple(f"MetaSampler {name}" for name in WITH_PRIORS)
+
+_DEVELOPMENT = (
+    "openml_random_forest",
+    "xgboost_libsvm",
+    "yahpo_lcbench",
+    "yahpo_rbv2_rpart",
+    "yahpo_rbv2_xgboost",
+)
+_METHOD_SPACES = ("openml_random_forest", "xgboost_libsvm", "yahpo_lcbench", "yahpo_rbv2_rpart")
+_DEVELOPMENT_FUNCTIONS = tuple(
+    f"{kind}_{r}" for kind in ("synthetic", "stepped", "flags") for r in DEVELOPMENT_RELATEDNESS
+)
+_DEVELOPMENT_SCENARIOS = ("none", "tpe-1", "tpe-5", *_BAD)
+
+PLANS: dict[str, Plan] = {
+    # Three minutes on two cores, and no data needed.
+    "quick": (
+        Block(("synthetic_0.9", "synthetic_-1.0"), ("none",), ("Random", "TPE"), 2, 20, 3),
+        Block(("synthetic_0.9", "synthetic_-1.0"), ("none", "tpe-5"), ("MetaSampler",), 2, 20, 3),
+        Block(("synthetic_0.9", "synthetic_-1.0"), ("tpe-5",), ("TPE + best priors",), 2, 20, 3),
+        Block(("live_svm",), ("none",), ("Random", "TPE", "MetaSampler"), 1, 20, 2),
+        Block(("live_svm",), ("tpe-5",), ("MetaSampler", "TPE + best priors"), 1, 20, 2),
+    ),
+    # What the default method was chosen on: none of these tasks is in a pooled figure, but for the
+    # four of fcnet_hpolib, which has no others.
+    "develop": (
+        Block(_DEVELOPMENT, _DEVELOPMENT_SCENARIOS, ("MetaSampler",), 1, 50, 9, 4),
+        Block(("fcnet_hpolib", "hpolib"), _DEVELOPMENT_SCENARIOS, ("MetaSampler",), 1, 50, 4),
+        Block(_DEVELOPMENT_FUNCTIONS, _DEVELOPMENT_SCENARIOS, ("MetaSampler",), 1, 50, 8),
+        Block(("made_learners",), _DEVELOPMENT_SCENARIOS, ("MetaSampler",), 2, 50, 12),
+        Block(_SIMULATORS, _DEVELOPMENT_SCENARIOS, ("MetaSampler",), 1, 50, 12, 4),
+    ),
+    # The table of all methods: every one with eight related priors, on tasks of which none is in a
+    # pooled figure.
+    "methods": (
+        Block(("synthetic_0.9",), ("tpe-8",), _METHODS, 1, 30, 8),
+        Block(("synthetic_0.9",), ("none",), ("Random", "TPE"), 3, 30, 8),
+        Block(_METHOD_SPACES, ("tpe-8",), _METHODS, 1, 30, 8, 4),
+        Block(_METHOD_SPACES, ("none",), ("Random", "TPE"), 3, 30, 8, 4),
+    ),
+    # What the comparison in benchmarks/README.md shows.
+    "main": (
+        Block(_SPACES, ("none",), _COLD, 3, 100, 4),
+        Block(_SPACES, ("none",), ("GPSampler",), 3, 50, 4),
+        Block(_SPACES, ("none",), ("MetaSampler",), 3, 100, 4),
+        Block(_SPACES, ("tpe-5",), ("MetaSampler",), 2, 50, 4),
+        Block(_SPACES, ("tpe-5",), (*_BEST, _OWN_BEST), 2, 50, 4),
+        Block(_SPACES, ("tpe-5",), _TRANSFER, 1, 50, 4),
+        # Slow ones: a suggestion of theirs takes up to some seconds.
+        Block(_SPACES, ("none",), ("SMAC3", "BoTorch", "Ax"), 1, 30, 1),
+        Block(_SPACES, ("tpe-1", "tpe-8", "tpe-30"), ("MetaSampler",), 2, 50, 3),
+        Block(_SPACES, _BAD, ("MetaSampler",), 3, 50, 3),
+        Block(_SPACES, _BAD, ("TPE + best priors",), 1, 50, 3),
+        Block(_SPACES, _OVERLAP, ("MetaSampler",), 3, 50, 2),
+        Block(_SPACES, _OTHER, ("MetaSampler",), 1, 50, 1),
+        Block(SYNTHETIC, ("none", "tpe-5"), ("MetaSampler",), 1, 50, 8),
+        Block(SYNTHETIC, ("none",), ("Random", "TPE"), 2, 50, 8),
+        Block(("live_svm",), ("none", "tpe-5"), ("MetaSampler",), 3, 50, 5),
+        Block(("live_svm",), ("none",), ("Random", "TPE", "GPSampler"), 2, 50, 5),
+        Block(("live_mlp",), ("none", "tpe-5"), ("MetaSampler",), 2, 50, 3),
+        Block(("live_mlp",), ("none",), ("Random", "TPE", "GPSampler"), 1, 50, 3),
+        Block(("live_learners",), ("none", "tpe-5"), ("MetaSampler",), 3, 50, 5),
+        Block(("live_learners",), ("none",), ("Random", "TPE", "GPSampler"), 2, 50, 5),
+        Block(_SIMULATORS, ("none", "tpe-5"), ("MetaSampler",), 2, 50, 4),
+        Block(_SIMULATORS, ("none",), ("Random", "TPE", "GPSampler"), 2, 50, 4),
+        Block(_SIMULATORS, ("tpe-5",), (*_BEST, _OWN_BEST), 2, 50, 4),
+        Block(_SIMULATORS, _BAD, ("MetaSampler",), 2, 50, 4),
+        Block(_SIMULATORS, _BAD, ("TPE + best priors",), 1, 50, 4),
+        # Seed 0 of tasks that the default has run on too.
+        Block(_SPACES, ("none",), _ALWAYS, 1, 50, 1),
+    ),
+    # What else there are tables for; some hours.
+    "extra": (
+        Block(_SPACES, ("none",), ("GPSampler",), 3, 100, 1),
+        Block(_SPACES, ("flipped", "mixed"), ("TPE + all prior trials", "RGPE"), 1, 50, 3),
+        Block(_SPACES, ("tpe-5",), _WITH_PRIORS + _ALWAYS, 1, 50, 1),
+        Block(_SPACES, (*_OVERLAP, "scaled"), ("TPE + best priors",), 1, 50, 2),
+        Block(SYNTHETIC, ("tpe-5",), ("TPE + best priors", "RGPE"), 1, 50, 8),
+        Block(("live_svm",), ("tpe-5",), ("TPE + best priors",), 3, 50, 5),
+        Block(("live_mlp",), ("tpe-5",), ("TPE + best priors",), 1, 50, 3),
+        Block(("live_learners",), ("tpe-5",), ("TPE + best priors",), 3, 50, 5),
+        Block(_SPACES, ("flipped", "tpe-30"), (_OWN_BEST,), 1, 50, 3),
+    ),
+}

@@ -1,0 +1,341 @@
+"""The comparison's numbers as Markdown, a block a section of ``benchmarks/README.md``.
+
+What a table is about stands in the README; a block says only what depends on the runs.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from benchmarks.experiments.comparison.aims import MAIN
+from benchmarks.experiments.comparison.data import REFERENCE
+from benchmarks.experiments.comparison.summary import LOW_FLOOR, MAIN_PEERS
+from benchmarks.markdown import NONE, Column, Row, blocks, cell, paragraph, table
+
+
+Summary = Mapping[str, Any]
+
+CHANCE = "another seed"
+_README_TRIALS = ("1", "5", "10", "20", "50")
+_FLOOR = f"floor {LOW_FLOOR:g}"
+
+SAMPLER, TASKS = ("sampler", "{sampler}"), ("tasks", "{n_tasks}")
+ENDPOINT, DIFFERENCE = ("mean log10 regret", "{endpoint:ci}"), ("difference", "{difference:ci}")
+AHEAD, N_AHEAD = ("ahead", "{ahead}"), ("peers ahead", "{n_ahead} of {n_peers}")
+
+COMPARISON = (
+    SAMPLER,
+    TASKS,
+    ("seeds", "{n_seeds:span}"),
+    ("trials", "{n_trials}"),
+    ENDPOINT,
+    (_FLOOR, "{endpoint_low_floor:2}"),
+    DIFFERENCE,
+    (_FLOOR, "{difference_low_floor:ci}"),
+    ("on tasks", "{n_paired}"),
+    ("wins/ties/losses", "{record}"),
+    ("p", "{p_holm:p}"),
+)
+
+
+def bold(peer: str) -> str:
+    """A peer's name, the reference's in bold."""
+    return f"**{peer}**" if peer == REFERENCE else peer
+
+
+def named(rows: Iterable[Row]) -> list[Row]:
+    """Rows with their sampler as tables show it, and wins, ties and losses in one."""
+    return [
+        {
+            **row,
+            "sampler": bold(row["peer"]),
+            "record": cell("{wins}/{ties}/{losses}", row) if "wins" in row else None,
+        }
+        for row in rows
+    ]
+
+
+def _each(name: str, rows: Sequence[Row], header: str, spec: str) -> list[Column]:
+    """A column for each key that the mappings in column ``name`` have."""
+    keys = dict.fromkeys(key for row in rows for key in row[name])
+    return [(header.format(key), f"{{{name}[{key}]:{spec}}}") for key in keys]
+
+
+def short(summary: Summary) -> str:
+    """The main peers, on the tasks on which all of them ran: the table of ``README.md``."""
+    rows = [row for row in named(summary["shared_comparison"]) if row["peer"] in MAIN_PEERS]
+    if not rows:
+        return "There are no runs yet."
+    n_seeds = [n for row in rows for n in row["n_seeds"]]
+    trials = [n for n in _README_TRIALS if all(n in row["regret"] for row in rows)]
+    intro = """{n_tasks} tasks of {n_suites} search spaces, seeds per task: {seeds:span}, {priors}.
+        Regret of the best trial so far: 0 is the best known value, 1 the median configuration;
+        geometric mean, every space weighs alike. The last column is the mean of log10 regret over
+        trials 1 to {horizon}, with its 95% bootstrap interval. Lower is better:"""
+    values = {
+        "n_tasks": rows[0]["n_tasks"],
+        "n_suites": rows[0]["n_suites"],
+        "seeds": [min(n_seeds), max(n_seeds)],
+        "priors": _priors(summary),
+        "horizon": summary["horizon"],
+    }
+    by_trial = [(f"trial {n}", f"{{regret[{n}]:3}}") for n in trials]
+    found = table(rows, [SAMPLER, *by_trial, ENDPOINT])
+    return blocks(paragraph(intro, values), found, _other_fields(summary))
+
+
+def _other_fields(summary: Summary) -> str:
+    rows = summary["comparison"]["simulators"]
+    shown = [row for row in named(rows) if row["peer"] in MAIN_PEERS]
+    found = ", ".join(cell("{sampler} {endpoint:ci}", row) for row in shown)
+    text = f"""On simulators of other fields (control, chemistry, logistics, epidemiology, optics
+        and structures; {{n_tasks}} tasks on which nothing was chosen), mean log10 regret:
+        {found}."""
+    return paragraph(text, rows[0]) if rows else ""
+
+
+def _priors(summary: Summary) -> str:
+    counts = summary["provenance"]["n_priors"]
+    if summary["scenario"] == MAIN and counts:
+        ends = {"ends": [counts[0], counts[-1]]}
+        return cell("with {ends:span} prior studies of 60 TPE trials on other tasks", ends)
+    return f"scenario `{summary['scenario']}`"
+
+
+def _all_samplers(summary: Summary) -> str:
+    n_shared = max((row["n_tasks"] for row in summary["shared_comparison"]), default=0)
+    intro = f"""The first {summary["horizon"]} trials, {_priors(summary)}. The figure shows the
+        {n_shared} tasks on which all main samplers ran."""
+    return blocks(paragraph(intro), table(named(summary["comparison"]["all"]), COMPARISON))
+
+
+def _cold(summary: Summary) -> str:
+    return table(named(summary["cold_comparison"]), COMPARISON)
+
+
+def _aims(summary: Summary) -> str:
+    rows = [{**row, "verdict": "yes" if row["met"] else "**no**"} for row in summary["aims"]]
+    columns = [
+        ("situation", "{situation}"),
+        ("aim", "{aim}"),
+        ("measured", "{measured:ci}"),
+        TASKS,
+        ("met", "{verdict}"),
+    ]
+    outro = """An oracle that knew, for each of the {n_tasks} tasks, which of the {n_samplers}
+        samplers that ran on all of them does best on it, would be at {difference:ci} to the better
+        of TPE and GPSampler with the best priors enqueued. This is a bound on what there is to
+        gain, and it flatters: the best of several is partly luck."""
+    bound = summary["hindsight"]
+    return blocks(table(rows, columns), paragraph(outro, bound) if bound else "")
+
+
+def _regret(summary: Summary) -> str:
+    rows = named(summary["comparison"]["all"])
+    return table(rows, [SAMPLER, TASKS, *_each("regret", rows, "trial {}", "4")])
+
+
+def _seen(summary: Summary) -> str:
+    pools = ("seen", "unseen")
+    names = "\n".join(f"- {name}: {', '.join(summary['pools'][name]) or 'none'}" for name in pools)
+    by_peer = {name: {row["peer"]: row for row in summary["comparison"][name]} for name in pools}
+    rows = [
+        {"sampler": bold(row["peer"])} | {name: by_peer[name].get(row["peer"]) for name in pools}
+        for row in summary["comparison"]["all"]
+    ]
+    columns = [
+        column
+        for name in pools
+        for column in (
+            (name, f"{{{name}[endpoint]:ci}}"),
+            ("difference", f"{{{name}[difference]:ci}}"),
+            ("tasks", f"{{{name}[n_tasks]}}"),
+        )
+    ]
+    return blocks(names, table(rows, [SAMPLER, *columns]))
+
+
+def _suites(summary: Summary) -> str:
+    suites = summary["by_suite"]
+    present = {row["peer"] for rows in suites.values() for row in rows}
+    lines = []
+    for suite, rows in suites.items():
+        value = {row["peer"]: row["endpoint"][0] for row in rows}
+        most = max((row["n_tasks"] for row in rows), default=0)
+        # Another peer's mean over fewer tasks says nothing about who is best.
+        full = {row["peer"]: value[row["peer"]] for row in rows if row["n_tasks"] == most}
+        best = min(full, key=lambda peer: full[peer]) if full else NONE
+        lines.append({"suite": suite, "n_tasks": most, "value": value, "best": best})
+    peers = [(bold(peer), f"{{value[{peer}]:2}}") for peer in MAIN_PEERS if peer in present]
+    return table(lines, [("suite", "{suite}"), TASKS, *peers, ("best", "{best}")])
+
+
+def _simulators(summary: Summary) -> str:
+    warm, cold = named(summary["comparison"]["simulators"]), named(summary["cold_simulators"])
+    if not warm and not cold:
+        return "There are no such runs."
+    regret = _each("regret", [*warm, *cold], "trial {}", "4")
+    columns = [SAMPLER, *regret, ENDPOINT, DIFFERENCE]
+    n_tasks = max(row["n_tasks"] for row in [*warm, *cold])
+    return blocks(
+        f"{n_tasks} tasks. Scenario `{summary['scenario']}`:",
+        table(warm, columns),
+        "Without priors for anybody:",
+        table(cold, columns),
+        "Each sampler with these priors minus itself without:",
+        _harm_table(summary["harm_simulators"]),
+    )
+
+
+def _ranks(summary: Summary) -> str:
+    found = summary["ranks"]
+    if not found:
+        return "Fewer than two samplers ran on all tasks."
+    last = str(found["trials"][-1])
+    rows = [
+        {"sampler": bold(peer), "rank": ranks}
+        for peer, ranks in sorted(found["average"].items(), key=lambda item: item[1][last])
+    ]
+    friedman = ", ".join(
+        cell(f"{{p[{n}]:p}} at trial {n}", {"p": found["friedman_p"]}) for n in found["trials"]
+    )
+    intro = f"""{{n_tasks}} tasks. Ranks that are less than {{critical_difference:2}} apart do not
+        differ at the 5% level (Nemenyi). Friedman p: {friedman}. Left out, as they did not run on
+        all tasks for all trials: {", ".join(found["left_out"]) or "none"}."""
+    columns = [SAMPLER, *_each("rank", rows, "trial {}", "2")]
+    return blocks(paragraph(intro, found), table(rows, columns))
+
+
+def _match(summary: Summary) -> str:
+    late = f">{summary['horizon']}"
+    rows = [
+        {**row, "trial": late if row["median"] is None else f"{row['median']:g}"}
+        for row in named(summary["match"])
+    ]
+    columns = [("median trial", "{trial}"), ("reached", "{share:.0%}")]
+    return table(rows, [("target", "{target}"), SAMPLER, TASKS, *columns])
+
+
+def _repeats(summary: Summary) -> str:
+    rows = named(summary["repeats"])
+    by_suite = _each("by_suite", rows, "{}", ".0%")
+    return table(rows, [SAMPLER, ("mean", "{share:.0%}"), *by_suite])
+
+
+def _harm(summary: Summary) -> str:
+    return _harm_table(summary["harm"])
+
+
+def _harm_table(rows: Iterable[Row]) -> str:
+    rows = [
+        {**row, "scenario": CHANCE if row["scenario"] == "none" else row["scenario"]}
+        for row in named(rows)
+    ]
+    worst, worse = (
+        ("worst decile", "{worst_decile:2}"),
+        _each("worse_at", rows, "worse at {}", ".0%"),
+    )
+    return table(rows, [("scenario", "{scenario}"), SAMPLER, TASKS, DIFFERENCE, worst, *worse])
+
+
+def _n_priors(summary: Summary) -> str:
+    same = [("same tasks", "{n_common}"), ("difference", "{difference_common:ci}")]
+    return table(
+        named(summary["n_priors"]), [SAMPLER, ("priors", "{k}"), TASKS, DIFFERENCE, *same]
+    )
+
+
+def _overlap(summary: Summary) -> str:
+    kept = [("with full overlap", "{full:ci}"), ("share kept", "{share:ci%}")]
+    columns = [("scenario", "{scenario}"), SAMPLER, TASKS, ENDPOINT, DIFFERENCE, *kept]
+    return table(named(summary["overlap"]), columns)
+
+
+def _ablation(summary: Summary) -> str:
+    rows = summary["ablation"]
+    by_trial = _each("by_trial", rows, "at {}", "2")
+    columns = [("priors", "{scenario}"), ("variant", "{name}"), TASKS, DIFFERENCE, *by_trial]
+    return table(rows, columns)
+
+
+def _relatedness(summary: Summary) -> str:
+    columns = [("correlation", "{relatedness:g}"), SAMPLER, TASKS, ENDPOINT, DIFFERENCE]
+    return table(named(summary["relatedness"]), columns)
+
+
+def _losses(summary: Summary) -> str:
+    found, suite = summary["losses"], ("suite", "{suite}")
+    return blocks(
+        table(found["suites"], [suite, TASKS, AHEAD, ("by", "{difference:ci}"), N_AHEAD]),
+        table(
+            found["tasks"], [suite, ("task", "{task}"), AHEAD, ("by", "{difference:2}"), N_AHEAD]
+        ),
+    )
+
+
+def _problems(summary: Summary) -> str:
+    rows = [{**row, "error": row["error"][:200]} for row in summary["problems"]]
+    columns = [
+        ("", "{kind}"),
+        ("sampler", "{peer}"),
+        ("scenario", "{scenario}"),
+        ("suite", "{suite}"),
+        ("runs", "{count}"),
+        ("first message", "{error}"),
+    ]
+    lines = [cell("- {suite}, {task}: {reason}", row) for row in summary["unscaled"]]
+    return blocks(
+        table(rows, columns) if rows else "All planned runs are there, and none failed.",
+        "Tasks that are left out:\n\n" + "\n".join(lines) if lines else "",
+    )
+
+
+def _provenance(summary: Summary) -> str:
+    found = summary["provenance"]
+    versions = ", ".join(f"{p} {' and '.join(v)}" for p, v in found["versions"].items())
+    derived = Counter(suite for suite, _ in found["derived_scales"])
+    return "\n".join(
+        [
+            cell("- Runs: {n_runs}, of which {n_judged} are used ({n_trials} trials).", found),
+            f"- Suites (tasks): {_counts(found['tasks'])}.",
+            f"- Seeds: {', '.join(map(str, found['seeds'])) or 'none'}.",
+            "- Tasks whose best value is that of the runs, as no other is known (who found it has "
+            f"no regret): {_counts(derived)}.",
+            f"- Versions: {versions or 'unknown'}.",
+        ]
+    )
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} ({n})" for name, n in counts.items()) or "none"
+
+
+_BLOCKS: dict[str, Callable[[Summary], str]] = {
+    "benchmark": short,
+    "all-samplers": _all_samplers,
+    "aims": _aims,
+    "regret": _regret,
+    "ranks": _ranks,
+    "match": _match,
+    "suites": _suites,
+    "seen": _seen,
+    "simulators": _simulators,
+    "losses": _losses,
+    "repeats": _repeats,
+    "harm": _harm,
+    "n-priors": _n_priors,
+    "overlap": _overlap,
+    "relatedness": _relatedness,
+    "cold": _cold,
+    "ablation": _ablation,
+    "problems": _problems,
+    "provenance": _provenance,
+}
+"""By name, in the order of a report."""
+
+
+def tables(summary: Summary) -> dict[str, str]:
+    """All blocks."""
+    return {name: block(summary) for name, block in _BLOCKS.items()}
