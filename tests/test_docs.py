@@ -74,9 +74,13 @@ def test_no_block_of_the_page_is_overlooked(page: Path) -> None:
     assert n_fences(text) == 2 * len(blocks(text))
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.relative_to(DOCS).as_posix())
+@pytest.mark.parametrize(
+    "page",
+    [*PAGES, *(ROOT / name for name in ("README.md", "CHANGELOG.md", "benchmarks/README.md"))],
+    ids=lambda p: p.relative_to(ROOT).as_posix(),
+)
 def test_the_make_targets_named_by_the_page_exist(page: Path) -> None:
-    named = set(re.findall(r"`make ([a-z-]+)[`\s]", page.read_text(encoding="utf-8")))
+    named = set(re.findall(r"(?:`|^)make ([a-z-]+)[`\s]", page.read_text("utf-8"), re.MULTILINE))
     assert named <= targets()
 
 

@@ -52,8 +52,8 @@ MAX_TRIALS = 500
 _MAX_TRIALS_TO_FIT = 200
 _LBFGS_ITERATIONS = 30
 # Point estimates of the hyperparameters make the process overconfident. With this factor an 80%
-# interval covers a little more than 80% of held-out outcomes, without it far fewer (`make
-# bench-calibration`).
+# interval covers a little more than 80% of held-out outcomes, without it far fewer (experiment
+# `calibration` of the benchmark).
 STDDEV_FACTOR = 1.3
 """Factor on the posterior standard deviation of predictions."""
 
