@@ -191,9 +191,15 @@ def test_the_steps_of_an_ask_name_functions_that_a_study_runs() -> None:
             assert (path, name.rpartition(".")[2]) in ran, f"{path}: {name}() did not run"
 
 
-def test_every_file_and_function_named_by_how_it_works_exists() -> None:
-    paths = set(re.findall(r"`([\w/]+\.py)`", HOW_IT_WORKS))
-    assert all((PACKAGE / path).is_file() for path in paths), paths
+def test_the_files_that_an_ask_enters_are_those_named() -> None:
+    study = run_a_warm_study()
+    entered = {path for path, _ in functions_run(lambda: example(study.ask()))}
+    named = set(re.findall(r"`([\w/]+\.py)`", HOW_IT_WORKS))
+    assert entered - named == set()
+    assert all((PACKAGE / path).is_file() for path in named)
+
+
+def test_every_function_named_by_how_it_works_exists() -> None:
     everywhere = set.union(*(names_in(p.relative_to(PACKAGE)) for p in PACKAGE.rglob("*.py")))
     own = set(re.findall(r"`([\w.]+)\(\)`", HOW_IT_WORKS))
     assert own - everywhere == set()
@@ -252,7 +258,7 @@ def names_in(path: Path | str) -> set[str]:
     return found
 
 
-def functions_run(action: Callable[[], None]) -> set[tuple[str, str]]:
+def functions_run(action: Callable[[], object]) -> set[tuple[str, str]]:
     """File and name of every function of the package that an action calls."""
     codes = set()
 
@@ -271,23 +277,25 @@ def functions_run(action: Callable[[], None]) -> set[tuple[str, str]]:
     }
 
 
-def run_a_warm_study() -> None:
-    def suggest(trial: optuna.Trial) -> float:
-        rate = trial.suggest_float("rate", 1e-4, 1.0, log=True)
-        return abs(rate - 0.1) + 0.1 * abs(trial.suggest_int("depth", 1, 30) - 20)
+def example(trial: optuna.Trial) -> float:
+    rate = trial.suggest_float("rate", 1e-4, 1.0, log=True)
+    return abs(rate - 0.1) + 0.1 * abs(trial.suggest_int("depth", 1, 30) - 20)
 
+
+def run_a_warm_study() -> optuna.Study:
     old = [optuna.create_study(study_name=f"old-{seed}") for seed in range(2)]
     for seed, study in enumerate(old):
         study.sampler = optuna.samplers.RandomSampler(seed=seed)
-        study.optimize(suggest, n_trials=8)
+        study.optimize(example, n_trials=8)
     study = optuna.create_study(sampler=MetaSampler(old, seed=0))
-    study.optimize(suggest, n_trials=6)
+    study.optimize(example, n_trials=6)
     stopped = study.ask()
-    suggest(stopped)
+    example(stopped)
     stopped.report(1.0, step=1)
     study.tell(stopped, state=TrialState.PRUNED)
     for _ in range(2):
-        suggest(study.ask())
+        example(study.ask())
+    return study
 
 
 @pytest.mark.parametrize(
