@@ -30,7 +30,7 @@ from optuna_metasampler._optuna import (
 from optuna_metasampler._runtime import isolated
 from optuna_metasampler._study_state import Settings, StudyState, keep
 from optuna_metasampler.explain.trial_record import INDEPENDENT, TrialRecord
-from optuna_metasampler.priors.config import PriorConfig
+from optuna_metasampler.prior_config import PriorConfig
 from optuna_metasampler.priors.sources import PriorLike
 from optuna_metasampler.priors.study import PriorFilter, PriorFilterOptions
 from optuna_metasampler.space import centre
