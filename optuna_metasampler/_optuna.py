@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
+import json
 import math
 import sys
 from typing import TYPE_CHECKING, Any
@@ -100,8 +101,6 @@ def _insert_together(
     storage: RDBStorage, number: int, user: Mapping[str, Any], system: Mapping[str, Any]
 ) -> bool:
     """Insert new attributes of a trial, all or none; whether that was possible."""
-    import json
-
     from sqlalchemy import column, table
     from sqlalchemy.exc import DBAPIError
 

@@ -20,7 +20,7 @@ from optuna.trial import FrozenTrial, TrialState
 from optuna_metasampler._optuna import LazyRandomState, set_trial_attributes, trial_id
 from optuna_metasampler._runtime import get_logger
 from optuna_metasampler.explain.trial_record import TrialRecord
-from optuna_metasampler.priors.config import PriorConfig
+from optuna_metasampler.prior_config import PriorConfig
 
 
 if TYPE_CHECKING:

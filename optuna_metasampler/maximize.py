@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.optimize import minimize
 import torch
 from torch import Tensor
 from torch.quasirandom import SobolEngine
@@ -272,8 +273,6 @@ def climb(score: Score, space: SearchSpace, starts: Tensor, n_steps: int) -> Ten
     Returns:
         Feasible points, shape ``(s, d)``; rounding to a grid may lower their scores.
     """
-    from scipy.optimize import minimize
-
     base = starts.detach()
     columns, active = _smooth_columns(space, base)
     if not len(columns):

@@ -28,6 +28,7 @@ from optuna_metasampler.learning_curves import CurveCorrelation
 from optuna_metasampler.meta_train.loop import Trainer, shown_by
 from optuna_metasampler.methods.base import AlignedPrior, Method
 from optuna_metasampler.outcomes import penalized
+from optuna_metasampler.prior_config import PriorConfig
 from optuna_metasampler.priors.align import (
     NO_CHOICE,
     Alignment,
@@ -37,7 +38,6 @@ from optuna_metasampler.priors.align import (
     pool,
     shared_names,
 )
-from optuna_metasampler.priors.config import PriorConfig
 from optuna_metasampler.priors.study import PriorFilter, PriorStudy, select, used_studies
 from optuna_metasampler.space import SearchSpace
 from optuna_metasampler.surrogates.constraints import Feasibility, PriorFeasibility

@@ -30,8 +30,9 @@ from optuna_metasampler._optuna import (
 from optuna_metasampler._runtime import isolated
 from optuna_metasampler._study_state import Settings, StudyState, keep
 from optuna_metasampler.explain.trial_record import INDEPENDENT, TrialRecord
-from optuna_metasampler.priors.config import PriorConfig
+from optuna_metasampler.prior_config import PriorConfig
 from optuna_metasampler.priors.sources import PriorLike
+from optuna_metasampler.priors.storages import redacted
 from optuna_metasampler.priors.study import PriorFilter, PriorFilterOptions
 from optuna_metasampler.space import centre
 
@@ -136,7 +137,7 @@ class MetaSampler(BaseSampler):
         constraints_func: Callable[[FrozenTrial], Sequence[float]] | None = None,
         explain: bool = True,
     ) -> None:
-        self._shown = _shown(locals())
+        self._arguments = _representation(locals())
         if n_startup_trials is not None and n_startup_trials < 0:
             raise ValueError(
                 f"`n_startup_trials` must be at least 0, but got {n_startup_trials}. Omit it for "
@@ -157,7 +158,7 @@ class MetaSampler(BaseSampler):
         self._lock = threading.RLock()
 
     def __repr__(self) -> str:
-        return f"MetaSampler({self._shown})"
+        return f"MetaSampler({self._arguments})"
 
     def __getstate__(self) -> dict[str, Any]:
         """The attributes without the lock, which cannot be pickled."""
@@ -426,11 +427,14 @@ class MetaSampler(BaseSampler):
 
 
 class _Repr(reprlib.Repr):
-    """Short representations without memory addresses."""
+    """Short representations without memory addresses and passwords."""
 
     def __init__(self) -> None:
         super().__init__()
         self.maxstring = self.maxother = 60
+
+    def repr_str(self, text: str, level: int) -> str:
+        return super().repr_str(redacted(text) if "://" in text else text, level)
 
     def repr_Study(self, study: Study, level: int) -> str:
         return f"<study {study.study_name!r}>"
@@ -440,7 +444,7 @@ class _Repr(reprlib.Repr):
         return f"<{type(value).__name__}>" if " at 0x" in text or "\n" in text else text
 
 
-def _shown(arguments: Mapping[str, Any]) -> str:
+def _representation(arguments: Mapping[str, Any]) -> str:
     """Arguments that differ from their defaults, in the manner of scikit-learn."""
     short = _Repr()
     return ", ".join(

@@ -29,6 +29,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy.optimize import minimize
 import torch
 from torch import Tensor
 from torch.distributions import Distribution, Normal
@@ -289,8 +290,6 @@ def fit_hyperparameters(
     Returns:
         The best ``theta``; the initial one without data.
     """
-    from scipy.optimize import minimize
-
     first = prior.mean if start is None else start
     if len(x) == 0:
         return first
