@@ -40,8 +40,8 @@ from optuna_metasampler.methods.default import cold_policy
 from optuna_metasampler.outcomes import (
     MAX_MODELLED_OBJECTIVES,
     ScalarisationWeights,
-    each_alone,
-    in_turn,
+    lattice_weights,
+    unit_weights,
 )
 from optuna_metasampler.policies.base import ModelPolicy, Policy
 from optuna_metasampler.prior_knowledge import (
@@ -153,7 +153,7 @@ def snapshot(state: StudyState, study: Study, trials: Sequence[FrozenTrial]) -> 
     config = state.settings.priors
     predictors: tuple[Any, ...] = ()
     if _method(state).models_objectives or m == 1:
-        policy = _policy(state, study, each_alone(m), space, history)
+        policy = _policy(state, study, unit_weights(m), space, history)
         if isinstance(policy, ModelPolicy):
             predictors = policy.condition(task)
     own = bool(predictors) and all(isinstance(p, GaussianProcessPredictor) for p in predictors)
@@ -294,8 +294,8 @@ def _method(state: StudyState) -> Method:
 def _weights(state: StudyState, study: Study, trial: FrozenTrial) -> ScalarisationWeights:
     m = len(study.directions)
     if _method(state).models_objectives and m <= MAX_MODELLED_OBJECTIVES:
-        return each_alone(m)
-    return (in_turn(m, trial.number),)
+        return unit_weights(m)
+    return (lattice_weights(m, trial.number),)
 
 
 def _contradicts(plan: Mapping[str, Any], params: Mapping[str, Any], space: SearchSpace) -> bool:

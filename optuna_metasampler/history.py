@@ -314,7 +314,7 @@ def distributions_of(
 
     A distribution is listed once a trial; single-valued ones are left out.
     """
-    shown: dict[str, list[BaseDistribution]] = {}
+    by_name: dict[str, list[BaseDistribution]] = {}
     # The varying distributions, and the lists that they go to: trials may share distributions.
     known: dict[int, tuple[object, list[tuple[list[BaseDistribution], BaseDistribution]]]] = {}
     for t in trials:
@@ -323,14 +323,14 @@ def distributions_of(
         distributions = t.distributions
         if id(distributions) not in known:
             varying = [
-                (shown.setdefault((rename or {}).get(name, name), []), distribution)
+                (by_name.setdefault((rename or {}).get(name, name), []), distribution)
                 for name, distribution in distributions.items()
                 if not distribution.single()
             ]
             known[id(distributions)] = distributions, varying
         for many, distribution in known[id(distributions)][1]:
             many.append(distribution)
-    return shown
+    return by_name
 
 
 def curve_correlation_in(

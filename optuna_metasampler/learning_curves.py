@@ -131,7 +131,7 @@ def final_values(
         stopped &= ~furthest
     middle = float(np.nanmedian(np.clip(found, -_LARGEST, _LARGEST)))
     horizon = float(last.max())
-    believed = curve_correlation or CurveCorrelation()
+    expected = curve_correlation or CurveCorrelation()
 
     checkpoints = np.unique(last[stopped])
     checkpoints = checkpoints[_spread(len(checkpoints), _MAX_CHECKPOINTS)]
@@ -147,7 +147,7 @@ def final_values(
             continue
         early = np.array([lines[i].at(step) for i in rows])
         final = np.clip(found[rows], -_LARGEST, _LARGEST)
-        share, n = believed.at(step, horizon), len(rows)
+        share, n = expected.at(step, horizon), len(rows)
         measured = _median_ratio(early, final)
         if measured is not None:
             share = max((n * measured + _IMAGINED_TRIALS * share) / (n + _IMAGINED_TRIALS), 0.0)

@@ -224,12 +224,12 @@ def spearman_of_columns(columns: Tensor, y: Tensor) -> list[float]:
     return [float(r) for r in rho]
 
 
-def each_alone(m: int) -> ScalarisationWeights:
+def unit_weights(m: int) -> ScalarisationWeights:
     """Scalarisation weights of ``m`` outcomes, one an objective."""
     return tuple(tuple(float(i == j) for i in range(m)) for j in range(m))
 
 
-def in_turn(m: int, number: int) -> tuple[float, ...]:
+def lattice_weights(m: int, number: int) -> tuple[float, ...]:
     """Scalarisation weights of ``m`` objectives for a trial number, cycling through a lattice."""
     lattice = simplex_lattice(m)
     return lattice[(number * _STRIDE) % len(lattice)]

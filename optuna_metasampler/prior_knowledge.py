@@ -25,7 +25,7 @@ from optuna_metasampler._text import counted, listed
 from optuna_metasampler.checkpoint import Checkpoint
 from optuna_metasampler.exceptions import MethodError, PriorWarning
 from optuna_metasampler.learning_curves import CurveCorrelation
-from optuna_metasampler.meta_train.loop import Trainer, shown_by
+from optuna_metasampler.meta_train.loop import Trainer, watch_on
 from optuna_metasampler.methods.base import AlignedPrior, Method
 from optuna_metasampler.outcomes import penalized
 from optuna_metasampler.prior_config import PriorConfig
@@ -236,7 +236,7 @@ class _Learner:
         generator = torch.Generator(device="cpu").manual_seed(self._seed)
         n_studies = counted(len(tasks), "prior study", "prior studies")
         with progress(f"Learning from {n_studies}", "step") as show:
-            learned = method.learn(tasks, generator, Trainer(watch=shown_by(show)))
+            learned = method.learn(tasks, generator, Trainer(watch=watch_on(show)))
         _logger.info("Learned from %s.", n_studies)
         return AlignedPrior(
             tasks[0].space,

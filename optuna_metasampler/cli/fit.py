@@ -107,7 +107,7 @@ def fit(
         from optuna_metasampler._runtime import progress
         from optuna_metasampler.checkpoint import Checkpoint
         from optuna_metasampler.checkpoint import fit as fit_priors
-        from optuna_metasampler.meta_train.loop import shown_by
+        from optuna_metasampler.meta_train.loop import watch_on
         from optuna_metasampler.methods import method_of
 
         with wrong_usage("'--option'"):
@@ -126,7 +126,7 @@ def fit(
                     seed=seed,
                     device=device,
                     resume=resume,
-                    watch=shown_by(show),
+                    watch=watch_on(show),
                 )
         except KeyboardInterrupt:
             raise click.ClickException(

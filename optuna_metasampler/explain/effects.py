@@ -176,7 +176,10 @@ def _points(space: SearchSpace, columns: list[int], u: Tensor) -> Tensor:
 
 def _means(predictor: GaussianProcessPredictor, x: Tensor) -> Tensor:
     """Means of the model, of the prior studies together, and of each: ``(q, 1 + 1 + k)``."""
-    posterior, weights = predictor.believed, torch.tensor(predictor.weights, dtype=torch.float64)
+    posterior, weights = (
+        predictor.with_pending,
+        torch.tensor(predictor.weights, dtype=torch.float64),
+    )
     rows = []
     for part in torch.split(x, _CHUNK):
         phi = predictor.features(part)
@@ -256,7 +259,7 @@ def _averages(predictor: GaussianProcessPredictor, x: Tensor) -> tuple[Tensor, T
         Means and standard deviations of every hypothesis, shapes ``(h, g)``, and the means under
         the prior studies, together and each: ``(1 + k, g)``.
     """
-    posterior = predictor.believed
+    posterior = predictor.with_pending
     phis, crosses, smooths = [], [], []
     for group in x:
         phi = predictor.features(group)

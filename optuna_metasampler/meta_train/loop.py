@@ -258,7 +258,7 @@ class Trainer:
         return self.curve[-1].step, lowest, int(n_stale), below("best.", state) or None
 
 
-def shown_by(show: Callable[[int, int, str], None]) -> Callable[[int, int, Point | None], None]:
+def watch_on(show: Callable[[int, int, str], None]) -> Callable[[int, int, Point | None], None]:
     """A trainer's ``watch`` that shows the loss on a progress bar."""
 
     def watch(step: int, n_steps: int, point: Point | None) -> None:

@@ -145,11 +145,11 @@ class PriorFeasibility:
         if not crashed and not violated:
             return None
         chosen = most_informative(tasks)
-        limit = max(_MAX_PROCESSES // (len(violated) + 2), 1)
+        n_most = max(_MAX_PROCESSES // (len(violated) + 2), 1)
         slacks = {}
         for name in violated:
             views = [slack_task(task, name) for task in tasks if name in task.constraint_names]
-            slacks[name] = SourceProcesses.fit(most_informative(views)[:limit], slack_warp)
+            slacks[name] = SourceProcesses.fit(most_informative(views)[:n_most], slack_warp)
         return cls(
             slacks=slacks,
             violations=_labels([violation_task(task) for task in chosen if task.constraint_names])
@@ -203,17 +203,17 @@ class FeasibilityPredictor:
     """The probability that a point is feasible: that all constraints are satisfied.
 
     Attributes:
-        limits: Constraint models, by the name of the constraint.
+        models: Constraint models, by the name of the constraint.
     """
 
-    limits: Mapping[str, ConstraintModel]
+    models: Mapping[str, ConstraintModel]
 
     def __call__(self, x: Tensor) -> Tensor:
         """Log probability at points ``(q, d)``: shape ``(q,)``, at most 0, differentiable.
 
         Constraints are treated as independent.
         """
-        return torch.stack([limit(x) for limit in self.limits.values()]).sum(0)
+        return torch.stack([model(x) for model in self.models.values()]).sum(0)
 
 
 def _no_map(x: Tensor) -> Tensor:
@@ -247,12 +247,12 @@ class Feasibility:
         Returns:
             ``None`` if no trial was ever infeasible.
         """
-        before = {} if previous is None else previous.limits
-        limits = {}
+        before = {} if previous is None else previous.models
+        models = {}
         with torch.no_grad():
             for key, sources, task, warp in self._views(history):
-                limits[key] = self._limit(task, sources, warp, before.get(key))
-        return FeasibilityPredictor(limits) if limits else None
+                models[key] = self._model(task, sources, warp, before.get(key))
+        return FeasibilityPredictor(models) if models else None
 
     def _views(
         self, history: Task
@@ -274,7 +274,7 @@ class Feasibility:
             views.append(("crashes", crashes, crash_task(history), label_warp))
         return views
 
-    def _limit(
+    def _model(
         self,
         task: Task,
         sources: SourceProcesses | None,
@@ -284,11 +284,11 @@ class Feasibility:
         features: Features = (
             constant_feature if sources is None else _SourceFeatures(sources, self.to_prior)
         )
-        linear_parts = _linear_parts(sources is not None, warp(task.y))
+        basis_priors = _basis_priors(sources is not None, warp(task.y))
         posterior, thetas, n_at_fit = condition_hypotheses(
             task,
             features(task.x[modelled_rows(task)]),
-            linear_parts,
+            basis_priors,
             None if previous is None else previous.process,
             # A few failures would be mistaken for a trend.
             GaussianProcessConfig(trend=False, warp=warp),
@@ -296,7 +296,7 @@ class Feasibility:
         process = GaussianProcessPredictor(
             task.space, posterior, posterior, thetas, n_at_fit, None
         )
-        g, n = len(linear_parts), len(task)
+        g, n = len(basis_priors), len(task)
         bonus = torch.zeros(g, dtype=torch.float64)
         if sources is not None:
             bonus[0] = _BONUS * max(1.0 - n / _FADES_AFTER, 0.0)
@@ -346,7 +346,7 @@ class _SourceFeatures:
         return torch.cat([constant_feature(x), mean], dim=1)
 
 
-def _linear_parts(with_prior: bool, z: Tensor) -> list[BasisPrior]:
+def _basis_priors(with_prior: bool, z: Tensor) -> list[BasisPrior]:
     """Prior of the weights of the transfer hypothesis, if any, and of the target-only one.
 
     Args:

@@ -534,7 +534,7 @@ def modelled_rows(task: Task) -> Tensor:
 def condition_hypotheses(
     task: Task,
     phi: Tensor,
-    linear_parts: list[BasisPrior],
+    basis_priors: list[BasisPrior],
     previous: GaussianProcessPredictor | None,
     config: GaussianProcessConfig,
 ) -> tuple[Posterior, list[Tensor], int]:
@@ -543,7 +543,7 @@ def condition_hypotheses(
     Args:
         task: The trials.
         phi: Basis functions of the trials at :func:`modelled_rows`, shape ``(n, j)``.
-        linear_parts: Prior of the weights, one a hypothesis.
+        basis_priors: Prior of the weights, one a hypothesis.
         previous: The predictor of an earlier state of the task, or ``None``.
         config: Options of the model.
 
@@ -555,23 +555,23 @@ def condition_hypotheses(
     rows = modelled_rows(task)
     x, z = task.x[rows], config.warp(task.y)[rows]
     n = len(task)
-    if previous is not None and not previous.fits(task.space, len(linear_parts)):
+    if previous is not None and not previous.fits(task.space, len(basis_priors)):
         previous = None
     if previous is not None and not config.refit_is_due(n, previous.n_at_fit):
         known = previous.posterior
         m = len(known.x)
         if m <= len(x) and torch.equal(known.x, x[:m]) and torch.equal(known.phi, phi[:m]):
             return known.extend(x[m:], phi[m:]).observe(z), previous.thetas, previous.n_at_fit
-        hypotheses = list(zip(previous.thetas, linear_parts, strict=True))
+        hypotheses = list(zip(previous.thetas, basis_priors, strict=True))
         return Posterior.of(x, z, phi, metric, hypotheses), previous.thetas, previous.n_at_fit
     prior = HyperPrior.default(metric.n_blocks)
     few = representative_rows(task.y[rows], _MAX_TRIALS_TO_FIT)
-    starts = [None] * len(linear_parts) if previous is None else previous.thetas
+    starts = [None] * len(basis_priors) if previous is None else previous.thetas
     thetas = [
         fit_hyperparameters(x[few], z[few], phi[few], metric, linear, prior, start)
-        for linear, start in zip(linear_parts, starts, strict=True)
+        for linear, start in zip(basis_priors, starts, strict=True)
     ]
-    hypotheses = list(zip(thetas, linear_parts, strict=True))
+    hypotheses = list(zip(thetas, basis_priors, strict=True))
     return Posterior.of(x, z, phi, metric, hypotheses), thetas, n
 
 
@@ -582,7 +582,7 @@ class GaussianProcessPredictor(Predictor):
     Attributes:
         space: The space of the task.
         posterior: Conditioned on the finished trials; one hypothesis.
-        believed: The same with pending trials appended; used for predictions.
+        with_pending: The same with pending trials appended; used for predictions.
         thetas: Hyperparameters of each hypothesis.
         n_at_fit: Number of trials that the hyperparameters were fitted to.
         best: Best warped outcome, or best predicted outcome of a pending trial if that is better;
@@ -591,7 +591,7 @@ class GaussianProcessPredictor(Predictor):
 
     space: SearchSpace
     posterior: Posterior
-    believed: Posterior
+    with_pending: Posterior
     thetas: list[Tensor]
     n_at_fit: int
     best: float | None
@@ -643,7 +643,7 @@ class GaussianProcessPredictor(Predictor):
         The posterior of the Gaussian process with a larger standard deviation, since its variance
         ignores the uncertainty of the fitted hyperparameters.
         """
-        exact = self.believed.predict(x, self.features(x))
+        exact = self.with_pending.predict(x, self.features(x))
         return Normal(exact.mean, STDDEV_FACTOR * exact.stddev, validate_args=False)
 
     def __call__(self, x: Tensor) -> Distribution:
@@ -671,9 +671,9 @@ class GaussianProcess(Surrogate[GaussianProcessPredictor]):
             posterior, thetas, n_at_fit = condition_hypotheses(
                 task, phi, [BasisPrior.constant()], earlier, self.config
             )
-            believed = posterior.extend(task.pending, constant_feature(task.pending))
+            with_pending = posterior.extend(task.pending, constant_feature(task.pending))
             best = float(posterior.outcomes.max()) if len(task) else None
             predictor = GaussianProcessPredictor(
-                task.space, posterior, believed, thetas, n_at_fit, best
+                task.space, posterior, with_pending, thetas, n_at_fit, best
             )
             return predictor.improving_on(task.pending)

@@ -159,11 +159,11 @@ class TransferGaussianProcess(Surrogate[TransferPredictor]):
             if sign_flipped:
                 phi = self.features(task.x[rows], sign_flipped)
             posterior, thetas, n_at_fit = condition_hypotheses(
-                task, phi, self._linear_parts(), earlier, self.config.process
+                task, phi, self._basis_priors(), earlier, self.config.process
             )
             log_odds = self._log_odds(len(task), sign_flipped, posterior)
             pending = self.features(task.pending, sign_flipped)
-            believed = posterior.extend(task.pending, pending)
+            with_pending = posterior.extend(task.pending, pending)
             best: float | None = None
             if len(task):
                 best = float(posterior.outcomes.max())
@@ -173,7 +173,7 @@ class TransferGaussianProcess(Surrogate[TransferPredictor]):
             predictor = TransferPredictor(
                 task.space,
                 posterior,
-                believed,
+                with_pending,
                 thetas,
                 n_at_fit,
                 best,
@@ -184,7 +184,7 @@ class TransferGaussianProcess(Surrogate[TransferPredictor]):
             )
             return predictor.improving_on(task.pending)
 
-    def _linear_parts(self) -> list[BasisPrior]:
+    def _basis_priors(self) -> list[BasisPrior]:
         k = len(self.model.names)
         mean = torch.zeros(2 + k, dtype=torch.float64)
         mean[1] = 1.0

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from optuna_metasampler.meta_train.loop import Point, TrainConfig, Trainer, shown_by
+from optuna_metasampler.meta_train.loop import Point, TrainConfig, Trainer, watch_on
 
 
 class Means:
@@ -158,7 +158,7 @@ def test_a_loss_that_is_no_number_ends_the_training_in_the_best_state(
 
 def test_steps_are_shown_with_the_newest_losses() -> None:
     shown: list[tuple[int, int, str]] = []
-    watch = shown_by(lambda *what: shown.append(what))
+    watch = watch_on(lambda *what: shown.append(what))
     Trainer(watch).run(Means([1.0] * 5), TrainConfig(n_steps=20, n_validations=2), generator())
     assert [step for step, _, _ in shown] == list(range(1, 21))
     assert shown[0][2] == ""

@@ -72,8 +72,8 @@ def test_all_limits_have_to_be_kept() -> None:
     both = study(12, 0, limit=0.5, crash_beyond=0.8)
     predictor = Feasibility().condition(both)
     assert isinstance(predictor, FeasibilityPredictor)
-    assert len(predictor.limits) == 2
-    each = torch.stack([limit(BAD) for limit in predictor.limits.values()])
+    assert len(predictor.models) == 2
+    each = torch.stack([model(BAD) for model in predictor.models.values()])
     assert torch.allclose(predictor(BAD), each.sum(0))
 
 
