@@ -26,6 +26,7 @@ from optuna_metasampler._optuna import (
 )
 from optuna_metasampler._runtime import get_logger
 from optuna_metasampler._text import printable
+from optuna_metasampler.explain.effects import effects
 from optuna_metasampler.explain.plots import charts
 from optuna_metasampler.explain.plots.chart import Chart
 from optuna_metasampler.explain.plots.plotly import figure_on_any_ground, to_json
@@ -199,7 +200,8 @@ def of_model(snapshot: Snapshot, trials: Sequence[FrozenTrial]) -> dict[str, Cha
     n = len(snapshot.signs)
     found: dict[str, Chart] = {}
     for j in range(n):
-        of_objective = charts.of_model(snapshot, trials, j, _MAX_PANELS, _PANEL_COLUMNS)
+        known = effects(snapshot, j)
+        of_objective = charts.of_model(snapshot, trials, known, j, _MAX_PANELS, _PANEL_COLUMNS)
         if not snapshot.prior_names(j):
             # They compare with prior studies.
             del of_objective["regret"], of_objective["similarity"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import torch
@@ -90,6 +90,29 @@ class Effect:
     importance: float
     prior_importance: float | None
     importance_per_study: tuple[float, ...]
+
+
+Curves: TypeAlias = tuple[
+    tuple[float, ...], tuple[float, ...], tuple[float, ...], tuple[float, ...] | None
+]
+
+
+def curves_of(effect: Effect, snapshot: Snapshot, objective: int) -> Curves:
+    """``posterior``, ``low``, ``high`` and ``prior`` of an effect as values of the objective.
+
+    ``low`` is below ``high`` where the study minimises too. Without a unit, the curves stay in
+    units of the warped outcome.
+    """
+    has_unit = snapshot.has_unit(objective)
+
+    def values(z: Tensor) -> tuple[float, ...]:
+        return snapshot.values(z, objective) if has_unit else tuple(z.tolist())
+
+    low, high = values(effect.low), values(effect.high)
+    if has_unit and snapshot.signs[objective] < 0:
+        low, high = high, low
+    prior = None if effect.prior is None else values(effect.prior)
+    return values(effect.posterior), low, high, prior
 
 
 def effects(snapshot: Snapshot, objective: int = 0) -> tuple[Effect, ...]:

@@ -9,7 +9,6 @@ import math
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from optuna_metasampler.explain.plots.chart import (
-    Area,
     Axis,
     Band,
     Chart,
@@ -19,7 +18,6 @@ from optuna_metasampler.explain.plots.chart import (
     Points,
     label_sides,
 )
-from optuna_metasampler.explain.plots.plots import Plots
 
 
 if TYPE_CHECKING:
@@ -201,35 +199,22 @@ def _traces(layer: Layer, panel: Panel) -> list[Json]:
     if not layer.name:
         base["showlegend"] = False
     if isinstance(layer, Line):
+        trace: Json = base | {"mode": "lines", "y": _numbers(layer.y)}
         line: Json = {"color": layer.color, "width": layer.width}
-        if layer.style != "solid":
+        if layer.style == "area":
+            line["width"] = 0.5
+            trace |= {"stackgroup": "shares", "fillcolor": layer.color, "hoveron": "points"}
+        elif layer.style != "solid":
             line["dash"] = layer.style
         if layer.steps:
             line["shape"] = "hv"
-        return [base | {"mode": "lines", "y": _numbers(layer.y), "line": line}]
-    if isinstance(layer, Area):
-        return [
-            base
-            | {
-                "mode": "lines",
-                "y": _numbers(layer.y),
-                "stackgroup": "shares",
-                "line": {"width": 0.5, "color": layer.color},
-                "fillcolor": layer.color,
-                "hoveron": "points",
-            }
-        ]
+        return [trace | {"line": line}]
     if isinstance(layer, Band):
-        edge: Json = {"mode": "lines", "line": {"width": 0}, "hoverinfo": "skip"}
+        edge = base | {"mode": "lines", "line": {"width": 0}, "hoverinfo": "skip"}
+        area = {"fill": "tonexty", "fillcolor": _translucent(layer.color)}
         return [
-            base | edge | {"y": _numbers(layer.low), "showlegend": False},
-            base
-            | edge
-            | {
-                "y": _numbers(layer.high),
-                "fill": "tonexty",
-                "fillcolor": _translucent(layer.color),
-            },
+            edge | {"y": _numbers(layer.low), "showlegend": False},
+            edge | {"y": _numbers(layer.high)} | area,
         ]
     return [base | _points(layer, panel)]
 
@@ -316,15 +301,6 @@ def draw(chart: Chart) -> Figure:
     except ImportError as error:
         raise ImportError(
             "These plots need Plotly, which is not installed: pip install plotly. The same plots "
-            "with Matplotlib are in optuna_metasampler.explain.plots.matplotlib."
+            "with Matplotlib are in optuna_metasampler.visualization.matplotlib."
         ) from error
     return Figure(figure(chart))
-
-
-_PLOTS = Plots(draw, draw)
-plot_parameter_importances = _PLOTS.plot_parameter_importances
-plot_predicted_vs_observed = _PLOTS.plot_predicted_vs_observed
-plot_prior_vs_posterior = _PLOTS.plot_prior_vs_posterior
-plot_prior_weights = _PLOTS.plot_prior_weights
-plot_regret_against_priors = _PLOTS.plot_regret_against_priors
-plot_similarity_map = _PLOTS.plot_similarity_map

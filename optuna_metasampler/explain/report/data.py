@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from optuna_metasampler.explain.calibration import Calibration, PriorGain, Progress
-from optuna_metasampler.explain.improvement_forecast import ImprovementForecast
+from optuna_metasampler.explain.forecasts import ImprovementForecast
 
 
 @dataclass(frozen=True)

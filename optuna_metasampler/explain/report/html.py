@@ -19,6 +19,7 @@ from markupsafe import Markup
 from optuna.trial import FrozenTrial
 
 from optuna_metasampler._text import number, percent, shortened
+from optuna_metasampler.explain.effects import Effect
 from optuna_metasampler.explain.plots import charts
 from optuna_metasampler.explain.plots.chart import Chart
 from optuna_metasampler.explain.plots.plotly import figure
@@ -49,19 +50,23 @@ _SECTIONS = {
 
 
 def plots_of(
-    trials: Sequence[FrozenTrial], snapshot: Snapshot | None, n_objectives: int
+    trials: Sequence[FrozenTrial],
+    snapshot: Snapshot | None,
+    found: Sequence[Sequence[Effect]],
+    n_objectives: int,
 ) -> list[tuple[str, Chart]]:
     """The plots of a study's page, with the sections to which they belong.
 
     Args:
         trials: The trials of the study.
         snapshot: The model; ``None`` if there is none.
+        found: Effects of the parameters on each objective.
         n_objectives: Number of objectives of the study.
     """
     plots = [(_PRIORS, charts.prior_weights(trials))]
     for j in range(min(n_objectives, _MOST_OBJECTIVES)):
         if snapshot is not None:
-            of_model = charts.of_model(snapshot, trials, j)
+            of_model = charts.of_model(snapshot, trials, found[j], j)
             plots += [(section, of_model[name]) for name, section in _SECTIONS.items()]
         plots.append((_FORECASTS, charts.predicted_vs_observed(trials, j, n_objectives)))
     return [(section, chart) for section, chart in plots if chart.panels]

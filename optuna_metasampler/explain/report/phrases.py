@@ -9,7 +9,7 @@ from typing import Any
 
 from optuna_metasampler._text import counted, listed, number, percent, shortened
 from optuna_metasampler.explain.calibration import Accuracy, PriorGain, Progress
-from optuna_metasampler.explain.improvement_forecast import ImprovementForecast
+from optuna_metasampler.explain.forecasts import ImprovementForecast
 from optuna_metasampler.explain.plots.chart import PHASES, phase_style
 from optuna_metasampler.explain.report.data import BestTrial, ParameterPart, PriorPart
 from optuna_metasampler.explain.trial_record import INTERVAL
@@ -47,7 +47,7 @@ def describe_states(states: dict[str, int]) -> str:
 
 def describe_phase(phase: str) -> str:
     """Name of a phase."""
-    return phase_style(phase).label
+    return phase_style(phase)[0]
 
 
 def describe_phases(phases: dict[str, int]) -> str:

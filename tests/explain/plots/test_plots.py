@@ -15,12 +15,12 @@ import optuna
 import pytest
 
 from optuna_metasampler import MetaSampler, visualization
-from optuna_metasampler.explain.best_so_far import BestSoFar, Convergence
 from optuna_metasampler.explain.dashboard import MAX_LENGTH
 from optuna_metasampler.explain.effects import effects
 from optuna_metasampler.explain.plots import charts
 from optuna_metasampler.explain.plots.chart import MAX_NAMED
 from optuna_metasampler.explain.plots.plotly import figure_on_any_ground, to_json
+from optuna_metasampler.explain.prior_studies import BestSoFar, Convergence
 from optuna_metasampler.explain.snapshot import Snapshot
 from optuna_metasampler.explain.trial_record import TrialRecord
 

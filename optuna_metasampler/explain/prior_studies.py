@@ -1,17 +1,22 @@
-"""Similarity of the prior studies and the running one.
+"""The prior studies beside the running one: weights, similarity, and convergence.
 
 Axis letters: ``q`` points, ``d`` encoded columns, ``k`` prior studies, ``n`` trials.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 import math
 from statistics import NormalDist
 
+import numpy as np
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial
 import torch
 from torch import Tensor
 
+from optuna_metasampler._optuna import finite_value, is_feasible
 from optuna_metasampler._runtime import isolated
 from optuna_metasampler.explain.snapshot import Snapshot
 from optuna_metasampler.explain.trial_record import INTERVAL
@@ -33,6 +38,73 @@ _LEAST_POINTS = 64
 # Pseudo-observations, whose rank correlation with each prior study is that among the prior
 # studies.
 _N_PSEUDO = 3
+
+# --------------------------------------------------------------------------------------------
+# Weights
+
+
+@dataclass(frozen=True)
+class PriorWeight:
+    """Weight of one prior study; the mean over several objectives.
+
+    Attributes:
+        name: Name of the prior study.
+        n_trials: Its number of trials with an outcome.
+        rank_correlation: Spearman correlation of its predictions for this study's trials with
+            their outcomes, in ``[-1, 1]``; NaN with fewer than two trials or equal outcomes.
+        weight: Its weight in the next suggestion, in ``[0, 1]``: its share of the transfer weight,
+            which is divided in proportion to the positive rank correlations (before the second
+            trial, to how well the prior studies agree with one another). With flipped signs, to
+            the negative ones.
+    """
+
+    name: str
+    n_trials: int
+    rank_correlation: float
+    weight: float
+
+
+def prior_weights(predictors: Sequence[TransferPredictor]) -> list[PriorWeight]:
+    """The weight of each prior study, the highest first.
+
+    Args:
+        predictors: One an objective; empty without prior studies.
+    """
+    by_objective = [_prior_weights(predictor) for predictor in predictors]
+    rows = [_mean(of_study) for of_study in zip(*by_objective, strict=True)]
+    return sorted(rows, key=lambda row: (-row.weight, row.name))
+
+
+def _prior_weights(predictor: TransferPredictor) -> list[PriorWeight]:
+    """One row a prior study, for one objective."""
+    model = predictor.surrogate.model
+    correlations = spearman_of_columns(predictor.predictions, predictor.posterior.outcomes)
+    if all(math.isnan(rho) for rho in correlations):
+        merits = model.share.tolist()
+    else:
+        sign = -1.0 if predictor.sign_flipped else 1.0
+        merits = [max(sign * rho, 0.0) if not math.isnan(rho) else 0.0 for rho in correlations]
+    unit = predictor.p_transfer / max(sum(merits), 1e-12)
+    return [
+        PriorWeight(name=name, n_trials=n, rank_correlation=rho, weight=unit * merit)
+        for name, n, rho, merit in zip(
+            model.names, model.n_trials, correlations, merits, strict=True
+        )
+    ]
+
+
+def _mean(rows: Sequence[PriorWeight]) -> PriorWeight:
+    """Mean over the objectives; of the correlations, over those that are known."""
+    known = [row.rank_correlation for row in rows if not math.isnan(row.rank_correlation)]
+    return replace(
+        rows[0],
+        rank_correlation=sum(known) / len(known) if known else math.nan,
+        weight=sum(row.weight for row in rows) / len(rows),
+    )
+
+
+# --------------------------------------------------------------------------------------------
+# Similarity
 
 
 @dataclass(frozen=True)
@@ -173,3 +245,107 @@ def _oriented(positions: Tensor) -> Tensor:
         turned = turned * torch.tensor([1.0, -1.0], dtype=torch.float64)
     # Adding zero turns -0.0 into 0.0.
     return turned + 0.0
+
+
+# --------------------------------------------------------------------------------------------
+# Convergence
+
+
+@dataclass(frozen=True)
+class BestSoFar:
+    """The best value so far, along the trials of one study.
+
+    Attributes:
+        name: Name of the study.
+        trials: Counts of trials with a value, from 1: those at which the best value changed, and
+            the last.
+        best: The best value up to there, in the study's own unit.
+        share: Share of all of the study's trials with a better value, in ``[0, 1)``: 0 is the best
+            value of the study.
+    """
+
+    name: str
+    trials: tuple[int, ...]
+    best: tuple[float, ...]
+    share: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Convergence:
+    """The best values so far of the running study and of its prior studies.
+
+    Attributes:
+        own: That of the running study; ``None`` before its first value.
+        priors: Those of the prior studies that are used and have a value.
+        comparable: Whether all values seem to have one unit: the studies have the same direction,
+            and the median of the running study lies within the better nine tenths of each prior
+            study's values, or within half their width of them. A guess, because Optuna does not
+            know what a study measures.
+    """
+
+    own: BestSoFar | None
+    priors: tuple[BestSoFar, ...]
+    comparable: bool
+
+
+def convergence(
+    snapshot: Snapshot, trials: Sequence[FrozenTrial], objective: int = 0
+) -> Convergence:
+    """The best values so far of the running study and of its prior studies.
+
+    Trials that failed, were pruned, violate a constraint or have an infinite value are ignored.
+
+    Args:
+        snapshot: The model of the running study.
+        trials: Its trials.
+        objective: Number of the objective.
+    """
+    minimize = snapshot.signs[objective] < 0
+    own = _values(trials, objective)
+    priors, comparable = [], True
+    for prior, overlap in zip(snapshot.priors, snapshot.overlaps, strict=True):
+        values = _values(prior.trials, objective)
+        if not overlap.usable or not values:
+            continue
+        prior_minimizes = minimize
+        if prior.directions is not None and objective < len(prior.directions):
+            prior_minimizes = prior.directions[objective] == StudyDirection.MINIMIZE
+        comparable &= prior_minimizes == minimize and _comparable(own, values, minimize)
+        priors.append(_best_so_far(prior.name, values, prior_minimizes))
+    return Convergence(
+        own=_best_so_far("", own, minimize) if own else None,
+        priors=tuple(priors),
+        comparable=comparable and bool(own),
+    )
+
+
+def _values(trials: Sequence[FrozenTrial], objective: int) -> list[float]:
+    values = ((trial, finite_value(trial, objective)) for trial in trials)
+    return [value for trial, value in values if value is not None and is_feasible(trial)]
+
+
+def _best_so_far(name: str, values: list[float], minimize: bool) -> BestSoFar:
+    sign = 1.0 if minimize else -1.0
+    loss = sign * np.asarray(values)
+    best = np.minimum.accumulate(loss)
+    kept = np.flatnonzero(np.append(True, best[1:] < best[:-1])).tolist()
+    if kept[-1] != len(values) - 1:
+        kept.append(len(values) - 1)
+    n_better = np.searchsorted(np.sort(loss), best[kept])
+    return BestSoFar(
+        name=name,
+        trials=tuple(i + 1 for i in kept),
+        best=tuple((sign * best[kept]).tolist()),
+        share=tuple((n_better / len(values)).tolist()),
+    )
+
+
+def _comparable(own: list[float], prior: list[float], minimize: bool) -> bool:
+    """Whether the values of two studies of one direction seem to have one unit."""
+    if not own:
+        return False
+    sign = 1.0 if minimize else -1.0
+    best, bad = np.quantile(sign * np.asarray(prior), (0.0, 0.9))
+    slack = (bad - best) / 2
+    middle = sign * float(np.median(own))
+    return bool(best - slack <= middle <= bad + slack)
