@@ -127,10 +127,6 @@ def calibration(trials: Sequence[FrozenTrial], objective: int = 0) -> Calibratio
 
     Trials without a forecast, and those that failed, were pruned or have an infinite value, are
     left out.
-
-    Args:
-        trials: Trials of one study.
-        objective: Number of the objective.
     """
     forecasted = []
     for trial in trials:
@@ -177,10 +173,7 @@ def progress(
 ) -> Progress | None:
     """How much a study improved, and how much of that came from its warm start.
 
-    Args:
-        snapshot: The model of the study.
-        trials: The trials of the study; infeasible ones are ignored.
-        objective: Number of the objective.
+    Infeasible trials are ignored.
 
     Returns:
         ``None`` with fewer than two different outcomes, which is no scale, or without a feasible

@@ -118,10 +118,6 @@ def curves_of(effect: Effect, snapshot: Snapshot, objective: int) -> Curves:
 def effects(snapshot: Snapshot, objective: int = 0) -> tuple[Effect, ...]:
     """Effects of the hyperparameters that are free, the most important first.
 
-    Args:
-        snapshot: The model of a study.
-        objective: Number of the objective.
-
     Raises:
         IndexError: If there is no such objective.
     """

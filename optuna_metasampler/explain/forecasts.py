@@ -57,12 +57,9 @@ _LEVELS = (0.02, 0.98)
 
 
 def record_of(proposal: Proposal, task: Task, signs: Sequence[float]) -> TrialRecord:
-    """The record of a proposal.
+    """The record of a proposal, made from the history ``task``.
 
-    Args:
-        proposal: The proposed point, and how the policy chose it.
-        task: The history that the policy was asked with.
-        signs: One an objective, -1 where smaller is better.
+    There is one sign an objective, -1 where smaller is better.
     """
     transfer = [p for p in proposal.predictors if isinstance(p, TransferPredictor)]
     return TrialRecord(
@@ -104,10 +101,7 @@ def outcome_quantiles(
 ) -> Tensor:
     """Quantiles of the warped outcome, noise included, at points ``(q, d)``: ``(levels, q)``.
 
-    Args:
-        predictor: A Gaussian process; a transfer process is a mixture of two.
-        x: The points.
-        levels: Probabilities in ``(0, 1)``.
+    Levels are probabilities in ``(0, 1)``. A transfer process is a mixture of two.
     """
     with torch.no_grad():
         each = predictor.each(x)

@@ -65,11 +65,7 @@ class PriorWeight:
 
 
 def prior_weights(predictors: Sequence[TransferPredictor]) -> list[PriorWeight]:
-    """The weight of each prior study, the highest first.
-
-    Args:
-        predictors: One an objective; empty without prior studies.
-    """
+    """The weight of each prior study, the highest first, from one predictor an objective."""
     by_objective = [_prior_weights(predictor) for predictor in predictors]
     rows = [_mean(of_study) for of_study in zip(*by_objective, strict=True)]
     return sorted(rows, key=lambda row: (-row.weight, row.name))
@@ -140,10 +136,6 @@ def similarity(snapshot: Snapshot, objective: int = 0) -> SimilarityMap | None:
     its trials and the prior study's predictions for them. These are few at first, so the
     correlation is shrunk towards the mean one among the prior studies, by three
     pseudo-observations.
-
-    Args:
-        snapshot: The model of a study.
-        objective: Number of the objective.
 
     Returns:
         ``None`` without prior studies.
@@ -294,11 +286,6 @@ def convergence(
     """The best values so far of the running study and of its prior studies.
 
     Trials that failed, were pruned, violate a constraint or have an infinite value are ignored.
-
-    Args:
-        snapshot: The model of the running study.
-        trials: Its trials.
-        objective: Number of the objective.
     """
     minimize = snapshot.signs[objective] < 0
     own = _values(trials, objective)

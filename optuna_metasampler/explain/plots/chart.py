@@ -126,9 +126,8 @@ class Points:
         high: Upper ends of them.
         labels: Text next to each point.
         notes: Text shown while the pointer is on each point.
-        shades: Numbers that are shown as the colours of the points.
+        shades: Numbers in ``[-1, 1]`` that are shown as the colours of the points.
         shade_title: Title of their scale.
-        shade_limits: Ends of their scale.
     """
 
     name: str
@@ -143,7 +142,6 @@ class Points:
     notes: tuple[str, ...] = ()
     shades: Numbers = ()
     shade_title: str = ""
-    shade_limits: tuple[float, float] = (0.0, 1.0)
 
 
 Layer: TypeAlias = Line | Band | Points

@@ -87,17 +87,11 @@ def of_model(
 ) -> dict[str, Chart]:
     """All charts of one objective that need the model, by name.
 
-    Args:
-        snapshot: The model.
-        trials: The trials of the study.
-        found: Effects of the parameters on the objective.
-        objective: Number of the objective.
-        n_panels: Most parameters with a panel of their own.
-        columns: Panels in a row.
+    At most ``n_panels`` of the effects that were found have a panel of their own.
     """
-    panels = found[:n_panels]
+    shown = found[:n_panels]
     return {
-        "parameters": prior_vs_posterior(panels, snapshot, trials, objective, columns),
+        "parameters": prior_vs_posterior(shown, snapshot, trials, objective, columns),
         "importances": parameter_importances(found, snapshot, objective),
         "regret": regret_against_priors(snapshot, trials, objective),
         "similarity": similarity_map(snapshot, objective),
@@ -227,20 +221,15 @@ def prior_vs_posterior(
 ) -> Chart:
     """Effects of parameters before and after this study, see ``plot_prior_vs_posterior``.
 
-    Args:
-        shown: One panel each.
-        snapshot: The model.
-        trials: The trials of the study, of which those with a value are shown as points.
-        objective: Number of the objective.
-        columns: Panels in a row.
+    There is one panel an effect, with the trials that have a value as points.
     """
     title = _titled(PRIOR_VS_POSTERIOR, objective, len(snapshot.signs))
     if not shown:
         return Chart(title, missing="no parameter varies")
     panels = tuple(_panel(effect, snapshot, trials, objective) for effect in shown)
     # One scale for all, so that an important parameter looks important.
-    ends = [p.y.limits for p in panels if p.y.limits is not None]
-    limits = (min(a for a, _ in ends), max(b for _, b in ends)) if ends else None
+    ends = [end for p in panels for end in p.y.limits or ()]
+    limits = (min(ends), max(ends)) if ends else None
     panels = tuple(replace(p, y=replace(p.y, limits=limits)) for p in panels)
     better = "smaller" if snapshot.signs[objective] < 0 else "larger"
     return Chart(
@@ -336,13 +325,7 @@ def _limits(
 def parameter_importances(
     found: Sequence[Effect], snapshot: Snapshot, objective: int = 0
 ) -> Chart:
-    """Importances of parameters here and in prior studies, see ``plot_parameter_importances``.
-
-    Args:
-        found: The effects, the most important first.
-        snapshot: The model.
-        objective: Number of the objective.
-    """
+    """Importances of parameters here and in prior studies, see ``plot_parameter_importances``."""
     title = _titled(PARAMETER_IMPORTANCES, objective, len(snapshot.signs))
     if not found:
         return Chart(title, missing="no parameter varies")
@@ -409,7 +392,6 @@ def similarity_map(snapshot: Snapshot, objective: int = 0) -> Chart:
             ),
             shades=tuple(rho),
             shade_title="rank correlation\nwith this study",
-            shade_limits=(-1.0, 1.0),
         ),
         Points(
             f"{OWN_NAME}, {known.n_trials} trials", (own[0],), (own[1],), VERMILION, "star", 16.0
@@ -432,11 +414,7 @@ def regret_chart(
 ) -> Chart:
     """The best values so far of this study and its prior studies.
 
-    Args:
-        known: The best values so far.
-        ranking: Names of prior studies: the first get a colour of their own.
-        objective: Number of the objective.
-        n_objectives: Number of objectives of the study.
+    The prior studies that are named first in ``ranking`` have a colour of their own.
     """
     title = _titled(REGRET_AGAINST_PRIORS, objective, n_objectives)
     if known.own is None and not known.priors:

@@ -23,15 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-_MARKERS = {
-    "circle": "o",
-    "ring": "o",
-    "diamond": "D",
-    "square": "s",
-    "triangle": "^",
-    "star": "*",
-    "cross": "X",
-}
+_MARKERS = {"diamond": "D", "square": "s", "triangle": "^", "star": "*", "cross": "X"}
 _SIDES = {
     "right": ((7, 0), "left", "center"),
     "left": ((-7, 0), "right", "center"),
@@ -151,11 +143,10 @@ def _draw_layer(ax: Axes, layer: Layer, panel: Panel) -> Any:
 def _draw_points(ax: Axes, layer: Points, panel: Panel) -> Any:
     style: dict[str, Any] = {"color": layer.color, "linewidths": 0}
     if layer.shades:
-        low, high = layer.shade_limits
-        style = {"c": layer.shades, "cmap": "coolwarm", "vmin": low, "vmax": high}
+        style = {"c": layer.shades, "cmap": "coolwarm", "vmin": -1.0, "vmax": 1.0}
     elif layer.symbol == "ring":
         style = {"facecolors": "none", "edgecolors": layer.color}
-    marker = _MARKERS[layer.symbol]
+    marker = _MARKERS.get(layer.symbol, "o")
     handle = ax.scatter(layer.x, layer.y, s=layer.size**2, marker=marker, **style)
     if layer.shades:
         ax.figure.colorbar(handle, ax=ax, label=layer.shade_title.replace("\n", " "))

@@ -26,15 +26,8 @@ if TYPE_CHECKING:
 Json: TypeAlias = dict[str, Any]
 
 _DIGITS = 4
-_SYMBOLS = {
-    "circle": "circle",
-    "ring": "circle-open",
-    "diamond": "diamond",
-    "square": "square",
-    "triangle": "triangle-up",
-    "star": "star",
-    "cross": "x",
-}
+# Those of another name in Plotly.
+_SYMBOLS = {"ring": "circle-open", "triangle": "triangle-up", "cross": "x"}
 _SIDES = {
     "right": "middle right",
     "left": "middle left",
@@ -87,9 +80,7 @@ def figure(chart: Chart) -> Json:
 def figure_on_any_ground(chart: Chart, n_trials: int) -> Json:
     """A figure for a page with a light or a dark theme.
 
-    Args:
-        chart: The chart.
-        n_trials: Number of finished trials, which is shown because the figure may be outdated.
+    It shows the number of finished trials, because it may be outdated.
     """
     drawn = figure(replace(chart, title=f"{chart.title} ({n_trials} trials)"))
     layout = drawn["layout"]
@@ -220,13 +211,17 @@ def _traces(layer: Layer, panel: Panel) -> list[Json]:
 
 
 def _points(layer: Points, panel: Panel) -> Json:
-    marker: Json = {"symbol": _SYMBOLS[layer.symbol], "size": layer.size, "color": layer.color}
+    marker: Json = {
+        "symbol": _SYMBOLS.get(layer.symbol, layer.symbol),
+        "size": layer.size,
+        "color": layer.color,
+    }
     trace: Json = {"mode": "markers", "y": _numbers(layer.y), "marker": marker}
     if layer.shades:
         marker |= {
             "color": _numbers(layer.shades),
-            "cmin": layer.shade_limits[0],
-            "cmax": layer.shade_limits[1],
+            "cmin": -1.0,
+            "cmax": 1.0,
             "colorscale": _SHADES,
             "showscale": True,
             "colorbar": {
@@ -281,13 +276,9 @@ def _short(value: Any) -> Any:
 
 def _rounded(value: float) -> float | int:
     """A number with four digits, as an integer if it is whole."""
-    if value.is_integer() and abs(value) < 1e15:
-        return int(value)
-    digits = _DIGITS - 1 - math.floor(math.log10(abs(value)))
-    if digits > 300:
-        return value
-    rounded = round(value, digits)
-    return int(rounded) if rounded.is_integer() and abs(rounded) < 1e15 else rounded
+    if not value.is_integer():
+        value = float(f"{value:.{_DIGITS}g}")
+    return int(value) if value.is_integer() and abs(value) < 1e15 else value
 
 
 def draw(chart: Chart) -> Figure:

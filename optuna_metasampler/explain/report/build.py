@@ -143,19 +143,17 @@ def _priors(
     def part(
         name: str, now: PriorWeight | None, row: StudyOverlap | None, reason: str | None
     ) -> PriorPart:
-        rho = math.nan if now is None else now.rank_correlation
         known = now if row is None else row
-        weight = None if now is None else now.weight
-        if known is None:
-            weight = stored[-1].get(name, 0.0)
+        last = stored[-1].get(name, 0.0) if known is None else None
+        rho = None if now is None or math.isnan(now.rank_correlation) else now.rank_correlation
         return PriorPart(
             name=name,
             used=reason is None,
             reason=reason,
             n_trials=None if known is None else known.n_trials,
             shared=() if row is None else row.shared,
-            rank_correlation=None if math.isnan(rho) else rho,
-            weight=weight,
+            rank_correlation=rho,
+            weight=last if now is None else now.weight,
             weights=tuple(w.get(name, 0.0) for w in over_time) if name in names else (),
             n_strongest=n_strongest[name],
         )

@@ -172,3 +172,13 @@ class ReportData:
     def n_trials(self) -> int:
         """Number of trials, in any state."""
         return sum(self.states.values())
+
+    @property
+    def used(self) -> list[PriorPart]:
+        """The prior studies that the model uses."""
+        return [p for p in self.priors if p.used]
+
+    @property
+    def unused(self) -> list[PriorPart]:
+        """The other prior studies."""
+        return [p for p in self.priors if not p.used]

@@ -33,7 +33,8 @@ from optuna_metasampler.explain.report.phrases import (
 from optuna_metasampler.explain.snapshot import Snapshot
 
 
-_MOST_PRIORS, _MOST_UNUSED, _MOST_PARAMETERS, _MOST_BEST = 50, 50, 100, 20
+# Most rows of each table.
+_LIMITS = {"priors": 50, "unused": 50, "parameters": 100, "best": 20}
 # Objectives with plots.
 _MOST_OBJECTIVES = 4
 _WIDTH, _HEIGHT, _EDGE = 132.0, 40.0, 3.0
@@ -57,11 +58,7 @@ def plots_of(
 ) -> list[tuple[str, Chart]]:
     """The plots of a study's page, with the sections to which they belong.
 
-    Args:
-        trials: The trials of the study.
-        snapshot: The model; ``None`` if there is none.
-        found: Effects of the parameters on each objective.
-        n_objectives: Number of objectives of the study.
+    Those of the model, if there is one, need the effects found for each objective.
     """
     plots = [(_PRIORS, charts.prior_weights(trials))]
     for j in range(min(n_objectives, _MOST_OBJECTIVES)):
@@ -73,30 +70,20 @@ def plots_of(
 
 
 def page_of(report: ReportData, plots: Sequence[tuple[str, Chart]]) -> str:
-    """The page; without the plots, and with a hint, where Plotly is not installed.
-
-    Args:
-        report: The contents.
-        plots: See :func:`plots_of`.
-    """
+    """The page; without the plots, and with a hint, where Plotly is not installed."""
     has_plotly = find_spec("plotly") is not None
     shown = plots if has_plotly else ()
     page = _template().render(
         report=report,
         many=len(report.objectives) > 1,
-        used=[p for p in report.priors if p.used],
-        unused=[p for p in report.priors if not p.used],
+        used=report.used,
+        unused=report.unused,
         top=max((w for p in report.priors for w in p.weights), default=0.0),
         plots=_placed(shown),
         script=_plotly() if shown else "",
         figures=_figures([chart for _, chart in shown]),
         lacks_plotly=bool(plots) and not has_plotly,
-        limits={
-            "priors": _MOST_PRIORS,
-            "unused": _MOST_UNUSED,
-            "parameters": _MOST_PARAMETERS,
-            "best": _MOST_BEST,
-        },
+        limits=_LIMITS,
     )
     # A lone surrogate cannot be encoded.
     return page.encode("utf-8", "backslashreplace").decode("utf-8")
@@ -129,13 +116,8 @@ def _placed(plots: Sequence[tuple[str, Chart]]) -> list[dict[str, Any]]:
     for i, (section, chart) in enumerate(plots):
         several = chart.columns > 1
         width = max(_PLOT_WIDTH, _PANEL_WIDTH * chart.columns if several else 0)
-        one = {
-            "id": f"plot-{i}",
-            "section": section,
-            "chart": chart,
-            "width": width,
-            "wide": several,
-        }
+        one = {"id": f"plot-{i}", "section": section, "chart": chart, "width": width}
+        one["wide"] = several
         if alone is not None and (several or alone["section"] != section):
             alone["wide"], alone = True, None
         if not several:
