@@ -73,8 +73,7 @@ def prior_weights(predictors: Sequence[TransferPredictor]) -> list[PriorWeight]:
 
 def _prior_weights(predictor: TransferPredictor) -> list[PriorWeight]:
     """One row a prior study, for one objective."""
-    model = predictor.surrogate.model
-    correlations = spearman_of_columns(predictor.predictions, predictor.posterior.outcomes)
+    model, correlations = predictor.surrogate.model, _rank_correlations(predictor)
     if all(math.isnan(rho) for rho in correlations):
         merits = model.share.tolist()
     else:
@@ -87,6 +86,11 @@ def _prior_weights(predictor: TransferPredictor) -> list[PriorWeight]:
             model.names, model.n_trials, correlations, merits, strict=True
         )
     ]
+
+
+def _rank_correlations(predictor: TransferPredictor) -> list[float]:
+    """Spearman correlations of each prior study's predictions with the outcomes; may be NaN."""
+    return spearman_of_columns(predictor.predictions, predictor.posterior.outcomes)
 
 
 def _mean(rows: Sequence[PriorWeight]) -> PriorWeight:
@@ -191,11 +195,10 @@ def _known(sources: SourceProcesses, x: Tensor) -> Tensor:
 
 def _with_running(predictor: TransferPredictor, agreement: float) -> Tensor:
     """Rank correlations of the running study with prior ones, shrunk: ``(k,)``."""
-    predicted, outcomes = predictor.predictions, predictor.posterior.outcomes
-    n = len(outcomes)
+    n = len(predictor.posterior.outcomes)
     shrunk = [
         agreement if math.isnan(rho) else (n * rho + _N_PSEUDO * agreement) / (n + _N_PSEUDO)
-        for rho in spearman_of_columns(predicted, outcomes)
+        for rho in _rank_correlations(predictor)
     ]
     return torch.tensor(shrunk, dtype=torch.float64)
 

@@ -22,25 +22,13 @@ from optuna_metasampler.explain.calibration import calibration, prior_gain, prog
 from optuna_metasampler.explain.effects import Curves, Effect, curves_of
 from optuna_metasampler.explain.forecasts import improvement_forecast
 from optuna_metasampler.explain.prior_studies import PriorWeight, prior_weights
+from optuna_metasampler.explain.report import phrases
 from optuna_metasampler.explain.report.data import (
     BestTrial,
     ObjectivePart,
     ParameterPart,
     PriorPart,
     ReportData,
-)
-from optuna_metasampler.explain.report.phrases import (
-    LOW,
-    describe_best,
-    describe_calibration,
-    describe_effect,
-    describe_forecast,
-    describe_gain,
-    describe_importance,
-    describe_progress,
-    describe_weight,
-    span,
-    value_of,
 )
 from optuna_metasampler.explain.snapshot import Snapshot
 from optuna_metasampler.explain.trial_record import ENQUEUED, INTERVAL, TrialRecord
@@ -200,11 +188,11 @@ def _objective(
         forecast = improvement_forecast(snapshot)
         parameters = tuple(_parameter(effect, snapshot, j) for effect in found)
     statements = [
-        None if improved is None else describe_progress(improved),
-        None if gain is None else describe_gain(gain),
-        describe_calibration(known.accuracy) if known.trials else None,
-        describe_importance(parameters) if unit else None,
-        None if forecast is None else describe_forecast(forecast),
+        None if improved is None else phrases.describe_progress(improved),
+        None if gain is None else phrases.describe_gain(gain),
+        phrases.describe_calibration(known.accuracy) if known.trials else None,
+        phrases.describe_importance(parameters) if unit else None,
+        None if forecast is None else phrases.describe_forecast(forecast),
     ]
     return ObjectivePart(
         number=j,
@@ -250,7 +238,7 @@ def _parameter(effect: Effect, snapshot: Snapshot, objective: int) -> ParameterP
         best=() if here is None else effect.values[here.start : here.stop],
         prior_best=() if prior is None else effect.values[prior.start : prior.stop],
         finding=finding,
-        summary=describe_effect(
+        summary=phrases.describe_effect(
             finding,
             detail,
             "" if prior is None else _where(effect, prior),
@@ -305,7 +293,7 @@ def _finding(
     if not effect.categorical:
         best, worst = (number(posterior[i]) for i in (order[0], order[-1]))
         return _where(effect, here), f"mean {best}, worst {worst}"
-    means = [f"{value_of(effect.values[i])} {number(posterior[i])}" for i in order]
+    means = [f"{phrases.value_of(effect.values[i])} {number(posterior[i])}" for i in order]
     return _where(effect, here), f"means: {listed(means, _MOST_CHOICES)}"
 
 
@@ -313,14 +301,14 @@ def _where(effect: Effect, region: range) -> str:
     """The best values of a parameter."""
     values, n = effect.values[region.start : region.stop], len(effect.values)
     if effect.categorical:
-        return f"best with {value_of(values[0])}"
+        return f"best with {phrases.value_of(values[0])}"
     if len(region) == 1:
-        return f"best at {value_of(values[0], 3)}"
+        return f"best at {phrases.value_of(values[0], 3)}"
     if region.start == 0 and region.stop < n:
-        return f"best up to {value_of(values[-1], 3)}"
+        return f"best up to {phrases.value_of(values[-1], 3)}"
     if region.stop == n and region.start > 0:
-        return f"best from {value_of(values[0], 3)} up"
-    return f"best from {span(values)}"
+        return f"best from {phrases.value_of(values[0], 3)} up"
+    return f"best from {phrases.span(values)}"
 
 
 # --------------------------------------------------------------------------------------------
@@ -334,13 +322,13 @@ def _statements(
     objectives: Sequence[ObjectivePart],
     records: Sequence[tuple[int, TrialRecord]],
 ) -> tuple[str, ...]:
-    statements = [describe_best(best, directions)]
+    statements = [phrases.describe_best(best, directions)]
     now = [o.p_transfer for o in objectives if o.p_transfer is not None]
     stored = [r.p_transfer for _, r in records if r.p_transfer is not None]
     if now:
-        statements.append(describe_weight(sum(now) / len(now), priors, now=True))
+        statements.append(phrases.describe_weight(sum(now) / len(now), priors, now=True))
     elif stored and math.isfinite(stored[-1]):
-        statements.append(describe_weight(stored[-1], priors, now=False))
+        statements.append(phrases.describe_weight(stored[-1], priors, now=False))
     elif not priors:
         statements.append("No prior studies.")
     for objective in objectives:
@@ -400,9 +388,9 @@ def _is_sign_flipped(
 ) -> bool:
     """Whether the model relies on prior studies whose sign is flipped."""
     if snapshot is not None and snapshot.transfer:
-        return any(p.sign_flipped and p.p_transfer > LOW for p in snapshot.transfer)
+        return any(p.sign_flipped and p.p_transfer > phrases.LOW for p in snapshot.transfer)
     last = records[-1][1] if records else None
-    return last is not None and last.sign_flipped and (last.p_transfer or 0.0) > LOW
+    return last is not None and last.sign_flipped and (last.p_transfer or 0.0) > phrases.LOW
 
 
 def _trial_warnings(

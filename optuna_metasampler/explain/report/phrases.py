@@ -40,8 +40,7 @@ def span(values: Sequence[Any]) -> str:
 
 def describe_states(states: dict[str, int]) -> str:
     """Numbers of trials by state."""
-    names = {"fail": "failed"}
-    parts = [f"{n:,} {names.get(state, state)}" for state, n in states.items() if n]
+    parts = [f"{n:,} {'failed' if s == 'fail' else s}" for s, n in states.items() if n]
     return ", ".join(parts) or "none"
 
 
