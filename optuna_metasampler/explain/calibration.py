@@ -84,6 +84,11 @@ class Accuracy:
     rank_correlation: float
     median_error: float
 
+    @property
+    def n_covered(self) -> int:
+        """Number of outcomes inside their interval."""
+        return round(self.coverage * self.n_trials) if self.n_trials else 0
+
     @classmethod
     def of(cls, trials: Sequence[ForecastedTrial]) -> Accuracy:
         """How good the forecasts of some trials were."""

@@ -300,9 +300,8 @@ def _values(p: Parameter) -> tuple[tuple[Any, ...], FloatArray]:
             return tuple(p.decode(row) for row in np.eye(p.width)), middles
         if p.log:
             # The cells of a log scale differ in width.
-            step = 1
             lowest = p.decode(np.zeros(1))
-            values = tuple(lowest + i * step for i in range(p.n_values))
+            values = tuple(lowest + i for i in range(p.n_values))
         else:
             values = tuple(p.decode(np.array([u])) for u in middles)
     else:

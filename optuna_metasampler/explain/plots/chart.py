@@ -23,7 +23,6 @@ BROWN, TEAL, LIGHT = "#8C6D31", "#3B8686", "#B8B8B8"
 OF_STUDIES = (SKY, ORANGE, GREEN, PURPLE, BLUE, VERMILION, BROWN, TEAL)
 """Colours of the prior studies that are named."""
 
-
 PHASES = {
     Phase.WARM_START.value: ("warm start", ORANGE, "diamond"),
     Phase.PROBE.value: ("probe", PURPLE, "triangle"),

@@ -170,7 +170,6 @@ def predicted_vs_observed(
     known = calibration(trials, objective)
     if not known.trials:
         return Chart(title, missing="no finished trial has a stored forecast")
-    n_covered = sum(t.covered for t in known.trials)
     shown = thinned(known.trials, _MAX_TRIALS)
     log = spans([v for t in shown for v in (t.predicted, t.low, t.high, t.observed)], 1000.0)
     ends = [v for t in shown for v in (t.predicted, t.observed)]
@@ -197,11 +196,11 @@ def predicted_vs_observed(
                 notes=tuple(f"trial {t.number}" for t in of_phase),
             )
         )
-    name = objective_name(objective, n_objectives)
+    name, accuracy = objective_name(objective, n_objectives), known.accuracy
     return _single(
         title,
-        f"{n_covered} of {len(known.trials)} outcomes ({known.accuracy.coverage:.0%}) are inside "
-        "their 80% interval",
+        f"{accuracy.n_covered} of {accuracy.n_trials} outcomes ({accuracy.coverage:.0%}) are "
+        "inside their 80% interval",
         Axis(f"observed {name}", log=log),
         Axis(f"predicted {name}, 80% interval", log=log, limits=limits),
         *layers,

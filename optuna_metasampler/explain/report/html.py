@@ -10,6 +10,7 @@ from dataclasses import replace
 from functools import cache
 from importlib.resources import files
 from importlib.util import find_spec
+from itertools import groupby
 import json
 import math
 from typing import Any
@@ -111,20 +112,16 @@ def _template() -> Template:
 
 def _placed(plots: Sequence[tuple[str, Chart]]) -> list[dict[str, Any]]:
     """The place of each plot: two in a row, and wide if it has several panels or is alone."""
-    placed: list[dict[str, Any]] = []
-    alone: dict[str, Any] | None = None
-    for i, (section, chart) in enumerate(plots):
-        several = chart.columns > 1
-        width = max(_PLOT_WIDTH, _PANEL_WIDTH * chart.columns if several else 0)
-        one = {"id": f"plot-{i}", "section": section, "chart": chart, "width": width}
-        one["wide"] = several
-        if alone is not None and (several or alone["section"] != section):
-            alone["wide"], alone = True, None
-        if not several:
-            alone = one if alone is None else None
-        placed.append(one)
-    if alone is not None:
-        alone["wide"] = True
+    placed = []
+    sizes = [(section, chart.columns > 1) for section, chart in plots]
+    for (section, several), run in groupby(range(len(plots)), key=sizes.__getitem__):
+        numbers = list(run)
+        for i in numbers:
+            chart = plots[i][1]
+            width = max(_PLOT_WIDTH, _PANEL_WIDTH * chart.columns) if several else _PLOT_WIDTH
+            alone = i == numbers[-1] and len(numbers) % 2 == 1
+            one = {"id": f"plot-{i}", "section": section, "chart": chart, "width": width}
+            placed.append(one | {"wide": several or alone})
     return placed
 
 

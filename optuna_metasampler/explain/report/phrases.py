@@ -143,8 +143,7 @@ def describe_calibration(accuracy: Accuracy) -> str:
     n = accuracy.n_trials
     if n == 0:
         return "No trial with a value has a stored forecast."
-    n_covered = round(accuracy.coverage * n)
-    text = f"{n_covered:,} of {counted(n, 'outcome')} inside the {_INTERVAL} interval"
+    text = f"{accuracy.n_covered:,} of {counted(n, 'outcome')} inside the {_INTERVAL} interval"
     if accuracy.coverage_high < INTERVAL:
         text += ": the forecasts are overconfident"
     elif accuracy.coverage_low > INTERVAL:
