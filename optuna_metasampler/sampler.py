@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from optuna import Study
     from optuna.trial import FrozenTrial
 
-    from optuna_metasampler.explain.prior_weights import PriorWeight
+    from optuna_metasampler.explain.prior_studies import PriorWeight
     from optuna_metasampler.explain.report import Report
     from optuna_metasampler.explain.snapshot import Snapshot
     from optuna_metasampler.methods import MethodName, MethodOptions
@@ -356,7 +356,7 @@ class MetaSampler(BaseSampler):
             One row a prior study that is used; empty without prior studies or before the first
             suggestion.
         """
-        from optuna_metasampler.explain.prior_weights import prior_weights
+        from optuna_metasampler.explain.prior_studies import prior_weights
 
         with isolated():
             return prior_weights(self.transfer_predictors(study))

@@ -27,7 +27,7 @@ from benchmarks.problems.synthetic import SkewedSuite, SteppedSuite, SyntheticSu
 from benchmarks.run import setting_of
 from benchmarks.scenarios import prior_logs
 from optuna_metasampler import MetaSampler
-from optuna_metasampler.explain.improvement_forecast import improvement_forecast
+from optuna_metasampler.explain.forecasts import improvement_forecast
 from optuna_metasampler.explain.snapshot import Snapshot
 
 

@@ -84,6 +84,11 @@ class Accuracy:
     rank_correlation: float
     median_error: float
 
+    @property
+    def n_covered(self) -> int:
+        """Number of outcomes inside their interval."""
+        return round(self.coverage * self.n_trials) if self.n_trials else 0
+
     @classmethod
     def of(cls, trials: Sequence[ForecastedTrial]) -> Accuracy:
         """How good the forecasts of some trials were."""
@@ -127,10 +132,6 @@ def calibration(trials: Sequence[FrozenTrial], objective: int = 0) -> Calibratio
 
     Trials without a forecast, and those that failed, were pruned or have an infinite value, are
     left out.
-
-    Args:
-        trials: Trials of one study.
-        objective: Number of the objective.
     """
     forecasted = []
     for trial in trials:
@@ -177,10 +178,7 @@ def progress(
 ) -> Progress | None:
     """How much a study improved, and how much of that came from its warm start.
 
-    Args:
-        snapshot: The model of the study.
-        trials: The trials of the study; infeasible ones are ignored.
-        objective: Number of the objective.
+    Infeasible trials are ignored.
 
     Returns:
         ``None`` with fewer than two different outcomes, which is no scale, or without a feasible

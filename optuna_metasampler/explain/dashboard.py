@@ -12,20 +12,17 @@ from dataclasses import dataclass
 import json
 import threading
 import time
-from typing import Any
+from typing import Any, TypeAlias
 import warnings
 
 from optuna import Study
 from optuna.storages import JournalStorage
 from optuna.trial import FrozenTrial, TrialState
 
-from optuna_metasampler._optuna import (
-    storage_of,
-    study_id,
-    trials_of_all_brackets,
-)
+from optuna_metasampler._optuna import storage_of, study_id, trials_of_all_brackets
 from optuna_metasampler._runtime import get_logger
 from optuna_metasampler._text import printable
+from optuna_metasampler.explain.effects import effects
 from optuna_metasampler.explain.plots import charts
 from optuna_metasampler.explain.plots.chart import Chart
 from optuna_metasampler.explain.plots.plotly import figure_on_any_ground, to_json
@@ -33,6 +30,9 @@ from optuna_metasampler.explain.snapshot import Snapshot
 
 
 _logger = get_logger(__name__)
+
+ReadTrials: TypeAlias = Callable[[], Sequence[FrozenTrial]]
+TakeSnapshot: TypeAlias = Callable[[Sequence[FrozenTrial]], Snapshot | None]
 
 PREFIX = "metasampler-"
 """Prefix of the ids of the graphs."""
@@ -112,12 +112,7 @@ class LiveGraphs:
         self.__dict__.update(state)
         self._drawing = threading.Lock()
 
-    def refresh(
-        self,
-        study: Study,
-        trials: Callable[[], Sequence[FrozenTrial]],
-        snapshot: Callable[[Sequence[FrozenTrial]], Snapshot | None],
-    ) -> None:
+    def refresh(self, study: Study, trials: ReadTrials, snapshot: TakeSnapshot) -> None:
         """Draw the graphs for which there is time. Never raises.
 
         Args:
@@ -140,12 +135,7 @@ class LiveGraphs:
         finally:
             self._drawing.release()
 
-    def _refresh(
-        self,
-        study: Study,
-        trials: Callable[[], Sequence[FrozenTrial]],
-        snapshot: Callable[[Sequence[FrozenTrial]], Snapshot | None],
-    ) -> None:
+    def _refresh(self, study: Study, trials: ReadTrials, snapshot: TakeSnapshot) -> None:
         now = self._clock()
         records, model = self._records.allows(now), self._model.allows(now)
         if not (records or model):
@@ -169,14 +159,7 @@ class LiveGraphs:
 def trials_with(
     study: Study, number: int, state: TrialState, values: Sequence[float] | None
 ) -> list[FrozenTrial]:
-    """The trials of a study, one of them in its final state before that is stored.
-
-    Args:
-        study: The study.
-        number: Number of the trial that is ending.
-        state: Its final state.
-        values: Its values.
-    """
+    """The trials of a study, the ending one in its final state before that is stored."""
     trials = list(trials_of_all_brackets(study))
     for i, trial in enumerate(trials):
         if trial.number == number:
@@ -199,7 +182,8 @@ def of_model(snapshot: Snapshot, trials: Sequence[FrozenTrial]) -> dict[str, Cha
     n = len(snapshot.signs)
     found: dict[str, Chart] = {}
     for j in range(n):
-        of_objective = charts.of_model(snapshot, trials, j, _MAX_PANELS, _PANEL_COLUMNS)
+        known = effects(snapshot, j)
+        of_objective = charts.of_model(snapshot, trials, known, j, _MAX_PANELS, _PANEL_COLUMNS)
         if not snapshot.prior_names(j):
             # They compare with prior studies.
             del of_objective["regret"], of_objective["similarity"]
@@ -244,12 +228,9 @@ def _suffix(objective: int, n: int) -> str:
 
 
 def write(study: Study, found: dict[str, Chart], n_trials: int) -> None:
-    """Store graphs with a study, unless there are graphs of more trials already.
+    """Store graphs of ``n_trials`` finished trials, unless there are graphs of more already.
 
-    Args:
-        study: The study.
-        found: Charts by id; empty ones are skipped.
-        n_trials: Number of finished trials that they show.
+    Charts are given by id, and empty ones are skipped.
     """
     storage, number = storage_of(study), study_id(study)
     stored = storage.get_study_system_attrs(number)
@@ -285,12 +266,7 @@ def _write_note(study: Study, text: str) -> None:
 
 
 def noted(note: str, text: str) -> str:
-    """A note with the report at its place: that of the last report, or the end.
-
-    Args:
-        note: The present note; other text in it is kept.
-        text: The report.
-    """
+    """A note with a report at its place: that of the last report, or the end of the note."""
     block = f"{_BEGIN}\n\n{printable(text, lines=True).strip()}\n\n{_END}"
     before, begin, rest = note.partition(_BEGIN)
     if not begin:

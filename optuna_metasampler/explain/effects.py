@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import torch
@@ -92,12 +92,31 @@ class Effect:
     importance_per_study: tuple[float, ...]
 
 
+Curves: TypeAlias = tuple[
+    tuple[float, ...], tuple[float, ...], tuple[float, ...], tuple[float, ...] | None
+]
+
+
+def curves_of(effect: Effect, snapshot: Snapshot, objective: int) -> Curves:
+    """``posterior``, ``low``, ``high`` and ``prior`` of an effect as values of the objective.
+
+    ``low`` is below ``high`` where the study minimises too. Without a unit, the curves stay in
+    units of the warped outcome.
+    """
+    has_unit = snapshot.has_unit(objective)
+
+    def values(z: Tensor) -> tuple[float, ...]:
+        return snapshot.values(z, objective) if has_unit else tuple(z.tolist())
+
+    low, high = values(effect.low), values(effect.high)
+    if has_unit and snapshot.signs[objective] < 0:
+        low, high = high, low
+    prior = None if effect.prior is None else values(effect.prior)
+    return values(effect.posterior), low, high, prior
+
+
 def effects(snapshot: Snapshot, objective: int = 0) -> tuple[Effect, ...]:
     """Effects of the hyperparameters that are free, the most important first.
-
-    Args:
-        snapshot: The model of a study.
-        objective: Number of the objective.
 
     Raises:
         IndexError: If there is no such objective.
@@ -284,9 +303,8 @@ def _values(p: Parameter) -> tuple[tuple[Any, ...], FloatArray]:
             return tuple(p.decode(row) for row in np.eye(p.width)), middles
         if p.log:
             # The cells of a log scale differ in width.
-            step = 1
             lowest = p.decode(np.zeros(1))
-            values = tuple(lowest + i * step for i in range(p.n_values))
+            values = tuple(lowest + i for i in range(p.n_values))
         else:
             values = tuple(p.decode(np.array([u])) for u in middles)
     else:

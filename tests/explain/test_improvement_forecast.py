@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from optuna_metasampler import MetaSampler
-from optuna_metasampler.explain.improvement_forecast import (
+from optuna_metasampler.explain.forecasts import (
     ImprovementForecast,
     damped,
     greedy_gains,

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from optuna_metasampler import MetaSampler
-from optuna_metasampler.explain.similarity import SimilarityMap, classical_scaling, similarity
+from optuna_metasampler.explain.prior_studies import SimilarityMap, classical_scaling, similarity
 from optuna_metasampler.explain.snapshot import Snapshot
 from tests.explain.conftest import studied
 

@@ -102,9 +102,7 @@ def test_a_filter_that_leaves_nothing_is_a_warning() -> None:
     old.optimize(lambda t: t.suggest_float("x", 0, 1), n_trials=2)
     sampler = MetaSampler(old, prior_filter={"min_trials": 3}, seed=0)
     study = optuna.create_study(sampler=sampler)
-    with pytest.warns(
-        PriorWarning, match=r"1 prior studies.*'old'.*2 completed trials, fewer than 3"
-    ):
+    with pytest.warns(PriorWarning, match=r"'old'.*2 completed trials, fewer than 3"):
         study.ask({"x": FloatDistribution(0, 1)})
 
 

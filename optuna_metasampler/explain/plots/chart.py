@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 import math
 from typing import TypeAlias
 
@@ -23,32 +23,17 @@ BROWN, TEAL, LIGHT = "#8C6D31", "#3B8686", "#B8B8B8"
 OF_STUDIES = (SKY, ORANGE, GREEN, PURPLE, BLUE, VERMILION, BROWN, TEAL)
 """Colours of the prior studies that are named."""
 
-
-@dataclass(frozen=True)
-class PhaseStyle:
-    """How a phase is shown.
-
-    Attributes:
-        label: Its name in texts.
-        color: As ``#RRGGBB``.
-        symbol: See :class:`Points`.
-    """
-
-    label: str
-    color: str
-    symbol: str
-
-
 PHASES = {
-    Phase.WARM_START.value: PhaseStyle("warm start", ORANGE, "diamond"),
-    Phase.PROBE.value: PhaseStyle("probe", PURPLE, "triangle"),
-    Phase.INITIAL_DESIGN.value: PhaseStyle("initial design", GREY, "square"),
-    Phase.MODEL.value: PhaseStyle("model", BLUE, "circle"),
-    ENQUEUED: PhaseStyle("enqueued", GREEN, "star"),
-    INDEPENDENT: PhaseStyle("independent", BROWN, "cross"),
-    Phase.POLICY.value: PhaseStyle("policy", SKY, "circle"),
+    Phase.WARM_START.value: ("warm start", ORANGE, "diamond"),
+    Phase.PROBE.value: ("probe", PURPLE, "triangle"),
+    Phase.INITIAL_DESIGN.value: ("initial design", GREY, "square"),
+    Phase.MODEL.value: ("model", BLUE, "circle"),
+    ENQUEUED: ("enqueued", GREEN, "star"),
+    INDEPENDENT: ("independent", BROWN, "cross"),
+    Phase.POLICY.value: ("policy", SKY, "circle"),
 }
-"""All phases, see :class:`~optuna_metasampler.explain.trial_record.TrialRecord`."""
+"""Label, colour and symbol of every phase, see
+:class:`~optuna_metasampler.explain.trial_record.TrialRecord`."""
 
 MAX_NAMED = 8
 """Number of prior studies with a name and a colour of their own; the others are grouped."""
@@ -56,9 +41,9 @@ MAX_NAMED = 8
 _MAX_NAME = 24
 
 
-def phase_style(phase: str) -> PhaseStyle:
-    """The style of a phase, which may have been set by the user to anything."""
-    return PHASES.get(phase, PhaseStyle(shortened(phase, 20), GREY, "circle"))
+def phase_style(phase: str) -> tuple[str, str, str]:
+    """Label, colour and symbol of a phase, which may have been set by the user to anything."""
+    return PHASES.get(phase, (shortened(phase, 20), GREY, "circle"))
 
 
 @dataclass(frozen=True)
@@ -84,15 +69,15 @@ class Axis:
 
 @dataclass(frozen=True)
 class Line:
-    """A line through points.
+    """A line through points, or an area stacked on those before it.
 
     Attributes:
         name: Entry in the legend; empty for none.
         x: Positions.
-        y: Heights.
+        y: Heights; of an area its own share of 1.
         color: As ``#RRGGBB``.
-        width: In points.
-        style: ``"solid"``, ``"dash"`` or ``"dot"``.
+        width: In points; unused for an area.
+        style: ``"solid"``, ``"dash"`` or ``"area"``.
         steps: Whether a value holds until the next point.
     """
 
@@ -125,23 +110,6 @@ class Band:
 
 
 @dataclass(frozen=True)
-class Area:
-    """A share, stacked on the areas before it.
-
-    Attributes:
-        name: Entry in the legend.
-        x: Positions.
-        y: Shares of 1.
-        color: As ``#RRGGBB``.
-    """
-
-    name: str
-    x: Numbers
-    y: Numbers
-    color: str
-
-
-@dataclass(frozen=True)
 class Points:
     """Single points.
 
@@ -157,9 +125,8 @@ class Points:
         high: Upper ends of them.
         labels: Text next to each point.
         notes: Text shown while the pointer is on each point.
-        shades: Numbers that are shown as the colours of the points.
+        shades: Numbers in ``[-1, 1]`` that are shown as the colours of the points.
         shade_title: Title of their scale.
-        shade_limits: Ends of their scale.
     """
 
     name: str
@@ -174,10 +141,9 @@ class Points:
     notes: tuple[str, ...] = ()
     shades: Numbers = ()
     shade_title: str = ""
-    shade_limits: tuple[float, float] = (0.0, 1.0)
 
 
-Layer: TypeAlias = Line | Band | Area | Points
+Layer: TypeAlias = Line | Band | Points
 
 
 @dataclass(frozen=True)
@@ -216,26 +182,17 @@ class Chart:
     missing: str = ""
 
 
-@dataclass
-class Names:
-    """Short names that are distinct.
-
-    Attributes:
-        short: Short name by full name.
-    """
-
-    short: dict[str, str] = field(default_factory=dict)
-
-    def __call__(self, name: str) -> str:
-        """A name of at most 24 characters, or a few more where two would be equal."""
-        if name not in self.short:
-            base = short_name(name)
-            short, n = base, 1
-            while short in self.short.values():
-                n += 1
-                short = f"{base} ({n})"
-            self.short[name] = short
-        return self.short[name]
+def short_names(names: Iterable[str]) -> dict[str, str]:
+    """Names of at most 24 characters, or a few more where two would be equal, by full name."""
+    found: dict[str, str] = {}
+    for name in dict.fromkeys(names):
+        base = short_name(name)
+        short, n = base, 1
+        while short in found.values():
+            n += 1
+            short = f"{base} ({n})"
+        found[name] = short
+    return found
 
 
 def short_name(name: str) -> str:

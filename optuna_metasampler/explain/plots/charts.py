@@ -11,9 +11,8 @@ from optuna.trial import FrozenTrial
 
 from optuna_metasampler._optuna import finite_value
 from optuna_metasampler._text import thinned
-from optuna_metasampler.explain.best_so_far import BestSoFar, Convergence, convergence
 from optuna_metasampler.explain.calibration import calibration
-from optuna_metasampler.explain.effects import Effect, effects
+from optuna_metasampler.explain.effects import Effect, curves_of
 from optuna_metasampler.explain.plots.chart import (
     BLUE,
     GREY,
@@ -23,21 +22,28 @@ from optuna_metasampler.explain.plots.chart import (
     ORANGE,
     SKY,
     VERMILION,
-    Area,
     Axis,
     Band,
     Chart,
     Layer,
     Line,
-    Names,
     Panel,
     Points,
     phase_style,
     short_name,
+    short_names,
     spans,
 )
-from optuna_metasampler.explain.prior_weights import prior_weights as weights_of
-from optuna_metasampler.explain.similarity import OWN_NAME, SimilarityMap, similarity
+from optuna_metasampler.explain.prior_studies import (
+    OWN_NAME,
+    BestSoFar,
+    Convergence,
+    convergence,
+    similarity,
+)
+from optuna_metasampler.explain.prior_studies import (
+    prior_weights as weights_of,
+)
 from optuna_metasampler.explain.snapshot import Snapshot
 from optuna_metasampler.explain.trial_record import TrialRecord
 from optuna_metasampler.space import choice_key
@@ -74,27 +80,29 @@ def no_trials(title: str) -> Chart:
 def of_model(
     snapshot: Snapshot,
     trials: Sequence[FrozenTrial],
+    found: Sequence[Effect],
     objective: int,
     n_panels: int = 9,
     columns: int = 3,
 ) -> dict[str, Chart]:
     """All charts of one objective that need the model, by name.
 
-    Args:
-        snapshot: The model.
-        trials: The trials of the study.
-        objective: Number of the objective.
-        n_panels: Most parameters with a panel of their own.
-        columns: Panels in a row.
+    At most ``n_panels`` of the effects that were found have a panel of their own.
     """
-    found = effects(snapshot, objective)
-    panels = found[:n_panels]
+    shown = found[:n_panels]
     return {
-        "parameters": prior_vs_posterior(panels, snapshot, trials, objective, columns),
+        "parameters": prior_vs_posterior(shown, snapshot, trials, objective, columns),
         "importances": parameter_importances(found, snapshot, objective),
         "regret": regret_against_priors(snapshot, trials, objective),
         "similarity": similarity_map(snapshot, objective),
     }
+
+
+def _single(
+    title: str, subtitle: str, x: Axis, y: Axis, *layers: Layer, square: bool = False
+) -> Chart:
+    """A chart of one panel."""
+    return Chart(title, subtitle, (Panel(x, y, layers, square),))
 
 
 def _titled(title: str, objective: int, n_objectives: int) -> str:
@@ -115,42 +123,35 @@ def prior_weights(trials: Sequence[FrozenTrial]) -> Chart:
     rows = list(thinned(rows, _MAX_TRIALS))
     x = tuple(float(n) for n, _ in rows)
     weights = [dict(r.weights) for _, r in rows]
-    totals: dict[str, float] = {}
-    for of_trial in weights:
-        for name, weight in of_trial.items():
-            totals[name] = totals.get(name, 0.0) + weight
-    ranked = sorted(totals, key=lambda name: (-totals[name], name))
-    named, others = _split(ranked)
-    short = Names()
-    layers: list[Layer] = [
-        Area(short(name), x, tuple(w.get(name, 0.0) for w in weights), color)
+    names = {name for w in weights for name in w}
+    totals = {name: sum(w.get(name, 0.0) for w in weights) for name in names}
+    named, others = _split(sorted(totals, key=lambda name: (-totals[name], name)))
+    short = short_names(named)
+    shares = [
+        (short[name], [w.get(name, 0.0) for w in weights], color)
         for name, color in zip(named, (*OF_STUDIES, LIGHT), strict=False)
     ]
     if others:
-        rest = tuple(sum(w.get(name, 0.0) for name in others) for w in weights)
-        layers.append(Area(f"others ({len(others)})", x, rest, LIGHT))
-    target_only = tuple(max(1.0 - sum(w.values()), 0.0) for w in weights)
-    layers.append(Area("target only", x, target_only, GREY))
+        rest = [sum(w.get(name, 0.0) for name in others) for w in weights]
+        shares.append((f"others ({len(others)})", rest, LIGHT))
+    target_only = [max(1.0 - sum(w.values()), 0.0) for w in weights]
+    shares.append(("target only", target_only, GREY))
+    # An area of a single trial would have no width.
+    n, ends = (2, (x[0] - 0.5, x[0] + 0.5)) if len(x) == 1 else (1, x)
+    layers: list[Layer] = [
+        Line(name, ends, tuple(y) * n, color, style="area") for name, y, color in shares
+    ]
     for phase in dict.fromkeys(r.phase for _, r in rows):
         numbers = tuple(float(n) for n, r in rows if r.phase == phase)
-        style = phase_style(phase)
+        label, color, symbol = phase_style(phase)
         heights = (1.04,) * len(numbers)
-        layers.append(
-            Points(f"phase: {style.label}", numbers, heights, style.color, style.symbol, size=6.0)
-        )
-    if len(x) == 1:
-        # An area of a single trial would have no width.
-        layers = [_widened(layer) for layer in layers]
-    return Chart(
+        layers.append(Points(f"phase: {label}", numbers, heights, color, symbol, size=6.0))
+    return _single(
         title,
         "The transfer weight, divided among the prior studies by their rank correlations",
-        (
-            Panel(
-                Axis("trial", whole=True, limits=(x[0] - 0.5, x[-1] + 0.5)),
-                Axis("weight", percent=True, limits=(0.0, 1.08)),
-                tuple(layers),
-            ),
-        ),
+        Axis("trial", whole=True, limits=(x[0] - 0.5, x[-1] + 0.5)),
+        Axis("weight", percent=True, limits=(0.0, 1.08)),
+        *layers,
     )
 
 
@@ -161,12 +162,6 @@ def _split(ranked: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
     return ranked[:n], ranked[n:]
 
 
-def _widened(layer: Layer) -> Layer:
-    if not isinstance(layer, Area):
-        return layer
-    return replace(layer, x=(layer.x[0] - 0.5, layer.x[0] + 0.5), y=layer.y * 2)
-
-
 def predicted_vs_observed(
     trials: Sequence[FrozenTrial], objective: int = 0, n_objectives: int = 1
 ) -> Chart:
@@ -175,7 +170,6 @@ def predicted_vs_observed(
     known = calibration(trials, objective)
     if not known.trials:
         return Chart(title, missing="no finished trial has a stored forecast")
-    n_covered = sum(t.covered for t in known.trials)
     shown = thinned(known.trials, _MAX_TRIALS)
     log = spans([v for t in shown for v in (t.predicted, t.low, t.high, t.observed)], 1000.0)
     ends = [v for t in shown for v in (t.predicted, t.observed)]
@@ -189,31 +183,27 @@ def predicted_vs_observed(
     layers: list[Layer] = [Line("as predicted", (low, high), (low, high), GREY, 1.5, "dash")]
     for phase in dict.fromkeys(t.phase for t in shown):
         of_phase = [t for t in shown if t.phase == phase]
-        style = phase_style(phase)
+        label, color, symbol = phase_style(phase)
         layers.append(
             Points(
-                name=f"phase: {style.label}",
+                name=f"phase: {label}",
                 x=tuple(t.observed for t in of_phase),
                 y=tuple(t.predicted for t in of_phase),
-                color=style.color,
-                symbol=style.symbol,
+                color=color,
+                symbol=symbol,
                 low=tuple(t.low for t in of_phase),
                 high=tuple(t.high for t in of_phase),
                 notes=tuple(f"trial {t.number}" for t in of_phase),
             )
         )
-    name = objective_name(objective, n_objectives)
-    return Chart(
+    name, accuracy = objective_name(objective, n_objectives), known.accuracy
+    return _single(
         title,
-        f"{n_covered} of {len(known.trials)} outcomes ({known.accuracy.coverage:.0%}) are inside "
-        "their 80% interval",
-        (
-            Panel(
-                Axis(f"observed {name}", log=log),
-                Axis(f"predicted {name}, 80% interval", log=log, limits=limits),
-                tuple(layers),
-            ),
-        ),
+        f"{accuracy.n_covered} of {accuracy.n_trials} outcomes ({accuracy.coverage:.0%}) are "
+        "inside their 80% interval",
+        Axis(f"observed {name}", log=log),
+        Axis(f"predicted {name}, 80% interval", log=log, limits=limits),
+        *layers,
     )
 
 
@@ -230,20 +220,15 @@ def prior_vs_posterior(
 ) -> Chart:
     """Effects of parameters before and after this study, see ``plot_prior_vs_posterior``.
 
-    Args:
-        shown: One panel each.
-        snapshot: The model.
-        trials: The trials of the study, of which those with a value are shown as points.
-        objective: Number of the objective.
-        columns: Panels in a row.
+    There is one panel an effect, with the trials that have a value as points.
     """
     title = _titled(PRIOR_VS_POSTERIOR, objective, len(snapshot.signs))
     if not shown:
         return Chart(title, missing="no parameter varies")
     panels = tuple(_panel(effect, snapshot, trials, objective) for effect in shown)
     # One scale for all, so that an important parameter looks important.
-    ends = [p.y.limits for p in panels if p.y.limits is not None]
-    limits = (min(a for a, _ in ends), max(b for _, b in ends)) if ends else None
+    ends = [end for p in panels for end in p.y.limits or ()]
+    limits = (min(ends), max(ends)) if ends else None
     panels = tuple(replace(p, y=replace(p.y, limits=limits)) for p in panels)
     better = "smaller" if snapshot.signs[objective] < 0 else "larger"
     return Chart(
@@ -260,13 +245,7 @@ def _panel(
     effect: Effect, snapshot: Snapshot, trials: Sequence[FrozenTrial], objective: int
 ) -> Panel:
     has_unit, sign = snapshot.has_unit(objective), snapshot.signs[objective]
-
-    def values(z: Any) -> tuple[float, ...]:
-        return snapshot.values(z, objective) if has_unit else tuple(z.tolist())
-
-    posterior, low, high = (values(z) for z in (effect.posterior, effect.low, effect.high))
-    low, high = (tuple(map(pick, low, high)) for pick in (min, max))
-    prior = None if effect.prior is None else values(effect.prior)
+    posterior, low, high, prior = curves_of(effect, snapshot, objective)
     x, categories, positions = _positions(effect)
     points = _points_of(effect, positions, trials, objective if has_unit else None)
     layers: list[Layer] = []
@@ -304,10 +283,10 @@ def _positions(effect: Effect) -> tuple[tuple[float, ...], tuple[str, ...], dict
     if not effect.categorical:
         return tuple(float(v) for v in effect.values), (), {}
     # Choices of different types may have the same text.
-    short = Names()
-    labels = tuple(short(v if isinstance(v, str) else repr(v)) for v in effect.values)
+    texts = [v if isinstance(v, str) else repr(v) for v in effect.values]
+    labels = short_names(texts)
     positions = {choice_key(v): float(i) for i, v in enumerate(effect.values)}
-    return tuple(positions.values()), labels, positions
+    return tuple(positions.values()), tuple(labels[text] for text in texts), positions
 
 
 def _points_of(
@@ -326,15 +305,8 @@ def _points_of(
         x = positions.get(choice_key(raw)) if effect.categorical else float(raw)
         if x is not None:
             found.append((x, y, f"trial {trial.number}"))
-    found = list(thinned(found, _MAX_TRIALS))
-    return Points(
-        name="trials",
-        x=tuple(x for x, _, _ in found),
-        y=tuple(y for _, y, _ in found),
-        color=GREY,
-        size=4.0,
-        notes=tuple(note for _, _, note in found),
-    )
+    xs, ys, notes = zip(*thinned(found, _MAX_TRIALS), strict=True) if found else ((), (), ())
+    return Points("trials", xs, ys, GREY, size=4.0, notes=notes)
 
 
 def _limits(
@@ -352,23 +324,17 @@ def _limits(
 def parameter_importances(
     found: Sequence[Effect], snapshot: Snapshot, objective: int = 0
 ) -> Chart:
-    """Importances of parameters here and in prior studies, see ``plot_parameter_importances``.
-
-    Args:
-        found: The effects, the most important first.
-        snapshot: The model.
-        objective: Number of the objective.
-    """
+    """Importances of parameters here and in prior studies, see ``plot_parameter_importances``."""
     title = _titled(PARAMETER_IMPORTANCES, objective, len(snapshot.signs))
     if not found:
         return Chart(title, missing="no parameter varies")
     shown = list(reversed(found[:_MAX_PARAMETERS]))
     prior_names = snapshot.prior_names(objective)
-    short, short_prior = Names(), Names()
     rows = tuple(float(i) for i in range(len(shown)))
     layers: list[Layer] = []
+    short = short_names(prior_names)
     dots = [
-        (share, row, short_prior(name))
+        (share, row, short[name])
         for row, effect in zip(rows, shown, strict=True)
         for name, share in zip(prior_names, effect.importance_per_study, strict=True)
     ]
@@ -383,17 +349,13 @@ def parameter_importances(
     now = tuple(e.importance for e in shown)
     layers.append(Points("this study", now, rows, BLUE, "circle", 10.0))
     n_hidden = len(found) - len(shown)
-    return Chart(
+    return _single(
         title,
         "Share of the variance with interactions; the sum may exceed 100%"
         + (f"; {n_hidden} more parameters" if n_hidden else ""),
-        (
-            Panel(
-                Axis("share of the variance", percent=True, limits=(-0.03, 1.03)),
-                Axis(categories=tuple(short(e.name) for e in shown)),
-                tuple(layers),
-            ),
-        ),
+        Axis("share of the variance", percent=True, limits=(-0.03, 1.03)),
+        Axis(categories=tuple(short_names(e.name for e in shown).values())),
+        *layers,
     )
 
 
@@ -403,52 +365,37 @@ def similarity_map(snapshot: Snapshot, objective: int = 0) -> Chart:
     known = similarity(snapshot, objective)
     if known is None:
         return Chart(title, missing="there is no prior study to compare with")
-    position = known.positions.tolist()
-    reach = max(0.1, *(max(abs(v) for v in p) for p in position)) * 1.25
-    own = Points(
-        name=f"{OWN_NAME}, {known.n_trials} trials",
-        x=(position[-1][0],),
-        y=(position[-1][1],),
-        color=VERMILION,
-        symbol="star",
-        size=16.0,
-    )
-    return Chart(
+    *priors, own = known.positions.tolist()
+    k, rho = len(priors), known.correlation[-1].tolist()[:-1]
+    reach = max(0.1, *(abs(v) for p in (*priors, own) for v in p)) * 1.25
+    short = short_names(known.names[:k])
+    names = [short[name] for name in known.names[:k]]
+    labelled = sorted(range(k), key=lambda i: -rho[i])[:MAX_NAMED]
+    intervals = zip(names, rho, known.low.tolist(), known.high.tolist(), strict=True)
+    x, y = zip(*priors, strict=True)
+    return _single(
         title,
         "Distances approximate 1 - rank correlation: near studies rank configurations alike",
-        (
-            Panel(
-                Axis("distance", limits=(-reach, reach)),
-                Axis("distance", limits=(-reach, reach)),
-                (_prior_points(known), own),
-                square=True,
+        Axis("distance", limits=(-reach, reach)),
+        Axis("distance", limits=(-reach, reach)),
+        Points(
+            name="prior study",
+            x=x,
+            y=y,
+            color=SKY,
+            size=11.0,
+            labels=tuple(names[i] if i in labelled else "" for i in range(k)),
+            notes=tuple(
+                f"{name}: rank correlation with this study {r:.2f} ({low:.2f} to {high:.2f})"
+                for name, r, low, high in intervals
             ),
+            shades=tuple(rho),
+            shade_title="rank correlation\nwith this study",
         ),
-    )
-
-
-def _prior_points(known: SimilarityMap) -> Points:
-    k = len(known.names) - 1
-    position, rho = known.positions.tolist()[:k], known.correlation[k, :k].tolist()
-    short = Names()
-    names = [short(name) for name in known.names[:k]]
-    labelled = sorted(range(k), key=lambda i: -rho[i])[:MAX_NAMED]
-    return Points(
-        name="prior study",
-        x=tuple(p[0] for p in position),
-        y=tuple(p[1] for p in position),
-        color=SKY,
-        size=11.0,
-        labels=tuple(names[i] if i in labelled else "" for i in range(k)),
-        notes=tuple(
-            f"{name}: rank correlation with this study {r:.2f} ({low:.2f} to {high:.2f})"
-            for name, r, low, high in zip(
-                names, rho, known.low.tolist(), known.high.tolist(), strict=True
-            )
+        Points(
+            f"{OWN_NAME}, {known.n_trials} trials", (own[0],), (own[1],), VERMILION, "star", 16.0
         ),
-        shades=tuple(rho),
-        shade_title="rank correlation\nwith this study",
-        shade_limits=(-1.0, 1.0),
+        square=True,
     )
 
 
@@ -466,11 +413,7 @@ def regret_chart(
 ) -> Chart:
     """The best values so far of this study and its prior studies.
 
-    Args:
-        known: The best values so far.
-        ranking: Names of prior studies: the first get a colour of their own.
-        objective: Number of the objective.
-        n_objectives: Number of objectives of the study.
+    The prior studies that are named first in ``ranking`` have a colour of their own.
     """
     title = _titled(REGRET_AGAINST_PRIORS, objective, n_objectives)
     if known.own is None and not known.priors:
@@ -480,8 +423,9 @@ def regret_chart(
     def heights(study: BestSoFar) -> tuple[float, ...]:
         return study.best if in_unit else study.share
 
-    def counts(study: BestSoFar) -> tuple[float, ...]:
-        return tuple(map(float, study.trials))
+    def line(name: str, study: BestSoFar, color: str, width: float) -> Line:
+        counts = tuple(map(float, study.trials))
+        return Line(name, counts, heights(study), color, width, steps=True)
 
     place = {name: i for i, name in enumerate(ranking)}
     by_name = sorted(known.priors, key=lambda s: place.get(s.name, len(place)))
@@ -493,19 +437,20 @@ def regret_chart(
         y: list[float] = []
         for study in thinned(others, _MAX_OTHERS):
             # With a gap between studies.
-            x += [*counts(study), math.nan]
+            x += [*map(float, study.trials), math.nan]
             y += [*heights(study), math.nan]
         name = f"others ({len(others)})"
         layers.append(Line(name, tuple(x), tuple(y), LIGHT, 1.0, steps=True))
-    short = Names()
-    for study, color in zip(named, (*OF_STUDIES, LIGHT), strict=False):
-        name = short(study.name)
-        layers.append(Line(name, counts(study), heights(study), color, 1.5, steps=True))
+    short = short_names(study.name for study in named)
+    layers += [
+        line(short[study.name], study, color, 1.5)
+        for study, color in zip(named, (*OF_STUDIES, LIGHT), strict=False)
+    ]
     if known.own is not None:
-        at, height = counts(known.own), heights(known.own)
-        layers.append(Line(OWN_NAME, at, height, VERMILION, 3.5, steps=True))
-        if len(at) == 1:
-            layers.append(Points("", at, height, VERMILION, "circle", 9.0))
+        own = line(OWN_NAME, known.own, VERMILION, 3.5)
+        layers.append(own)
+        if len(own.x) == 1:
+            layers.append(Points("", own.x, own.y, VERMILION, "circle", 9.0))
     if in_unit:
         shown = [v for s in (*known.priors, *filter(None, [known.own])) for v in heights(s)]
         name = objective_name(objective, n_objectives)
@@ -516,6 +461,4 @@ def regret_chart(
     else:
         axis = Axis("trials of the same study that are better", percent=True)
         subtitle = "Units differ: each study is compared with its own trials; 0% is its best value"
-    return Chart(
-        title, subtitle, (Panel(Axis("trials with a value", whole=True), axis, tuple(layers)),)
-    )
+    return _single(title, subtitle, Axis("trials with a value", whole=True), axis, *layers)

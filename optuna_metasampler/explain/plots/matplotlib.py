@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from optuna_metasampler.explain.plots.chart import (
-    Area,
     Axis,
     Band,
     Chart,
@@ -19,23 +17,13 @@ from optuna_metasampler.explain.plots.chart import (
     Points,
     label_sides,
 )
-from optuna_metasampler.explain.plots.plots import Plots
 
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-_MARKERS = {
-    "circle": "o",
-    "ring": "o",
-    "diamond": "D",
-    "square": "s",
-    "triangle": "^",
-    "star": "*",
-    "cross": "X",
-}
-_STYLES = {"solid": "-", "dash": "--", "dot": ":"}
+_MARKERS = {"diamond": "D", "square": "s", "triangle": "^", "star": "*", "cross": "X"}
 _SIDES = {
     "right": ((7, 0), "left", "center"),
     "left": ((-7, 0), "right", "center"),
@@ -71,7 +59,7 @@ def _axes(chart: Chart) -> list[Axes]:
     except ImportError as error:
         raise ImportError(
             "These plots need Matplotlib, which is not installed: pip install matplotlib. The "
-            "same plots with Plotly are in optuna_metasampler.explain.plots."
+            "same plots with Plotly are in optuna_metasampler.visualization."
         ) from error
     n, columns = max(len(chart.panels), 1), chart.columns
     rows = math.ceil(n / columns)
@@ -112,21 +100,17 @@ def escaped(text: str) -> str:
 
 
 def _draw_panel(ax: Axes, panel: Panel, legend: dict[str, Any], titled: bool) -> None:
-    _set_axis(panel.x, ax.set_xlabel, ax.set_xscale, ax.set_xlim, ax.set_xticks, ax.xaxis)
-    _set_axis(panel.y, ax.set_ylabel, ax.set_yscale, ax.set_ylim, ax.set_yticks, ax.yaxis)
-    if not titled:
-        ax.set_ylabel("")
+    _set_axis(ax, "x", panel.x, panel.x.title)
+    _set_axis(ax, "y", panel.y, panel.y.title if titled else "")
     if panel.square:
         ax.set_aspect("equal", adjustable="box")
     ax.grid(True, alpha=0.3)
     ax.set_axisbelow(True)
-    base: Any = None
+    top: Any = 0.0
     for layer in panel.layers:
-        if isinstance(layer, Area):
-            x, share = np.asarray(layer.x), np.asarray(layer.y)
-            low = np.zeros_like(share) if base is None else base
-            base = low + share
-            handle: Any = ax.fill_between(x, low, base, color=layer.color, linewidth=0)
+        if isinstance(layer, Line) and layer.style == "area":
+            low, top = top, top + np.asarray(layer.y)
+            handle: Any = ax.fill_between(layer.x, low, top, color=layer.color, linewidth=0)
         else:
             handle = _draw_layer(ax, layer, panel)
         if layer.name:
@@ -140,7 +124,7 @@ def _draw_layer(ax: Axes, layer: Layer, panel: Panel) -> Any:
             layer.y,
             color=layer.color,
             linewidth=layer.width,
-            linestyle=_STYLES[layer.style],
+            linestyle="-" if layer.style == "solid" else "--",
             drawstyle="steps-post" if layer.steps else "default",
         )
         return handle
@@ -148,12 +132,8 @@ def _draw_layer(ax: Axes, layer: Layer, panel: Panel) -> Any:
         return ax.fill_between(
             layer.x, layer.low, layer.high, color=layer.color, alpha=0.22, linewidth=0
         )
-    assert isinstance(layer, Points)
     if layer.low:
-        error = [
-            [y - low for y, low in zip(layer.y, layer.low, strict=True)],
-            [high - y for y, high in zip(layer.y, layer.high, strict=True)],
-        ]
+        error = np.subtract([layer.y, layer.high], [layer.low, layer.y])
         ax.errorbar(
             layer.x, layer.y, yerr=error, fmt="none", ecolor=layer.color, alpha=0.55, elinewidth=1
         )
@@ -161,28 +141,25 @@ def _draw_layer(ax: Axes, layer: Layer, panel: Panel) -> Any:
 
 
 def _draw_points(ax: Axes, layer: Points, panel: Panel) -> Any:
-    x, y, marker = list(layer.x), list(layer.y), _MARKERS[layer.symbol]
-    area = layer.size**2
+    style: dict[str, Any] = {"color": layer.color, "linewidths": 0}
     if layer.shades:
-        low, high = layer.shade_limits
-        handle = ax.scatter(
-            x, y, s=area, marker=marker, c=layer.shades, cmap="coolwarm", vmin=low, vmax=high
-        )
-        ax.figure.colorbar(handle, ax=ax, label=layer.shade_title.replace("\n", " "))
+        style = {"c": layer.shades, "cmap": "coolwarm", "vmin": -1.0, "vmax": 1.0}
     elif layer.symbol == "ring":
-        handle = ax.scatter(x, y, s=area, marker=marker, facecolors="none", edgecolors=layer.color)
-    else:
-        handle = ax.scatter(x, y, s=area, marker=marker, color=layer.color, linewidths=0)
+        style = {"facecolors": "none", "edgecolors": layer.color}
+    marker = _MARKERS.get(layer.symbol, "o")
+    handle = ax.scatter(layer.x, layer.y, s=layer.size**2, marker=marker, **style)
+    if layer.shades:
+        ax.figure.colorbar(handle, ax=ax, label=layer.shade_title.replace("\n", " "))
     handle.set_zorder(3)
     if any(layer.labels):
         limits = panel.x.limits or (0.0, 1.0)
         sides = label_sides(layer, limits[1] - limits[0])
-        for x_i, y_i, label, side in zip(x, y, layer.labels, sides, strict=True):
+        for x, y, label, side in zip(layer.x, layer.y, layer.labels, sides, strict=True):
             if label:
                 offset, ha, va = _SIDES[side]
                 ax.annotate(
                     escaped(label),
-                    (x_i, y_i),
+                    (x, y),
                     xytext=offset,
                     textcoords="offset points",
                     ha=ha,
@@ -192,34 +169,21 @@ def _draw_points(ax: Axes, layer: Points, panel: Panel) -> Any:
     return handle
 
 
-def _set_axis(
-    axis: Axis,
-    set_label: Callable[..., Any],
-    set_scale: Callable[..., Any],
-    set_limits: Callable[..., Any],
-    set_ticks: Callable[..., Any],
-    ticks: Any,
-) -> None:
+def _set_axis(ax: Axes, name: str, axis: Axis, title: str) -> None:
+    """Set the axis ``"x"`` or ``"y"``."""
     from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-    set_label(escaped(axis.title))
+    ticks: Any = getattr(ax, f"{name}axis")
+    ax.set(**{f"{name}label": escaped(title)})
     if axis.log:
-        set_scale("log")
+        ax.set(**{f"{name}scale": "log"})
+    limits = axis.limits
     if axis.categories:
-        set_ticks(range(len(axis.categories)), [escaped(c) for c in axis.categories])
-        set_limits(-0.5, len(axis.categories) - 0.5)
-    if axis.limits is not None:
-        set_limits(*axis.limits)
+        ticks.set_ticks(range(len(axis.categories)), [escaped(c) for c in axis.categories])
+        limits = (-0.5, len(axis.categories) - 0.5)
+    if limits is not None:
+        ax.set(**{f"{name}lim": limits})
     if axis.percent:
         ticks.set_major_formatter(PercentFormatter(1.0, decimals=0))
     if axis.whole and not axis.log:
         ticks.set_major_locator(MaxNLocator(integer=True))
-
-
-_PLOTS = Plots(draw, draw_panels)
-plot_parameter_importances = _PLOTS.plot_parameter_importances
-plot_predicted_vs_observed = _PLOTS.plot_predicted_vs_observed
-plot_prior_vs_posterior = _PLOTS.plot_prior_vs_posterior
-plot_prior_weights = _PLOTS.plot_prior_weights
-plot_regret_against_priors = _PLOTS.plot_regret_against_priors
-plot_similarity_map = _PLOTS.plot_similarity_map

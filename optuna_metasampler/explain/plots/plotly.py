@@ -9,7 +9,6 @@ import math
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from optuna_metasampler.explain.plots.chart import (
-    Area,
     Axis,
     Band,
     Chart,
@@ -19,7 +18,6 @@ from optuna_metasampler.explain.plots.chart import (
     Points,
     label_sides,
 )
-from optuna_metasampler.explain.plots.plots import Plots
 
 
 if TYPE_CHECKING:
@@ -28,15 +26,8 @@ if TYPE_CHECKING:
 Json: TypeAlias = dict[str, Any]
 
 _DIGITS = 4
-_SYMBOLS = {
-    "circle": "circle",
-    "ring": "circle-open",
-    "diamond": "diamond",
-    "square": "square",
-    "triangle": "triangle-up",
-    "star": "star",
-    "cross": "x",
-}
+# Those of another name in Plotly.
+_SYMBOLS = {"ring": "circle-open", "triangle": "triangle-up", "cross": "x"}
 _SIDES = {
     "right": "middle right",
     "left": "middle left",
@@ -89,9 +80,7 @@ def figure(chart: Chart) -> Json:
 def figure_on_any_ground(chart: Chart, n_trials: int) -> Json:
     """A figure for a page with a light or a dark theme.
 
-    Args:
-        chart: The chart.
-        n_trials: Number of finished trials, which is shown because the figure may be outdated.
+    It shows the number of finished trials, because it may be outdated.
     """
     drawn = figure(replace(chart, title=f"{chart.title} ({n_trials} trials)"))
     layout = drawn["layout"]
@@ -201,47 +190,38 @@ def _traces(layer: Layer, panel: Panel) -> list[Json]:
     if not layer.name:
         base["showlegend"] = False
     if isinstance(layer, Line):
+        trace: Json = base | {"mode": "lines", "y": _numbers(layer.y)}
         line: Json = {"color": layer.color, "width": layer.width}
-        if layer.style != "solid":
+        if layer.style == "area":
+            line["width"] = 0.5
+            trace |= {"stackgroup": "shares", "fillcolor": layer.color, "hoveron": "points"}
+        elif layer.style != "solid":
             line["dash"] = layer.style
         if layer.steps:
             line["shape"] = "hv"
-        return [base | {"mode": "lines", "y": _numbers(layer.y), "line": line}]
-    if isinstance(layer, Area):
-        return [
-            base
-            | {
-                "mode": "lines",
-                "y": _numbers(layer.y),
-                "stackgroup": "shares",
-                "line": {"width": 0.5, "color": layer.color},
-                "fillcolor": layer.color,
-                "hoveron": "points",
-            }
-        ]
+        return [trace | {"line": line}]
     if isinstance(layer, Band):
-        edge: Json = {"mode": "lines", "line": {"width": 0}, "hoverinfo": "skip"}
+        edge = base | {"mode": "lines", "line": {"width": 0}, "hoverinfo": "skip"}
+        area = {"fill": "tonexty", "fillcolor": _translucent(layer.color)}
         return [
-            base | edge | {"y": _numbers(layer.low), "showlegend": False},
-            base
-            | edge
-            | {
-                "y": _numbers(layer.high),
-                "fill": "tonexty",
-                "fillcolor": _translucent(layer.color),
-            },
+            edge | {"y": _numbers(layer.low), "showlegend": False},
+            edge | {"y": _numbers(layer.high)} | area,
         ]
     return [base | _points(layer, panel)]
 
 
 def _points(layer: Points, panel: Panel) -> Json:
-    marker: Json = {"symbol": _SYMBOLS[layer.symbol], "size": layer.size, "color": layer.color}
+    marker: Json = {
+        "symbol": _SYMBOLS.get(layer.symbol, layer.symbol),
+        "size": layer.size,
+        "color": layer.color,
+    }
     trace: Json = {"mode": "markers", "y": _numbers(layer.y), "marker": marker}
     if layer.shades:
         marker |= {
             "color": _numbers(layer.shades),
-            "cmin": layer.shade_limits[0],
-            "cmax": layer.shade_limits[1],
+            "cmin": -1.0,
+            "cmax": 1.0,
             "colorscale": _SHADES,
             "showscale": True,
             "colorbar": {
@@ -296,13 +276,9 @@ def _short(value: Any) -> Any:
 
 def _rounded(value: float) -> float | int:
     """A number with four digits, as an integer if it is whole."""
-    if value.is_integer() and abs(value) < 1e15:
-        return int(value)
-    digits = _DIGITS - 1 - math.floor(math.log10(abs(value)))
-    if digits > 300:
-        return value
-    rounded = round(value, digits)
-    return int(rounded) if rounded.is_integer() and abs(rounded) < 1e15 else rounded
+    if not value.is_integer():
+        value = float(f"{value:.{_DIGITS}g}")
+    return int(value) if value.is_integer() and abs(value) < 1e15 else value
 
 
 def draw(chart: Chart) -> Figure:
@@ -316,15 +292,6 @@ def draw(chart: Chart) -> Figure:
     except ImportError as error:
         raise ImportError(
             "These plots need Plotly, which is not installed: pip install plotly. The same plots "
-            "with Matplotlib are in optuna_metasampler.explain.plots.matplotlib."
+            "with Matplotlib are in optuna_metasampler.visualization.matplotlib."
         ) from error
     return Figure(figure(chart))
-
-
-_PLOTS = Plots(draw, draw)
-plot_parameter_importances = _PLOTS.plot_parameter_importances
-plot_predicted_vs_observed = _PLOTS.plot_predicted_vs_observed
-plot_prior_vs_posterior = _PLOTS.plot_prior_vs_posterior
-plot_prior_weights = _PLOTS.plot_prior_weights
-plot_regret_against_priors = _PLOTS.plot_regret_against_priors
-plot_similarity_map = _PLOTS.plot_similarity_map

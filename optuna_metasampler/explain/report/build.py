@@ -7,41 +7,28 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from difflib import get_close_matches
 import math
 from statistics import NormalDist
-from typing import Any
 
 from optuna import Study
 from optuna.trial import FrozenTrial, TrialState
+import torch
 from torch import Tensor
 
 from optuna_metasampler._optuna import is_feasible, signs_of, trials_of_all_brackets
 from optuna_metasampler._text import counted, listed, number, shortened, thinned
 from optuna_metasampler.explain.calibration import calibration, prior_gain, progress
-from optuna_metasampler.explain.effects import Effect, effects
-from optuna_metasampler.explain.improvement_forecast import improvement_forecast
-from optuna_metasampler.explain.prior_weights import PriorWeight, prior_weights
+from optuna_metasampler.explain.effects import Curves, Effect, curves_of
+from optuna_metasampler.explain.forecasts import improvement_forecast
+from optuna_metasampler.explain.prior_studies import PriorWeight, prior_weights
+from optuna_metasampler.explain.report import phrases
 from optuna_metasampler.explain.report.data import (
     BestTrial,
     ObjectivePart,
     ParameterPart,
     PriorPart,
     ReportData,
-)
-from optuna_metasampler.explain.report.phrases import (
-    LOW,
-    describe_best,
-    describe_calibration,
-    describe_effect,
-    describe_forecast,
-    describe_gain,
-    describe_importance,
-    describe_progress,
-    describe_weight,
-    span,
-    value_of,
 )
 from optuna_metasampler.explain.snapshot import Snapshot
 from optuna_metasampler.explain.trial_record import ENQUEUED, INTERVAL, TrialRecord
@@ -67,11 +54,15 @@ _CLEAR = NormalDist().inv_cdf(INTERVAL) / NormalDist().inv_cdf((1 + INTERVAL) / 
 def report_data(
     study: Study,
     snapshot: Snapshot | None,
+    found: Sequence[Sequence[Effect]],
     method: str,
     overlaps: Overlaps | None,
     problem: str | None,
 ) -> ReportData:
-    """The contents of a report, see :meth:`~optuna_metasampler.explain.report.Report.of`."""
+    """The contents of a report, see :meth:`~optuna_metasampler.explain.report.Report.of`.
+
+    Besides its arguments, ``found`` are the effects under the model of each objective.
+    """
     trials = trials_of_all_brackets(study)
     records = [(t.number, r) for t in trials if (r := TrialRecord.read(t)) is not None]
     directions = tuple(d.name.lower() for d in study.directions)
@@ -80,8 +71,8 @@ def report_data(
     priors = _priors(snapshot, overlaps, [r for _, r in weighted])
     best = _best(study, trials)
     objectives = tuple(
-        _objective(trials, snapshot, j, direction, signs_of(study)[j])
-        for j, direction in enumerate(directions)
+        _objective(trials, snapshot, found[j] if found else (), j, direction, sign)
+        for j, (direction, sign) in enumerate(zip(directions, signs_of(study), strict=True))
     )
     ended = [t.datetime_complete for t in trials if t.datetime_complete is not None]
     return ReportData(
@@ -140,19 +131,17 @@ def _priors(
     def part(
         name: str, now: PriorWeight | None, row: StudyOverlap | None, reason: str | None
     ) -> PriorPart:
-        rho = math.nan if now is None else now.rank_correlation
         known = now if row is None else row
-        weight = None if now is None else now.weight
-        if known is None:
-            weight = stored[-1].get(name, 0.0)
+        last = stored[-1].get(name, 0.0) if known is None else None
+        rho = None if now is None or math.isnan(now.rank_correlation) else now.rank_correlation
         return PriorPart(
             name=name,
             used=reason is None,
             reason=reason,
             n_trials=None if known is None else known.n_trials,
             shared=() if row is None else row.shared,
-            rank_correlation=None if math.isnan(rho) else rho,
-            weight=weight,
+            rank_correlation=rho,
+            weight=last if now is None else now.weight,
             weights=tuple(w.get(name, 0.0) for w in over_time) if name in names else (),
             n_strongest=n_strongest[name],
         )
@@ -181,6 +170,7 @@ def _priors(
 def _objective(
     trials: Sequence[FrozenTrial],
     snapshot: Snapshot | None,
+    found: Sequence[Effect],
     j: int,
     direction: str,
     sign: float,
@@ -196,13 +186,13 @@ def _objective(
         gain = prior_gain(snapshot, j)
         improved = progress(snapshot, trials, j)
         forecast = improvement_forecast(snapshot)
-        parameters = tuple(_parameter(e, snapshot, j) for e in effects(snapshot, j))
+        parameters = tuple(_parameter(effect, snapshot, j) for effect in found)
     statements = [
-        None if improved is None else describe_progress(improved),
-        None if gain is None else describe_gain(gain),
-        describe_calibration(known.accuracy) if known.trials else None,
-        describe_importance(parameters) if unit else None,
-        None if forecast is None else describe_forecast(forecast),
+        None if improved is None else phrases.describe_progress(improved),
+        None if gain is None else phrases.describe_gain(gain),
+        phrases.describe_calibration(known.accuracy) if known.trials else None,
+        phrases.describe_importance(parameters) if unit else None,
+        None if forecast is None else phrases.describe_forecast(forecast),
     ]
     return ObjectivePart(
         number=j,
@@ -219,69 +209,17 @@ def _objective(
     )
 
 
-@dataclass(frozen=True)
-class _Region:
-    """The best values along a parameter, by their positions.
-
-    Attributes:
-        first: The first of them.
-        last: The last of them.
-        best: The very best.
-        worst: The worst of all values.
-        n: Number of values along the parameter.
-    """
-
-    first: int
-    last: int
-    best: int
-    worst: int
-    n: int
-
-    @classmethod
-    def of(cls, curve: Tensor, categorical: bool) -> _Region | None:
-        """The best region of a curve ``(g,)``, larger is better; ``None`` if it is flat."""
-        heights = curve.tolist()
-        if not all(map(math.isfinite, heights)):
-            return None
-        best, worst = int(curve.argmax()), int(curve.argmin())
-        top, bottom = heights[best], heights[worst]
-        if top - bottom <= _FLAT:
-            return None
-        first = last = best
-        if not categorical:
-            enough = top - _BEST_QUARTER * (top - bottom)
-            while first > 0 and heights[first - 1] >= enough:
-                first -= 1
-            while last < len(heights) - 1 and heights[last + 1] >= enough:
-                last += 1
-        return cls(first, last, best, worst, len(heights))
-
-    def values(self, effect: Effect) -> tuple[Any, ...]:
-        """The best values."""
-        return effect.values[self.first : self.last + 1]
-
-    def overlaps(self, other: _Region) -> bool:
-        """Whether some value is among the best in both."""
-        return self.first <= other.last and other.first <= self.last
-
-
 def _parameter(effect: Effect, snapshot: Snapshot, objective: int) -> ParameterPart:
     """The effect of one parameter on an objective."""
     here, prior = None, None
-    posterior: tuple[float, ...] = ()
-    ends: list[tuple[float, ...]] = [(), ()]
-    prior_mean = None
+    curves: Curves = ((), (), (), None)
     if snapshot.has_unit(objective):
-        here = _Region.of(effect.posterior, effect.categorical)
-        posterior = snapshot.values(effect.posterior, objective)
-        ends = [snapshot.values(z, objective) for z in (effect.low, effect.high)]
-        if snapshot.signs[objective] < 0:
-            ends.reverse()
-        if effect.prior is not None:
-            prior_mean = snapshot.values(effect.prior, objective)
+        here = _best_region(effect.posterior, effect.categorical)
+        curves = curves_of(effect, snapshot, objective)
     if effect.prior is not None and (effect.prior_importance or 0.0) >= _PRIOR_NEGLIGIBLE:
-        prior = _Region.of(effect.prior, effect.categorical)
-    clear = here is not None and _is_clear(effect, here)
+        prior = _best_region(effect.prior, effect.categorical)
+    posterior, low, high, prior_mean = curves
+    clear = here is not None and _is_clear(effect)
     finding, detail = _finding(effect, posterior, here, clear)
     return ParameterPart(
         name=effect.name,
@@ -293,36 +231,56 @@ def _parameter(effect: Effect, snapshot: Snapshot, objective: int) -> ParameterP
         prior_importance_high=max(effect.importance_per_study, default=None),
         values=effect.values,
         posterior=posterior,
-        low=ends[0],
-        high=ends[1],
+        low=low,
+        high=high,
         prior=prior_mean,
         clear=clear,
-        best=() if here is None else here.values(effect),
-        prior_best=() if prior is None else prior.values(effect),
+        best=() if here is None else effect.values[here.start : here.stop],
+        prior_best=() if prior is None else effect.values[prior.start : prior.stop],
         finding=finding,
-        summary=describe_effect(
+        summary=phrases.describe_effect(
             finding,
             detail,
             "" if prior is None else _where(effect, prior),
-            agree=here is not None and prior is not None and here.overlaps(prior),
+            agree=bool(here and prior and set(here) & set(prior)),
         ),
     )
 
 
-def _is_clear(effect: Effect, here: _Region) -> bool:
+def _best_region(curve: Tensor, categorical: bool) -> range | None:
+    """Positions of the best values of a curve ``(g,)``, larger is better; ``None`` if it is flat.
+
+    They are adjacent, and lack at most a quarter of the best one's advantage over the worst; of
+    choices only the best one.
+    """
+    heights = curve.tolist()
+    best, top, bottom = int(curve.argmax()), max(heights), min(heights)
+    if not all(map(math.isfinite, heights)) or top - bottom <= _FLAT:
+        return None
+    first = last = best
+    if not categorical:
+        enough = top - _BEST_QUARTER * (top - bottom)
+        while first > 0 and heights[first - 1] >= enough:
+            first -= 1
+        while last < len(heights) - 1 and heights[last + 1] >= enough:
+            last += 1
+    return range(first, last + 1)
+
+
+def _is_clear(effect: Effect) -> bool:
     """Whether the best value is better than the worst with a probability of 80% or more.
 
     Under the assumption that the two means are independent. They are mostly correlated, which
     makes their difference more certain.
     """
     half = (effect.high - effect.low) / 2
-    gap = effect.posterior[here.best] - effect.posterior[here.worst]
-    apart = (half[here.best].square() + half[here.worst].square()).sqrt()
-    return bool(gap > _CLEAR * apart)
+    best, worst = effect.posterior.argmax(), effect.posterior.argmin()
+    apart = (half[best].square() + half[worst].square()).sqrt()
+    return bool(effect.posterior[best] - effect.posterior[worst] > _CLEAR * apart)
 
 
 def _finding(
-    effect: Effect, posterior: tuple[float, ...], here: _Region | None, clear: bool
+    effect: Effect, posterior: Sequence[float], here: range | None, clear: bool
 ) -> tuple[str, str]:
     """Where a parameter is best, and the values there."""
     if here is None:
@@ -331,27 +289,26 @@ def _finding(
         return "negligible effect", ""
     if not clear:
         return "no clear effect", f"possibly {_where(effect, here)}"
+    order = torch.argsort(effect.posterior, descending=True, stable=True).tolist()
     if not effect.categorical:
-        best, worst = number(posterior[here.best]), number(posterior[here.worst])
+        best, worst = (number(posterior[i]) for i in (order[0], order[-1]))
         return _where(effect, here), f"mean {best}, worst {worst}"
-    heights = effect.posterior.tolist()
-    order = sorted(range(here.n), key=lambda i: -heights[i])
-    means = [f"{value_of(effect.values[i])} {number(posterior[i])}" for i in order]
+    means = [f"{phrases.value_of(effect.values[i])} {number(posterior[i])}" for i in order]
     return _where(effect, here), f"means: {listed(means, _MOST_CHOICES)}"
 
 
-def _where(effect: Effect, region: _Region) -> str:
+def _where(effect: Effect, region: range) -> str:
     """The best values of a parameter."""
-    values = region.values(effect)
+    values, n = effect.values[region.start : region.stop], len(effect.values)
     if effect.categorical:
-        return f"best with {value_of(values[0])}"
-    if region.first == region.last:
-        return f"best at {value_of(values[0], 3)}"
-    if region.first == 0 and region.last < region.n - 1:
-        return f"best up to {value_of(values[-1], 3)}"
-    if region.last == region.n - 1 and region.first > 0:
-        return f"best from {value_of(values[0], 3)} up"
-    return f"best from {span(values)}"
+        return f"best with {phrases.value_of(values[0])}"
+    if len(region) == 1:
+        return f"best at {phrases.value_of(values[0], 3)}"
+    if region.start == 0 and region.stop < n:
+        return f"best up to {phrases.value_of(values[-1], 3)}"
+    if region.stop == n and region.start > 0:
+        return f"best from {phrases.value_of(values[0], 3)} up"
+    return f"best from {phrases.span(values)}"
 
 
 # --------------------------------------------------------------------------------------------
@@ -365,13 +322,13 @@ def _statements(
     objectives: Sequence[ObjectivePart],
     records: Sequence[tuple[int, TrialRecord]],
 ) -> tuple[str, ...]:
-    statements = [describe_best(best, directions)]
+    statements = [phrases.describe_best(best, directions)]
     now = [o.p_transfer for o in objectives if o.p_transfer is not None]
     stored = [r.p_transfer for _, r in records if r.p_transfer is not None]
     if now:
-        statements.append(describe_weight(sum(now) / len(now), priors, now=True))
+        statements.append(phrases.describe_weight(sum(now) / len(now), priors, now=True))
     elif stored and math.isfinite(stored[-1]):
-        statements.append(describe_weight(stored[-1], priors, now=False))
+        statements.append(phrases.describe_weight(stored[-1], priors, now=False))
     elif not priors:
         statements.append("No prior studies.")
     for objective in objectives:
@@ -431,9 +388,9 @@ def _is_sign_flipped(
 ) -> bool:
     """Whether the model relies on prior studies whose sign is flipped."""
     if snapshot is not None and snapshot.transfer:
-        return any(p.sign_flipped and p.p_transfer > LOW for p in snapshot.transfer)
+        return any(p.sign_flipped and p.p_transfer > phrases.LOW for p in snapshot.transfer)
     last = records[-1][1] if records else None
-    return last is not None and last.sign_flipped and (last.p_transfer or 0.0) > LOW
+    return last is not None and last.sign_flipped and (last.p_transfer or 0.0) > phrases.LOW
 
 
 def _trial_warnings(

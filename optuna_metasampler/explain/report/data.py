@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from optuna_metasampler.explain.calibration import Calibration, PriorGain, Progress
-from optuna_metasampler.explain.improvement_forecast import ImprovementForecast
+from optuna_metasampler.explain.forecasts import ImprovementForecast
 
 
 @dataclass(frozen=True)
@@ -172,3 +172,13 @@ class ReportData:
     def n_trials(self) -> int:
         """Number of trials, in any state."""
         return sum(self.states.values())
+
+    @property
+    def used(self) -> list[PriorPart]:
+        """The prior studies that the model uses."""
+        return [p for p in self.priors if p.used]
+
+    @property
+    def unused(self) -> list[PriorPart]:
+        """The other prior studies."""
+        return [p for p in self.priors if not p.used]

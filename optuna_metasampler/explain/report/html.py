@@ -10,6 +10,7 @@ from dataclasses import replace
 from functools import cache
 from importlib.resources import files
 from importlib.util import find_spec
+from itertools import groupby
 import json
 import math
 from typing import Any
@@ -19,6 +20,7 @@ from markupsafe import Markup
 from optuna.trial import FrozenTrial
 
 from optuna_metasampler._text import number, percent, shortened
+from optuna_metasampler.explain.effects import Effect
 from optuna_metasampler.explain.plots import charts
 from optuna_metasampler.explain.plots.chart import Chart
 from optuna_metasampler.explain.plots.plotly import figure
@@ -32,7 +34,8 @@ from optuna_metasampler.explain.report.phrases import (
 from optuna_metasampler.explain.snapshot import Snapshot
 
 
-_MOST_PRIORS, _MOST_UNUSED, _MOST_PARAMETERS, _MOST_BEST = 50, 50, 100, 20
+# Most rows of each table.
+_LIMITS = {"priors": 50, "unused": 50, "parameters": 100, "best": 20}
 # Objectives with plots.
 _MOST_OBJECTIVES = 4
 _WIDTH, _HEIGHT, _EDGE = 132.0, 40.0, 3.0
@@ -49,49 +52,39 @@ _SECTIONS = {
 
 
 def plots_of(
-    trials: Sequence[FrozenTrial], snapshot: Snapshot | None, n_objectives: int
+    trials: Sequence[FrozenTrial],
+    snapshot: Snapshot | None,
+    found: Sequence[Sequence[Effect]],
+    n_objectives: int,
 ) -> list[tuple[str, Chart]]:
     """The plots of a study's page, with the sections to which they belong.
 
-    Args:
-        trials: The trials of the study.
-        snapshot: The model; ``None`` if there is none.
-        n_objectives: Number of objectives of the study.
+    Those of the model, if there is one, need the effects found for each objective.
     """
     plots = [(_PRIORS, charts.prior_weights(trials))]
     for j in range(min(n_objectives, _MOST_OBJECTIVES)):
         if snapshot is not None:
-            of_model = charts.of_model(snapshot, trials, j)
+            of_model = charts.of_model(snapshot, trials, found[j], j)
             plots += [(section, of_model[name]) for name, section in _SECTIONS.items()]
         plots.append((_FORECASTS, charts.predicted_vs_observed(trials, j, n_objectives)))
     return [(section, chart) for section, chart in plots if chart.panels]
 
 
 def page_of(report: ReportData, plots: Sequence[tuple[str, Chart]]) -> str:
-    """The page; without the plots, and with a hint, where Plotly is not installed.
-
-    Args:
-        report: The contents.
-        plots: See :func:`plots_of`.
-    """
+    """The page; without the plots, and with a hint, where Plotly is not installed."""
     has_plotly = find_spec("plotly") is not None
     shown = plots if has_plotly else ()
     page = _template().render(
         report=report,
         many=len(report.objectives) > 1,
-        used=[p for p in report.priors if p.used],
-        unused=[p for p in report.priors if not p.used],
+        used=report.used,
+        unused=report.unused,
         top=max((w for p in report.priors for w in p.weights), default=0.0),
         plots=_placed(shown),
         script=_plotly() if shown else "",
         figures=_figures([chart for _, chart in shown]),
         lacks_plotly=bool(plots) and not has_plotly,
-        limits={
-            "priors": _MOST_PRIORS,
-            "unused": _MOST_UNUSED,
-            "parameters": _MOST_PARAMETERS,
-            "best": _MOST_BEST,
-        },
+        limits=_LIMITS,
     )
     # A lone surrogate cannot be encoded.
     return page.encode("utf-8", "backslashreplace").decode("utf-8")
@@ -119,25 +112,16 @@ def _template() -> Template:
 
 def _placed(plots: Sequence[tuple[str, Chart]]) -> list[dict[str, Any]]:
     """The place of each plot: two in a row, and wide if it has several panels or is alone."""
-    placed: list[dict[str, Any]] = []
-    alone: dict[str, Any] | None = None
-    for i, (section, chart) in enumerate(plots):
-        several = chart.columns > 1
-        width = max(_PLOT_WIDTH, _PANEL_WIDTH * chart.columns if several else 0)
-        one = {
-            "id": f"plot-{i}",
-            "section": section,
-            "chart": chart,
-            "width": width,
-            "wide": several,
-        }
-        if alone is not None and (several or alone["section"] != section):
-            alone["wide"], alone = True, None
-        if not several:
-            alone = one if alone is None else None
-        placed.append(one)
-    if alone is not None:
-        alone["wide"] = True
+    placed = []
+    sizes = [(section, chart.columns > 1) for section, chart in plots]
+    for (section, several), run in groupby(range(len(plots)), key=sizes.__getitem__):
+        numbers = list(run)
+        for i in numbers:
+            chart = plots[i][1]
+            width = max(_PLOT_WIDTH, _PANEL_WIDTH * chart.columns) if several else _PLOT_WIDTH
+            alone = i == numbers[-1] and len(numbers) % 2 == 1
+            one = {"id": f"plot-{i}", "section": section, "chart": chart, "width": width}
+            placed.append(one | {"wide": several or alone})
     return placed
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from optuna_metasampler._text import counted, listed, number, percent, shortened
 from optuna_metasampler.explain.calibration import Accuracy, PriorGain, Progress
-from optuna_metasampler.explain.improvement_forecast import ImprovementForecast
+from optuna_metasampler.explain.forecasts import ImprovementForecast
 from optuna_metasampler.explain.plots.chart import PHASES, phase_style
 from optuna_metasampler.explain.report.data import BestTrial, ParameterPart, PriorPart
 from optuna_metasampler.explain.trial_record import INTERVAL
@@ -40,14 +40,13 @@ def span(values: Sequence[Any]) -> str:
 
 def describe_states(states: dict[str, int]) -> str:
     """Numbers of trials by state."""
-    names = {"fail": "failed"}
-    parts = [f"{n:,} {names.get(state, state)}" for state, n in states.items() if n]
+    parts = [f"{n:,} {'failed' if s == 'fail' else s}" for s, n in states.items() if n]
     return ", ".join(parts) or "none"
 
 
 def describe_phase(phase: str) -> str:
     """Name of a phase."""
-    return phase_style(phase).label
+    return phase_style(phase)[0]
 
 
 def describe_phases(phases: dict[str, int]) -> str:
@@ -144,8 +143,7 @@ def describe_calibration(accuracy: Accuracy) -> str:
     n = accuracy.n_trials
     if n == 0:
         return "No trial with a value has a stored forecast."
-    n_covered = round(accuracy.coverage * n)
-    text = f"{n_covered:,} of {counted(n, 'outcome')} inside the {_INTERVAL} interval"
+    text = f"{accuracy.n_covered:,} of {counted(n, 'outcome')} inside the {_INTERVAL} interval"
     if accuracy.coverage_high < INTERVAL:
         text += ": the forecasts are overconfident"
     elif accuracy.coverage_low > INTERVAL:

@@ -34,8 +34,8 @@ def text_of(report: ReportData) -> str:
     for objective in report.objectives:
         lines += _parameter_details(objective, m)
         lines += _calibration(objective, m)
-    lines += _shared(report.priors)
-    lines += _unused(report.priors)
+    lines += _shared(report.used)
+    lines += _unused(report.unused)
     return "\n".join(lines)
 
 
@@ -91,7 +91,7 @@ def _head(report: ReportData) -> Iterator[str]:
 
 
 def _priors(report: ReportData) -> Iterator[str]:
-    used = [p for p in report.priors if p.used]
+    used = report.used
     if not used:
         return
     top = max((w for p in used for w in p.weights), default=0.0)
@@ -103,7 +103,7 @@ def _priors(report: ReportData) -> Iterator[str]:
             shortened(p.name),
             "?" if p.n_trials is None else f"{p.n_trials:,}",
             "?" if p.rank_correlation is None else f"{p.rank_correlation:.2f}",
-            "?" if p.weight is None else percent(p.weight),
+            _share(p.weight),
         ]
         if over_time:
             row += [sparkline(p.weights, _N_BARS, top), counted(p.n_strongest, "trial")]
@@ -126,7 +126,7 @@ def _parameters(objective: ObjectivePart, m: int) -> Iterator[str]:
         row = [shortened(p.name, 24), percent(p.importance)]
         if with_priors:
             row += [
-                "?" if p.prior_importance is None else percent(p.prior_importance),
+                _share(p.prior_importance),
                 _range(p.prior_importance_low, p.prior_importance_high),
             ]
         rows.append([*row, p.finding])
@@ -137,6 +137,10 @@ def _parameters(objective: ObjectivePart, m: int) -> Iterator[str]:
     )
     yield from table(rows, {0, last}, elastic=last, indent="  ")
     yield from _more(len(objective.parameters) - len(shown))
+
+
+def _share(share: float | None) -> str:
+    return "?" if share is None else percent(share)
 
 
 def _range(low: float | None, high: float | None) -> str:
@@ -159,20 +163,10 @@ def _calibration(objective: ObjectivePart, m: int) -> Iterator[str]:
     if not known.trials:
         return
     rows = [["phase", "trials", "in 80% interval", "rank corr.", "median error"]]
-    groups = [
-        *((describe_phase(p), a) for p, a in known.by_phase.items()),
-        ("all", known.accuracy),
-    ]
-    for name, accuracy in groups:
-        rows.append(
-            [
-                name,
-                f"{accuracy.n_trials:,}",
-                percent(accuracy.coverage),
-                number(accuracy.rank_correlation, 2),
-                number(accuracy.median_error, 2),
-            ]
-        )
+    groups = [(describe_phase(p), a) for p, a in known.by_phase.items()]
+    for name, a in (*groups, ("all", known.accuracy)):
+        numbers = [number(v, 2) for v in (a.rank_correlation, a.median_error)]
+        rows.append([name, f"{a.n_trials:,}", percent(a.coverage), *numbers])
     yield ""
     yield f"Calibration of the forecasts{_of(objective, m)}"
     yield from table(rows, {0}, elastic=0, indent="  ")
@@ -185,10 +179,10 @@ def _calibration(objective: ObjectivePart, m: int) -> Iterator[str]:
         )
 
 
-def _shared(priors: Sequence[PriorPart]) -> Iterator[str]:
+def _shared(used: Sequence[PriorPart]) -> Iterator[str]:
     by_shared: dict[tuple[str, ...], list[str]] = {}
-    for p in priors:
-        if p.used and p.shared:
+    for p in used:
+        if p.shared:
             by_shared.setdefault(p.shared, []).append(p.name)
     if by_shared:
         yield ""
@@ -198,8 +192,7 @@ def _shared(priors: Sequence[PriorPart]) -> Iterator[str]:
         yield from _wrapped(f"{who}: {', '.join(map(shortened, shared))}")
 
 
-def _unused(priors: Sequence[PriorPart]) -> Iterator[str]:
-    unused = [p for p in priors if not p.used]
+def _unused(unused: Sequence[PriorPart]) -> Iterator[str]:
     if unused:
         yield ""
         yield "Prior studies that are not used"
@@ -232,13 +225,7 @@ def _markdown(report: ReportData) -> Iterator[str]:
     for warning in report.warnings:
         yield f"- **Warning:** {escaped(shortened(warning, 400))}"
     priors = [
-        (
-            shortened(p.name),
-            "?" if p.weight is None else percent(p.weight),
-            counted(p.n_strongest, "trial"),
-        )
-        for p in report.priors
-        if p.used
+        (shortened(p.name), _share(p.weight), counted(p.n_strongest, "trial")) for p in report.used
     ]
     yield from _markdown_table(("prior study", "weight", "strongest for"), priors)
     for objective in report.objectives:

@@ -15,12 +15,12 @@ import optuna
 import pytest
 
 from optuna_metasampler import MetaSampler, visualization
-from optuna_metasampler.explain.best_so_far import BestSoFar, Convergence
 from optuna_metasampler.explain.dashboard import MAX_LENGTH
 from optuna_metasampler.explain.effects import effects
 from optuna_metasampler.explain.plots import charts
-from optuna_metasampler.explain.plots.chart import MAX_NAMED
+from optuna_metasampler.explain.plots.chart import MAX_NAMED, short_names
 from optuna_metasampler.explain.plots.plotly import figure_on_any_ground, to_json
+from optuna_metasampler.explain.prior_studies import BestSoFar, Convergence
 from optuna_metasampler.explain.snapshot import Snapshot
 from optuna_metasampler.explain.trial_record import TrialRecord
 
@@ -211,6 +211,14 @@ def test_thirty_prior_studies_leave_room_for_the_plot() -> None:
     areas = [t.name for t in figure.data if t.stackgroup]
     assert len(areas) == MAX_NAMED + 2
     assert f"others ({30 - MAX_NAMED})" in areas
+
+
+def test_long_names_are_shortened_to_different_ones() -> None:
+    names = [f"study {'x' * 40} {i} of the year 2024" for i in range(3)]
+    short = short_names([*names, "a", "a"])
+    assert list(short) == [*names, "a"]
+    assert len(set(short.values())) == 4
+    assert max(map(len, short.values())) <= 24 + len(" (3)")
 
 
 def test_names_are_escaped() -> None:

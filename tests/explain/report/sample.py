@@ -9,7 +9,7 @@ from optuna_metasampler.explain.calibration import (
     PriorGain,
     Progress,
 )
-from optuna_metasampler.explain.improvement_forecast import ImprovementForecast
+from optuna_metasampler.explain.forecasts import ImprovementForecast
 from optuna_metasampler.explain.report import Report, phrases
 from optuna_metasampler.explain.report.data import (
     BestTrial,

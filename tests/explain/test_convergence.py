@@ -10,7 +10,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 import pytest
 
 from optuna_metasampler._optuna import finite_value, is_feasible
-from optuna_metasampler.explain.best_so_far import convergence
+from optuna_metasampler.explain.prior_studies import convergence
 from optuna_metasampler.explain.snapshot import Snapshot
 
 
