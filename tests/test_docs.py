@@ -23,7 +23,7 @@ from benchmarks.records import RESULTS
 from benchmarks.report import read_summary
 import optuna_metasampler
 from optuna_metasampler import MetaSampler, outcomes
-from optuna_metasampler.explain import calibration, improvement_forecast
+from optuna_metasampler.explain import calibration, forecasts
 from optuna_metasampler.explain.report import data
 from optuna_metasampler.explain.trial_record import (
     ENQUEUED,
@@ -217,7 +217,7 @@ def test_the_keys_of_the_json_document_are_those_of_the_report() -> None:
         calibration.PriorGain,
         calibration.Progress,
         calibration.Calibration,
-        improvement_forecast.ImprovementForecast,
+        forecasts.ImprovementForecast,
     )
     keys = {"version"} | {field.name for part in parts for field in fields(part)}
     assert set(re.findall(r"`(\w+)`", section)) - {"null", "repr"} == keys
