@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 import hashlib
 import json
+import os
 from pathlib import Path
 import struct
 from typing import Any, TypeVar
@@ -87,9 +88,9 @@ def unpacked(
         Exception: One of ``BAD_DATA``, if the file is damaged, of another kind or version.
         OSError: If the file cannot be read.
     """
-    size = path.stat().st_size
-    _check_size(size, max_bytes)
     with path.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        _check_size(size, max_bytes)
         content = file.read(size)
     arrays = load(content)
     (length,) = struct.unpack("<Q", content[:8])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 import errno
 import json
 import math
@@ -132,6 +133,46 @@ def test_of_a_long_curve_a_few_reports_are_kept_the_first_and_the_last_among_the
     # Closest together at the start.
     gaps = np.diff(sorted(kept))
     assert np.all(np.diff(gaps) >= -1)
+
+
+def test_extreme_numbers_and_strings_are_kept(tmp_path: Path) -> None:
+    lone = "\ud800 \x00 \n ä"
+    choices = [lone, 10**40, -0.0, math.inf, math.nan, 5e-324, True, 1]
+    space: dict[str, Any] = {
+        lone: CategoricalDistribution(choices),
+        "n": IntDistribution(-(2**63), 2**63 - 1),
+        "x": FloatDistribution(-1.7976931348623157e308, 1.7976931348623157e308),
+    }
+    trials = []
+    for i, choice in enumerate(choices):
+        n, x = (2**63 - 1, 0.1 + 0.2) if i % 2 else (-(2**63), -5e-324)
+        trial = create_trial(value=1.0, system_attrs={f"constraints:{lone}": 1e-300})
+        trial.number, trial.distributions = i, space
+        trial.params = {lone: choice, "n": n, "x": x}
+        trial.values = [(-math.inf, math.nan, 1e308)[i % 3]]
+        trial.intermediate_values = {2**62: math.nan, 0: -math.inf}
+        trial.datetime_start = datetime.max if i else datetime.min
+        trials.append(trial)
+    written = PriorStudy(lone, MINIMIZE, tuple(trials), {lone: [10**40, lone, {"deep": None}]})
+    (read,) = Archive.write(tmp_path / "a", [written]).read()
+    assert repr([said(t) for t in read.trials]) == repr([said(t) for t in trials])
+    assert (read.name, read.user_attrs) == (lone, written.user_attrs)
+
+
+def test_scalars_of_numpy_become_those_of_python(tmp_path: Path) -> None:
+    space = {"x": FloatDistribution(0, 1), "n": IntDistribution(1, 8)}
+    trial = create_trial(value=1.0, params={"x": 0.5, "n": 3}, distributions=space)
+    trial.params = {"x": np.float32(0.5), "n": np.int64(3)}
+    trial.values = [np.float64(2)]
+    trial.intermediate_values = {np.int64(1): np.float32(0.25)}  # type: ignore[dict-item]
+    trial.system_attrs = {"constraints": (np.float64(-1), np.int64(2))}
+    (read,) = Archive.write(tmp_path / "a", [PriorStudy("s", None, (trial,))]).read()
+    (other,) = read.trials
+    found = [*other.params.values(), *other.values, *other.system_attrs["constraints"]]
+    assert [(type(v), v) for v in found] == [
+        *((float, 0.5), (int, 3), (float, 2.0), (float, -1.0), (int, 2)),
+    ]
+    assert repr(other.intermediate_values) == "{1: 0.25}"
 
 
 def test_trials_that_are_not_finished_are_left_out(tmp_path: Path) -> None:
