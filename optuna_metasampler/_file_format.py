@@ -10,9 +10,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 import hashlib
 import json
+import os
 from pathlib import Path
 import struct
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
+import zlib
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,12 +24,11 @@ from safetensors.numpy import load, save
 from optuna_metasampler.exceptions import MetaSamplerError
 
 
-if TYPE_CHECKING:
-    pass
-
 T = TypeVar("T")
 
-VERSION = 2
+VERSION = 3
+"""Written; earlier ones are of checkpoints, and of archives that are refused."""
+
 MAX_FILE_BYTES = 2**29
 
 BAD_DATA = (
@@ -42,6 +43,7 @@ BAD_DATA = (
     TypeError,
     ValueError,
     struct.error,
+    zlib.error,
 )
 """Errors that Python, NumPy, safetensors and Optuna raise on data of the wrong form."""
 
@@ -86,9 +88,10 @@ def unpacked(
         Exception: One of ``BAD_DATA``, if the file is damaged, of another kind or version.
         OSError: If the file cannot be read.
     """
-    _check_size(path.stat().st_size, max_bytes)
     with path.open("rb") as file:
-        content = file.read(max_bytes)
+        size = os.fstat(file.fileno()).st_size
+        _check_size(size, max_bytes)
+        content = file.read(size)
     arrays = load(content)
     (length,) = struct.unpack("<Q", content[:8])
     metadata = json.loads(content[8 : 8 + length]).get("__metadata__", {})

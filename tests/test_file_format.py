@@ -32,7 +32,7 @@ def raw(header: bytes, data: bytes = b"") -> bytes:
 
 def test_a_file_is_read_as_it_was_written(path: Path) -> None:
     document, arrays = unpacked(path, KEY)
-    assert document == {**DOCUMENT, "version": 2}
+    assert document == {**DOCUMENT, "version": 3}
     assert arrays.keys() == ARRAYS.keys()
     for name, array in ARRAYS.items():
         assert arrays[name].dtype == array.dtype
@@ -70,7 +70,7 @@ def test_other_tools_can_read_it(path: Path) -> None:
         (raw(b'{"a":{"dtype":"F64","shape":[1],"data_offsets":[0,8]}}', bytes(16)), ""),
         (raw(b'{"__metadata__": {"kind-of-file": "[]"}}'), "list"),
         (raw(b'{"__metadata__": {"kind-of-file": "{}"}}'), "version None"),
-        (raw(b'{"__metadata__": {"kind-of-file": "{\\"version\\": 3}"}}'), "version 3.*up to 2"),
+        (raw(b'{"__metadata__": {"kind-of-file": "{\\"version\\": 4}"}}'), "version 4.*up to 3"),
         (raw(b'{"__metadata__": {"kind-of-file": "{\\"version\\": true}"}}'), "version True"),
         (raw(b'{"__metadata__": {"kind-of-file": "{\\"version\\": 2}"}}'), "sha256"),
         (raw(b'{"__metadata__": {"kind-of-file": "' + b"[" * 100_000 + b'"}}'), ""),

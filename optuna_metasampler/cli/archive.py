@@ -125,7 +125,7 @@ def _list_cache(json_: bool) -> None:
         try:
             contents = Archive(path).load()
         except PriorError:
-            row = {"origin": "(damaged, will be rebuilt)", "studies": 0, "trials": 0}
+            row = {"origin": "(not readable, will be rebuilt)", "studies": 0, "trials": 0}
         else:
             n_trials = sum(entry.n_trials for entry in contents.entries)
             row = {
@@ -149,9 +149,9 @@ def _list_cache(json_: bool) -> None:
 @as_json
 @click.pass_context
 def verify(context: click.Context, files: tuple[Path, ...], json_: bool) -> None:
-    """Verify each FILE: checksum, sizes and all references in it.
+    """Verify each FILE: its checksum, its list of studies, and all of their trials.
 
-    Exits with code 1 if a file is damaged.
+    Exits with code 1 if a file is damaged or of an earlier version.
     """
     from optuna_metasampler import Archive
     from optuna_metasampler.exceptions import PriorError
@@ -159,13 +159,13 @@ def verify(context: click.Context, files: tuple[Path, ...], json_: bool) -> None
     results = []
     for path in files:
         try:
-            entries = Archive(path).entries()
+            studies = Archive(path).read()
         except PriorError as error:
             results.append({"path": str(path), "ok": False, "error": str(error)})
         else:
-            n_trials = sum(entry.n_trials for entry in entries)
+            n_trials = sum(len(study.trials) for study in studies)
             results.append(
-                {"path": str(path), "ok": True, "studies": len(entries), "trials": n_trials}
+                {"path": str(path), "ok": True, "studies": len(studies), "trials": n_trials}
             )
     if json_:
         echo_json(results)

@@ -1,20 +1,21 @@
 """Archives: files of prior studies that are small, quick and safe to read.
 
-A file in the format of :mod:`optuna_metasampler.packing`. Its arrays are columns over the trials
-of all studies, one study after the other; its document holds names, distributions, and the layouts
-(sequences of parameters), of which every trial has one.
+A file in the format of :mod:`optuna_metasampler._file_format`. Its document lists the studies. Its
+arrays, one per study, hold the finished trials as lines of JSON compressed by zlib: a line with
+distributions and search spaces, and then one per trial.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 import json
 import math
+from operator import methodcaller
 from pathlib import Path
-import struct
 from typing import Any, TypeAlias
+import zlib
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +32,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from optuna_metasampler._file_format import (
     BAD_DATA,
+    MAX_FILE_BYTES,
+    VERSION,
     described,
     first_bytes,
     instance,
@@ -39,51 +42,36 @@ from optuna_metasampler._file_format import (
     require,
     unpacked,
 )
-from optuna_metasampler._optuna import constraint_attributes
+from optuna_metasampler._optuna import constraint_attributes, constraints_of
 from optuna_metasampler._runtime import gc_paused, replace_file
 from optuna_metasampler.exceptions import PriorError, PriorNotFoundError
-from optuna_metasampler.priors import archive_v1
 from optuna_metasampler.priors.storages import read_file
 from optuna_metasampler.priors.study import PriorStudy
 from optuna_metasampler.space import choice_key
 
 
-Arrays: TypeAlias = "Mapping[str, NDArray[Any]]"
+Space: TypeAlias = "tuple[dict[str, BaseDistribution], list[tuple[str, Callable[[Any], Any]]]]"
 
 SUFFIX = ".metaprior"
 """The usual suffix of an archive's name; any other is accepted."""
 
-COLUMNS = {
-    # One value per trial.
-    "layout": "<u4",
-    "number": "<i8",
-    "state": "|u1",
-    "start": "<i8",
-    "complete": "<i8",
-    "n_values": "<u4",
-    "n_reports": "|u1",
-    # ``n_values`` per trial.
-    "values": "<f8",
-    # One per parameter of the trial: the bits of a float, an integer, or the index of a choice.
-    "params": "<u8",
-    # ``n_reports`` per trial.
-    "step": "<i8",
-    "intermediate": "<f8",
-}
-_PER_TRIAL = tuple(COLUMNS)[:7]
-
 KEY = "optuna-metasampler-archive"
-_STATES = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
-_EPOCH, _MICROSECOND = datetime(1970, 1, 1), timedelta(microseconds=1)
-_NO_DATE = int(np.iinfo(np.int64).min)
-_FIRST_DATE, _LAST_DATE = ((d - _EPOCH) // _MICROSECOND for d in (datetime.min, datetime.max))
+MAX_TRIALS = 2_000_000
+"""Far above what helps the sampler; bounds the memory that a file can take."""
+
+_FIRST_BYTES_OF_VERSION_1 = b"\x93PRIOR\r\n"
+_REMEDY = "Copy it again, or build it again with `optuna-metasampler archive build`."
+
+_MAX_STUDY_BYTES, _MAX_LINE_BYTES = MAX_FILE_BYTES, 2**26
+"""Limits on the trials of a study, and on each line of them, before compression."""
 
 _MAX_REPORTS_PER_TRIAL = 32
 """Longer learning curves are thinned to this many points, closest together at the start."""
 
-
-MAX_TRIALS = 2_000_000
-"""Far above what helps the sampler; bounds the memory that a file can take."""
+_STATES = {s.name: s for s in (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)}
+# Scalars of NumPy, which users pass as values, become those of Python.
+_to_json = json.JSONEncoder(separators=(",", ":"), default=methodcaller("item")).encode
+_from_json = json.JSONDecoder().decode
 
 
 @dataclass(frozen=True)
@@ -96,6 +84,7 @@ class Entry:
         n_trials: Number of finished trials.
         user_attrs: User attributes of the study.
         key: Identifies the state of the study that was read; ``None`` outside the cache.
+        compressed: Its trials.
     """
 
     name: str
@@ -103,6 +92,7 @@ class Entry:
     n_trials: int
     user_attrs: Mapping[str, Any]
     key: str | None
+    compressed: bytes = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -148,14 +138,15 @@ class Archive:
             OSError: If the file cannot be written.
         """
         archive = cls(path)
-        columns = _Columns()
-        entries = [
-            columns.add_study(study, key)
-            for study, key in zip(studies, keys or [None] * len(studies), strict=True)
-        ]
+        keys = keys or [None] * len(studies)
+        entries, arrays = [], {}
+        for i, (study, key) in enumerate(zip(studies, keys, strict=True)):
+            entry, arrays[str(i)] = _packed_study(study, key)
+            entries.append(entry)
+        document = {"studies": entries, "origin": origin}
         try:
-            _check_size(columns.n_trials, max_trials)
-            content = packed(KEY, columns.document(entries, origin), columns.arrays())
+            _entries(document, arrays, max_trials)
+            content = packed(KEY, document, arrays)
         except BAD_DATA as error:
             raise PriorError(
                 f"The prior studies cannot be archived: {described(error)}. Write fewer into one "
@@ -184,338 +175,251 @@ class Archive:
         )
 
     def load(self, max_trials: int = MAX_TRIALS) -> Contents:
-        """Read and verify the file; its studies are made later.
+        """Read the file and verify its checksum and its list of studies, not yet their trials.
 
         Args:
             max_trials: Limit on the number of trials.
 
         Raises:
             PriorNotFoundError: If there is no such file.
-            PriorError: If the file is damaged or not an archive.
+            PriorError: If the file is damaged, not an archive, or of an earlier version.
         """
         if not self.path.is_file():
             raise PriorNotFoundError(
                 f"There is no file {str(self.path.absolute())!r}. Check the path; a relative one "
                 "starts at the current directory."
             )
-        remedy = "Copy it again, or build it again with `optuna-metasampler archive build`."
-        with refusing(self.path, PriorError, "an archive of prior studies", remedy):
-            if _head(self.path).startswith(archive_v1.MAGIC):
-                return Contents.of(*archive_v1.read(self.path), max_trials)
-            return Contents.of(*unpacked(self.path, KEY), max_trials)
+        with refusing(self.path, PriorError, "an archive of prior studies", _REMEDY):
+            document: dict[str, Any] = {"version": 1}
+            if not read_file(self.path, 64).startswith(_FIRST_BYTES_OF_VERSION_1):
+                document, arrays = unpacked(self.path, KEY)
+            if document["version"] < VERSION:
+                raise PriorError(
+                    f"{self.path} was written by an earlier version of this package (version "
+                    f"{document['version']} of the format). Write it again from the original "
+                    f"studies: `optuna-metasampler archive build SOURCE -o {self.path} --force`."
+                )
+            entries = _entries(document, arrays, max_trials)
+            return Contents(self.path, entries, instance(document["origin"], str))
+
+
+@dataclass(frozen=True)
+class Contents:
+    """Content of an archive, of which only the trials asked for are decompressed.
+
+    Attributes:
+        path: Path of the file.
+        entries: The studies.
+        origin: Where they come from.
+    """
+
+    path: Path
+    entries: tuple[Entry, ...]
+    origin: str
+
+    def studies(self, chosen: Sequence[int]) -> list[PriorStudy]:
+        """The studies of some entries, given by their positions.
+
+        Raises:
+            PriorError: If their trials are invalid.
+        """
+        with gc_paused(), refusing(self.path, PriorError, "an archive of prior studies", _REMEDY):
+            return [
+                PriorStudy(e.name, e.directions, _trials(e.compressed, e.n_trials), e.user_attrs)
+                for e in (self.entries[i] for i in chosen)
+            ]
 
 
 def starts_as_archive(path: Path) -> bool:
-    """Whether a file exists and begins as an archive does."""
+    """Whether a file exists and begins as an archive of any version does."""
     try:
-        head = _head(path) if path.is_file() else b""
+        head = read_file(path, 64) if path.is_file() else b""
     except (OSError, ValueError):
         # Reported where the file is opened as what it is.
         return False
-    return head.startswith(archive_v1.MAGIC) or head[8:].startswith(first_bytes(KEY))
-
-
-def _head(path: Path) -> bytes:
-    return read_file(path, 8 + len(first_bytes(KEY)))
+    return head.startswith(_FIRST_BYTES_OF_VERSION_1) or head[8:].startswith(first_bytes(KEY))
 
 
 # --------------------------------------------------------------------------------------------
 # Reading
 
 
-@dataclass(frozen=True)
-class Contents:
-    """Verified columns of an archive; trials are made only of the studies asked for.
-
-    Attributes:
-        entries: The studies.
-        origin: Where they come from.
-        arrays: The columns, see ``COLUMNS``.
-        layouts: Sequences of parameters; each trial has one of them.
-        constraints: Constraint attributes by index of the trial, for those that have any.
-        n_params: Number of parameters of each trial.
-    """
-
-    entries: tuple[Entry, ...]
-    origin: str
-    arrays: Arrays
-    layouts: tuple[dict[str, BaseDistribution], ...]
-    constraints: Mapping[int, dict[str, Any]]
-    n_params: NDArray[np.int64]
-
-    @classmethod
-    def of(cls, document: Mapping[str, Any], arrays: Arrays, max_trials: int) -> Contents:
-        """Verify that document and arrays are consistent, so that later steps cannot fail.
-
-        Raises:
-            Exception: One of ``BAD_DATA``.
-        """
-        entries = tuple(_entry(each) for each in document["studies"])
-        n_trials = sum(entry.n_trials for entry in entries)
-        _check_size(n_trials, max_trials)
-
-        names = [instance(name, str) for name in document["names"]]
-        distributions = [_distribution(each) for each in document["distributions"]]
-        layouts = []
-        for pairs in document["layouts"]:
-            layout = {names[_index(n)]: distributions[_index(d)] for n, d in pairs}
-            require(len(layout) == len(pairs), "a parameter is listed twice")
-            layouts.append(layout)
-        constraints = {_index(i): _constraint(c) for i, c in document["constraints"]}
-        origin = instance(document["origin"], str)
-
-        require(arrays.keys() == COLUMNS.keys(), "it has other arrays than it should")
-        for name, dtype in COLUMNS.items():
-            array = arrays[name]
-            fits = array.dtype.str == dtype and array.ndim == 1
-            require(fits, f"{name!r} is of type {array.dtype.str} and shape {array.shape}")
-        for name in _PER_TRIAL:
-            require(len(arrays[name]) == n_trials, f"{name!r} is not of {n_trials} trials")
-        require(_below(arrays["layout"], len(layouts)), "a trial has an unknown layout")
-        require(_below(arrays["state"], len(_STATES)), "a trial has an unknown state")
-        for name in ("start", "complete"):
-            moments = arrays[name][arrays[name] != _NO_DATE]
-            inside = (moments >= _FIRST_DATE) & (moments <= _LAST_DATE)
-            require(bool(inside.all()), f"{name!r} contains an invalid date")
-
-        sizes = np.array([len(layout) for layout in layouts], dtype=np.int64)
-        n_params = sizes[arrays["layout"]]
-        for name, counts in (
-            ("values", arrays["n_values"]),
-            ("params", n_params),
-            ("step", arrays["n_reports"]),
-            ("intermediate", arrays["n_reports"]),
-        ):
-            n = int(counts.sum(dtype=np.int64))
-            require(len(arrays[name]) == n, f"{name!r} has {len(arrays[name])} entries, not {n}")
-        # Limit of every parameter of every layout, and then of every trial.
-        max_bits = [_max_bits(d) for layout in layouts for d in layout.values()]
-        shift = (np.cumsum(sizes) - sizes)[arrays["layout"]] - (np.cumsum(n_params) - n_params)
-        of_params = np.arange(len(arrays["params"])) + np.repeat(shift, n_params)
-        allowed = np.array(max_bits, dtype=np.uint64)[of_params]
-        require(bool((arrays["params"] <= allowed).all()), "a trial has an unknown choice")
-        return cls(entries, origin, arrays, tuple(layouts), constraints, n_params)
-
-    def studies(self, chosen: Sequence[int]) -> list[PriorStudy]:
-        """The studies of some entries, given by their indices."""
-        sizes = [entry.n_trials for entry in self.entries]
-        ends = np.cumsum(sizes, dtype=np.int64)
-        parts = [np.arange(ends[i] - sizes[i], ends[i]) for i in chosen]
-        with gc_paused():
-            trials = iter(self._trials(np.concatenate([np.arange(0), *parts])))
-            return [
-                PriorStudy(
-                    name=entry.name,
-                    directions=entry.directions,
-                    trials=tuple(next(trials) for _ in range(entry.n_trials)),
-                    user_attrs=entry.user_attrs,
-                )
-                for entry in (self.entries[i] for i in chosen)
-            ]
-
-    def _trials(self, rows: NDArray[np.int64]) -> list[FrozenTrial]:
-        of_rows = {name: self.arrays[name][rows] for name in _PER_TRIAL}
-        values, steps, reports = (
-            self.arrays[name].tolist() for name in ("values", "step", "intermediate")
+def _entries(
+    document: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], max_trials: int
+) -> tuple[Entry, ...]:
+    require(len(arrays) == len(document["studies"]), "it has other arrays than studies")
+    entries = []
+    for i, each in enumerate(document["studies"]):
+        array, n_trials = arrays[str(i)], each["n_trials"]
+        ways, key = each["directions"], each["key"]
+        fits = array.dtype == np.uint8 and array.ndim == 1
+        require(fits, f"array '{i}' is of type {array.dtype.str} and shape {array.shape}")
+        require(type(n_trials) is int and n_trials >= 0, f"a study has {n_trials!r} trials")
+        entry = Entry(
+            name=instance(each["name"], str),
+            directions=None if ways is None else tuple(StudyDirection[way] for way in ways),
+            n_trials=n_trials,
+            user_attrs=instance(each["user_attrs"], dict),
+            key=None if key is None else instance(key, str),
+            compressed=array.tobytes(),
         )
-        # The same bits as a float, an integer or an index.
-        bits = self.arrays["params"]
-        read = {kind: bits.view(kind).tolist() for kind in ("<f8", "<i8", "<u8")}
-        layouts = [
-            [(name, read[_type_of(d)], getattr(d, "choices", None)) for name, d in layout.items()]
-            for layout in self.layouts
-        ]
-        params = [
-            {
-                name: column[i] if choices is None else choices[column[i]]
-                for i, (name, column, choices) in enumerate(layouts[layout], span.start)
-            }
-            for layout, span in zip(
-                of_rows["layout"].tolist(), _spans(self.n_params, rows), strict=True
-            )
-        ]
-        start, complete = (
-            of_rows[name].astype("datetime64[us]").tolist() for name in ("start", "complete")
-        )
-        value_spans = list(_spans(self.arrays["n_values"], rows))
-        report_spans = list(_spans(self.arrays["n_reports"], rows))
-        return [
-            FrozenTrial(
-                number=number,
-                state=_STATES[of_rows["state"][i]],
-                value=None,
-                values=values[value_spans[i]] or None,
-                datetime_start=start[i],
-                datetime_complete=complete[i],
-                params=params[i],
-                # Shared by the trials of a layout: trials of prior studies are never modified.
-                distributions=self.layouts[of_rows["layout"][i]],
-                user_attrs={},
-                system_attrs=self.constraints.get(int(rows[i]), {}),
-                intermediate_values=dict(
-                    zip(steps[report_spans[i]], reports[report_spans[i]], strict=True)
-                ),
-                trial_id=number,
-            )
-            for i, number in enumerate(of_rows["number"].tolist())
-        ]
+        entries.append(entry)
+    n = sum(entry.n_trials for entry in entries)
+    require(n <= max_trials, f"it has {n:,} trials, more than the limit of {max_trials:,}")
+    return tuple(entries)
 
 
-def _spans(counts: NDArray[Any], rows: NDArray[np.int64]) -> Iterator[slice]:
-    """Each row's part of a column with ``counts`` entries per trial."""
-    ends = np.cumsum(counts, dtype=np.int64)
-    return map(slice, (ends - counts)[rows].tolist(), ends[rows].tolist())
+def _trials(compressed: bytes, n_trials: int) -> tuple[FrozenTrial, ...]:
+    """The trials of a study; nothing is decompressed or decoded beyond the limits."""
+    stream = zlib.decompressobj()
+    text = stream.decompress(compressed, _MAX_STUDY_BYTES)
+    whole = stream.eof and not stream.unused_data
+    require(whole, f"a study is cut off, or has more than {_MAX_STUDY_BYTES:,} bytes")
+    n = text.count(b"\n")
+    require(n == n_trials, f"a study has {n:,} trials, not {n_trials:,}")
+    lines = text.decode("ascii").split("\n")
+    longest = max(map(len, lines))
+    require(longest <= _MAX_LINE_BYTES, f"a line has {longest:,} bytes, not {_MAX_LINE_BYTES:,}")
+
+    document = _from_json(lines[0])
+    # By position in dictionaries, for a negative one would be found in a list.
+    distributions = dict(enumerate(map(_distribution, document["distributions"])))
+    spaces = {}
+    for i, positions in enumerate(document["spaces"]):
+        space = {name: distributions[position] for name, position in positions.items()}
+        spaces[i] = space, [(name, _checked(d)) for name, d in space.items()]
+    return tuple(_trial(_from_json(line), spaces) for line in lines[1:])
 
 
-def _type_of(distribution: BaseDistribution) -> str:
-    """NumPy's type of the parameter's bits, see :func:`_bits`."""
-    if isinstance(distribution, CategoricalDistribution):
-        return "<u8"
-    return "<i8" if isinstance(distribution, IntDistribution) else "<f8"
-
-
-def _max_bits(distribution: BaseDistribution) -> int:
-    """The largest bits that a parameter can have: the index of the last choice."""
-    if isinstance(distribution, CategoricalDistribution):
-        return len(distribution.choices) - 1
-    return 2**64 - 1
-
-
-def _check_size(n_trials: int, limit: int) -> None:
-    require(n_trials <= limit, f"it has {n_trials:,} trials, more than the limit of {limit:,}")
-
-
-def _entry(each: Mapping[str, Any]) -> Entry:
-    directions, key = each["directions"], each["key"]
-    return Entry(
-        name=instance(each["name"], str),
-        directions=None if directions is None else tuple(StudyDirection[d] for d in directions),
-        n_trials=_index(each["n_trials"]),
-        user_attrs=instance(each["user_attrs"], dict),
-        key=None if key is None else instance(key, str),
+def _trial(row: Sequence[Any], spaces: Mapping[int, Space]) -> FrozenTrial:
+    space, params, number, state, values, start, complete, steps, reports, constraints = row
+    distributions, checks = spaces[space]
+    trial = FrozenTrial(
+        number=_integer(number),
+        state=_STATES[state],
+        value=None,
+        values=list(map(float, values)) or None,
+        datetime_start=_date(start),
+        datetime_complete=_date(complete),
+        params={name: check(v) for (name, check), v in zip(checks, params, strict=True)},
+        # Shared by the trials of a space: trials of prior studies are never modified.
+        distributions=distributions,
+        user_attrs={},
+        system_attrs=instance(constraints, dict),
+        intermediate_values=dict(zip(map(_integer, steps), map(float, reports), strict=True)),
+        trial_id=_integer(number),
     )
+    if constraints:
+        require(constraint_attributes(trial) == constraints, "a trial has other attributes")
+        constraints_of(trial)  # raises what would be raised later
+    return trial
 
 
 def _distribution(text: str) -> BaseDistribution:
+    """A distribution; Optuna accepts any choices, with a warning, and integers of any length."""
     distribution = json_to_distribution(text)
-    # Optuna accepts anything as a choice, with a warning, and integers of any length.
-    _index_of_choice(distribution)
-    if isinstance(distribution, (FloatDistribution, IntDistribution)):
-        ends = (float(distribution.low), float(distribution.high))
-        require(all(map(math.isfinite, ends)), f"{text} has no finite range")
+    scalars = (type(None), bool, int, float, str)
+    for choice in getattr(distribution, "choices", ()):
+        require(isinstance(choice, scalars), f"{choice!r} is neither a number nor a string")
+    for name in ("low", "high"):
+        finite = math.isfinite(getattr(distribution, name, 0))
+        require(finite, f"{text} has no finite range")
     return distribution
 
 
-def _constraint(attributes: object) -> dict[str, Any]:
-    for key, value in instance(attributes, dict).items():
-        numbers = value if isinstance(value, list) else [value]
-        require(key.startswith("constraints"), f"a trial has the attribute {key!r}")
-        require(all(isinstance(v, (int, float)) for v in numbers), f"{key!r} is not a number")
-    return instance(attributes, dict)
+def _checked(distribution: BaseDistribution) -> Callable[[Any], Any]:
+    """A function that returns values of a parameter, and raises an error for others."""
+    if not isinstance(distribution, CategoricalDistribution):
+        return _integer if isinstance(distribution, IntDistribution) else float
+    keys = {choice_key(choice) for choice in distribution.choices}
+
+    def choice(value: Any) -> Any:
+        if choice_key(value) not in keys:
+            raise LookupError(f"{value!r} is not one of the choices")
+        return value
+
+    return choice
 
 
-def _below(indices: NDArray[Any], n: int) -> bool:
-    return not len(indices) or int(indices.max()) < n
+def _integer(value: Any) -> int:
+    integer = int(value)
+    if not -(2**63) <= integer < 2**63:
+        raise OverflowError(f"the integer {integer} does not fit in 64 bits")
+    return integer
 
 
-def _index(value: Any) -> int:
-    """A non-negative integer; Python would count a negative one from the end."""
-    require(type(value) is int and value >= 0, f"it has {value!r} in place of an index")
-    index: int = value
-    return index
+def _date(text: str | None) -> datetime | None:
+    date = None if text is None else datetime.fromisoformat(text)
+    if date is not None and date.tzinfo is not None:
+        raise ValueError(f"the date {date} has a time zone, unlike those of Optuna")
+    return date
 
 
 # --------------------------------------------------------------------------------------------
 # Writing
 
 
-@dataclass
-class _Columns:
-    """Columns of the studies added so far, and the indices that their trials refer to."""
+def _packed_study(study: PriorStudy, key: str | None) -> tuple[dict[str, Any], NDArray[np.uint8]]:
+    """The entry of a study for the document, and its compressed trials.
 
-    columns: dict[str, list[Any]] = field(default_factory=lambda: {name: [] for name in COLUMNS})
-    names: dict[str, int] = field(default_factory=dict)
-    kinds: dict[object, tuple[int, dict[object, int]]] = field(default_factory=dict)
-    distributions: list[str] = field(default_factory=list)
-    layouts: dict[tuple[tuple[int, int], ...], int] = field(default_factory=dict)
-    constraints: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
+    Raises:
+        PriorError: If something in it cannot be stored.
+    """
+    finished = [trial for trial in study.trials if trial.state.is_finished()]
+    try:
+        compressed = zlib.compress("\n".join(_lines(finished)).encode("ascii"))
+        with gc_paused():
+            # What cannot be read is reported here, where the study's name is known.
+            _trials(compressed, len(finished))
+        user_attrs = json.loads(json.dumps(dict(study.user_attrs)))
+    except BAD_DATA as error:
+        raise PriorError(
+            f"The prior study {study.name!r} cannot be archived: {described(error)}. Leave it out."
+        ) from error
+    entry = {
+        "name": study.name,
+        "directions": study.directions and [d.name for d in study.directions],
+        "n_trials": len(finished),
+        "user_attrs": user_attrs,
+        "key": key,
+    }
+    return entry, np.frombuffer(compressed, dtype=np.uint8)
 
-    @property
-    def n_trials(self) -> int:
-        return len(self.columns["layout"])
 
-    def arrays(self) -> dict[str, NDArray[Any]]:
-        return {name: np.array(c, dtype=COLUMNS[name]) for name, c in self.columns.items()}
-
-    def document(self, entries: Sequence[Mapping[str, Any]], origin: str) -> dict[str, Any]:
-        return {
-            "studies": entries,
-            "names": list(self.names),
-            "distributions": self.distributions,
-            "layouts": list(self.layouts),
-            "constraints": self.constraints,
-            "origin": origin,
-        }
-
-    def add_study(self, study: PriorStudy, key: str | None) -> dict[str, Any]:
-        """Add the finished trials of a study, and return its entry for the document.
-
-        Raises:
-            PriorError: If something in it cannot be stored.
-        """
-        finished = [t for t in study.trials if t.state.is_finished()]
-        try:
-            for trial in finished:
-                self._add_trial(trial)
-            # Attributes that are not JSON are reported here, where the study's name is known.
-            user_attrs = json.loads(json.dumps(dict(study.user_attrs)))
-        except BAD_DATA as error:
-            raise PriorError(
-                f"The prior study {study.name!r} cannot be archived: {described(error)}. Leave it "
-                "out."
-            ) from error
-        directions = study.directions
-        return {
-            "name": study.name,
-            "directions": None if directions is None else [d.name for d in directions],
-            "n_trials": len(finished),
-            "user_attrs": user_attrs,
-            "key": key,
-        }
-
-    def _add_trial(self, t: FrozenTrial) -> None:
-        pairs = []
-        for name, distribution in t.distributions.items():
-            code, index = self._code(distribution)
-            pairs.append((self.names.setdefault(name, len(self.names)), code))
-            self.columns["params"].append(_bits(t.params[name], distribution, index))
-        attributes = constraint_attributes(t)
-        if attributes:
-            self.constraints.append((self.n_trials, attributes))
+def _lines(trials: Sequence[FrozenTrial]) -> list[str]:
+    positions: dict[object, tuple[int, BaseDistribution]] = {}
+    spaces: dict[tuple[tuple[str, int], ...], int] = {}
+    rows = []
+    for t in trials:
+        space = []
+        for name, d in t.distributions.items():
+            # Not equal for the choices ``True`` and ``1``, unlike the distributions.
+            kind = type(d), repr(vars(d))
+            space.append((name, positions.setdefault(kind, (len(positions), d))[0]))
         steps = _thinned(t.intermediate_values)
-        self.columns["values"] += t.values or ()
-        self.columns["step"] += steps
-        self.columns["intermediate"] += [t.intermediate_values[step] for step in steps]
-        for column, value in (
-            ("layout", self.layouts.setdefault(tuple(pairs), len(self.layouts))),
-            ("number", t.number),
-            ("state", _STATES.index(t.state)),
-            ("start", _moment(t.datetime_start)),
-            ("complete", _moment(t.datetime_complete)),
-            ("n_values", len(t.values or ())),
-            ("n_reports", len(steps)),
-        ):
-            self.columns[column].append(value)
+        row = (
+            spaces.setdefault(tuple(space), len(spaces)),
+            [t.params[name] for name in t.distributions],
+            t.number,
+            t.state.name,
+            t.values or [],
+            t.datetime_start and t.datetime_start.isoformat(),
+            t.datetime_complete and t.datetime_complete.isoformat(),
+            steps,
+            [t.intermediate_values[step] for step in steps],
+            constraint_attributes(t),
+        )
+        rows.append(_to_json(row))
+    texts = [distribution_to_json(_current(d)) for _, d in positions.values()]
+    return [_to_json({"distributions": texts, "spaces": list(map(dict, spaces))}), *rows]
 
-    def _code(self, distribution: BaseDistribution) -> tuple[int, dict[object, int]]:
-        """Index of a distribution, and the indices of its choices."""
-        kind = _kind(distribution)
-        if kind not in self.kinds:
-            text = distribution_to_json(_plain(distribution))
-            _distribution(text)
-            self.kinds[kind] = (len(self.kinds), _index_of_choice(distribution))
-            self.distributions.append(text)
-        return self.kinds[kind]
+
+def _current(distribution: BaseDistribution) -> BaseDistribution:
+    """The same distribution as its current class: Optuna warns of the deprecated ones."""
+    for kind in (FloatDistribution, IntDistribution):
+        if isinstance(distribution, kind):
+            return kind(**vars(distribution))
+    return distribution
 
 
 def _thinned(steps: Iterable[int]) -> list[int]:
@@ -523,61 +427,8 @@ def _thinned(steps: Iterable[int]) -> list[int]:
 
     Their positions are spaced evenly on a logarithmic scale: curves bend at their start.
     """
-    ordered = sorted(steps)
+    ordered = sorted(map(int, steps))
     if len(ordered) <= _MAX_REPORTS_PER_TRIAL:
         return ordered
     places = np.geomspace(1, len(ordered), _MAX_REPORTS_PER_TRIAL).round().astype(int) - 1
     return [ordered[place] for place in np.unique(places).tolist()]
-
-
-def _kind(distribution: BaseDistribution) -> object:
-    """A key equal for equal distributions only; ``True`` and ``1`` are different choices."""
-    if isinstance(distribution, CategoricalDistribution):
-        return tuple(choice_key(choice) for choice in distribution.choices)
-    if isinstance(distribution, (FloatDistribution, IntDistribution)):
-        integer = isinstance(distribution, IntDistribution)
-        return integer, distribution.low, distribution.high, distribution.log, distribution.step
-    raise TypeError(f"{type(distribution).__name__} is not a distribution of Optuna")
-
-
-def _plain(distribution: BaseDistribution) -> BaseDistribution:
-    """The same distribution as its current class: Optuna warns of the deprecated ones."""
-    d = distribution
-    if isinstance(d, FloatDistribution):
-        return FloatDistribution(d.low, d.high, log=d.log, step=d.step)
-    if isinstance(d, IntDistribution):
-        return IntDistribution(d.low, d.high, log=d.log, step=d.step)
-    return d
-
-
-def _index_of_choice(distribution: BaseDistribution) -> dict[object, int]:
-    """Index by :func:`~optuna_metasampler.space.choice_key`; empty for numeric parameters."""
-    if not isinstance(distribution, CategoricalDistribution):
-        return {}
-    for choice in distribution.choices:
-        if not isinstance(choice, (type(None), bool, int, float, str)):
-            raise TypeError(f"the choice {choice!r} is neither a number nor a string")
-    return {choice_key(choice): i for i, choice in enumerate(distribution.choices)}
-
-
-def _bits(value: Any, distribution: BaseDistribution, index: Mapping[object, int]) -> int:
-    """A parameter's value as 64 bits."""
-    if isinstance(distribution, FloatDistribution):
-        bits: int = struct.unpack("<Q", struct.pack("<d", value))[0]
-        return bits
-    if isinstance(distribution, IntDistribution):
-        if not -(2**63) <= value < 2**63:
-            raise OverflowError(f"the integer {value} does not fit in 64 bits")
-        return int(value) % 2**64
-    if choice_key(value) not in index:
-        raise LookupError(f"{value!r} is not one of the choices")
-    return index[choice_key(value)]
-
-
-def _moment(date: datetime | None) -> int:
-    """Microseconds since 1970, in local time as Optuna stores it."""
-    if date is None:
-        return _NO_DATE
-    if date.tzinfo is not None:
-        raise ValueError(f"the date {date} has a time zone, unlike those of Optuna")
-    return (date - _EPOCH) // _MICROSECOND

@@ -103,7 +103,9 @@ def read_studies(location: str, names: Sequence[str]) -> list[PriorStudy]:
     contents = None if log is None else log.cached()
     if log is not None and contents is not None:
         places = {entry.name: i for i, entry in enumerate(contents.entries)}
-        return _taken(log.archive, contents, [places[name] for name in names])
+        studies = _taken(contents, [places[name] for name in names])
+        if len(studies) == len(names):
+            return studies
     with opened(location) as storage:
         if log is not None:
             return _from_log(storage, log, location, names)
@@ -182,14 +184,14 @@ def _from_database(
     valid = [name for name in names if name in places]
     studies: dict[str, PriorStudy] = {}
     if contents is not None and valid:
-        cached = _taken(archive, contents, [places[name] for name in valid])
+        cached = _taken(contents, [places[name] for name in valid])
         studies = _with_attributes(storage, cached)
     changed = [name for name in names if name not in studies]
     studies |= {study.name: study for study in _read(storage, location, changed)}
     if sum(finished[name].count for name in changed if name in finished) >= _MIN_TRIALS:
         # Other studies that are still valid may be requested the next time.
         others = [i for name, i in places.items() if name not in studies]
-        current = [*studies.values(), *(contents.studies(others) if contents else ())]
+        current = [*studies.values(), *(_taken(contents, others) if contents else ())]
         _write(archive, current, [keys.get(study.name) for study in current], _place(location))
     return [studies[name] for name in names]
 
@@ -239,9 +241,15 @@ def _cached(archive: Archive) -> Contents | None:
         return None
 
 
-def _taken(archive: Archive, contents: Contents, places: Sequence[int]) -> list[PriorStudy]:
-    _logger.debug("Took %d prior studies from the cache %s.", len(places), archive.path)
-    return contents.studies(places)
+def _taken(contents: Contents, places: Sequence[int]) -> list[PriorStudy]:
+    """Studies of the cache; none if any of them cannot be read."""
+    try:
+        studies = contents.studies(places)
+    except PriorError as error:
+        _logger.warning("Rebuilding the cache of prior studies: %s", error)
+        return []
+    _logger.debug("Took %d prior studies from the cache %s.", len(studies), contents.path)
+    return studies
 
 
 def _with_attributes(storage: BaseStorage, studies: Sequence[PriorStudy]) -> dict[str, PriorStudy]:

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Sequence
+from datetime import datetime
 import errno
-import hashlib
-import io
+import json
 import math
 import os
 from pathlib import Path
 import stat
-import struct
 import subprocess
 import sys
 import tracemalloc
 from typing import Any
-import zipfile
+import zlib
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 import numpy as np
-from numpy.typing import NDArray
 import optuna
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
@@ -30,9 +28,8 @@ from optuna_metasampler import MetaSampler
 from optuna_metasampler._file_format import packed, unpacked
 from optuna_metasampler.exceptions import PriorError, PriorNotFoundError
 from optuna_metasampler.history import finished_trials
-from optuna_metasampler.priors import archive_v1
 from optuna_metasampler.priors.align import pool
-from optuna_metasampler.priors.archive import COLUMNS, KEY, Archive
+from optuna_metasampler.priors.archive import KEY, Archive
 from optuna_metasampler.priors.sources import resolve
 from optuna_metasampler.priors.study import PriorStudy
 from optuna_metasampler.space import choice_key
@@ -138,6 +135,46 @@ def test_of_a_long_curve_a_few_reports_are_kept_the_first_and_the_last_among_the
     assert np.all(np.diff(gaps) >= -1)
 
 
+def test_extreme_numbers_and_strings_are_kept(tmp_path: Path) -> None:
+    lone = "\ud800 \x00 \n ä"
+    choices = [lone, 10**40, -0.0, math.inf, math.nan, 5e-324, True, 1]
+    space: dict[str, Any] = {
+        lone: CategoricalDistribution(choices),
+        "n": IntDistribution(-(2**63), 2**63 - 1),
+        "x": FloatDistribution(-1.7976931348623157e308, 1.7976931348623157e308),
+    }
+    trials = []
+    for i, choice in enumerate(choices):
+        n, x = (2**63 - 1, 0.1 + 0.2) if i % 2 else (-(2**63), -5e-324)
+        trial = create_trial(value=1.0, system_attrs={f"constraints:{lone}": 1e-300})
+        trial.number, trial.distributions = i, space
+        trial.params = {lone: choice, "n": n, "x": x}
+        trial.values = [(-math.inf, math.nan, 1e308)[i % 3]]
+        trial.intermediate_values = {2**62: math.nan, 0: -math.inf}
+        trial.datetime_start = datetime.max if i else datetime.min
+        trials.append(trial)
+    written = PriorStudy(lone, MINIMIZE, tuple(trials), {lone: [10**40, lone, {"deep": None}]})
+    (read,) = Archive.write(tmp_path / "a", [written]).read()
+    assert repr([said(t) for t in read.trials]) == repr([said(t) for t in trials])
+    assert (read.name, read.user_attrs) == (lone, written.user_attrs)
+
+
+def test_scalars_of_numpy_become_those_of_python(tmp_path: Path) -> None:
+    space = {"x": FloatDistribution(0, 1), "n": IntDistribution(1, 8)}
+    trial = create_trial(value=1.0, params={"x": 0.5, "n": 3}, distributions=space)
+    trial.params = {"x": np.float32(0.5), "n": np.int64(3)}
+    trial.values = [np.float64(2)]
+    trial.intermediate_values = {np.int64(1): np.float32(0.25)}  # type: ignore[dict-item]
+    trial.system_attrs = {"constraints": (np.float64(-1), np.int64(2))}
+    (read,) = Archive.write(tmp_path / "a", [PriorStudy("s", None, (trial,))]).read()
+    (other,) = read.trials
+    found = [*other.params.values(), *other.values, *other.system_attrs["constraints"]]
+    assert [(type(v), v) for v in found] == [
+        *((float, 0.5), (int, 3), (float, 2.0), (float, -1.0), (int, 2)),
+    ]
+    assert repr(other.intermediate_values) == "{1: 0.25}"
+
+
 def test_trials_that_are_not_finished_are_left_out(tmp_path: Path) -> None:
     running = create_trial(state=TrialState.RUNNING)
     (read,) = Archive.write(tmp_path / "a", [PriorStudy("s", None, (running,))]).read()
@@ -193,6 +230,8 @@ def test_distributions_by_their_old_names_come_back_by_their_present_ones(tmp_pa
     [
         (2**64, IntDistribution(0, 2**65), "64 bits"),
         (False, CategoricalDistribution([0, 1]), "not one of the choices"),
+        ("x", FloatDistribution(0, 1), "x"),
+        (object(), FloatDistribution(0, 1), "object"),
     ],
 )
 def test_a_study_that_cannot_be_stored_is_named(
@@ -247,102 +286,209 @@ def test_a_file_with_a_bit_flipped_in_any_byte_is_refused(written: Archive) -> N
 @settings(max_examples=50)
 def test_any_bytes_are_refused(folder: Path, content: bytes) -> None:
     path = folder / "bytes"
-    for start in (b"", archive_v1.MAGIC):
-        path.write_bytes(start + content)
-        with pytest.raises(PriorError, match="cannot be read as an archive"):
-            Archive(path).load()
+    path.write_bytes(content)
+    with pytest.raises(PriorError, match="cannot be read as an archive"):
+        Archive(path).load()
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_an_archive_of_an_earlier_version_is_refused_with_the_way_out(
+    tmp_path: Path, version: int
+) -> None:
+    data = Path(__file__).parents[1] / "data" / f"archive_v{version}.metaprior"
+    path = tmp_path / "an old file of another name"
+    path.write_bytes(data.read_bytes())
+    with pytest.raises(PriorError) as caught:
+        MetaSampler(path)
+    assert str(caught.value) == (
+        f"{path} was written by an earlier version of this package (version {version} of the "
+        "format). Write it again from the original studies: `optuna-metasampler archive build "
+        f"SOURCE -o {path} --force`."
+    )
 
 
 # --------------------------------------------------------------------------------------------
 # Hostile files: their checksums are right
 
 
-def sealed(path: Path, document: object, arrays: dict[str, NDArray[Any]]) -> Archive:
-    """An archive with any content."""
-    path.write_bytes(packed(KEY, document, arrays))  # type: ignore[arg-type]
+def content(archive: Archive) -> tuple[dict[str, Any], list[Any]]:
+    """The document of an archive, and the lines of its first study, decoded."""
+    document, arrays = unpacked(archive.path, KEY)
+    lines = zlib.decompress(arrays["0"].tobytes()).split(b"\n")
+    return document, [json.loads(line) for line in lines]
+
+
+def sealed(path: Path, document: dict[str, Any], *studies: bytes | Sequence[Any]) -> Archive:
+    """An archive of any content: compressed bytes, or lines to be encoded and compressed."""
+    arrays = {}
+    for i, lines in enumerate(studies):
+        if not isinstance(lines, bytes):
+            lines = zlib.compress("\n".join(map(json.dumps, lines)).encode())
+        arrays[str(i)] = np.frombuffer(lines, dtype=np.uint8)
+    path.write_bytes(packed(KEY, document, arrays))
     return Archive(path)
 
 
-def test_a_sealed_file_of_the_right_content_is_read(written: Archive) -> None:
-    sealed(written.path, *unpacked(written.path, KEY))
-    assert_same(written.read(), [study("a"), study("b", 1)])
+ODD = (
+    *(None, True, -1, 1, 0.5, 2**70, 10**400, 1e999, math.nan, "", "x", "1", [], {}, [None]),
+    *([[0]], [-1], ["x"], {"a": 1}, {"constraints": ["x"]}, {"constraints": 3}),
+    *({"nsga2:parents": [1]}, "RUNNING", "2024-05-01T00:00:00+00:00"),
+    *({"x": 0}, {"x": -1}, {"x": 9}),
+)
+
+
+@pytest.fixture
+def single(tmp_path: Path) -> Archive:
+    return Archive.write(tmp_path / "old.metaprior", [study("a")])
+
+
+def test_a_sealed_file_of_the_right_content_is_read(single: Archive) -> None:
+    document, lines = content(single)
+    sealed(single.path, document, lines)
+    assert_same(single.read(), [study("a")])
+
+
+def test_the_trials_of_a_file_can_be_read_without_this_package(single: Archive) -> None:
+    _, (first, row, *others) = content(single)
+    trial = study("a").trials[0]
+    assert first["spaces"] == [{"x": 0, "n": 1}, {"x": 0, "n": 1, "c": 2}]
+    assert json.loads(first["distributions"][0])["name"] == "FloatDistribution"
+    assert row == [
+        *(0, [trial.params["x"], trial.params["n"]], 0, "COMPLETE", trial.values),
+        *("2024-05-01T00:00:00", "2024-05-01T00:00:30", [1, 2], [0.5, 0.25], {}),
+    ]
+    assert len(others) == 3
+
+
+def test_an_odd_value_anywhere_in_a_trial_is_refused_or_does_no_harm(single: Archive) -> None:
+    document, lines = content(single)
+    row = lines[2]
+    changed = []
+    for i, field in enumerate(row):
+        inner = range(len(field)) if isinstance(field, list) else ()
+        for odd in ODD:
+            fields = [odd, *([*field[:j], odd, *field[j + 1 :]] for j in inner)]
+            changed += [[*row[:i], other, *row[i + 1 :]] for other in fields]
+    n_read = 0
+    for other in changed:
+        sealed(single.path, document, [*lines[:2], other, *lines[3:]])
+        try:
+            read = single.read()
+        except PriorError:
+            continue
+        # It is a number like any other, or as good as one.
+        pool(read, MINIMIZE)
+        n_read += 1
+    assert 0 < n_read < len(changed) / 3
+
+
+@pytest.mark.parametrize("row", [None, 1, "x", [], {}, [0] * 9, [0] * 11, [[]] * 10, [{}] * 10])
+def test_a_line_that_is_no_trial_is_refused(single: Archive, row: object) -> None:
+    document, lines = content(single)
+    sealed(single.path, document, [*lines[:2], row, *lines[3:]])
+    with pytest.raises(PriorError, match="cannot be read as an archive"):
+        single.read()
+
+
+def test_an_error_in_the_spaces_or_distributions_is_refused(single: Archive) -> None:
+    document, (first, *rows) = content(single)
+    n = len(first["distributions"])
+    broken: list[Any] = [None, 1, [], {}, {"spaces": []}, first | {"spaces": []}]
+    broken += [first | {"spaces": [odd, odd]} for odd in ODD if odd != {"x": 0}]
+    broken += [
+        first | {"distributions": [text] * n}
+        for text in (
+            "{}",
+            "[]",
+            "1",
+            "[" * 100_000,
+            '{"name": "Popen", "attributes": {"args": "ls"}}',
+            '{"name": "FloatDistribution", "attributes": {"low": 2, "high": 1}}',
+            '{"name": "FloatDistribution", "attributes": {"low": "a", "high": 1}}',
+            '{"name": "CategoricalDistribution", "attributes": {"choices": []}}',
+            '{"name": "CategoricalDistribution", "attributes": {"choices": ["z"]}}',
+            '{"name": "IntDistribution", "attributes": {"low": 0, "high": 1, "evil": 1}}',
+            '{"name": "IntDistribution", "attributes": {"low": 0, "high": 1' + "0" * 400 + "}}",
+            '{"name": "FloatDistribution", "attributes": {"low": -1e999, "high": 0}}',
+        )
+    ]
+    for other in broken:
+        sealed(single.path, document, [other, *rows])
+        with pytest.raises(PriorError, match="cannot be read as an archive"):
+            single.read()
+
+
+def test_an_error_in_the_list_of_studies_is_refused(single: Archive) -> None:
+    document, lines = content(single)
+    (entry,) = document["studies"]
+    broken = [{k: v for k, v in document.items() if k != key} for key in ("studies", "origin")]
+    broken += [document | {"studies": v} for v in (None, [], [None], -1, {"a": 1}, [entry] * 2)]
+    broken += [document | {"origin": 1}]
+    broken += [
+        document | {"studies": [entry | {key: value}]}
+        for key in entry
+        for value in ([1], -1, 1.5, ["UP"], 2**70)
+    ]
+    for changed in broken:
+        sealed(single.path, changed, lines)
+        with pytest.raises(PriorError, match="cannot be read as an archive"):
+            single.load()
 
 
 @pytest.mark.parametrize(
-    "array",
-    [np.zeros(8, dtype="<f4"), np.zeros((4, 2)), np.zeros(3), np.full(8, 2**63, dtype="<u8")],
-    ids=["type", "axes", "length", "of-other-type"],
+    "array", [np.zeros(8), np.zeros((4, 2), dtype=np.uint8), np.zeros(8, dtype=np.int8)], ids=str
 )
-def test_an_array_of_another_kind_is_refused(written: Archive, array: NDArray[Any]) -> None:
-    document, arrays = unpacked(written.path, KEY)
-    sealed(written.path, document, arrays | {"values": array})
-    with pytest.raises(PriorError, match="'values' "):
-        written.load()
-
-
-@pytest.mark.parametrize("name", COLUMNS)
-def test_numbers_out_of_place_never_make_a_study(written: Archive, name: str) -> None:
-    """The largest number of the type, in every place: an index, a length or a date too large."""
-    document, arrays = unpacked(written.path, KEY)
-    assert len(arrays[name])
-    for place in range(len(arrays[name])):
-        changed = arrays[name].copy()
-        changed[place] = np.inf if changed.dtype.kind == "f" else np.iinfo(changed.dtype).max
-        sealed(written.path, document, arrays | {name: changed})
-        try:
-            read = written.read()
-        except PriorError:
-            continue
-        # Where it is no index, it is a number like any other, and comes back as it is.
-        assert name in {"values", "number", "params", "step", "intermediate"}
-        assert [len(s.trials) for s in read] == [4, 4]
-        pool(read, MINIMIZE)
-
-
-def broken(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Documents, each with one error."""
-    for key in document:
-        yield {k: v for k, v in document.items() if k != key}
-        for value in (None, [None], [[0]], -1, {"a": 1}, [[0, -1]], [[["x"]]], [1e999]):
-            yield document | {key: value}
-    for key in document["studies"][0]:
-        for value in ([1], -1, 1.5, ["UP"], 2**70):
-            first, second = document["studies"]
-            yield document | {"studies": [first | {key: value}, second]}
-    for text in (
-        "{}",
-        "[]",
-        "1",
-        '{"name": "Popen", "attributes": {"args": "ls"}}',
-        '{"name": "FloatDistribution", "attributes": {"low": 2, "high": 1}}',
-        '{"name": "FloatDistribution", "attributes": {"low": "a", "high": 1}}',
-        '{"name": "CategoricalDistribution", "attributes": {"choices": []}}',
-        '{"name": "CategoricalDistribution", "attributes": {"choices": [1]}}',
-        '{"name": "IntDistribution", "attributes": {"low": 0, "high": 1, "evil": 1}}',
-        '{"name": "IntDistribution", "attributes": {"low": 0, "high": 1' + "0" * 400 + "}}",
-        '{"name": "FloatDistribution", "attributes": {"low": -1e999, "high": 0}}',
-    ):
-        yield document | {"distributions": [text] * len(document["distributions"])}
-    yield document | {"names": ["x"] * len(document["names"])}
-    yield document | {"constraints": [[0, {"constraints": ["x"]}]]}
-    yield document | {"constraints": [[0, {"nsga2:parents": [1]}]]}
-
-
-def test_a_document_with_an_error_is_refused(written: Archive) -> None:
-    document, arrays = unpacked(written.path, KEY)
-    del document["version"]
-    for changed in broken(document):
-        sealed(written.path, changed, arrays)
+def test_an_array_of_another_kind_is_refused(single: Archive, array: Any) -> None:
+    document, arrays = unpacked(single.path, KEY)
+    for changed in ({"0": array}, {"1": arrays["0"]}, {}, arrays | {"1": array}):
+        single.path.write_bytes(packed(KEY, document, changed))
         with pytest.raises(PriorError, match="cannot be read as an archive"):
-            written.load()
+            single.load()
 
 
-def test_a_file_with_more_or_fewer_arrays_is_refused(written: Archive) -> None:
-    document, arrays = unpacked(written.path, KEY)
-    for changed in (arrays | {"more": np.zeros(1)}, dict(list(arrays.items())[1:]), {}):
-        sealed(written.path, document, changed)
-        with pytest.raises(PriorError, match="other arrays"):
-            written.load()
+def test_compressed_bytes_with_an_error_are_refused(single: Archive) -> None:
+    document, lines = content(single)
+    text = "\n".join(map(json.dumps, lines)).encode()
+    good = zlib.compress(text)
+    for compressed in (
+        *(b"", b"x", good[:-1], good + b"x", good * 2, zlib.compress(b"")),
+        *map(zlib.compress, (text + b"\n", text[:-1], text.replace(b"a", b"\xe4"), b"\n" * 4)),
+    ):
+        sealed(single.path, document, compressed)
+        with pytest.raises(PriorError, match="cannot be read as an archive"):
+            single.read()
+    # Their errors show when the trials are read; the list of studies does not depend on them.
+    assert [(entry.name, entry.n_trials) for entry in single.entries()] == [("a", 4)]
+
+
+def bomb(start: bytes, repeated: bytes, size: int) -> bytes:
+    stream = zlib.compressobj(1)
+    block = repeated * (2**22 // len(repeated))
+    parts = [stream.compress(block) for _ in range(size // len(block) + 1)]
+    return b"".join([stream.compress(start), *parts, stream.flush()])
+
+
+@pytest.mark.parametrize(
+    ("compressed", "message", "max_memory"),
+    [
+        # Half a gigabyte of zeros, and 70 MB of brackets that would become 2 GB of lists.
+        (bomb(b"", bytes(1), 2**29), "more than 536,870,912 bytes", 1_100_000_000),
+        (bomb(b"\n\n\n\n[", b"[],", 2**26), r"a line has \d+,\d+,\d+ bytes", 300_000_000),
+    ],
+    ids=["zeros", "brackets"],
+)
+def test_trials_are_decompressed_and_decoded_up_to_limits_only(
+    single: Archive, compressed: bytes, message: str, max_memory: int
+) -> None:
+    document, _ = content(single)
+    sealed(single.path, document, compressed)
+    tracemalloc.start()
+    try:
+        with pytest.raises(PriorError, match=message):
+            single.read()
+        assert tracemalloc.get_traced_memory()[1] < max_memory
+    finally:
+        tracemalloc.stop()
 
 
 def test_more_trials_than_the_limit_are_neither_written_nor_read(written: Archive) -> None:
@@ -351,116 +497,6 @@ def test_more_trials_than_the_limit_are_neither_written_nor_read(written: Archiv
         written.load(max_trials=7)
     with pytest.raises(PriorError, match=r"cannot be archived.*Write fewer"):
         Archive.write(written.path, [study("a"), study("b")], max_trials=7)
-
-
-# --------------------------------------------------------------------------------------------
-# Format version 1, written by early versions of the package
-
-V1 = Path(__file__).parents[1] / "data" / "archive_v1.metaprior"
-
-
-def sealed_v1(path: Path, files: dict[str, bytes], way: int = zipfile.ZIP_DEFLATED) -> Archive:
-    """An archive of version 1 with any content."""
-    stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w", way) as file:
-        for name, content in files.items():
-            file.writestr(name, content)
-    content = stream.getvalue()
-    head = (archive_v1.MAGIC, 1, len(content), hashlib.sha256(content).digest())
-    path.write_bytes(struct.pack("<8sIQ32s", *head) + content)
-    return Archive(path)
-
-
-def members_v1() -> dict[str, bytes]:
-    with zipfile.ZipFile(io.BytesIO(V1.read_bytes()[52:])) as file:
-        return {name: file.read(name) for name in file.namelist()}
-
-
-def npy(array: NDArray[Any]) -> bytes:
-    stream = io.BytesIO()
-    np.save(stream, array, allow_pickle=True)
-    return stream.getvalue()
-
-
-def test_an_archive_of_version_1_is_read(tmp_path: Path) -> None:
-    digits, wine = resolve(V1, None)[0]()
-    assert (digits.name, wine.name) == ("digits", "wine – bare")
-    assert digits.user_attrs == {"rows": 1797, "tags": ["small", "images"]}
-    assert (digits.directions, wine.directions) == (MINIMIZE, None)
-    assert [e.key for e in Archive(V1).entries()] == ["k1", None]
-    assert [(t.number, t.state.name, t.values, t.params) for t in digits.trials] == [
-        (0, "COMPLETE", [0.25], {"x": 0.1, "n": 3, "kind": "a"}),
-        (1, "COMPLETE", [math.inf], {"x": 0.001, "n": -2, "kind": True}),
-        (2, "PRUNED", [0.75], {"x": 1.0, "kind": None}),
-        (4, "FAIL", None, {"kind": 1}),
-        (5, "COMPLETE", [0.125], {"x": 0.2, "n": 64, "kind": 0.5}),
-    ]
-    assert digits.trials[0].intermediate_values == {0: 1.0, 5: 0.5}
-    assert digits.trials[4].system_attrs == {"constraints": [0.5, -1.0]}
-    assert str(digits.trials[0].datetime_start) == "2024-02-29 12:30:00.123456"
-    assert [t.values for t in wine.trials] == [[0.0, 0.0], [1.0, -1.0], [2.0, -2.0]]
-    assert wine.trials[0].datetime_start is None
-    assert_same(Archive.write(tmp_path / "new", [digits, wine]).read(), [digits, wine])
-
-
-class Bomb:
-    """Fails the test when it is unpickled."""
-
-    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-        return pytest.fail, ("something was unpickled",)
-
-
-@pytest.mark.parametrize(
-    "changed",
-    [
-        {"values.npy": npy(np.array([Bomb()] * 10, dtype=object))},
-        {"values.npy": npy(np.zeros((5, 2)))},
-        {"values.npy": npy(np.zeros(3))},
-        {"values.npy": b""},
-        {"values.npy": npy(np.zeros(10))[:-1]},
-        {"reported.npy": npy(np.array([2**32 - 1] * 3, dtype="<u4"))},
-        {"reported.npy": npy(np.array([2, 1, 0], dtype="<u4"))},
-        {"document.npy": npy(np.frombuffer(b"\xff\xfe", dtype="u1"))},
-        {"document.npy": npy(np.frombuffer(b"[" * 100_000, dtype="u1"))},
-    ],
-)
-def test_a_hostile_archive_of_version_1_is_refused(
-    tmp_path: Path, changed: dict[str, bytes]
-) -> None:
-    archive = sealed_v1(tmp_path / "old", members_v1())
-    assert len(archive.read()) == 2
-    sealed_v1(archive.path, members_v1() | changed)
-    with pytest.raises(PriorError, match="cannot be read as an archive"):
-        archive.load()
-
-
-def test_an_archive_of_version_1_is_not_inflated_beyond_its_limit(tmp_path: Path) -> None:
-    """300 MB of zeros deflate to 300 kB; other methods of compression take memory at will."""
-    header = io.BytesIO()
-    np.lib.format.write_array_header_1_0(
-        header, {"descr": "<f8", "fortran_order": False, "shape": (37_500_000,)}
-    )
-    bomb = {"values.npy": header.getvalue() + bytes(300_000_000)}
-    archive = sealed_v1(tmp_path / "old", members_v1() | bomb)
-    tracemalloc.start()
-    try:
-        with pytest.raises(PriorError, match="'values' is too large"):
-            archive.load()
-        assert tracemalloc.get_traced_memory()[1] < 10_000_000
-    finally:
-        tracemalloc.stop()
-    # The size in the directory of a zip file is only a claim of its maker.
-    size = struct.pack("<I", 300_000_000 + len(header.getvalue()))
-    content = archive.path.read_bytes()[52:]
-    assert size in content
-    content = content.replace(size, struct.pack("<I", 200))
-    head = (archive_v1.MAGIC, 1, len(content), hashlib.sha256(content).digest())
-    archive.path.write_bytes(struct.pack("<8sIQ32s", *head) + content)
-    with pytest.raises(PriorError, match="cannot be read as an archive"):
-        archive.load()
-    sealed_v1(archive.path, members_v1(), zipfile.ZIP_LZMA)
-    with pytest.raises(PriorError, match="compressed"):
-        archive.load()
 
 
 # --------------------------------------------------------------------------------------------
@@ -508,7 +544,7 @@ from optuna_metasampler import Archive
 from tests.priors.studies import study
 
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
 try:
     Archive.write(sys.argv[1], [study("new")])
 except OSError as error:

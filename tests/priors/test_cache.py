@@ -10,14 +10,16 @@ import sqlite3
 import subprocess
 import sys
 
+import numpy as np
 import optuna
 from optuna.storages import JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 import pytest
 
 from optuna_metasampler import MetaSampler
+from optuna_metasampler._file_format import packed, unpacked
 from optuna_metasampler.priors import cache
-from optuna_metasampler.priors.archive import Archive
+from optuna_metasampler.priors.archive import KEY, Archive
 from optuna_metasampler.priors.cache import VARIABLE, cache_folder
 from optuna_metasampler.priors.sources import read_priors, resolve
 from optuna_metasampler.priors.study import PriorStudy
@@ -172,6 +174,45 @@ def test_a_damaged_cache_is_made_again_with_a_log_line(
     assert values(read(database)) == first
     assert "Rebuilding" in caplog.text
     assert len(Archive(path).entries()) == 2
+
+
+@pytest.mark.parametrize("source", ["database", "log"])
+def test_a_cache_of_the_wrong_content_is_made_again_with_a_log_line(
+    folder: Path,
+    database: Path,
+    source: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Its checksum is right: what wrote it was not this version of the package."""
+    location = database
+    if source == "log":
+        monkeypatch.setattr(cache, "_MIN_LOG_BYTES", 1)
+        location = database.with_suffix(".log")
+        optuna.copy_study(
+            from_study_name="a",
+            from_storage=f"sqlite:///{database}",
+            to_storage=JournalStorage(JournalFileBackend(str(location))),
+        )
+    first = values(read(location))
+    (path,) = folder.iterdir()
+    document, arrays = unpacked(path, KEY)
+    wrong = {name: np.zeros(9, dtype=np.uint8) for name in arrays}
+    path.write_bytes(packed(KEY, document, wrong))
+    assert values(read(location)) == first
+    assert "Rebuilding" in caplog.text
+    assert len(Archive(path).read()) == len(first)
+
+
+def test_a_cache_of_an_earlier_version_is_made_again(
+    folder: Path, database: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    read(database)
+    (path,) = folder.iterdir()
+    shutil.copy(Path(__file__).parents[1] / "data" / "archive_v1.metaprior", path)
+    assert len(read(database)) == 2
+    assert "Rebuilding" in caplog.text
+    assert len(Archive(path).read()) == 2
 
 
 def test_a_folder_that_cannot_be_written_costs_a_log_line_only(
