@@ -21,7 +21,6 @@ def objective(trial: optuna.Trial, optimum: float) -> float:
 
 @pytest.fixture(scope="module")
 def studies() -> list[optuna.Study]:
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
     made = []
     for seed in range(6):
         study = optuna.create_study(

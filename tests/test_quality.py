@@ -56,11 +56,6 @@ def with_priors(suite: Suite, target: str, seed: int) -> MetaSampler:
     return MetaSampler(list(setting_of(suite, logs, seed).priors), seed=seed)
 
 
-@pytest.fixture(autouse=True)
-def _quiet() -> None:
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-
-
 def test_ten_trials_with_related_priors_are_better_than_those_of_the_default_sampler() -> None:
     wins = n_wins(
         SUITE, lambda t: with_priors(SUITE, t, 0), lambda t: TPESampler(seed=0), n_trials=10

@@ -15,11 +15,6 @@ import pytest
 from optuna_metasampler import MetaSampler
 
 
-@pytest.fixture(autouse=True)
-def quiet() -> None:
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-
-
 def truth(params: dict[str, float]) -> float:
     return (params["x"] - 0.3) ** 2 + 0.5 * (params["y"] + 0.4) ** 2
 

@@ -27,11 +27,6 @@ from optuna_metasampler.outcomes import simplex_lattice
 from optuna_metasampler.prior_knowledge import fit_value
 
 
-@pytest.fixture(autouse=True)
-def quiet() -> None:
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-
-
 def loss(trial: optuna.Trial, rate: float = 3e-3) -> float:
     """A conditional, mixed problem whose optimum is (``rate``, depth 4, "tree", shrinkage 0.1)."""
     lr = trial.suggest_float("lr", 1e-5, 1e-1, log=True)
@@ -55,7 +50,6 @@ def finished(rate: float, seed: int, n: int = 40, **kwargs: Any) -> optuna.Study
 
 @pytest.fixture(scope="module")
 def priors() -> list[optuna.Study]:
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
     return [finished(rate, seed) for seed, rate in enumerate((2e-3, 3e-3, 5e-3))]
 
 
@@ -230,7 +224,6 @@ def two_objectives(trial: optuna.Trial) -> tuple[float, float]:
 
 @pytest.fixture(scope="module")
 def old_two() -> optuna.Study:
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(directions=["minimize"] * 2, sampler=RandomSampler(seed=5))
     study.optimize(two_objectives, n_trials=40)
     return study

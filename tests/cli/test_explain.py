@@ -26,7 +26,6 @@ def objective(trial: optuna.Trial) -> float:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Prior studies in `old.db`, and the study that used them in `new.db` and `new.log`."""
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
     path = tmp_path_factory.mktemp("storages")
     storages: list[Any] = [
         optuna.storages.RDBStorage(f"sqlite:///{path}/{name}.db") for name in ("old", "new")

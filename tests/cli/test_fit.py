@@ -15,7 +15,6 @@ from optuna_metasampler.cli import main
 
 @pytest.fixture(scope="module")
 def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
     path = tmp_path_factory.mktemp("storage") / "old.db"
     storage = optuna.storages.RDBStorage(f"sqlite:///{path}")
     for seed in range(5):

@@ -17,7 +17,6 @@ from optuna_metasampler.priors.study import PriorStudy
 @pytest.fixture(scope="module")
 def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three studies, one of which has another search space."""
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
     path = tmp_path_factory.mktemp("storage") / "old.db"
     storage = optuna.storages.RDBStorage(f"sqlite:///{path}")
     for name in ("resnet-a", "resnet-b", "svm"):

@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
-import optuna
 from optuna.storages import RDBStorage
 import pytest
 
 from optuna_metasampler import MetaSampler
 
 from .seven_parameters import add_prior_studies, new_sampler
-
-
-@pytest.fixture(autouse=True)
-def quiet_optuna() -> Iterator[None]:
-    """Keep one log line per trial out of the reports of failures."""
-    verbosity = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    yield
-    optuna.logging.set_verbosity(verbosity)
 
 
 @pytest.fixture(scope="session")

@@ -31,7 +31,6 @@ def run_live(
     method: str, options: Mapping[str, Any], n_trials: int, seed: int = 0
 ) -> list[dict[str, Any]]:
     """The configurations of a live study with five random prior ones."""
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
     target = SUITE.targets[0]
     logs = prior_logs("random-5", SUITE, target, 0)
     priors = list(setting_of(SUITE, logs, 0).priors)

@@ -25,7 +25,6 @@ def objective(trial: optuna.Trial, optimum: float) -> float:
 
 
 def studies(*optima: float, features: bool = False) -> list[optuna.Study]:
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
     made = []
     for seed, optimum in enumerate(optima):
         study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed))

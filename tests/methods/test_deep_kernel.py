@@ -100,7 +100,6 @@ def test_an_option_out_of_range_is_named(option: dict[str, Any]) -> None:
 
 
 def test_a_study_on_a_mixed_conditional_space_is_better_than_its_priors_were() -> None:
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
     suite = SyntheticSuite(0.9)
     target = suite.targets[0]
     logs = prior_logs("random-5", suite, target, 0)

@@ -26,11 +26,6 @@ from optuna_metasampler.space import SearchSpace
 from optuna_metasampler.task import Task
 
 
-@pytest.fixture(autouse=True)
-def _quiet() -> None:
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-
-
 def loop(trial: optuna.Trial, best: float) -> float:
     """A loss that falls over nine irregular steps to a level set by one of two parameters."""
     x = trial.suggest_float("x", 0.0, 1.0)

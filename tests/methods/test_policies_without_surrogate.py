@@ -29,11 +29,6 @@ QUICK = {"lstm": LSTM, "q-learning": Q_LEARNING}
 each_method = pytest.mark.parametrize("name", ["lstm", "q-learning"])
 
 
-@pytest.fixture(autouse=True)
-def _quiet() -> None:
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-
-
 def quick(name: str) -> Method:
     return method_of(name, QUICK[name])
 

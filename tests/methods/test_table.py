@@ -39,11 +39,6 @@ LIGHT: dict[str, dict[str, object]] = {
 each_method = pytest.mark.parametrize("name", METHODS)
 
 
-@pytest.fixture(autouse=True)
-def _quiet() -> None:
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-
-
 def priors(n: int) -> list[object]:
     return list(setting_of(SUITE, prior_logs("random-5", SUITE, "0", 0), 0).priors)[:n]
 

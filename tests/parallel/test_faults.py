@@ -21,11 +21,6 @@ from optuna_metasampler import MetaSampler
 from tests.parallel.problem import configurations, loss, write_priors
 
 
-@pytest.fixture(autouse=True)
-def quiet() -> None:
-    optuna.logging.set_verbosity(optuna.logging.CRITICAL)
-
-
 class FaultyStorage(InMemoryStorage):
     """Fails at reading all trials, or at writing a parameter, while it is told to; may be slow."""
 

@@ -17,14 +17,8 @@ from tests.parallel.problem import NAMES, configurations, loss, write_priors
 N_WORKERS = 6
 
 
-@pytest.fixture(autouse=True)
-def quiet() -> None:
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-
-
 @pytest.fixture(scope="module")
 def priors() -> list[optuna.Study]:
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
     return write_priors(optuna.storages.InMemoryStorage())
 
 
