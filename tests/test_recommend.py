@@ -139,11 +139,11 @@ def test_a_recommendation_changes_no_later_suggestion(method: str) -> None:
     study = noisy_study(0, 0.3, 8)
     study.sampler = MetaSampler(priors, method=method, seed=0)
     study.tell(study.ask({"x": FloatDistribution(-1, 1), "y": FloatDistribution(-1, 1)}), 1.0)
-    target_only = copy.deepcopy(study)
+    copied = copy.deepcopy(study)
     recommended = MetaSampler.recommend(study.sampler, study)  # type: ignore[arg-type]
     recommended.params.clear()
     following = []
-    for s in (study, target_only):
+    for s in (study, copied):
         asked = s.ask({"x": FloatDistribution(-1, 1), "y": FloatDistribution(-1, 1)})
         following.append(asked.params)
     assert following[0] == following[1]

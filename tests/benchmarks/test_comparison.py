@@ -226,7 +226,7 @@ def test_only_peers_with_all_tasks_and_trials_are_ranked() -> None:
     assert found["left_out"] == ["BoTorch", "QMC"]
 
 
-def test_it_is_said_where_it_loses_to_whom_and_by_how_much() -> None:
+def test_losses_name_where_to_whom_and_by_how_much() -> None:
     runs = [make(REFERENCE, 0.1, "tpe-5", t) for t in ("t0", "t1")]
     runs += [make("GPSampler", r, task=t) for t, r in (("t0", 0.01), ("t1", 0.09))]
     runs += [make("TPE", r, task=t) for t, r in (("t0", 0.05), ("t1", 0.5))]
@@ -381,7 +381,7 @@ def test_hindsight_takes_on_each_task_the_sampler_that_did_best() -> None:
     assert (found["n_samplers"], found["n_tasks"]) == (3, 2)
 
 
-def test_hindsight_says_nothing_where_a_peer_is_missing() -> None:
+def test_there_is_no_hindsight_where_a_peer_is_missing() -> None:
     runs = [make(REFERENCE, 0.1, "tpe-5"), make("TPE + best priors", 0.1, "tpe-5")]
     assert numbers(runs)["hindsight"] is None
 

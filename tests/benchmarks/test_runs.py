@@ -47,16 +47,16 @@ def test_the_values_are_those_of_the_objective_for_every_peer(
 ) -> None:
     setting = setting_of(suite, "task0", "tpe-3")
     objective = suite.objective("task0")
-    told = []
+    evaluated = []
 
     def spy(params: Any) -> float:
-        told.append((dict(params), objective(params)))
-        return told[-1][1]
+        evaluated.append((dict(params), objective(params)))
+        return evaluated[-1][1]
 
     values, seconds, error = tune(setting, spy, PEERS[name], 8)
     assert error is None
-    assert values == [value for _, value in told]
-    assert values == [objective(params) for params, _ in told]
+    assert values == [value for _, value in evaluated]
+    assert values == [objective(params) for params, _ in evaluated]
     assert len(seconds) == 8
 
 

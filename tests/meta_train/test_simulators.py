@@ -6,7 +6,7 @@ import torch
 
 from optuna_metasampler.meta_train.simulators import Simulators
 from optuna_metasampler.surrogates.prior_model import SourceProcesses
-from tests.meta_train.practice import MIXED, NUMBERS, generator, study
+from tests.tasks import MIXED, NUMBERS, generator, study
 
 
 TASKS = [study(MIXED, seed) for seed in range(3)]

@@ -15,16 +15,12 @@ from benchmarks.scenarios import prior_logs
 from optuna_metasampler import MetaSampler
 from optuna_metasampler.meta_train.loop import Trainer
 from optuna_metasampler.methods.base import AlignedPrior, Method
-from optuna_metasampler.space import SearchSpace
 from optuna_metasampler.task import Task
+from tests.tasks import generator
 
 
 SUITE = SyntheticSuite(0.9)
 """Mixed and conditional."""
-
-
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 def run_live(
@@ -41,10 +37,6 @@ def run_live(
     objective = SUITE.objective(target)
     study.optimize(lambda t: objective(suggest(t, SUITE.parameters)), n_trials=n_trials)
     return [t.params for t in study.trials]
-
-
-def task_of(space: SearchSpace, x: torch.Tensor, y: torch.Tensor, name: str = "") -> Task:
-    return Task.of(space, space.decode(x.numpy()), y, name=name)
 
 
 def learned_prior(method: Method, tasks: list[Task], seed: int = 0) -> AlignedPrior:

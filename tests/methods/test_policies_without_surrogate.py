@@ -18,7 +18,7 @@ from optuna_metasampler.exceptions import MethodError
 from optuna_metasampler.meta_train.loop import Trainer
 from optuna_metasampler.methods import method_of
 from optuna_metasampler.methods.base import AlignedPrior, Method
-from tests.meta_train.practice import MIXED, generator, study
+from tests.tasks import MIXED, generator, study
 
 
 SUITE = SyntheticSuite(0.9)
@@ -45,20 +45,6 @@ def sampler(name: str, seed: int = 0) -> MetaSampler:
 
 
 @each_method
-def test_it_works_in_a_live_study_and_repeats_itself(name: str) -> None:
-    objective = SUITE.objective(next(iter(SUITE.targets)))
-    runs = []
-    for _ in range(2):
-        state = torch.get_rng_state()
-        live = optuna.create_study(direction=SUITE.direction, sampler=sampler(name))
-        live.optimize(lambda t: objective(suggest(t, SUITE.parameters)), n_trials=4)
-        assert torch.equal(torch.get_rng_state(), state)
-        runs.append([t.params for t in live.trials])
-    assert runs[0] == runs[1]
-    assert len({tuple(sorted(map(str, p.items()))) for p in runs[0]}) == 4
-
-
-@each_method
 def test_it_goes_on_where_trials_failed_or_are_still_running(name: str) -> None:
     live = optuna.create_study(direction=SUITE.direction, sampler=sampler(name))
     asked = []
@@ -82,15 +68,6 @@ def test_a_study_with_other_parameters_is_refused_by_name(name: str) -> None:
 
     with pytest.raises(MethodError, match=rf"{name}.*quite_another.*'auto'"):
         live.optimize(objective, n_trials=4)
-
-
-@each_method
-def test_what_was_learned_is_packed_and_unpacked_exactly(name: str) -> None:
-    method, lessons = quick(name), learned(name)
-    packed = method.pack(lessons)
-    again = method.pack(method.unpack(MIXED, packed))
-    assert again.keys() == packed.keys()
-    assert all(torch.equal(again[key], packed[key]) for key in packed)
 
 
 @each_method
@@ -130,31 +107,3 @@ def test_space_filling_trials_come_first_where_they_are_asked_for(name: str) -> 
         method.policy(MIXED, [prior], n).propose(nothing, generator()).x for n in (0, 1)
     )
     assert not torch.equal(plain, filling)
-
-
-@pytest.mark.parametrize(
-    ("name", "option", "value"),
-    [
-        ("lstm", "training", "luck"),
-        ("lstm", "width", 0),
-        ("lstm", "horizon", 0),
-        ("lstm", "n_steps", 0),
-        ("lstm", "n_objectives", 0),
-        ("lstm", "n_rollouts", 1),
-        ("lstm", "learning_rate", 0.0),
-        ("lstm", "temperature", float("nan")),
-        ("lstm", "variation", -0.1),
-        ("lstm", "entropy", -0.1),
-        ("q-learning", "n_parallel", 0),
-        ("q-learning", "target_every", 0),
-        ("q-learning", "learning_rate", -1.0),
-        ("q-learning", "variation", float("nan")),
-        ("q-learning", "discount", 1.1),
-        ("q-learning", "epsilon", -0.5),
-    ],
-)
-def test_an_option_out_of_range_is_refused_with_its_value(
-    name: str, option: str, value: object
-) -> None:
-    with pytest.raises(ValueError, match=rf"`{option}`.*{value!r}"):
-        method_of(name, {option: value})

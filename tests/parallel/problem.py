@@ -51,7 +51,7 @@ def work(
     while len(study.get_trials(deepcopy=False)) < n_together and time.monotonic() < deadline:
         time.sleep(0.02)
     value = loss(trial)
-    # Nobody ends before all have chosen: what the others take can only be believed.
+    # No worker ends before all have chosen: what the others take can only be believed.
     while time.monotonic() < deadline and not all(
         set(NAMES) <= t.params.keys() or t.number >= n_together
         for t in study.get_trials(deepcopy=False)

@@ -22,7 +22,7 @@ from tests.parallel.problem import configurations, loss, write_priors
 
 
 class FaultyStorage(InMemoryStorage):
-    """Fails at reading all trials, or at writing a parameter, while it is told to; may be slow."""
+    """Fails at reading all trials, or at writing a parameter, on demand; may be slow."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -50,7 +50,7 @@ class FaultyStorage(InMemoryStorage):
 
 
 def suggests_in_another_thread(study: optuna.Study) -> bool:
-    """Whether a suggestion comes to an end in another thread: nobody has kept a lock."""
+    """Whether a suggestion comes to an end in another thread: no lock was kept."""
     trials = []
     thread = threading.Thread(target=lambda: trials.append(loss(study.ask())), daemon=True)
     thread.start()
