@@ -38,6 +38,7 @@ from tests.pages import (
     targets,
     with_outputs,
 )
+from tests.studies import random_study
 
 
 PAGES = pages()
@@ -235,10 +236,7 @@ def run_a_warm_study() -> None:
         rate = trial.suggest_float("rate", 1e-4, 1.0, log=True)
         return abs(rate - 0.1) + 0.1 * abs(trial.suggest_int("depth", 1, 30) - 20)
 
-    old = [optuna.create_study(study_name=f"old-{seed}") for seed in range(2)]
-    for seed, study in enumerate(old):
-        study.sampler = optuna.samplers.RandomSampler(seed=seed)
-        study.optimize(suggest, n_trials=8)
+    old = [random_study(suggest, 8, seed, f"old-{seed}") for seed in range(2)]
     study = optuna.create_study(sampler=MetaSampler(old, seed=0))
     study.optimize(suggest, n_trials=6)
     stopped = study.ask()

@@ -40,8 +40,8 @@ def test_under_noise_the_choice_of_the_model_is_truly_better_than_the_best_value
     """Fifty studies with noise of the outcomes' own spread, in pairs.
 
     The mean difference has to be 1.65 standard errors below zero, which a choice no better than
-    the best value gets with 5 % of seeds. On 40 other studies it was 0.61 standard deviations, so
-    that a program as good as this one fails with fewer than 1 % of seeds.
+    the best value gets with 5% of seeds. On 40 other studies it was 0.61 standard deviations, so
+    that a program as good as this one fails with fewer than 1% of seeds.
     """
     differences = []
     for seed in range(50):

@@ -13,8 +13,9 @@ import pytest
 from benchmarks.experiment import NOT_RUN
 from benchmarks.experiments.comparison.data import REFERENCE, WITHHELD
 from benchmarks.experiments.comparison.summary import summarize
-from benchmarks.problems.base import Direction, Scale
+from benchmarks.problems.base import Scale
 from benchmarks.run import Run
+from tests.benchmarks.runs import run_of
 
 
 N = 10
@@ -31,20 +32,18 @@ def make(
     n_trials: int = N,
 ) -> Run:
     """A run with the same regret at every trial; only of the suite ``live`` no scale is known."""
-    direction: Direction = "maximize" if suite == "live" else "minimize"
-    return Run(
+    warm = scenario != "none"
+    return run_of(
+        peer,
+        [regret] * n_trials,
+        scenario,
         suite=suite,
         task=task,
-        scenario=scenario,
-        peer=peer,
         seed=seed,
-        n_trials=n_trials,
-        values=[regret] * n_trials,
-        seconds=[0.01] * n_trials,
         objective=f"objective of {suite} {task}",
-        priors="" if scenario == "none" else f"priors {scenario} {seed}",
-        n_priors=0 if scenario == "none" else n_priors,
-        direction=direction,
+        priors=f"priors {scenario} {seed}" if warm else "",
+        n_priors=n_priors if warm else 0,
+        direction="maximize" if suite == "live" else "minimize",
         scale=None if suite in UNSCALED else Scale(0.0, 1.0),
     )
 

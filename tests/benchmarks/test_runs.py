@@ -22,17 +22,12 @@ from benchmarks.problems.base import Scale, Suite, random_params, targets
 from benchmarks.problems.synthetic import SyntheticSuite
 from benchmarks.problems.tables import FolderSuite
 from benchmarks.run import Run, run_one, tune
+from benchmarks.run import setting_of as setting_after
 from benchmarks.scenarios import SCENARIOS, prior_logs
 
 
 def setting_of(suite: Suite, task: str, scenario: str = "none", seed: int = 0) -> Setting:
-    logs = prior_logs(scenario, suite, task, seed)
-    return Setting(
-        suite.parameters,
-        suite.direction,
-        tuple(log.to_study(f"prior-{i}") for i, log in enumerate(logs)),
-        seed,
-    )
+    return setting_after(suite, prior_logs(scenario, suite, task, seed), seed)
 
 
 # --- Peers ------------------------------------------------------------------------------------

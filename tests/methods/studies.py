@@ -8,7 +8,7 @@ from typing import Any
 import optuna
 import torch
 
-from benchmarks.problems.base import suggest
+from benchmarks.problems.base import Suite, suggest
 from benchmarks.problems.synthetic import SyntheticSuite
 from benchmarks.run import setting_of
 from benchmarks.scenarios import prior_logs
@@ -23,13 +23,18 @@ SUITE = SyntheticSuite(0.9)
 """Mixed and conditional."""
 
 
+def suite_priors(suite: Suite, target: str, seed: int = 0) -> list[optuna.Study]:
+    """Five studies of random search on other tasks."""
+    logs = prior_logs("random-5", suite, target, seed)
+    return list(setting_of(suite, logs, seed).priors)
+
+
 def run_live(
     method: str, options: Mapping[str, Any], n_trials: int, seed: int = 0
 ) -> list[dict[str, Any]]:
     """The configurations of a live study with five random prior ones."""
     target = SUITE.targets[0]
-    logs = prior_logs("random-5", SUITE, target, 0)
-    priors = list(setting_of(SUITE, logs, 0).priors)
+    priors = suite_priors(SUITE, target)
     sampler = MetaSampler(priors, method=method, method_options=options, seed=seed)
     study = optuna.create_study(
         direction=optuna.study.StudyDirection[SUITE.direction.upper()], sampler=sampler

@@ -13,6 +13,7 @@ from optuna_metasampler.prior_knowledge import PriorKnowledge
 from optuna_metasampler.priors.align import pool
 from optuna_metasampler.priors.sources import read_priors
 from optuna_metasampler.task import Task
+from tests.studies import random_study
 from tests.tasks import generator, task_of, uniform
 
 
@@ -26,8 +27,7 @@ def objective(trial: optuna.Trial, optimum: float) -> float:
 def studies(*optima: float, features: bool = False) -> list[optuna.Study]:
     made = []
     for seed, optimum in enumerate(optima):
-        study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed))
-        study.optimize(lambda t, o=optimum: objective(t, o), n_trials=20)
+        study = random_study(lambda t, o=optimum: objective(t, o), 20, seed=seed)
         if features:
             study.set_user_attr("n_rows", 100 if optimum == LOW else 10_000)
             study.set_user_attr("note", "not a number")

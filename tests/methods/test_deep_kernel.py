@@ -8,8 +8,6 @@ import torch
 
 from benchmarks.problems.base import suggest
 from benchmarks.problems.synthetic import SyntheticSuite
-from benchmarks.run import setting_of
-from benchmarks.scenarios import prior_logs
 from optuna_metasampler import MetaSampler
 from optuna_metasampler.meta_train.loop import Trainer
 from optuna_metasampler.methods.deep_kernel import (
@@ -19,6 +17,7 @@ from optuna_metasampler.methods.deep_kernel import (
     warm_start,
 )
 from optuna_metasampler.task import Task
+from tests.methods.studies import suite_priors
 from tests.tasks import cube, generator, task_of, uniform
 
 
@@ -67,11 +66,10 @@ def test_the_same_seed_learns_the_same() -> None:
 def test_a_study_on_a_mixed_conditional_space_is_better_than_random_search() -> None:
     suite = SyntheticSuite(0.9)
     target = suite.targets[0]
-    logs = prior_logs("random-5", suite, target, 0)
     objective = suite.objective(target)
 
     sampler = MetaSampler(
-        list(setting_of(suite, logs, 0).priors),
+        suite_priors(suite, target),
         method="deep-kernel",
         method_options={"n_steps": 100},
         seed=0,

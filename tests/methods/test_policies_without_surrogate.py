@@ -10,18 +10,15 @@ import pytest
 import torch
 
 from benchmarks.problems.base import suggest
-from benchmarks.problems.synthetic import SyntheticSuite
-from benchmarks.run import setting_of
-from benchmarks.scenarios import prior_logs
 from optuna_metasampler import MetaSampler
 from optuna_metasampler.exceptions import MethodError
 from optuna_metasampler.meta_train.loop import Trainer
 from optuna_metasampler.methods import method_of
 from optuna_metasampler.methods.base import AlignedPrior, Method
+from tests.methods.studies import SUITE, suite_priors
 from tests.tasks import MIXED, generator, study
 
 
-SUITE = SyntheticSuite(0.9)
 LSTM: dict[str, Any] = {"n_steps": 3, "horizon": 4, "n_rollouts": 4, "width": 8}
 Q_LEARNING: dict[str, Any] = {"n_steps": 10, "horizon": 4, "n_parallel": 8, "width": 8}
 QUICK = {"lstm": LSTM, "q-learning": Q_LEARNING}
@@ -39,8 +36,7 @@ def learned(name: str) -> Any:
 
 
 def sampler(name: str, seed: int = 0) -> MetaSampler:
-    logs = prior_logs("random-5", SUITE, next(iter(SUITE.targets)), seed)
-    priors = list(setting_of(SUITE, logs, seed).priors)
+    priors = suite_priors(SUITE, SUITE.targets[0], seed)
     return MetaSampler(priors, method=name, method_options=QUICK[name], seed=seed)
 
 

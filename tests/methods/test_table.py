@@ -11,7 +11,6 @@ import optuna
 import pytest
 import torch
 
-from benchmarks.problems.synthetic import SyntheticSuite
 from optuna_metasampler import MetaSampler
 from optuna_metasampler.exceptions import MethodError
 from optuna_metasampler.methods import METHODS, method_of
@@ -23,24 +22,13 @@ from optuna_metasampler.priors.sources import read_priors
 from optuna_metasampler.space import SearchSpace
 from optuna_metasampler.task import Task
 from tests.methods.studies import run_live
+
+# What a method learns with these is of no use.
+from tests.regression.studies import METHODS as LIGHT
+from tests.studies import random_study
 from tests.tasks import generator
 
 
-SUITE = SyntheticSuite(0.9)
-# Options with which a method learns in no time; what it learns is then of no use.
-LIGHT: dict[str, dict[str, object]] = {
-    "mlp": {"n_meta_steps": 20, "n_steps": 10},
-    "fine-tune": {"n_meta_steps": 5},
-    "maml": {"n_meta_steps": 3},
-    "reptile": {"n_meta_steps": 3},
-    "meta-sgd": {"n_meta_steps": 3},
-    "imaml": {"n_meta_steps": 3},
-    "meta-random-search": {"n_candidates": 4},
-    "lstm": {"n_steps": 2},
-    "q-learning": {"n_steps": 5},
-    "deep-kernel": {"n_steps": 10},
-    "cluster": {"base_options": {"n_meta_steps": 3}},
-}
 each_method = pytest.mark.parametrize("name", METHODS)
 
 
@@ -49,12 +37,7 @@ def flat(trial: optuna.Trial) -> float:
 
 
 def flat_studies(n: int) -> list[optuna.Study]:
-    studies = []
-    for seed in range(n):
-        study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed))
-        study.optimize(flat, n_trials=6)
-        studies.append(study)
-    return studies
+    return [random_study(flat, 6, seed) for seed in range(n)]
 
 
 @each_method
@@ -104,7 +87,7 @@ def test_too_few_priors_are_an_error_that_counts_them(name: str) -> None:
 
 @each_method
 def test_what_was_learned_comes_back_from_its_tensors_and_suggests_the_same(name: str) -> None:
-    method = method_of(name, LIGHT.get(name))
+    method = method_of(name, LIGHT[name])
     studies = read_priors(flat_studies(4))
     knowledge = PriorKnowledge.from_pool(
         pool(studies, studies[0].directions or ()), method, seed=0
@@ -147,7 +130,7 @@ def test_tensors_of_another_shape_are_refused(name: str) -> None:
 @each_method
 def test_a_live_study_of_a_mixed_and_conditional_space_can_be_repeated(name: str) -> None:
     state = torch.get_rng_state()
-    runs = [run_live(name, LIGHT.get(name, {}), 6) for _ in range(2)]
+    runs = [run_live(name, LIGHT[name], 6) for _ in range(2)]
     assert runs[0] == runs[1]
     assert len({json.dumps(params, sort_keys=True) for params in runs[0]}) == 6
     assert torch.equal(torch.get_rng_state(), state)
@@ -159,12 +142,8 @@ def test_a_finite_space_is_searched_without_repetition(name: str) -> None:
         n = trial.suggest_int("n", 0, 3)
         return n + {"a": 0.5, "b": 0.0}[trial.suggest_categorical("kind", ["a", "b"])]
 
-    old = []
-    for seed in range(3):
-        study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed))
-        study.optimize(grid, n_trials=6)
-        old.append(study)
-    sampler = MetaSampler(old, method=name, method_options=LIGHT.get(name), seed=1)
+    old = [random_study(grid, 6, seed) for seed in range(3)]
+    sampler = MetaSampler(old, method=name, method_options=LIGHT[name], seed=1)
     study = optuna.create_study(sampler=sampler)
     study.optimize(grid, n_trials=8)
     assert len({tuple(sorted(t.params.items())) for t in study.trials}) == 8

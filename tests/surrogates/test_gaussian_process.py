@@ -349,7 +349,7 @@ def test_representative_rows_keep_the_best_and_the_newest() -> None:
 
 
 def test_predictive_intervals_cover_what_they_say() -> None:
-    """90 % intervals on 400 held-out points of 8 functions drawn from the model's own prior.
+    """90% intervals on 400 held-out points of 8 functions drawn from the model's own prior.
 
     The functions are independent; with a cover of 0.9 and the spread of the cover from function to
     function seen here (0.03), a correct program leaves [0.85, 0.95] less than once in 1,000 seeds.
