@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
-from optuna_metasampler.methods.base import Method
+from optuna_metasampler.methods.base import Method, Priors
 from optuna_metasampler.policies.base import Phase, Policy, Proposal
-
-
-if TYPE_CHECKING:
-    from optuna_metasampler.methods.base import Priors
-    from optuna_metasampler.space import SearchSpace
-    from optuna_metasampler.task import Task
+from optuna_metasampler.space import SearchSpace
+from optuna_metasampler.task import Task
 
 
 class Recorder(Method):

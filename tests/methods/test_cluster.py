@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import optuna
 import pytest
 import torch
@@ -50,8 +52,6 @@ def policy_of(method: Cluster, prior: AlignedPrior) -> NearestGroupPolicy:
 
 
 def history(prior: AlignedPrior, optimum: float, n: int, **features: float) -> Task:
-    from dataclasses import replace
-
     x = uniform(n, seed=3)
     y = -((x[:, 0] - optimum) ** 2) - 0.1 * x[:, 1]
     return replace(task_of(prior.space, x, y), features=features)
@@ -111,9 +111,7 @@ def test_it_wraps_other_methods_and_comes_back_from_tensors(base: str) -> None:
     task = history(prior, HIGH, 5)
     proposed = []
     for known in (prior.learned, again):
-        seen = AlignedPrior(
-            prior.space, known, prior.to_prior, prior.from_prior, prior.prior_incumbents
-        )
+        seen = replace(prior, learned=known)
         proposed.append(policy_of(method, seen).propose(task, generator()).x)
     assert torch.equal(*proposed)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 import math
 from typing import Any
 
@@ -9,9 +10,10 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution
 import pytest
 import torch
 
-from benchmarks.problems.synthetic import SyntheticSuite
+from optuna_metasampler.meta_train.episodes import StudyRecords
 from optuna_metasampler.meta_train.loop import Trainer
 from optuna_metasampler.methods import method_of
+from optuna_metasampler.methods.few_shot.learner import EpisodeConfig, few_shot_loss
 from optuna_metasampler.methods.few_shot.method import FewShotMethod
 from optuna_metasampler.methods.few_shot.surrogate import FewShotNetworks
 from optuna_metasampler.space import SearchSpace
@@ -27,7 +29,6 @@ QUICK: dict[str, dict[str, Any]] = {
     "imaml": {"n_meta_steps": 6, "n_inner_steps": 3, "n_conjugate_steps": 2},
     "meta-random-search": {"n_candidates": 3, "n_finalists": 2},
 }
-SUITE = SyntheticSuite(0.9)
 SPACE = SearchSpace.of({"a": FloatDistribution(0, 1), "b": CategoricalDistribution(["x", "y"])})
 each_method = pytest.mark.parametrize("name", QUICK)
 
@@ -51,7 +52,9 @@ def tasks(k: int = 4, n: int = 12) -> list[Task]:
     return found
 
 
+@cache
 def learn(name: str, k: int = 4) -> FewShotNetworks:
+    """What was learned from some studies; not to change."""
     return method(name).learn(tasks(k), generator(1), Trainer())
 
 
@@ -89,8 +92,6 @@ def test_only_meta_sgd_learns_a_step_size_for_every_weight() -> None:
 
 def test_a_search_of_more_candidates_is_not_worse_on_the_same_studies() -> None:
     # With fewer than four studies none is held out: the best of more draws is never worse.
-    from optuna_metasampler.meta_train.episodes import StudyRecords
-    from optuna_metasampler.methods.few_shot.learner import EpisodeConfig, few_shot_loss
 
     prior = tasks(3)
     losses = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import optuna
@@ -30,7 +31,9 @@ def quick(name: str) -> Method:
     return method_of(name, QUICK[name])
 
 
+@cache
 def learned(name: str) -> Any:
+    """What was learned from three studies; not to change."""
     tasks = [study(MIXED, seed) for seed in range(3)]
     return quick(name).learn(tasks, generator(), Trainer())
 
@@ -82,21 +85,21 @@ def test_nonsense_is_not_unpacked(name: str) -> None:
 
 @each_method
 def test_proposals_leave_what_was_learned_bit_identical_and_know_no_other_study(name: str) -> None:
-    method, lessons = quick(name), learned(name)
-    prior = AlignedPrior(MIXED, lessons, lambda x: x, lambda x: x, study(MIXED, 7).x[:3])
-    before = {key: t.clone() for key, t in method.pack(lessons).items()}
+    method, knowledge = quick(name), learned(name)
+    prior = AlignedPrior(MIXED, knowledge, lambda x: x, lambda x: x, study(MIXED, 7).x[:3])
+    before = {key: t.clone() for key, t in method.pack(knowledge).items()}
     policy = method.policy(MIXED, [prior], None)
     first = policy.propose(study(MIXED, 4, n=6), generator()).x
     policy.propose(replace(study(MIXED, 5), name="another"), generator(1))
     assert torch.equal(policy.propose(study(MIXED, 4, n=6), generator()).x, first)
-    after = method.pack(lessons)
+    after = method.pack(knowledge)
     assert all(torch.equal(after[key], before[key]) for key in before)
 
 
 @each_method
 def test_space_filling_trials_come_first_where_they_are_asked_for(name: str) -> None:
-    method, lessons = quick(name), learned(name)
-    prior = AlignedPrior(MIXED, lessons, lambda x: x, lambda x: x, study(MIXED, 7).x[:3])
+    method, knowledge = quick(name), learned(name)
+    prior = AlignedPrior(MIXED, knowledge, lambda x: x, lambda x: x, study(MIXED, 7).x[:3])
     empty = study(MIXED, 4, n=1)
     nothing = replace(empty, x=empty.x[:0], y=empty.y[:0], mask=empty.mask[:0])
     plain, filling = (
