@@ -7,6 +7,7 @@ import os
 
 from hypothesis import settings
 import optuna
+import pytest
 
 
 # No test asserts on wall time, and a failure on one machine has to be one on every machine.
@@ -20,3 +21,10 @@ os.environ["METASAMPLER_CACHE"] = "off"
 logging.getLogger("optuna_metasampler").setLevel(logging.DEBUG)
 optuna.logging.enable_propagation()
 optuna.logging.disable_default_handler()
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> None:
+    """Make no record of every trial, whatever the test before has set."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)

@@ -31,6 +31,7 @@ from packaging.requirements import Requirement
 import yaml
 
 from optuna_metasampler.cli import main as command_line
+from tests.studies import random_study, sqlite
 
 
 ROOT = Path(__file__).parents[1]
@@ -196,16 +197,11 @@ def world(folder: Path) -> dict[str, Any]:
         lr = trial.suggest_float("lr", 1e-5, 1e-1, log=True)
         return train_and_validate(lr, trial.suggest_int("depth", 2, 12)) + above
 
-    storage = optuna.storages.RDBStorage(f"sqlite:///{folder / 'old.db'}")
-    for seed, name in enumerate(("resnet-cats", "resnet-dogs", "xgb-cats", "xgb-dogs")):
-        done = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed))
-        # Not the very same values as the pages' own studies, or they would count as copies.
-        done.optimize(partial(objective, above=0.1 * (1 + seed)), n_trials=12)
-        study = optuna.create_study(study_name=name, storage=storage)
-        study.set_user_attr("team", "vision")
-        study.add_trials(done.trials)
-    storage.remove_session()
-    storage.engine.dispose()
+    with sqlite(folder / "old.db") as storage:
+        for seed, name in enumerate(("resnet-cats", "resnet-dogs", "xgb-cats", "xgb-dogs")):
+            # Not the very same values as the pages' own studies, or they would count as copies.
+            shifted = partial(objective, above=0.1 * (1 + seed))
+            random_study(shifted, 12, seed, name, storage).set_user_attr("team", "vision")
     rows = "cats,0.1,2,0.5\ncats,0.001,3,0.7\ncats,0.01,4,0.8\ndogs,0.02,3,0.6\ndogs,0.003,6,0.9"
     (folder / "runs.csv").write_text(
         f"data set,learning rate,layers,test accuracy\n{rows}\n", encoding="utf-8"

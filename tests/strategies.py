@@ -128,7 +128,7 @@ def prior_studies(draw: st.DrawFn) -> PriorStudy:
 
 @st.composite
 def moved(draw: st.DrawFn) -> tuple[BaseDistribution, BaseDistribution]:
-    """A distribution, and one to which somebody may change it: values of the first stay values.
+    """A distribution, and one to which it may be changed: values of the first stay values.
 
     Ranges are of a size at which no digits are lost.
     """

@@ -17,6 +17,7 @@ from optuna_metasampler.acquisition import (
     log_expected_improvement,
 )
 from optuna_metasampler.pareto import Boxes, non_dominated_boxes
+from tests.tasks import generator
 
 
 def normal(mean: float, std: float) -> Normal:
@@ -141,7 +142,7 @@ def test_the_expected_hypervolume_improvement_is_the_mean_over_draws(m: int) -> 
     """Of mixtures; 5 standard errors, so a false alarm once in 600,000 of the 9 comparisons."""
     boxes = boxes_beside(*FRONTS[m])
     logits = torch.tensor([0.3, -0.4], dtype=torch.float64).expand(3, 2)
-    torch_rng = torch.Generator().manual_seed(m)
+    torch_rng = generator(m)
     draws, distributions = [], []
     for _ in range(m):
         mean = torch.randn((3, 2), generator=torch_rng, dtype=torch.float64) * 0.5
@@ -197,7 +198,7 @@ def test_of_one_objective_it_is_the_expected_improvement() -> None:
 @pytest.mark.parametrize("m", [2, 3])
 def test_its_gradient_is_that_of_finite_differences(m: int) -> None:
     boxes = boxes_beside(*FRONTS[m])
-    rng = torch.Generator().manual_seed(0)
+    rng = generator()
     means = torch.randn((m, 5), generator=rng, dtype=torch.float64).requires_grad_()
     stds = (0.1 + torch.rand((m, 5), generator=rng, dtype=torch.float64)).requires_grad_()
 
@@ -230,7 +231,7 @@ def test_its_value_and_gradient_are_finite_everywhere(
 
 def test_the_order_of_the_objectives_does_not_matter() -> None:
     front, corner = FRONTS[3]
-    rng = torch.Generator().manual_seed(3)
+    rng = generator(3)
     laws = [
         Normal(
             torch.randn(6, generator=rng, dtype=torch.float64),

@@ -15,11 +15,6 @@ import pytest
 from optuna_metasampler import MetaSampler
 
 
-@pytest.fixture(autouse=True)
-def quiet() -> None:
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-
-
 # Optuna 5 has constraints of its own; before, only samplers had.
 IN_OBJECTIVE = hasattr(optuna.trial.Trial, "set_constraint")
 

@@ -48,6 +48,7 @@ from tests.pages import (
     targets,
     with_outputs,
 )
+from tests.studies import random_study
 
 
 PAGES = pages()
@@ -283,10 +284,7 @@ def example(trial: optuna.Trial) -> float:
 
 
 def run_a_warm_study() -> optuna.Study:
-    old = [optuna.create_study(study_name=f"old-{seed}") for seed in range(2)]
-    for seed, study in enumerate(old):
-        study.sampler = optuna.samplers.RandomSampler(seed=seed)
-        study.optimize(example, n_trials=8)
+    old = [random_study(example, 8, seed, f"old-{seed}") for seed in range(2)]
     study = optuna.create_study(sampler=MetaSampler(old, seed=0))
     study.optimize(example, n_trials=6)
     stopped = study.ask()

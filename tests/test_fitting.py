@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from optuna_metasampler.checkpoint import Checkpoint
 from optuna_metasampler.exceptions import CheckpointError, MethodError, PriorError, PriorWarning
 from optuna_metasampler.meta_train.loop import Point
 from optuna_metasampler.methods import METHODS
+from tests.studies import random_study
 
 
 def objective(trial: optuna.Trial, optimum: float) -> float:
@@ -21,15 +23,10 @@ def objective(trial: optuna.Trial, optimum: float) -> float:
 
 @pytest.fixture(scope="module")
 def studies() -> list[optuna.Study]:
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    made = []
-    for seed in range(6):
-        study = optuna.create_study(
-            study_name=f"old-{seed}", sampler=optuna.samplers.RandomSampler(seed=seed)
-        )
-        study.optimize(lambda t, s=seed: objective(t, 0.1 if s % 2 else 0.9), n_trials=12)
-        made.append(study)
-    return made
+    return [
+        random_study(partial(objective, optimum=0.1 if i % 2 else 0.9), 12, i, f"old-{i}")
+        for i in range(6)
+    ]
 
 
 LIGHT: dict[str, dict[str, Any]] = {

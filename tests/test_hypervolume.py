@@ -18,6 +18,7 @@ from optuna_metasampler.pareto import (
     reference_point,
     spread_out,
 )
+from tests.tasks import uniform
 
 
 @st.composite
@@ -68,8 +69,7 @@ def test_a_point_above_the_corner_is_dominated_or_in_exactly_one_box(
 ) -> None:
     """Whatever the point: drawn around the front, so that no box is too small to be met."""
     m = points.shape[1]
-    generator = torch.Generator().manual_seed(seed)
-    x = torch.rand((200, m), generator=generator, dtype=torch.float64) * 3.5 - 0.5
+    x = uniform(200, m, seed) * 3.5 - 0.5
     below = (points.unsqueeze(1) > x).all(dim=2).any(dim=0)
     boxes = non_dominated_boxes(points, corner(m))
     assert torch.equal(holds(boxes, x), (~below).long())
@@ -79,7 +79,7 @@ def test_a_point_above_the_corner_is_dominated_or_in_exactly_one_box(
 @given(outcomes(), st.integers(0, 2**31))
 def test_the_boxes_tell_how_much_a_point_adds(points: Tensor, seed: int) -> None:
     m = points.shape[1]
-    x = torch.rand(m, generator=torch.Generator().manual_seed(seed), dtype=torch.float64) * 2
+    x = uniform(1, m, seed)[0] * 2
     added = hypervolume(torch.cat([points, x[None]]), corner(m)) - hypervolume(points, corner(m))
     boxes = non_dominated_boxes(points, corner(m))
     assert float(boxes.volume_below(x)) == pytest.approx(added, rel=1e-9, abs=1e-9)

@@ -17,11 +17,6 @@ import optuna_metasampler
 from optuna_metasampler import MetaSampler
 
 
-@pytest.fixture(autouse=True)
-def quiet() -> None:
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-
-
 def bowl(trial: optuna.Trial) -> float:
     return (trial.suggest_float("x", 0.0, 1.0) - 0.3) ** 2
 

@@ -17,10 +17,7 @@ import torch
 from optuna_metasampler.maximize import ascend, climb, maximize, quasi_random, space_filling
 from optuna_metasampler.space import SearchSpace
 from tests.strategies import spaces
-
-
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
+from tests.tasks import cube, generator
 
 
 def nothing(space: SearchSpace) -> torch.Tensor:
@@ -56,7 +53,7 @@ def test_the_optimum_of_a_mixed_quadratic_is_found() -> None:
 
 
 def test_climbing_follows_the_gradient_to_the_top() -> None:
-    space = SearchSpace.of({f"x{i}": FloatDistribution(0, 1) for i in range(4)})
+    space = cube(f"x{i}" for i in range(4))
     target = torch.tensor([0.1, 0.9, 0.5, 1.2], dtype=torch.float64)
 
     def score(x: torch.Tensor) -> torch.Tensor:
@@ -81,7 +78,7 @@ def test_gradient_ascent_on_hyperparameters_finds_the_known_optimum_of_a_quadrat
 
 
 def test_one_gradient_step_is_the_step_size_times_the_slope() -> None:
-    space = SearchSpace.of({"x": FloatDistribution(0, 1), "y": FloatDistribution(0, 1)})
+    space = cube("xy")
     start = torch.tensor([[0.5, 0.5]], dtype=torch.float64)
     stepped = ascend(lambda x: 3.0 * x[:, 0] - x[:, 1], space, start, 1, 0.02)
     torch.testing.assert_close(stepped, torch.tensor([[0.56, 0.48]], dtype=torch.float64))
@@ -158,7 +155,7 @@ def test_proposals_are_feasible_in_any_space(data: Any, dists: Any, seed: int) -
 
 
 def test_space_filling_points_keep_their_distance() -> None:
-    space = SearchSpace.of({"x": FloatDistribution(0, 1), "y": FloatDistribution(0, 1)})
+    space = cube("xy")
     seen = nothing(space)
     for i in range(9):
         seen = torch.cat([seen, space_filling(space, seen, generator(i))[None]])

@@ -17,6 +17,7 @@ import pytest
 import yaml
 
 import optuna_metasampler
+from tests.studies import random_study
 
 
 ROOT = Path(__file__).parents[1]
@@ -89,8 +90,7 @@ def test_what_optunahub_loads_is_the_sampler_of_the_package(load: Any) -> None:
 
 
 def test_a_study_with_a_prior_runs_through_it_and_starts_from_the_prior(load: Any) -> None:
-    old = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
-    old.optimize(lambda trial: (trial.suggest_float("x", -5, 5) - 1) ** 2, n_trials=30)
+    old = random_study(lambda trial: (trial.suggest_float("x", -5, 5) - 1) ** 2, 30)
     study = optuna.create_study(sampler=load(NAME).MetaSampler(old, seed=0))
     study.optimize(lambda trial: (trial.suggest_float("x", -5, 5) - 1) ** 2, n_trials=4)
     assert study.trials[0].params["x"] == pytest.approx(old.best_params["x"], abs=0.5)

@@ -4,7 +4,7 @@ The tasks are random functions whose prior studies correlate by 0.9, on a mixed 
 space. A run is better than another if its best value so far is lower, on average over the trials.
 
 Measured with a few seeds, 40 of 40 comparisons were won with priors, 34 of 40 without and 7 of 8
-with opposite priors. A sampler that wins 97 %, 85 % and 85 % fails these limits by chance in fewer
+with opposite priors. A sampler that wins 97%, 85% and 85% fails these limits by chance in fewer
 than one of 1,000 changes of what is random in it (binomial distribution).
 """
 
@@ -19,9 +19,8 @@ import pytest
 
 from benchmarks.problems.base import Suite, suggest
 from benchmarks.problems.synthetic import SyntheticSuite
-from benchmarks.run import setting_of
-from benchmarks.scenarios import prior_logs
 from optuna_metasampler import MetaSampler
+from tests.methods.studies import suite_priors
 
 
 SUITE = SyntheticSuite(0.9)
@@ -52,13 +51,7 @@ def n_wins(
 
 
 def with_priors(suite: Suite, target: str, seed: int) -> MetaSampler:
-    logs = prior_logs("random-5", suite, target, seed)
-    return MetaSampler(list(setting_of(suite, logs, seed).priors), seed=seed)
-
-
-@pytest.fixture(autouse=True)
-def _quiet() -> None:
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    return MetaSampler(suite_priors(suite, target, seed), seed=seed)
 
 
 def test_ten_trials_with_related_priors_are_better_than_those_of_the_default_sampler() -> None:

@@ -27,7 +27,6 @@ def test_the_code_runs_from_an_old_storage_to_a_report(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
 
     def train_and_validate(lr: float, depth: int) -> float:
         return abs(lr - 0.01) + abs(depth - 5)
@@ -56,7 +55,6 @@ def test_the_code_runs_from_an_old_storage_to_a_report(
 
 def test_the_commands_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
     for name in ("old", "new"):
         study = optuna.create_study(study_name=name, storage="sqlite:///old.db")
         study.optimize(lambda t: t.suggest_float("lr", 0, 1), n_trials=2)

@@ -9,15 +9,14 @@ import time
 
 from nbclient import NotebookClient
 import nbformat
-from optuna.distributions import FloatDistribution
 import pytest
 import torch
 
 from optuna_metasampler._runtime import progress, tracked
 from optuna_metasampler.meta_train.loop import Trainer
 from optuna_metasampler.methods import method_of
-from optuna_metasampler.space import SearchSpace
 from optuna_metasampler.task import Task
+from tests.tasks import cube, generator
 
 
 LOG = """
@@ -143,7 +142,7 @@ def test_a_bar_is_cleared_after_an_error(
 
 
 def test_learning_reports_its_steps() -> None:
-    space = SearchSpace.of({"x": FloatDistribution(0, 1)})
+    space = cube("x")
     tasks = [
         Task.of(space, [{"x": x / 7} for x in range(8)], torch.arange(8.0).double() * sign)
         for sign in (1, -1, 1)
@@ -151,7 +150,7 @@ def test_learning_reports_its_steps() -> None:
     for method in ("auto", "portfolio", "cluster"):
         steps: list[tuple[int, int]] = []
         trainer = Trainer(watch=lambda done, total, _, steps=steps: steps.append((done, total)))
-        method_of(method).learn(tasks, torch.Generator().manual_seed(0), trainer)
+        method_of(method).learn(tasks, generator(), trainer)
         assert steps[-1][0] == steps[-1][1]
         assert len(steps) >= 3
 

@@ -17,6 +17,7 @@ import pytest
 
 from optuna_metasampler.space import SearchSpace, choice_key
 from tests.strategies import configurations, distributions, spaces, values
+from tests.tasks import cube
 
 
 def same(distribution: Any, a: Any, b: Any) -> bool:
@@ -167,7 +168,7 @@ def test_the_grid_of_a_finite_space_is_all_of_it() -> None:
 
 def test_the_grid_of_a_continuum_is_refused() -> None:
     with pytest.raises(ValueError, match="finite"):
-        SearchSpace.of({"x": FloatDistribution(0, 1)}).grid()
+        cube("x").grid()
 
 
 # --- Conditional parameters ----------------------------------------------------------------

@@ -6,14 +6,13 @@ import math
 
 from hypothesis import given
 from hypothesis import strategies as st
-from optuna.distributions import FloatDistribution
 import pytest
 from scipy import stats
 import torch
 
 from optuna_metasampler.outcomes import half_rank_warp, rank_gaussianize, scalarize, spearman
-from optuna_metasampler.space import SearchSpace
 from optuna_metasampler.task import Task
+from tests.tasks import cube
 
 
 ANY = st.lists(st.floats(allow_nan=False), min_size=1, max_size=30)
@@ -102,7 +101,7 @@ def test_one_objective_is_left_as_it_is() -> None:
 
 
 def test_outcomes_that_are_nan_or_miscounted_are_refused() -> None:
-    space = SearchSpace.of({"x": FloatDistribution(0, 1)})
+    space = cube("x")
     with pytest.raises(ValueError, match="NaN"):
         Task.of(space, [{"x": 0.5}], tensor([math.nan]))
     with pytest.raises(ValueError, match=r"shape \(1,\)"):

@@ -20,11 +20,11 @@ from optuna_metasampler._text import (
 
 
 @pytest.mark.parametrize(
-    ("names", "shown"),
+    ("names", "expected"),
     [([], ""), (["a"], "a"), (["b", "a"], "b, a"), (list("abcde"), "a, b, c and 2 more")],
 )
-def test_names_are_listed_up_to_a_number(names: list[str], shown: str) -> None:
-    assert listed(names, 3) == shown
+def test_names_are_listed_up_to_a_number(names: list[str], expected: str) -> None:
+    assert listed(names, 3) == expected
 
 
 @given(st.text())
@@ -64,7 +64,7 @@ def test_values_are_thinned_evenly_with_both_ends() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "shown"),
+    ("value", "expected"),
     [
         (0.0, "0"),
         (0.91234567, "0.9123"),
@@ -79,8 +79,8 @@ def test_values_are_thinned_evenly_with_both_ends() -> None:
         (1.7e308, "1.7e308"),
     ],
 )
-def test_numbers_are_short_and_plain(value: float, shown: str) -> None:
-    assert number(value) == shown
+def test_numbers_are_short_and_plain(value: float, expected: str) -> None:
+    assert number(value) == expected
 
 
 def test_only_exact_shares_are_none_or_all() -> None:

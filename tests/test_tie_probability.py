@@ -4,27 +4,23 @@ import pytest
 import torch
 
 from optuna_metasampler.acquisition import TieProbability
+from tests.tasks import uniform
 
 
 def _unit(d: int = 1) -> torch.Tensor:
     return torch.ones(d, dtype=torch.float64)
 
 
-def _points(n: int, d: int, seed: int = 0) -> torch.Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    return torch.rand((n, d), generator=generator, dtype=torch.float64)
-
-
-def test_a_function_without_exact_ties_has_no_plateaus() -> None:
-    x = _points(20, 2)
+def test_a_function_without_exact_ties_has_no_tie_probability() -> None:
+    x = uniform(20, 2)
     assert TieProbability.of(x, x.sum(dim=1), _unit(2)) is None
 
 
-def test_three_trials_say_nothing_about_plateaus() -> None:
-    assert TieProbability.of(_points(3, 1), torch.zeros(3, dtype=torch.float64), _unit()) is None
+def test_three_trials_are_too_few_for_a_tie_probability() -> None:
+    assert TieProbability.of(uniform(3, 1), torch.zeros(3, dtype=torch.float64), _unit()) is None
 
 
-def test_a_point_beside_a_plateau_is_less_likely_new_than_one_far_away() -> None:
+def test_a_point_beside_tied_trials_is_less_likely_new_than_one_far_away() -> None:
     x = torch.linspace(0.0, 1.0, 41, dtype=torch.float64)[:, None]
     steps = torch.floor(x[:, 0] * 5)
     ties = TieProbability.of(x[:30], steps[:30], _unit())
@@ -36,7 +32,7 @@ def test_a_point_beside_a_plateau_is_less_likely_new_than_one_far_away() -> None
 
 def test_the_learned_share_of_ties_is_the_true_one() -> None:
     # Steps of width 0.2 at a random offset: two points d < 0.2 apart tie with probability 1 - 5 d.
-    x = _points(300, 1, seed=1)
+    x = uniform(300, 1, seed=1)
     ties = TieProbability.of(x, torch.floor((x[:, 0] + 0.07) * 5), _unit())
     assert ties is not None
     i = torch.searchsorted(ties.distance, torch.tensor([0.02, 0.1, 0.18, 0.3]).double())
@@ -46,7 +42,7 @@ def test_the_learned_share_of_ties_is_the_true_one() -> None:
 
 
 def test_a_column_that_does_not_matter_does_not_make_a_point_new() -> None:
-    x = _points(60, 2, seed=2)
+    x = uniform(60, seed=2)
     ties = TieProbability.of(x, torch.floor(x[:, 0] * 4), torch.tensor([1.0, 1e-3]).double())
     assert ties is not None
     moved = x[:1] + torch.tensor([[0.0, 0.5]], dtype=torch.float64)
@@ -62,7 +58,7 @@ def test_a_column_that_does_not_matter_does_not_make_a_point_new() -> None:
 def test_the_probability_of_a_new_outcome_never_falls_with_distance(
     n: int, levels: int, d: int, seed: int
 ) -> None:
-    x = _points(n, d, seed)
+    x = uniform(n, d, seed)
     ties = TieProbability.of(x, torch.floor(x.sum(dim=1) * levels / d), _unit(d))
     if ties is None:
         return
@@ -91,6 +87,6 @@ def test_equal_trials_at_one_place_are_no_error() -> None:
 
 @pytest.mark.parametrize("value", [float("inf"), -float("inf")])
 def test_infinite_outcomes_tie_with_each_other(value: float) -> None:
-    x = _points(6, 1)
+    x = uniform(6, 1)
     y = torch.tensor([1.0, value, value, value, 2.0, 3.0], dtype=torch.float64)
     assert TieProbability.of(x, y, _unit()) is not None

@@ -41,12 +41,12 @@ class Counting(UnionSearchSpace):
         super()._add(trial)
 
 
-def trial(number: int, shown: dict[str, int], state: TrialState) -> FrozenTrial:
+def trial(number: int, observed: dict[str, int], state: TrialState) -> FrozenTrial:
     made = create_trial(
         state=state,
         value=0.0 if state == TrialState.COMPLETE else None,
-        params={name: DISTRIBUTIONS[i][1] for name, i in shown.items()},
-        distributions={name: DISTRIBUTIONS[i][0] for name, i in shown.items()},
+        params={name: DISTRIBUTIONS[i][1] for name, i in observed.items()},
+        distributions={name: DISTRIBUTIONS[i][0] for name, i in observed.items()},
     )
     made.number = number
     return made
@@ -55,33 +55,33 @@ def trial(number: int, shown: dict[str, int], state: TrialState) -> FrozenTrial:
 def from_scratch(trials: list[FrozenTrial]) -> dict[str, BaseDistribution]:
     """What the sampler offers, by definition."""
     return {
-        name: shown[-1]
-        for name, shown in sorted(distributions_of(trials).items())
-        if all(same_kind(d, shown[-1]) for d in shown)
+        name: observed[-1]
+        for name, observed in sorted(distributions_of(trials).items())
+        if all(same_kind(d, observed[-1]) for d in observed)
     }
 
 
-shown_by_trials = st.lists(
+observed_by_trials = st.lists(
     st.dictionaries(st.sampled_from("xyz"), st.integers(0, len(DISTRIBUTIONS) - 1)), max_size=8
 )
 ended = st.sampled_from([TrialState.COMPLETE, TrialState.FAIL])
 
 
 @settings(max_examples=60)
-@given(shown_by_trials, st.data())
-def test_what_is_kept_is_what_all_trials_say_in_whatever_order_they_end(
-    shown: list[dict[str, int]], data: st.DataObject
+@given(observed_by_trials, st.data())
+def test_the_kept_space_is_that_of_all_trials_in_whatever_order_they_end(
+    observed: list[dict[str, int]], data: st.DataObject
 ) -> None:
     kept = UnionSearchSpace()
-    trials = [trial(i, s, TrialState.RUNNING) for i, s in enumerate(shown)]
+    trials = [trial(i, s, TrialState.RUNNING) for i, s in enumerate(observed)]
     for i in data.draw(st.permutations(range(len(trials)))):
-        trials[i] = trial(i, shown[i], data.draw(ended))
+        trials[i] = trial(i, observed[i], data.draw(ended))
         assert kept.of(trials) == from_scratch(trials)
         assert list(kept.of(trials)) == sorted(kept.of(trials))
 
 
 @settings(max_examples=60)
-@given(shown_by_trials, shown_by_trials)
+@given(observed_by_trials, observed_by_trials)
 def test_a_study_in_the_place_of_another_is_read_anew(
     before: list[dict[str, int]], after: list[dict[str, int]]
 ) -> None:

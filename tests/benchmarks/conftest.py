@@ -7,18 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import optuna
 import pytest
 
 from benchmarks.problems.tables import FolderSuite
 
 
 N_TASKS, N_ROWS = 7, 150
-
-
-@pytest.fixture(autouse=True)
-def _quiet() -> None:
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 
 @pytest.fixture(scope="session")

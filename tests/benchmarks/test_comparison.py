@@ -13,8 +13,9 @@ import pytest
 from benchmarks.experiment import NOT_RUN
 from benchmarks.experiments.comparison.data import REFERENCE, WITHHELD
 from benchmarks.experiments.comparison.summary import summarize
-from benchmarks.problems.base import Direction, Scale
+from benchmarks.problems.base import Scale
 from benchmarks.run import Run
+from tests.benchmarks.runs import run_of
 
 
 N = 10
@@ -31,20 +32,18 @@ def make(
     n_trials: int = N,
 ) -> Run:
     """A run with the same regret at every trial; only of the suite ``live`` no scale is known."""
-    direction: Direction = "maximize" if suite == "live" else "minimize"
-    return Run(
+    warm = scenario != "none"
+    return run_of(
+        peer,
+        [regret] * n_trials,
+        scenario,
         suite=suite,
         task=task,
-        scenario=scenario,
-        peer=peer,
         seed=seed,
-        n_trials=n_trials,
-        values=[regret] * n_trials,
-        seconds=[0.01] * n_trials,
         objective=f"objective of {suite} {task}",
-        priors="" if scenario == "none" else f"priors {scenario} {seed}",
-        n_priors=0 if scenario == "none" else n_priors,
-        direction=direction,
+        priors=f"priors {scenario} {seed}" if warm else "",
+        n_priors=n_priors if warm else 0,
+        direction="maximize" if suite == "live" else "minimize",
         scale=None if suite in UNSCALED else Scale(0.0, 1.0),
     )
 
@@ -226,7 +225,7 @@ def test_only_peers_with_all_tasks_and_trials_are_ranked() -> None:
     assert found["left_out"] == ["BoTorch", "QMC"]
 
 
-def test_it_is_said_where_it_loses_to_whom_and_by_how_much() -> None:
+def test_losses_name_where_to_whom_and_by_how_much() -> None:
     runs = [make(REFERENCE, 0.1, "tpe-5", t) for t in ("t0", "t1")]
     runs += [make("GPSampler", r, task=t) for t, r in (("t0", 0.01), ("t1", 0.09))]
     runs += [make("TPE", r, task=t) for t, r in (("t0", 0.05), ("t1", 0.5))]
@@ -381,7 +380,7 @@ def test_hindsight_takes_on_each_task_the_sampler_that_did_best() -> None:
     assert (found["n_samplers"], found["n_tasks"]) == (3, 2)
 
 
-def test_hindsight_says_nothing_where_a_peer_is_missing() -> None:
+def test_there_is_no_hindsight_where_a_peer_is_missing() -> None:
     runs = [make(REFERENCE, 0.1, "tpe-5"), make("TPE + best priors", 0.1, "tpe-5")]
     assert numbers(runs)["hindsight"] is None
 

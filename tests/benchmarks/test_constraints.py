@@ -58,7 +58,6 @@ def test_the_given_share_of_configurations_fails_and_always_the_same() -> None:
     reason="the objectives are written for Optuna 5",
 )
 def test_only_feasible_trials_lower_the_regret() -> None:
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
     problem = Problem(
         "half",
         PROBLEMS["gramacy"].parameters,

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import optuna
 import pytest
 
 from benchmarks.experiments import explanation, forecasts
 from benchmarks.problems.synthetic import SyntheticSuite
 from benchmarks.problems.timed import five_centres, objective_of, prior_studies
-
-
-@pytest.fixture(autouse=True)
-def quiet() -> None:
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 
 @pytest.mark.parametrize("storage", explanation.STORAGES)

@@ -161,10 +161,10 @@ def test_a_tool_learns_from_a_quadratic_where_to_look(tool: tuple[Build, int]) -
 
 
 class _Tool(ExternalSampler):
-    """Remembers all that it is told."""
+    """Remembers every result that it gets."""
 
     def start(self, seed: int) -> None:
-        self.told: list[tuple[Any, float | None]] = []
+        self.results: list[tuple[Any, float | None]] = []
         self.n_asked = 0
 
     def ask(self) -> tuple[Any, Params]:
@@ -175,11 +175,11 @@ class _Tool(ExternalSampler):
         return self.n_asked, {"x": random.uniform(-9, 9), "lr": 2.0}
 
     def tell(self, asked: Any, loss: float | None) -> None:
-        self.told.append((asked, loss))
+        self.results.append((asked, loss))
 
 
 @pytest.mark.parametrize(("direction", "sign"), [("minimize", 1.0), ("maximize", -1.0)])
-def test_a_tool_is_told_what_to_minimise_and_what_failed(direction: str, sign: float) -> None:
+def test_a_tool_gets_losses_and_none_of_a_failed_trial(direction: str, sign: float) -> None:
     setting = Setting(TWO, direction, (), seed=0)
     sampler = _Tool(setting)
     study = study_of(sampler, setting)
@@ -187,7 +187,7 @@ def test_a_tool_is_told_what_to_minimise_and_what_failed(direction: str, sign: f
         trial = study.ask()
         suggest(trial, TWO)
         study.tell(trial, value, state=TrialState.FAIL if value is None else None)
-    assert sampler.told == [(1, sign * 2.5), (2, None), (3, None)]
+    assert sampler.results == [(1, sign * 2.5), (2, None), (3, None)]
 
 
 def test_a_tools_output_goes_nowhere_and_errors_come_through(
@@ -203,7 +203,7 @@ def test_a_tools_output_goes_nowhere_and_errors_come_through(
     assert logging.getLogger("tool").isEnabledFor(logging.ERROR)
 
 
-def test_a_parameter_that_the_tool_was_not_told_of_is_an_error() -> None:
+def test_a_parameter_that_the_tool_does_not_know_is_an_error() -> None:
     setting = Setting(TWO, "minimize", (), seed=0)
     trial = study_of(_Tool(setting), setting).ask()
     with pytest.raises(ValueError, match="momentum"):

@@ -11,7 +11,7 @@ ROW = {"x": -0.001, "ends": [-0.3, -0.5, 0.1], "none": None, "by": {"10": 0.25},
 
 
 @pytest.mark.parametrize(
-    ("template", "shown"),
+    ("template", "expected"),
     [
         ("{x:2}", "0.00"),
         ("{x:.2f}", "-0.00"),
@@ -26,13 +26,13 @@ ROW = {"x": -0.001, "ends": [-0.3, -0.5, 0.1], "none": None, "by": {"10": 0.25},
         ("{by[10]:p}", "0.250"),
     ],
 )
-def test_a_cell_is_a_format_string_filled_from_a_row(template: str, shown: str) -> None:
-    assert cell(template, ROW) == shown
+def test_a_cell_is_a_format_string_filled_from_a_row(template: str, expected: str) -> None:
+    assert cell(template, ROW) == expected
 
 
-@pytest.mark.parametrize(("ends", "shown"), [([1, 3], "1 to 3"), ([2, 2], "2")])
-def test_ends_that_are_one_are_shown_once(ends: list[int], shown: str) -> None:
-    assert cell("{ends:span}", {"ends": ends}) == shown
+@pytest.mark.parametrize(("ends", "expected"), [([1, 3], "1 to 3"), ([2, 2], "2")])
+def test_equal_ends_are_written_once(ends: list[int], expected: str) -> None:
+    assert cell("{ends:span}", {"ends": ends}) == expected
 
 
 def test_small_p_values_are_below_the_last_digit() -> None:

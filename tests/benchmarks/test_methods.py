@@ -8,31 +8,17 @@ from pathlib import Path
 import pytest
 
 from benchmarks.experiments.methods import PEER_OF, QUICK, no_better, of_runs
-from benchmarks.problems.base import Scale
 from benchmarks.run import Run
 from optuna_metasampler.methods import METHODS
+from tests.benchmarks.runs import run_of
 
 
 PAGE = Path(__file__).parents[2] / "docs" / "methods.md"
 
 
 def run(peer: str, task: int, values: list[float], scenario: str = "tpe-8") -> Run:
-    n = len(values)
-    seconds = [2.0 if peer == "MetaSampler" else 1.0] + [0.5] * (n - 1)
-    return Run(
-        suite=QUICK,
-        task=str(task),
-        scenario=scenario,
-        peer=peer,
-        seed=0,
-        n_trials=n,
-        values=values,
-        seconds=seconds,
-        objective="same",
-        priors="same",
-        n_priors=0 if scenario == "none" else 8,
-        scale=Scale(0.0, 1.0),
-    )
+    seconds = [2.0 if peer == "MetaSampler" else 1.0] + [0.5] * (len(values) - 1)
+    return run_of(peer, values, scenario, suite=QUICK, task=str(task), seconds=seconds)
 
 
 RUNS = [

@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-import optuna
 import pytest
 
 from benchmarks.experiment import Options
 from benchmarks.experiments import noise
 from benchmarks.problems import noisy
 from benchmarks.problems.base import Params, random_params
-
-
-@pytest.fixture(autouse=True)
-def quiet() -> None:
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
 
 
 def sample(problem: noisy.Problem, n: int) -> list[Params]:

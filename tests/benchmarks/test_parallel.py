@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import optuna
 from optuna.samplers import RandomSampler
 import pytest
 
@@ -17,7 +16,6 @@ SUITE = SyntheticSuite(0.9)
 
 def test_every_sampler_meets_the_same_number_of_running_trials() -> None:
     """Random search draws the same configurations, which workers end in another order."""
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
     setting = setting_of(SUITE, [], 0)
     objective = SUITE.objective("0")
     together, alone = (

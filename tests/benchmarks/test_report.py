@@ -12,29 +12,19 @@ from benchmarks import report
 from benchmarks.__main__ import main
 from benchmarks.experiment import NOT_RUN
 from benchmarks.experiments.comparison import MAIN
-from benchmarks.problems.base import Scale
 from benchmarks.records import RESULTS, Store
 from benchmarks.run import Run
-
-
-def run_of(peer: str, task: str, value: float) -> Run:
-    return Run(
-        suite="one",
-        task=task,
-        scenario="none",
-        peer=peer,
-        seed=0,
-        n_trials=12,
-        values=[value / n for n in range(1, 13)],
-        seconds=[0.01] * 12,
-        objective=task,
-        scale=Scale(0.0, 1.0),
-        versions={"optuna": "5.0.0"},
-    )
+from tests.benchmarks.runs import run_of
 
 
 RUNS = [
-    run_of(peer, task, value)
+    run_of(
+        peer,
+        [value / n for n in range(1, 13)],
+        task=task,
+        objective=task,
+        versions={"optuna": "5.0.0"},
+    )
     for peer, value in (("Random", 1.0), ("TPE", 0.5), ("MetaSampler", 0.1))
     for task in ("t0", "t1", "t2")
 ]

@@ -153,7 +153,7 @@ def test_all_experiments_are_listed_with_their_settings() -> None:
     "words",
     [
         ("run", "calibration"),
-        ("run", "noise", "--only", "peer", "Nobody"),
+        ("run", "noise", "--only", "peer", "unknown"),
         ("run", "objectives", "--set", "seeds", "few"),
         ("run", "quick", "--only", "suite", "nowhere"),
     ],

@@ -22,17 +22,12 @@ from benchmarks.problems.base import Scale, Suite, random_params, targets
 from benchmarks.problems.synthetic import SyntheticSuite
 from benchmarks.problems.tables import FolderSuite
 from benchmarks.run import Run, run_one, tune
+from benchmarks.run import setting_of as setting_after
 from benchmarks.scenarios import SCENARIOS, prior_logs
 
 
 def setting_of(suite: Suite, task: str, scenario: str = "none", seed: int = 0) -> Setting:
-    logs = prior_logs(scenario, suite, task, seed)
-    return Setting(
-        suite.parameters,
-        suite.direction,
-        tuple(log.to_study(f"prior-{i}") for i, log in enumerate(logs)),
-        seed,
-    )
+    return setting_after(suite, prior_logs(scenario, suite, task, seed), seed)
 
 
 # --- Peers ------------------------------------------------------------------------------------
@@ -47,16 +42,16 @@ def test_the_values_are_those_of_the_objective_for_every_peer(
 ) -> None:
     setting = setting_of(suite, "task0", "tpe-3")
     objective = suite.objective("task0")
-    told = []
+    evaluated = []
 
     def spy(params: Any) -> float:
-        told.append((dict(params), objective(params)))
-        return told[-1][1]
+        evaluated.append((dict(params), objective(params)))
+        return evaluated[-1][1]
 
     values, seconds, error = tune(setting, spy, PEERS[name], 8)
     assert error is None
-    assert values == [value for _, value in told]
-    assert values == [objective(params) for params, _ in told]
+    assert values == [value for _, value in evaluated]
+    assert values == [objective(params) for params, _ in evaluated]
     assert len(seconds) == 8
 
 

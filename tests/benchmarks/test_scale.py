@@ -14,7 +14,6 @@ from optuna_metasampler.priors.study import PriorStudy
 
 
 def test_the_storage_that_is_measured_is_one_of_optuna(tmp_path: Path) -> None:
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
     studies = prior_studies("mixed", five_centres(2), 3)
     path = tmp_path / "old.db"
     write_storage(studies, path)
@@ -30,7 +29,6 @@ def test_the_storage_that_is_measured_is_one_of_optuna(tmp_path: Path) -> None:
 
 
 def test_suggestions_are_timed(tmp_path: Path) -> None:
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
     studies = [PriorStudy.of(study) for study in prior_studies("mixed", five_centres(2), 3)]
     seconds = suggest(Archive.write(tmp_path / "old.metaprior", studies).path)
     assert 0 < seconds["later"] <= seconds["slowest"]

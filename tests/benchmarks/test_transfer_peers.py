@@ -28,6 +28,7 @@ from optuna_metasampler.surrogates.gaussian_process import (
     constant_feature,
 )
 from optuna_metasampler.task import Task
+from tests.tasks import generator, uniform
 
 
 PLAIN = tuple(Parameter(f"x{i}", FloatDistribution(0, 1)) for i in range(3))
@@ -228,13 +229,8 @@ def posterior_of(x: torch.Tensor, z: torch.Tensor) -> tuple[Posterior, torch.Ten
     return Posterior.of(x, z, phi, metric, [(theta, BasisPrior.constant())]), theta, metric
 
 
-def sample_points(n: int, seed: int) -> torch.Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    return torch.rand((n, 2), generator=generator, dtype=torch.float64)
-
-
 def test_leave_one_out_samples_are_those_of_processes_without_the_trial() -> None:
-    x = sample_points(6, 0)
+    x = uniform(6)
     z = torch.sin(5 * x[:, 0]) + x[:, 1]
     posterior, theta, metric = posterior_of(x, z)
     zero, one = torch.zeros((1, 6)).double(), torch.ones((1, 6)).double()
@@ -251,11 +247,10 @@ def test_leave_one_out_samples_are_those_of_processes_without_the_trial() -> Non
 
 
 def test_joint_samples_have_the_mean_and_the_deviation_of_the_process() -> None:
-    x, query = sample_points(8, 1), sample_points(5, 2)
+    x, query = uniform(8, seed=1), uniform(5, seed=2)
     query[4] = query[3]
     posterior, _, _ = posterior_of(x, x.sum(1))
-    generator = torch.Generator().manual_seed(0)
-    noise = torch.randn((20_000, 5), generator=generator, dtype=torch.float64)
+    noise = torch.randn((20_000, 5), generator=generator(), dtype=torch.float64)
     samples = rgpe.joint_samples(posterior, query, noise)
     expected = posterior.predict(query, constant_feature(query))
     assert samples.mean(0).numpy() == pytest.approx(expected.mean[0].numpy(), abs=0.02)
@@ -341,7 +336,7 @@ def test_each_member_predicts_standardised_outcomes_of_its_own_process() -> None
     assert ensemble.incumbent == pytest.approx(float((z.max() - z.mean()) / z.std(correction=0)))
 
 
-def test_flipped_priors_lose_their_say() -> None:
+def test_flipped_priors_lose_their_weight() -> None:
     ensemble, _ = ensemble_after(bowls(-1.0), n=12)
     assert float(ensemble.weights[-1]) > 0.99
 

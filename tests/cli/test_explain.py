@@ -7,7 +7,6 @@ import json
 from pathlib import Path
 import subprocess
 import sys
-from typing import Any
 
 from click.testing import CliRunner, Result
 import optuna
@@ -16,6 +15,7 @@ import pytest
 
 from optuna_metasampler import MetaSampler
 from optuna_metasampler.cli import main
+from tests.studies import random_study, sqlite
 
 
 def objective(trial: optuna.Trial) -> float:
@@ -26,27 +26,16 @@ def objective(trial: optuna.Trial) -> float:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Prior studies in `old.db`, and the study that used them in `new.db` and `new.log`."""
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
     path = tmp_path_factory.mktemp("storages")
-    storages: list[Any] = [
-        optuna.storages.RDBStorage(f"sqlite:///{path}/{name}.db") for name in ("old", "new")
-    ]
-    storages.append(optuna.storages.JournalStorage(JournalFileBackend(str(path / "new.log"))))
-    for i in range(2):
-        study = optuna.create_study(
-            study_name=f"old-{i}",
-            storage=storages[0],
-            sampler=optuna.samplers.RandomSampler(seed=i),
-        )
-        study.optimize(objective, n_trials=12)
-    for storage in storages[1:]:
-        sampler = MetaSampler(str(path / "old.db"), seed=0)
-        study = optuna.create_study(study_name="now", storage=storage, sampler=sampler)
-        study.optimize(objective, n_trials=7)
-        study.ask()
-    for storage in storages[:2]:
-        storage.remove_session()
-        storage.engine.dispose()
+    journal = optuna.storages.JournalStorage(JournalFileBackend(str(path / "new.log")))
+    with sqlite(path / "old.db") as old, sqlite(path / "new.db") as new:
+        for i in range(2):
+            random_study(objective, 12, i, f"old-{i}", old)
+        for storage in (new, journal):
+            sampler = MetaSampler(str(path / "old.db"), seed=0)
+            study = optuna.create_study(study_name="now", storage=storage, sampler=sampler)
+            study.optimize(objective, n_trials=7)
+            study.ask()
     return path
 
 
@@ -145,7 +134,7 @@ def test_the_page_is_written_once(folder: Path, tmp_path: Path) -> None:
         (["--storage", "sqlite:///:memory:", "--study", "now"], 1, "a database in memory"),
     ],
 )
-def test_what_cannot_be_is_refused(
+def test_wrong_usage_is_an_error_of_one_line(
     folder: Path, arguments: list[str], code: int, message: str
 ) -> None:
     result = run(*(a.format(folder) for a in arguments))

@@ -6,27 +6,21 @@ import json
 from pathlib import Path
 
 from click.testing import CliRunner, Result
-import optuna
 import pytest
 
 from optuna_metasampler.checkpoint import Checkpoint
 from optuna_metasampler.cli import main
+from tests.studies import random_study, sqlite
 
 
 @pytest.fixture(scope="module")
 def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
     path = tmp_path_factory.mktemp("storage") / "old.db"
-    storage = optuna.storages.RDBStorage(f"sqlite:///{path}")
-    for seed in range(5):
-        study = optuna.create_study(
-            study_name=f"xgb-{seed}" if seed < 4 else "svm",
-            storage=storage,
-            sampler=optuna.samplers.RandomSampler(seed=seed),
-        )
-        study.optimize(lambda t: (t.suggest_float("x", -1, 1) - 0.2) ** 2, n_trials=8)
-    storage.remove_session()
-    storage.engine.dispose()
+    with sqlite(path) as storage:
+        for seed, name in enumerate(["xgb-0", "xgb-1", "xgb-2", "xgb-3", "svm"]):
+            random_study(
+                lambda t: (t.suggest_float("x", -1, 1) - 0.2) ** 2, 8, seed, name, storage
+            )
     return path
 
 

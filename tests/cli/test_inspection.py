@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 import json
 from pathlib import Path
 
@@ -12,28 +13,27 @@ import pytest
 from optuna_metasampler import Archive
 from optuna_metasampler.cli import main
 from optuna_metasampler.priors.study import PriorStudy
+from tests.studies import random_study, sqlite
 
 
 @pytest.fixture(scope="module")
 def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three studies, one of which has another search space."""
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
     path = tmp_path_factory.mktemp("storage") / "old.db"
-    storage = optuna.storages.RDBStorage(f"sqlite:///{path}")
-    for name in ("resnet-a", "resnet-b", "svm"):
-        study = optuna.create_study(study_name=name, storage=storage, direction="maximize")
 
-        def objective(trial: optuna.Trial, name: str = name) -> float:
-            if name == "svm":
-                return trial.suggest_float("C", 1e-3, 1e3, log=True)
-            trial.suggest_categorical("act", ["relu", "tanh"])
-            if trial.number == 1:
-                raise optuna.TrialPruned
-            return trial.suggest_float("lr" if name[-1] == "a" else "eta", 0, 1)
+    def objective(trial: optuna.Trial, name: str) -> float:
+        if name == "svm":
+            return trial.suggest_float("C", 1e-3, 1e3, log=True)
+        trial.suggest_categorical("act", ["relu", "tanh"])
+        if trial.number == 1:
+            raise optuna.TrialPruned
+        return trial.suggest_float("lr" if name[-1] == "a" else "eta", 0, 1)
 
-        study.optimize(objective, n_trials=4)
-    storage.remove_session()
-    storage.engine.dispose()
+    with sqlite(path) as storage:
+        for seed, name in enumerate(("resnet-a", "resnet-b", "svm")):
+            random_study(
+                partial(objective, name=name), 4, seed, name, storage, directions=["maximize"]
+            )
     return path
 
 
@@ -61,7 +61,7 @@ def test_the_json_document_has_the_same_content(database: Path) -> None:
     assert study["parameters"]["C"]["attributes"]["high"] == 1000
 
 
-def test_what_is_of_use_to_a_study_is_shown(database: Path) -> None:
+def test_the_use_of_each_study_for_another_is_listed(database: Path) -> None:
     result = run(database, "--study", "resnet-a")
     assert result.exit_code == 0, result.output
     lines = {line.split()[0]: line for line in result.output.splitlines() if line.strip()}
@@ -85,7 +85,7 @@ def test_what_is_of_use_to_a_study_is_shown(database: Path) -> None:
         ([], 2, "Missing argument"),
     ],
 )
-def test_what_cannot_be_is_refused(
+def test_wrong_usage_is_an_error_of_one_line(
     database: Path, arguments: list[str], code: int, message: str
 ) -> None:
     result = run(*(a.format(database) for a in arguments))

@@ -2,35 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
-import optuna
-from optuna.storages import RDBStorage
 import pytest
 
 from optuna_metasampler import MetaSampler
+from tests.studies import sqlite
 
 from .seven_parameters import add_prior_studies, new_sampler
-
-
-@pytest.fixture(autouse=True)
-def quiet_optuna() -> Iterator[None]:
-    """Keep one log line per trial out of the reports of failures."""
-    verbosity = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    yield
-    optuna.logging.set_verbosity(verbosity)
 
 
 @pytest.fixture(scope="session")
 def prior_url(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A storage URL with two finished studies of the seven-parameter problem."""
-    url = f"sqlite:///{tmp_path_factory.mktemp('priors') / 'earlier.db'}"
-    storage = RDBStorage(url)
-    add_prior_studies(storage)
-    storage.remove_session()
-    storage.engine.dispose()
-    return url
+    path = tmp_path_factory.mktemp("priors") / "earlier.db"
+    with sqlite(path) as storage:
+        add_prior_studies(storage)
+    return f"sqlite:///{path}"
 
 
 @pytest.fixture(params=["without priors", "with priors"])

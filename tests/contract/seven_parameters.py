@@ -6,6 +6,7 @@ suggested as JSON, so that two processes can be compared.
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 import sys
@@ -96,6 +97,12 @@ def add_prior_studies(storage: Any = None, n_trials: int = 12) -> list[Study]:
 def new_sampler(prior: str | None, seed: int | None) -> MetaSampler:
     """Two startup trials without priors, so that short runs reach the model too."""
     return MetaSampler(prior, n_startup_trials=2 if prior is None else None, seed=seed)
+
+
+@functools.cache
+def reference(prior: str | None, seed: int = 0, *, constant: bool = False) -> list[dict[str, Any]]:
+    """What a fresh sampler suggests in the first twelve trials of a fresh study; not to change."""
+    return optimise(optuna.create_study(sampler=new_sampler(prior, seed)), 12, constant=constant)
 
 
 def is_inside(value: Any, distribution: BaseDistribution) -> bool:

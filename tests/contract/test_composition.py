@@ -20,6 +20,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 import pytest
 
 from optuna_metasampler import MetaSampler
+from tests.studies import random_study, sqlite
 
 from .seven_parameters import SPACE, assert_all_inside
 
@@ -320,9 +321,9 @@ class TestTheLoopOfOptimize:
     def test_options_of_the_loop_are_none_of_the_samplers_concern(self) -> None:
         study = optuna.create_study(sampler=cold())
         study.optimize(suggest, n_trials=4, timeout=600, gc_after_trial=True)
-        target_only = optuna.create_study(sampler=cold())
-        target_only.optimize(suggest, n_trials=4)
-        assert [t.params for t in study.trials] == [t.params for t in target_only.trials]
+        plain = optuna.create_study(sampler=cold())
+        plain.optimize(suggest, n_trials=4)
+        assert [t.params for t in study.trials] == [t.params for t in plain.trials]
 
     # Optuna marks its progress bar as experimental.
     @experimental
@@ -417,8 +418,7 @@ class TestOtherSamplers:
         def bowl(trial: Trial) -> float:
             return (trial.suggest_float("width", -2.0, 6.0) - 3.0) ** 2
 
-        study = optuna.create_study(sampler=RandomSampler(seed=0))
-        study.optimize(bowl, n_trials=12)
+        study = random_study(bowl, 12)
         study.sampler = MetaSampler(seed=0)
         study.optimize(bowl, n_trials=3)
         assert min(abs(trial.params["width"] - 3.0) for trial in study.trials[-3:]) < 0.2
@@ -451,38 +451,20 @@ class Switching(BaseSampler):
         for sampler in self._samplers:
             sampler.reseed_rng()
 
-    def infer_relative_search_space(
-        self, study: Study, trial: FrozenTrial
-    ) -> dict[str, BaseDistribution]:
-        return self._current(trial).infer_relative_search_space(study, trial)
+    def infer_relative_search_space(self, study: Study, trial: FrozenTrial, *rest: Any) -> Any:
+        return self._current(trial).infer_relative_search_space(study, trial, *rest)
 
-    def sample_relative(
-        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
-    ) -> dict[str, Any]:
-        return self._current(trial).sample_relative(study, trial, search_space)
+    def sample_relative(self, study: Study, trial: FrozenTrial, *rest: Any) -> Any:
+        return self._current(trial).sample_relative(study, trial, *rest)
 
-    def sample_independent(
-        self,
-        study: Study,
-        trial: FrozenTrial,
-        param_name: str,
-        param_distribution: BaseDistribution,
-    ) -> Any:
-        return self._current(trial).sample_independent(
-            study, trial, param_name, param_distribution
-        )
+    def sample_independent(self, study: Study, trial: FrozenTrial, *rest: Any) -> Any:
+        return self._current(trial).sample_independent(study, trial, *rest)
 
-    def before_trial(self, study: Study, trial: FrozenTrial) -> None:
-        self._current(trial).before_trial(study, trial)
+    def before_trial(self, study: Study, trial: FrozenTrial, *rest: Any) -> None:
+        self._current(trial).before_trial(study, trial, *rest)
 
-    def after_trial(
-        self,
-        study: Study,
-        trial: FrozenTrial,
-        state: TrialState,
-        values: Sequence[float] | None,
-    ) -> None:
-        self._current(trial).after_trial(study, trial, state, values)
+    def after_trial(self, study: Study, trial: FrozenTrial, *rest: Any) -> None:
+        self._current(trial).after_trial(study, trial, *rest)
 
 
 def _retry_once() -> dict[str, Any]:
@@ -500,13 +482,8 @@ class TestHeartbeat:
     def test_a_trial_whose_worker_died_is_tried_again_with_the_same_parameters(
         self, tmp_path: Path
     ) -> None:
-        storage = RDBStorage(
-            f"sqlite:///{tmp_path / 'study.db'}",
-            heartbeat_interval=1,
-            grace_period=1,
-            **_retry_once(),
-        )
-        try:
+        heartbeat = {"heartbeat_interval": 1, "grace_period": 1, **_retry_once()}
+        with sqlite(tmp_path / "study.db", **heartbeat) as storage:
             study = optuna.create_study(storage=storage, sampler=cold())
             study.optimize(suggest, n_trials=3)
             lost = study.ask()
@@ -518,9 +495,6 @@ class TestHeartbeat:
             assert retried.state == TrialState.COMPLETE
             assert retried.params == lost.params
             assert len(study.trials) == 6
-        finally:
-            storage.remove_session()
-            storage.engine.dispose()
 
 
 def _stop_heart(storage: RDBStorage, trial: Trial) -> None:
@@ -569,7 +543,7 @@ class TestHistory:
         study.optimize(objective, n_trials=4)
         assert states_of(study) == [TrialState.PRUNED] + [TrialState.COMPLETE] * 3
 
-    def test_each_state_of_a_trial_says_something_else(self) -> None:
+    def test_each_state_of_a_trial_leads_to_another_suggestion(self) -> None:
         suggestions = {
             state: _suggestion_after(
                 [
@@ -587,7 +561,7 @@ class TestHistory:
         }
         assert len(set(suggestions.values())) == 3
 
-    def test_trials_that_wait_say_nothing(self) -> None:
+    def test_waiting_trials_change_no_suggestion(self) -> None:
         done = [
             optuna.create_trial(
                 params={"width": x},

@@ -10,7 +10,7 @@ import math
 from pathlib import Path
 import random
 import threading
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 import warnings
 
 import numpy as np
@@ -22,7 +22,6 @@ from optuna.distributions import (
     IntDistribution,
 )
 from optuna.samplers import PartialFixedSampler
-from optuna.storages import RDBStorage
 from optuna.study import Study
 from optuna.trial import Trial, TrialState
 import pytest
@@ -30,11 +29,21 @@ from threadpoolctl import threadpool_info, threadpool_limits
 import torch
 
 from optuna_metasampler import MetaSampler
+from tests.studies import sqlite
 
-from .seven_parameters import SPACE, assert_all_inside, loss, optimise, suggest
+from .seven_parameters import (
+    SPACE,
+    assert_all_inside,
+    loss,
+    new_sampler,
+    optimise,
+    reference,
+    suggest,
+)
 
 
 SamplerFactory = Callable[..., MetaSampler]
+T = TypeVar("T")
 
 # Two startup trials without priors, so that most of these ask the model.
 N_TRIALS = 6
@@ -62,54 +71,34 @@ def torch_settings() -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def default_dtype(dtype: torch.dtype) -> Iterator[None]:
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(dtype)
+def changed(change: Callable[[T], None], value: T, before: T) -> Iterator[None]:
+    """Change a setting, and change it back."""
+    change(value)
     try:
         yield
     finally:
-        torch.set_default_dtype(before)
+        change(before)
 
 
-@contextlib.contextmanager
-def default_device(device: str) -> Iterator[None]:
-    torch.set_default_device(device)
-    try:
-        yield
-    finally:
-        torch.set_default_device(None)
+def threads(n_threads: int) -> AbstractContextManager[None]:
+    return changed(torch.set_num_threads, n_threads, torch.get_num_threads())
 
 
-@contextlib.contextmanager
-def threads(n_threads: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(n_threads)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-@contextlib.contextmanager
-def deterministic_algorithms() -> Iterator[None]:
-    torch.use_deterministic_algorithms(True)
-    try:
-        yield
-    finally:
-        torch.use_deterministic_algorithms(False)
+def default_dtype(dtype: torch.dtype) -> AbstractContextManager[None]:
+    return changed(torch.set_default_dtype, dtype, torch.get_default_dtype())
 
 
 SETTINGS: dict[str, Callable[[], AbstractContextManager[Any]]] = {
     "default dtype float64": lambda: default_dtype(torch.float64),
     "default dtype float16": lambda: default_dtype(torch.float16),
     # A tensor made without saying where has no values on this device.
-    "default device meta": lambda: default_device("meta"),
-    "default device cuda": lambda: default_device("cuda"),
+    "default device meta": lambda: changed(torch.set_default_device, "meta", None),
+    "default device cuda": lambda: changed(torch.set_default_device, "cuda", None),
     "no_grad": torch.no_grad,
     "inference_mode": torch.inference_mode,
     "one thread": lambda: threads(1),
     "three threads": lambda: threads(N_THREADS),
-    "deterministic algorithms": deterministic_algorithms,
+    "deterministic algorithms": lambda: changed(torch.use_deterministic_algorithms, True, False),
 }
 
 
@@ -121,9 +110,10 @@ def setting(request: pytest.FixtureRequest) -> Callable[[], AbstractContextManag
     return SETTINGS[request.param]
 
 
-def numpy_state() -> str:
-    """The state of the generator that users seed, in a form that compares."""
-    return str([np.asarray(part).tolist() for part in np.random.get_state()])  # noqa: NPY002
+def global_states() -> tuple[object, ...]:
+    """The states of the generators that users seed, in a form that compares."""
+    numpy_state = [np.asarray(part).tolist() for part in np.random.get_state()]  # noqa: NPY002
+    return torch.get_rng_state().tolist(), numpy_state, random.getstate()
 
 
 @pytest.fixture
@@ -150,72 +140,45 @@ def forbidden(*args: Any, **kwargs: Any) -> NoReturn:
 @pytest.mark.any_optuna
 class TestTheUsersProcess:
     def test_a_setting_of_torch_survives_and_changes_no_suggestion(
-        self,
-        make_sampler: SamplerFactory,
-        setting: Callable[[], AbstractContextManager[Any]],
+        self, prior: str | None, setting: Callable[[], AbstractContextManager[Any]]
     ) -> None:
-        expected = suggestions_of(make_sampler())
+        expected = reference(prior)[:N_TRIALS]
         with setting():
             before = torch_settings()
-            suggestions = suggestions_of(make_sampler())
+            suggestions = suggestions_of(new_sampler(prior, 0))
             assert torch_settings() == before
         assert suggestions == expected
 
     def test_a_setting_that_comes_and_goes_changes_no_suggestion(
-        self,
-        make_sampler: SamplerFactory,
-        setting: Callable[[], AbstractContextManager[Any]],
+        self, prior: str | None, setting: Callable[[], AbstractContextManager[Any]]
     ) -> None:
-        expected = suggestions_of(make_sampler())
-        study = optuna.create_study(sampler=make_sampler())
+        study = optuna.create_study(sampler=new_sampler(prior, 0))
         suggestions = []
         for number in range(N_TRIALS):
             with contextlib.nullcontext() if number % 2 else setting():
                 suggestions += optimise(study, 1)
-        assert suggestions == expected
+        assert suggestions == reference(prior)[:N_TRIALS]
 
-    def test_asking_leaves_the_global_torch_generator_untouched(
-        self, make_sampler: SamplerFactory, global_seeds: Callable[[int], None]
+    @pytest.mark.parametrize("seed", [0, None])
+    def test_asking_leaves_the_global_generators_untouched(
+        self,
+        make_sampler: SamplerFactory,
+        global_seeds: Callable[[int], None],
+        seed: int | None,
     ) -> None:
         global_seeds(123)
-        before = torch.get_rng_state()
-        suggestions_of(make_sampler())
-        assert torch.equal(torch.get_rng_state(), before)
-
-    def test_asking_leaves_the_global_numpy_generator_untouched(
-        self, make_sampler: SamplerFactory, global_seeds: Callable[[int], None]
-    ) -> None:
-        global_seeds(123)
-        before = numpy_state()
-        suggestions_of(make_sampler())
-        assert numpy_state() == before
-
-    def test_asking_leaves_pythons_global_generator_untouched(
-        self, make_sampler: SamplerFactory, global_seeds: Callable[[int], None]
-    ) -> None:
-        global_seeds(123)
-        before = random.getstate()
-        suggestions_of(make_sampler())
-        assert random.getstate() == before
-
-    def test_an_unseeded_sampler_leaves_the_global_generators_untouched(
-        self, make_sampler: SamplerFactory, global_seeds: Callable[[int], None]
-    ) -> None:
-        global_seeds(123)
-        before = torch.get_rng_state().tolist(), numpy_state(), random.getstate()
-        sampler = make_sampler(seed=None)
+        before = global_states()
+        sampler = make_sampler(seed)
         suggestions_of(sampler)
         sampler.reseed_rng()
-        assert (torch.get_rng_state().tolist(), numpy_state(), random.getstate()) == before
+        assert global_states() == before
 
     def test_suggestions_do_not_depend_on_the_global_seeds(
-        self, make_sampler: SamplerFactory, global_seeds: Callable[[int], None]
+        self, prior: str | None, global_seeds: Callable[[int], None]
     ) -> None:
-        runs = []
-        for seed in (1, 2):
-            global_seeds(seed)
-            runs.append(suggestions_of(make_sampler()))
-        assert runs[0] == runs[1]
+        expected = reference(prior)[:N_TRIALS]
+        global_seeds(1)
+        assert suggestions_of(new_sampler(prior, 0)) == expected
 
     def test_unseeded_suggestions_do_not_follow_the_global_seeds(
         self, make_sampler: SamplerFactory, global_seeds: Callable[[int], None]
@@ -321,13 +284,11 @@ class TestThreads:
     def test_four_jobs_share_one_sampler(
         self, make_sampler: SamplerFactory, storage: str, tmp_path: Path
     ) -> None:
-        database = None if storage == "memory" else RDBStorage(f"sqlite:///{tmp_path / 'now.db'}")
-        study = optuna.create_study(storage=database, sampler=make_sampler())
-        study.optimize(lambda trial: loss(suggest(trial)), n_trials=16, n_jobs=4)
-        trials = study.get_trials()
-        if database is not None:
-            database.remove_session()
-            database.engine.dispose()
+        opened = sqlite(tmp_path / "now.db") if storage == "sqlite" else contextlib.nullcontext()
+        with opened as database:
+            study = optuna.create_study(storage=database, sampler=make_sampler())
+            study.optimize(lambda trial: loss(suggest(trial)), n_trials=16, n_jobs=4)
+            trials = study.get_trials()
         assert [trial.state for trial in trials] == [TrialState.COMPLETE] * 16
         for trial in trials:
             assert set(trial.params) == set(SPACE)
@@ -437,17 +398,6 @@ class TestOtherCompany:
         for trial in study.trials:
             assert_all_inside(trial)
 
-    # PartialFixedSampler is experimental in Optuna, and warns of a value outside of the range.
-    @pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
-    @pytest.mark.filterwarnings("ignore:Fixed parameter .* with value 60.0 is out of range")
-    def test_a_parameter_may_be_fixed_outside_its_range(
-        self, make_sampler: SamplerFactory
-    ) -> None:
-        study = optuna.create_study(sampler=PartialFixedSampler({"width": 60.0}, make_sampler()))
-        for params in optimise(study, N_TRIALS):
-            assert params.pop("width") == 60.0
-        assert len(study.trials) == N_TRIALS
-
     def test_every_parameter_may_be_fixed_but_one(self, make_sampler: SamplerFactory) -> None:
         study = optuna.create_study(sampler=make_sampler())
         fixed: dict[str, Any] = {
@@ -556,16 +506,6 @@ class TestOddRecords:
         for trial in study.trials[len(outside) :]:
             assert_all_inside(trial)
 
-    def test_enqueued_values_inside_their_ranges_are_kept(
-        self, make_sampler: SamplerFactory
-    ) -> None:
-        study = optuna.create_study(sampler=make_sampler())
-        wanted = {"width": 1.25, "depth": 7, "activation": True}
-        for _ in range(N_TRIALS):
-            study.enqueue_trial(wanted)
-        for params in optimise(study, N_TRIALS):
-            assert {name: params[name] for name in wanted} == wanted
-
     def test_ask_with_fixed_distributions_suggests_inside_each_of_them(
         self, make_sampler: SamplerFactory
     ) -> None:
@@ -645,20 +585,6 @@ class TestOddRecords:
             TrialState.COMPLETE,
             TrialState.FAIL,
         ] * 4
-
-    # Prior studies of one objective cannot tell anything here, and the sampler says so.
-    @pytest.mark.filterwarnings("ignore::optuna_metasampler.exceptions.PriorWarning")
-    def test_a_study_with_two_objectives_runs(self, make_sampler: SamplerFactory) -> None:
-        study = optuna.create_study(directions=["minimize", "maximize"], sampler=make_sampler())
-
-        def objective(trial: Trial) -> tuple[float, float]:
-            params = suggest(trial)
-            return loss(params), params["width"]
-
-        study.optimize(objective, n_trials=N_TRIALS)
-        for trial in study.trials:
-            assert trial.state == TrialState.COMPLETE
-            assert_all_inside(trial)
 
     def test_a_parameter_whose_range_moves_is_suggested_inside_the_new_range(
         self, make_sampler: SamplerFactory

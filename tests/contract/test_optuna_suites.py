@@ -194,7 +194,7 @@ class TestWithMatchingPriors(
         return lambda: MetaSampler(priors, n_startup_trials=0, seed=0)
 
 
-# The sampler may say that it cannot use such a prior. It must not fail.
+# The sampler may warn that it cannot use such a prior. It must not fail.
 @pytest.mark.any_optuna
 @pytest.mark.filterwarnings("ignore::optuna_metasampler.exceptions.PriorWarning")
 class TestWithMismatchingPriors(

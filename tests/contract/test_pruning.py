@@ -19,15 +19,12 @@ from optuna.pruners import (
 )
 from optuna.trial import TrialState
 import pytest
-import torch
 
 from optuna_metasampler import MetaSampler
-from optuna_metasampler.methods.base import Method, Priors
-from optuna_metasampler.policies.base import Phase, Policy, Proposal
 from optuna_metasampler.priors.align import pool
 from optuna_metasampler.priors.study import PriorStudy
-from optuna_metasampler.space import SearchSpace
-from optuna_metasampler.task import Task
+from tests.recorder import Recorder
+from tests.studies import random_study
 
 
 PRUNERS: dict[str, Callable[[], BasePruner]] = {
@@ -52,34 +49,9 @@ def loop(trial: optuna.Trial, steps: tuple[int, ...] = STEPS) -> float:
     return loss
 
 
-class Watched(Method):
-    """Keeps the tasks that it is shown, and proposes at random."""
-
-    name = "watched"
-    min_studies = 0
-    shown: list[Task]
-
-    def learn(self, tasks: Any, generator: torch.Generator, trainer: Any) -> None: ...
-
-    def policy(self, space: SearchSpace, priors: Priors, n_startup_trials: int | None) -> Policy:
-        return self
-
-    def propose(self, history: Task, generator: torch.Generator) -> Proposal:
-        self.shown.append(history)
-        x = torch.rand((1, len(history.space.parameters)), generator=generator)
-        return Proposal(torch.tensor(history.space.spread(x.double().numpy())[0]), Phase.POLICY)
-
-    def pack(self, learned: None) -> dict[str, torch.Tensor]:
-        return {}
-
-    def unpack(self, space: SearchSpace, tensors: Any) -> None: ...
-
-
 @pytest.fixture
-def watched() -> Watched:
-    method = Watched()
-    object.__setattr__(method, "shown", [])
-    return method
+def recorder() -> Recorder:
+    return Recorder()
 
 
 @pytest.mark.parametrize(
@@ -101,9 +73,8 @@ def test_trials_are_pruned_and_completed_under_every_pruner(
     assert abs(study.best_params["x"] - 0.3) < 0.1
 
 
-def test_under_hyperband_priors_open_and_the_same_seed_gives_the_same_trials() -> None:
-    old = optuna.create_study(study_name="old", sampler=optuna.samplers.RandomSampler(seed=0))
-    old.optimize(loop, n_trials=12)
+def test_under_hyperband_priors_come_first_and_the_same_seed_gives_the_same_trials() -> None:
+    old = random_study(loop, 12, name="old")
 
     def params() -> list[dict[str, Any]]:
         study = optuna.create_study(
@@ -117,12 +88,12 @@ def test_under_hyperband_priors_open_and_the_same_seed_gives_the_same_trials() -
     assert once == params()
 
 
-def test_every_method_sees_the_trials_of_all_brackets(watched: Watched) -> None:
+def test_every_method_sees_the_trials_of_all_brackets(recorder: Recorder) -> None:
     study = optuna.create_study(
-        sampler=MetaSampler(method=watched, seed=0), pruner=PRUNERS["hyperband"]()
+        sampler=MetaSampler(method=recorder, seed=0), pruner=PRUNERS["hyperband"]()
     )
     study.optimize(loop, n_trials=9)
-    assert [len(task) for task in watched.shown] == list(range(1, 9))
+    assert [len(task) for task in recorder.tasks] == list(range(1, 9))
 
 
 SPACE = {"x": optuna.distributions.FloatDistribution(0, 1)}
@@ -143,20 +114,22 @@ def add_trial(
     )
 
 
-def test_a_pruned_trial_ranks_by_its_curve_and_not_by_its_early_value(watched: Watched) -> None:
-    study = optuna.create_study(direction="minimize", sampler=MetaSampler(method=watched, seed=0))
+def test_a_pruned_trial_ranks_by_its_curve_and_not_by_its_early_value(recorder: Recorder) -> None:
+    study = optuna.create_study(direction="minimize", sampler=MetaSampler(method=recorder, seed=0))
 
     add_trial(study, 0.1, {0: 9.0, 1: 5.0}, 1.0)
     add_trial(study, 0.2, {0: 9.2, 1: 5.2}, 1.2)
     add_trial(study, 0.3, {0: 9.3})
     add_trial(study, 0.4, {0: 9.2, 1: 6.0})
     study.ask(SPACE)
-    y = watched.shown[-1].y.tolist()
+    y = recorder.tasks[-1].y.tolist()
     # At step 1, 0.9 behind the median; at step 0, 0.1 behind the median of three.
     assert y == pytest.approx([-1.0, -1.2, -1.3, -2.0], abs=0.05)
 
 
-def test_prior_studies_curves_say_how_long_early_differences_last(watched: Watched) -> None:
+def test_curves_of_prior_studies_decide_how_long_early_differences_last(
+    recorder: Recorder,
+) -> None:
     rng = np.random.default_rng(0)
     old = optuna.create_study(study_name="old")
     for y in rng.normal(size=60).tolist():
@@ -171,11 +144,11 @@ def test_prior_studies_curves_say_how_long_early_differences_last(watched: Watch
     share = pool([PriorStudy.of(old)], old.directions).curve_correlation.at(0, 9)
     assert share == pytest.approx((60 * 0.25 + 20) / 80)
 
-    study = optuna.create_study(sampler=MetaSampler(old, method=watched, seed=0))
+    study = optuna.create_study(sampler=MetaSampler(old, method=recorder, seed=0))
     for x, curve, value in ((0.1, {0: 1.0, 9: 1.0}, 1.0), (0.2, {0: 2.0}, None)):
         add_trial(study, x, curve, value)
     study.ask(SPACE)
-    assert watched.shown[-1].y.tolist() == pytest.approx([-1.0, -1.0 - share])
+    assert recorder.tasks[-1].y.tolist() == pytest.approx([-1.0, -1.0 - share])
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf, 1e308, -1e308])

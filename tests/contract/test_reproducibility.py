@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-import contextlib
+from collections.abc import Callable
 import copy
 import json
 import os
@@ -15,13 +14,13 @@ from typing import Any
 
 import optuna
 from optuna.samplers import RandomSampler
-from optuna.storages import RDBStorage
 import pytest
 
 from optuna_metasampler import MetaSampler
+from tests.studies import sqlite
 
 from . import seven_parameters
-from .seven_parameters import SPACE, new_sampler, optimise, suggest
+from .seven_parameters import SPACE, new_sampler, optimise, reference, suggest
 
 
 # What a seed decides is decided here and in torch, in no release of Optuna.
@@ -32,6 +31,8 @@ SamplerFactory = Callable[..., MetaSampler]
 N_TRIALS = 12
 # In a process of its own each trial counts; the model is asked from the third one on.
 N_TRIALS_ELSEWHERE = 7
+# Enough for a draw, and for what follows from it, to differ.
+N_TRIALS_TO_DIFFER = 5
 
 
 class CountingSampler(RandomSampler):
@@ -46,16 +47,6 @@ class CountingSampler(RandomSampler):
         super().reseed_rng()
 
 
-@contextlib.contextmanager
-def database(path: Path) -> Iterator[RDBStorage]:
-    storage = RDBStorage(f"sqlite:///{path}")
-    try:
-        yield storage
-    finally:
-        storage.remove_session()
-        storage.engine.dispose()
-
-
 def suggestions_of(
     sampler: MetaSampler, n_trials: int = N_TRIALS, *, constant: bool = False
 ) -> list[dict[str, Any]]:
@@ -65,31 +56,21 @@ def suggestions_of(
 
 # All outcomes equal: the order of ties must not depend on anything but the seed.
 @pytest.mark.parametrize("constant", [False, True], ids=["bowl", "constant"])
-def test_the_same_seed_gives_the_same_suggestions(
-    make_sampler: SamplerFactory, constant: bool
+def test_the_same_seed_gives_the_same_suggestions_and_another_seed_others(
+    prior: str | None, constant: bool
 ) -> None:
-    once = suggestions_of(make_sampler(seed=1), constant=constant)
-    again = suggestions_of(make_sampler(seed=1), constant=constant)
-    assert once == again
-
-
-@pytest.mark.parametrize("constant", [False, True], ids=["bowl", "constant"])
-def test_another_seed_gives_other_suggestions(
-    make_sampler: SamplerFactory, constant: bool
-) -> None:
-    one = suggestions_of(make_sampler(seed=1), constant=constant)
-    two = suggestions_of(make_sampler(seed=2), constant=constant)
-    assert one != two
+    again = suggestions_of(new_sampler(prior, seed=1), constant=constant)
+    assert again == reference(prior, 1, constant=constant)
+    assert again != reference(prior, 2, constant=constant)
 
 
 def test_priors_change_every_suggestion(prior_url: str) -> None:
-    without = suggestions_of(new_sampler(None, seed=1))
-    with_priors = suggestions_of(new_sampler(prior_url, seed=1))
-    assert all(one != other for one, other in zip(without, with_priors, strict=True))
+    pairs = zip(reference(None, 1), reference(prior_url, 1), strict=True)
+    assert all(one != other for one, other in pairs)
 
 
 def test_another_process_with_another_hash_seed_gives_the_same_suggestions(
-    prior: str | None, make_sampler: SamplerFactory
+    prior: str | None,
 ) -> None:
     path = os.pathsep.join(entry for entry in sys.path if entry)
     processes = [
@@ -107,22 +88,20 @@ def test_another_process_with_another_hash_seed_gives_the_same_suggestions(
 
     assert len({run["hash"] for run in runs}) == 2
     for constant in (False, True):
-        here = suggestions_of(make_sampler(seed=1), N_TRIALS_ELSEWHERE, constant=constant)
+        here = reference(prior, 1, constant=constant)[:N_TRIALS_ELSEWHERE]
         there = [run["constant" if constant else "bowl"] for run in runs]
         assert there == [here] * 2
 
 
-def test_reseeding_changes_the_suggestions(make_sampler: SamplerFactory) -> None:
-    reseeded = make_sampler(seed=1)
-    reseeded.reseed_rng()
-    assert suggestions_of(reseeded) != suggestions_of(make_sampler(seed=1))
-
-
-def test_reseeding_twins_makes_them_differ_from_each_other(make_sampler: SamplerFactory) -> None:
-    twins = make_sampler(seed=1), make_sampler(seed=1)
-    for target_only in twins:
-        target_only.reseed_rng()
-    assert suggestions_of(twins[0]) != suggestions_of(twins[1])
+def test_reseeding_changes_the_suggestions_of_equal_samplers_to_different_ones(
+    prior: str | None,
+) -> None:
+    runs = [reference(prior, 1)[:N_TRIALS_TO_DIFFER]]
+    for _ in range(2):
+        sampler = new_sampler(prior, seed=1)
+        sampler.reseed_rng()
+        runs.append(suggestions_of(sampler, N_TRIALS_TO_DIFFER))
+    assert runs[0] != runs[1] != runs[2] != runs[0]
 
 
 def test_reseeding_amid_a_study_changes_what_follows(make_sampler: SamplerFactory) -> None:
@@ -134,7 +113,7 @@ def test_reseeding_amid_a_study_changes_what_follows(make_sampler: SamplerFactor
 
 def test_reseeding_reaches_the_independent_sampler_exactly_once(prior: str | None) -> None:
     inner = CountingSampler(seed=0)
-    target_only = RandomSampler(seed=0)
+    untouched = RandomSampler(seed=0)
     sampler = MetaSampler(prior, independent_sampler=inner, seed=0)
     sampler.reseed_rng()
     assert inner.n_reseeds == 1
@@ -144,7 +123,7 @@ def test_reseeding_reaches_the_independent_sampler_exactly_once(prior: str | Non
     (trial,) = study.trials
     draws = [
         [each.sample_independent(study, trial, *item) for item in SPACE.items()]
-        for each in (inner, target_only)
+        for each in (inner, untouched)
     ]
     assert draws[0] != draws[1]
 
@@ -158,10 +137,6 @@ def test_parallel_trials_reseed_before_every_trial(prior: str | None) -> None:
     assert inner.n_reseeds >= 6
 
 
-def test_unseeded_samplers_differ_from_each_other(make_sampler: SamplerFactory) -> None:
-    assert suggestions_of(make_sampler(seed=None)) != suggestions_of(make_sampler(seed=None))
-
-
 @pytest.mark.parametrize(
     "duplicate",
     [copy.deepcopy, lambda sampler: pickle.loads(pickle.dumps(sampler))],
@@ -169,31 +144,22 @@ def test_unseeded_samplers_differ_from_each_other(make_sampler: SamplerFactory) 
 )
 class TestCopies:
     def test_a_copy_of_a_fresh_seeded_sampler_suggests_the_same(
-        self, make_sampler: SamplerFactory, duplicate: Callable[[Any], Any]
+        self, prior: str | None, duplicate: Callable[[Any], Any]
     ) -> None:
-        sampler = make_sampler(seed=1)
-        assert suggestions_of(duplicate(sampler)) == suggestions_of(sampler)
+        assert suggestions_of(duplicate(new_sampler(prior, seed=1))) == reference(prior, 1)
 
     def test_a_study_loaded_with_a_copied_sampler_continues_as_if_never_interrupted(
-        self,
-        make_sampler: SamplerFactory,
-        duplicate: Callable[[Any], Any],
-        tmp_path: Path,
+        self, prior: str | None, duplicate: Callable[[Any], Any], tmp_path: Path
     ) -> None:
-        with database(tmp_path / "whole.db") as storage:
+        with sqlite(tmp_path / "parts.db") as storage:
             study = optuna.create_study(
-                storage=storage, study_name="mine", sampler=make_sampler(seed=1)
-            )
-            expected = optimise(study, 10)
-        with database(tmp_path / "parts.db") as storage:
-            study = optuna.create_study(
-                storage=storage, study_name="mine", sampler=make_sampler(seed=1)
+                storage=storage, study_name="mine", sampler=new_sampler(prior, seed=1)
             )
             seen = optimise(study, 5)
             kept = duplicate(study.sampler)
-        with database(tmp_path / "parts.db") as storage:
+        with sqlite(tmp_path / "parts.db") as storage:
             study = optuna.load_study(storage=storage, study_name="mine", sampler=kept)
-            assert seen + optimise(study, 5) == expected
+            assert seen + optimise(study, 5) == reference(prior, 1)[:10]
 
     def test_a_copy_of_the_whole_study_continues_as_the_original_does(
         self, make_sampler: SamplerFactory, duplicate: Callable[[Any], Any]
@@ -217,13 +183,12 @@ class TestCopies:
             study.tell(trial, seven_parameters.loss(params))
 
     def test_copying_leaves_the_original_as_it_was(
-        self, make_sampler: SamplerFactory, duplicate: Callable[[Any], Any]
+        self, prior: str | None, duplicate: Callable[[Any], Any]
     ) -> None:
-        expected = optimise(optuna.create_study(sampler=make_sampler(seed=1)), 10)
-        study = optuna.create_study(sampler=make_sampler(seed=1))
+        study = optuna.create_study(sampler=new_sampler(prior, seed=1))
         seen = optimise(study, 5)
-        suggestions_of(duplicate(study.sampler))
-        assert seen + optimise(study, 5) == expected
+        suggestions_of(duplicate(study.sampler), N_TRIALS_TO_DIFFER)
+        assert seen + optimise(study, 5) == reference(prior, 1)[:10]
 
     def test_a_reseeded_copy_of_an_unseeded_sampler_goes_its_own_way(
         self, make_sampler: SamplerFactory, duplicate: Callable[[Any], Any]
@@ -239,5 +204,5 @@ class TestCopies:
     ) -> None:
         sampler = make_sampler(seed=None)
         first, second = duplicate(sampler), duplicate(sampler)
-        runs = [suggestions_of(each) for each in (sampler, first, second)]
+        runs = [suggestions_of(each, N_TRIALS_TO_DIFFER) for each in (sampler, first, second)]
         assert runs[0] != runs[1] != runs[2] != runs[0]

@@ -12,6 +12,7 @@ import pytest
 
 from optuna_metasampler import MetaSampler
 from optuna_metasampler.exceptions import MethodError
+from tests.studies import random_study, sqlite
 
 
 hydra = pytest.importorskip(
@@ -53,25 +54,19 @@ def loss(trial: optuna.Trial, name: str = "lr") -> float:
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Studies of which the configuration means some: by name, user attribute and length."""
-    url = f"sqlite:///{tmp_path_factory.mktemp('priors') / 'earlier.db'}"
-    storage = optuna.storages.RDBStorage(url)
-    for seed, (name, team, n_trials) in enumerate(
-        (
-            ("resnet-0", "vision", 12),
-            ("resnet-1", "speech", 12),
-            ("resnet-2", "vision", 3),
-            ("vit-0", "vision", 12),
-            ("vit-1", "vision", 12),
-        )
-    ):
-        study = optuna.create_study(storage=storage, study_name=name)
-        study.set_user_attr("team", team)
-        finished = optuna.create_study(sampler=RandomSampler(seed=seed))
-        finished.optimize(lambda trial: loss(trial, "eta"), n_trials=n_trials)
-        study.add_trials(finished.trials)
-    storage.remove_session()
-    storage.engine.dispose()
-    return url
+    path = tmp_path_factory.mktemp("priors") / "earlier.db"
+    studies = (
+        ("resnet-0", "vision", 12),
+        ("resnet-1", "speech", 12),
+        ("resnet-2", "vision", 3),
+        ("vit-0", "vision", 12),
+        ("vit-1", "vision", 12),
+    )
+    with sqlite(path) as storage:
+        for seed, (name, team, n_trials) in enumerate(studies):
+            study = random_study(lambda t: loss(t, "eta"), n_trials, seed, name, storage)
+            study.set_user_attr("team", team)
+    return f"sqlite:///{path}"
 
 
 def compose(tmp_path: Path, sampler: str, overrides: list[str]) -> Any:

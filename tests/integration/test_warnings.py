@@ -15,6 +15,7 @@ from optuna.trial import Trial
 import pytest
 
 from optuna_metasampler import MetaSampler
+from tests.studies import random_study
 
 
 SPLIT = "one", "two"
@@ -55,11 +56,7 @@ def failing(trial: Trial) -> float:
 
 def earlier(objective: object, n_objectives: int) -> Study:
     """A finished study."""
-    study = optuna.create_study(
-        directions=["minimize"] * n_objectives, sampler=optuna.samplers.RandomSampler(seed=0)
-    )
-    study.optimize(objective, n_trials=12)
-    return study
+    return random_study(objective, 12, directions=["minimize"] * n_objectives)
 
 
 def run(with_priors: bool) -> None:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from optuna.distributions import FloatDistribution
 import pytest
 import torch
 from torch import Tensor
 
 from optuna_metasampler.meta_train.episodes import StudyRecords
-from optuna_metasampler.space import SearchSpace
 from optuna_metasampler.task import Task
+from tests.tasks import cube, generator
 
 
-SPACE = SearchSpace.of({"x": FloatDistribution(0, 1)})
+SPACE = cube("x")
 
 
 def study(n: int, offset: float) -> Task:
@@ -25,9 +24,7 @@ RECORDS = StudyRecords.of([study(12, 0.0), study(30, 0.2), study(5, 0.4)])
 
 
 def draw(studies: list[int], n_context: int, n_target: int, seed: int = 0) -> tuple[Tensor, ...]:
-    episodes = RECORDS.episodes(
-        torch.tensor(studies), n_context, n_target, torch.Generator().manual_seed(seed)
-    )
+    episodes = RECORDS.episodes(torch.tensor(studies), n_context, n_target, generator(seed))
     return episodes.context_x, episodes.context_z, episodes.target_x, episodes.target_z
 
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from optuna_metasampler.meta_train.loop import Point, TrainConfig, Trainer, watch_on
+from tests.tasks import generator
 
 
 class Means:
@@ -46,10 +47,6 @@ class Means:
         with torch.no_grad():
             self.guess.copy_(state["guess"])
             self.n_calls.copy_(state["n_calls"])
-
-
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 CONFIG = TrainConfig(n_steps=200, learning_rate=0.1, n_validations=10)
@@ -157,12 +154,12 @@ def test_a_loss_that_is_no_number_ends_the_training_in_the_best_state(
 
 
 def test_steps_are_shown_with_the_newest_losses() -> None:
-    shown: list[tuple[int, int, str]] = []
-    watch = watch_on(lambda *what: shown.append(what))
+    lines: list[tuple[int, int, str]] = []
+    watch = watch_on(lambda *line: lines.append(line))
     Trainer(watch).run(Means([1.0] * 5), TrainConfig(n_steps=20, n_validations=2), generator())
-    assert [step for step, _, _ in shown] == list(range(1, 21))
-    assert shown[0][2] == ""
-    assert "loss" in shown[-1][2]
-    assert "held out" in shown[-1][2]
+    assert [step for step, _, _ in lines] == list(range(1, 21))
+    assert lines[0][2] == ""
+    assert "loss" in lines[-1][2]
+    assert "held out" in lines[-1][2]
     watch(1, 2, Point(1, 2, 0.5, math.nan, True))
-    assert shown[-1] == (1, 2, "loss 0.500")
+    assert lines[-1] == (1, 2, "loss 0.500")

@@ -6,7 +6,7 @@ import torch
 
 from optuna_metasampler.meta_train.simulators import Simulators
 from optuna_metasampler.surrogates.prior_model import SourceProcesses
-from tests.meta_train.practice import MIXED, NUMBERS, generator, study
+from tests.tasks import MIXED, NUMBERS, generator, study
 
 
 TASKS = [study(MIXED, seed) for seed in range(3)]
@@ -31,7 +31,7 @@ def test_single_precision_is_enough() -> None:
 
 
 def test_the_random_part_has_the_spread_that_was_asked_for() -> None:
-    """500 draws at one point; 5 standard errors of a standard deviation are 16 %."""
+    """500 draws at one point; 5 standard errors of a standard deviation are 16%."""
     studies = torch.zeros(500, dtype=torch.int64)
     x = study(MIXED, 9).x[:1].float().expand(500, -1, -1)
     plain = Simulators.of(TASKS, 0.0).draw(studies, generator())(x)

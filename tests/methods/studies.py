@@ -8,33 +8,33 @@ from typing import Any
 import optuna
 import torch
 
-from benchmarks.problems.base import suggest
+from benchmarks.problems.base import Suite, suggest
 from benchmarks.problems.synthetic import SyntheticSuite
 from benchmarks.run import setting_of
 from benchmarks.scenarios import prior_logs
 from optuna_metasampler import MetaSampler
 from optuna_metasampler.meta_train.loop import Trainer
 from optuna_metasampler.methods.base import AlignedPrior, Method
-from optuna_metasampler.space import SearchSpace
 from optuna_metasampler.task import Task
+from tests.tasks import generator
 
 
 SUITE = SyntheticSuite(0.9)
 """Mixed and conditional."""
 
 
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
+def suite_priors(suite: Suite, target: str, seed: int = 0) -> list[optuna.Study]:
+    """Five studies of random search on other tasks."""
+    logs = prior_logs("random-5", suite, target, seed)
+    return list(setting_of(suite, logs, seed).priors)
 
 
 def run_live(
     method: str, options: Mapping[str, Any], n_trials: int, seed: int = 0
 ) -> list[dict[str, Any]]:
     """The configurations of a live study with five random prior ones."""
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
     target = SUITE.targets[0]
-    logs = prior_logs("random-5", SUITE, target, 0)
-    priors = list(setting_of(SUITE, logs, 0).priors)
+    priors = suite_priors(SUITE, target)
     sampler = MetaSampler(priors, method=method, method_options=options, seed=seed)
     study = optuna.create_study(
         direction=optuna.study.StudyDirection[SUITE.direction.upper()], sampler=sampler
@@ -42,10 +42,6 @@ def run_live(
     objective = SUITE.objective(target)
     study.optimize(lambda t: objective(suggest(t, SUITE.parameters)), n_trials=n_trials)
     return [t.params for t in study.trials]
-
-
-def task_of(space: SearchSpace, x: torch.Tensor, y: torch.Tensor, name: str = "") -> Task:
-    return Task.of(space, space.decode(x.numpy()), y, name=name)
 
 
 def learned_prior(method: Method, tasks: list[Task], seed: int = 0) -> AlignedPrior:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from optuna.distributions import FloatDistribution
 import pytest
 import torch
 
@@ -16,23 +15,23 @@ from optuna_metasampler.methods.cluster import (
     shared_features,
     standardized,
 )
-from optuna_metasampler.space import SearchSpace
 from optuna_metasampler.surrogates.prior_model import SourceProcesses
 from optuna_metasampler.task import Task
+from tests.tasks import cube, generator, task_of, uniform
 
 
-SPACE = SearchSpace.of({"x": FloatDistribution(0, 1), "y": FloatDistribution(0, 1)})
+SPACE = cube("xy")
 
 
 def study(seed: int, optimum: float, features: dict[str, float] | None = None) -> Task:
-    x = torch.rand((25, 2), generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    x = uniform(25, seed=seed)
     y = -((x[:, 0] - optimum) ** 2) - 0.1 * x[:, 1]
-    task = Task.of(SPACE, SPACE.decode(x.numpy()), y, name=f"study-{seed}")
+    task = task_of(SPACE, x, y, f"study-{seed}")
     return replace(task, features=features or {})
 
 
 def grouped(tasks: list[Task], max_groups: int = 4, min_size: int = 2) -> list[list[int]]:
-    rows = behaviour(SourceProcesses.fit(tasks), tasks, torch.Generator().manual_seed(0))
+    rows = behaviour(SourceProcesses.fit(tasks), tasks, generator())
     _, features = shared_features(tasks)
     return group(distances(rows, features), max_groups, min_size)
 
@@ -62,7 +61,7 @@ def test_there_are_no_more_groups_than_there_may_be() -> None:
 
 def test_behaviour_is_a_matter_of_ranks() -> None:
     tasks = [study(0, 0.3), replace(study(0, 0.3), y=1e6 * study(0, 0.3).y - 7.0)]
-    rows = behaviour(SourceProcesses.fit(tasks), tasks, torch.Generator().manual_seed(0))
+    rows = behaviour(SourceProcesses.fit(tasks), tasks, generator())
     assert float(rows.min()) == 0.0
     assert float(rows.max()) == 1.0
     torch.testing.assert_close(rows[0], rows[1])
@@ -75,7 +74,7 @@ def test_distances_are_those_of_spearman() -> None:
     torch.testing.assert_close(apart, expected.double())
 
 
-def test_meta_features_that_all_have_tell_studies_apart() -> None:
+def test_meta_features_that_all_have_separate_studies() -> None:
     def with_rows(i: int, n: float) -> Task:
         return study(i, 0.5, {"rows": n, f"own-{i}": 1.0})
 
@@ -93,7 +92,7 @@ def test_meta_features_of_which_one_study_has_none_do_not_count() -> None:
     assert values.shape == (2, 0)
 
 
-def test_a_feature_that_is_the_same_everywhere_says_nothing() -> None:
+def test_a_feature_that_is_the_same_everywhere_does_not_count() -> None:
     reference = torch.tensor([[5.0, 1.0], [5.0, 3.0]], dtype=torch.float64)
     z = standardized(torch.tensor([9.0, 2.0], dtype=torch.float64), reference)
     assert float(z[0]) == 0.0

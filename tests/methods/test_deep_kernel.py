@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import optuna
-from optuna.distributions import FloatDistribution
 import pytest
 import torch
 
 from benchmarks.problems.base import suggest
 from benchmarks.problems.synthetic import SyntheticSuite
-from benchmarks.run import setting_of
-from benchmarks.scenarios import prior_logs
 from optuna_metasampler import MetaSampler
 from optuna_metasampler.meta_train.loop import Trainer
 from optuna_metasampler.methods.deep_kernel import (
@@ -21,20 +16,17 @@ from optuna_metasampler.methods.deep_kernel import (
     initial_parameters,
     warm_start,
 )
-from optuna_metasampler.space import SearchSpace
 from optuna_metasampler.task import Task
+from tests.methods.studies import suite_priors
+from tests.tasks import cube, generator, task_of, uniform
 
 
-SPACE = SearchSpace.of({"a": FloatDistribution(0, 1), "b": FloatDistribution(0, 1)})
-
-
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator(device="cpu").manual_seed(seed)
+SPACE = cube("ab")
 
 
 def study(best: float, seed: int, n: int = 30) -> Task:
-    x = torch.rand((n, 2), generator=generator(seed), dtype=torch.float64)
-    return Task.of(SPACE, SPACE.decode(x.numpy()), -(x[:, 0] - best).abs())
+    x = uniform(n, seed=seed)
+    return task_of(SPACE, x, -(x[:, 0] - best).abs())
 
 
 def learned(method: DeepKernelMethod) -> LearnedDeepKernel:
@@ -56,15 +48,6 @@ def test_the_warm_start_repeats_no_configuration() -> None:
     assert len(points) == len(torch.unique(points, dim=0)) == 3
 
 
-def test_what_was_learned_survives_packing_exactly() -> None:
-    method = DeepKernelMethod(n_steps=5, width=8)
-    before = learned(method)
-    after = method.unpack(SPACE, method.pack(before))
-    pairs = zip(before.parameters, after.parameters, strict=True)
-    assert all(torch.equal(a, b) for a, b in pairs)
-    assert torch.equal(before.warm_start, after.warm_start)
-
-
 def test_what_does_not_fit_is_refused() -> None:
     method = DeepKernelMethod(n_steps=5, width=8)
     tensors = method.pack(learned(method))
@@ -80,49 +63,21 @@ def test_the_same_seed_learns_the_same() -> None:
     assert all(torch.equal(a, b) for a, b in pairs)
 
 
-@pytest.mark.parametrize(
-    "option",
-    [
-        {"n_steps": -1},
-        {"batch_size": 1},
-        {"width": 2.5},
-        {"n_adaptation_steps": True},
-        {"n_warm_start": 0},
-        {"learning_rate": 0.0},
-        {"adaptation_rate": "fast"},
-    ],
-    ids=lambda option: next(iter(option)),
-)
-def test_an_option_out_of_range_is_named(option: dict[str, Any]) -> None:
-    (name,) = option
-    with pytest.raises(ValueError, match=f"`{name}` must be"):
-        DeepKernelMethod(**option)
-
-
-def test_a_study_on_a_mixed_conditional_space_is_better_than_its_priors_were() -> None:
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+def test_a_study_on_a_mixed_conditional_space_is_better_than_random_search() -> None:
     suite = SyntheticSuite(0.9)
     target = suite.targets[0]
-    logs = prior_logs("random-5", suite, target, 0)
     objective = suite.objective(target)
 
-    def run() -> list[float]:
-        sampler = MetaSampler(
-            list(setting_of(suite, logs, 0).priors),
-            method="deep-kernel",
-            method_options={"n_steps": 100},
-            seed=0,
-        )
-        running = optuna.create_study(direction=suite.direction, sampler=sampler)
-        running.optimize(lambda t: objective(suggest(t, suite.parameters)), n_trials=10)
-        configurations = {str(sorted(t.params.items())) for t in running.trials}
-        assert len(configurations) == len(running.trials)
-        return [float(t.values[0]) for t in running.trials]
-
-    values = run()
-    random = optuna.create_study(
-        direction=suite.direction, sampler=optuna.samplers.RandomSampler(seed=0)
+    sampler = MetaSampler(
+        suite_priors(suite, target),
+        method="deep-kernel",
+        method_options={"n_steps": 100},
+        seed=0,
     )
-    random.optimize(lambda t: objective(suggest(t, suite.parameters)), n_trials=10)
-    assert min(values) < random.best_value
-    assert values == run()
+    running, random = (
+        optuna.create_study(direction=suite.direction, sampler=s)
+        for s in (sampler, optuna.samplers.RandomSampler(seed=0))
+    )
+    for each in (running, random):
+        each.optimize(lambda t: objective(suggest(t, suite.parameters)), n_trials=10)
+    assert running.best_value < random.best_value

@@ -4,32 +4,27 @@ from __future__ import annotations
 
 import math
 
-from optuna.distributions import FloatDistribution
 import torch
 
 from optuna_metasampler.meta_train.loop import TrainConfig, Trainer
 from optuna_metasampler.methods.deep_kernel import DeepKernelLearner
-from optuna_metasampler.space import SearchSpace
 from optuna_metasampler.task import Task
+from tests.tasks import cube, generator, task_of
 
 
-SPACE = SearchSpace.of({f"x{i}": FloatDistribution(0, 1) for i in range(4)})
+SPACE = cube(f"x{i}" for i in range(4))
 
 
 def studies(n_studies: int, n_trials: int = 40) -> list[Task]:
     """Studies in which one parameter of four matters, by a wave whose phase differs."""
     made = []
     for i in range(n_studies):
-        generator = torch.Generator(device="cpu").manual_seed(i)
-        x = torch.rand((n_trials, 4), generator=generator, dtype=torch.float64)
-        phase = float(torch.rand((), generator=generator))
+        rng = generator(i)
+        x = torch.rand((n_trials, 4), generator=rng, dtype=torch.float64)
+        phase = float(torch.rand((), generator=rng))
         y = torch.sin(9 * x[:, 0] + 2 * math.pi * phase)
-        made.append(Task.of(SPACE, SPACE.decode(x.numpy()), y))
+        made.append(task_of(SPACE, x, y))
     return made
-
-
-def generator() -> torch.Generator:
-    return torch.Generator(device="cpu").manual_seed(0)
 
 
 def test_meta_training_lowers_the_loss_on_studies_that_it_has_not_seen() -> None:

@@ -6,7 +6,6 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
-from optuna.distributions import FloatDistribution
 import pytest
 from scipy import stats
 import torch
@@ -19,15 +18,11 @@ from optuna_metasampler.methods.deep_kernel import (
     negative_log_likelihood,
     predict,
 )
-from optuna_metasampler.space import SearchSpace
 from optuna_metasampler.task import Task
+from tests.tasks import cube, generator, uniform
 
 
-SPACE = SearchSpace.of({"a": FloatDistribution(0, 1), "b": FloatDistribution(0, 1)})
-
-
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator(device="cpu").manual_seed(seed)
+SPACE = cube("ab")
 
 
 def parameters(seed: int = 0) -> list[torch.Tensor]:
@@ -37,7 +32,7 @@ def parameters(seed: int = 0) -> list[torch.Tensor]:
 
 
 def problem(n: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
-    x = torch.rand((n, 2), generator=generator(seed), dtype=torch.float64)
+    x = uniform(n, seed=seed)
     return x, torch.sin(6 * x[:, 0]) + x[:, 1]
 
 
@@ -150,7 +145,7 @@ def test_conditioning_leaves_what_was_learned_bit_for_bit() -> None:
     ],
     ids=["empty", "pending-only", "one", "constant", "duplicates", "infinite"],
 )
-def test_a_task_that_says_little_gives_a_finite_prediction(task: Task) -> None:
+def test_a_task_of_little_information_gives_a_finite_prediction(task: Task) -> None:
     predicted = surrogate().condition(task)(problem(4, seed=1)[0])
     assert bool(torch.isfinite(predicted.mean).all())
     assert bool((predicted.stddev > 0).all())

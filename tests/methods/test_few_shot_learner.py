@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from functools import partial
 
-from optuna.distributions import FloatDistribution
 import pytest
 import torch
 
@@ -17,11 +16,11 @@ from optuna_metasampler.methods.few_shot.learner import (
 from optuna_metasampler.methods.few_shot.rules import Rule, implicit_maml, joint, maml, reptile
 from optuna_metasampler.methods.few_shot.surrogate import FewShotNetworks
 from optuna_metasampler.methods.networks import initial
-from optuna_metasampler.space import SearchSpace
 from optuna_metasampler.task import Task
+from tests.tasks import cube, generator
 
 
-SPACE = SearchSpace.of({"a": FloatDistribution(0, 1), "b": FloatDistribution(0, 1)})
+SPACE = cube("ab")
 RULES = {
     "joint": joint,
     "maml": partial(maml, n_steps=3),
@@ -34,7 +33,7 @@ RULES = {
 
 def studies(k: int, n: int = 40) -> list[Task]:
     """Quadratics whose optima lie near each other."""
-    g = torch.Generator().manual_seed(3)
+    g = generator(3)
     tasks = []
     for _ in range(k):
         x = torch.rand((n, 2), generator=g, dtype=torch.float64)
@@ -45,7 +44,7 @@ def studies(k: int, n: int = 40) -> list[Task]:
 
 
 def learner(rule: Rule, learn_rates: bool = False) -> FewShotLearner:
-    g = torch.Generator().manual_seed(0)
+    g = generator()
     weights = initial((2, 16, 16, 1), [3], g)
     pull = 1.0 if isinstance(rule, partial) and rule.func is implicit_maml else 0.0
     networks = FewShotNetworks(tuple(weights), (torch.tensor(0.05),) * 6, 3, pull)
@@ -55,7 +54,7 @@ def learner(rule: Rule, learn_rates: bool = False) -> FewShotLearner:
 def held_out_loss(networks: FewShotNetworks) -> float:
     new = learner(joint).records.of(studies(8)[5:])
     config = EpisodeConfig((12, 20), n_repeats=4)
-    return few_shot_loss(networks, new, torch.arange(3), config, torch.Generator().manual_seed(1))
+    return few_shot_loss(networks, new, torch.arange(3), config, generator(1))
 
 
 @pytest.mark.parametrize(
@@ -68,13 +67,13 @@ def test_meta_training_lowers_the_few_shot_loss_on_new_studies(
     trained = learner(RULES[rule], learn_rates)
     before = held_out_loss(trained.networks())
     config = TrainConfig(n_steps=60, learning_rate=1e-2, n_validations=4)
-    Trainer().run(trained, config, torch.Generator().manual_seed(0))
+    Trainer().run(trained, config, generator())
     assert held_out_loss(trained.networks()) < 0.8 * before
 
 
 def test_step_sizes_are_learned_one_by_one_and_stay_positive() -> None:
     trained = learner(partial(maml, n_steps=3), learn_rates=True)
-    Trainer().run(trained, TrainConfig(n_steps=10), torch.Generator().manual_seed(0))
+    Trainer().run(trained, TrainConfig(n_steps=10), generator())
     for rate, w in zip(trained.networks().rates, trained.networks().weights, strict=True):
         assert rate.shape == w.shape
         assert float(rate.min()) > 0.0
@@ -85,7 +84,7 @@ def test_a_state_is_restored_to_the_bit() -> None:
     trained = learner(partial(maml, n_steps=3), learn_rates=True)
     state = trained.state()
     before = trained.networks()
-    Trainer().run(trained, TrainConfig(n_steps=5), torch.Generator().manual_seed(0))
+    Trainer().run(trained, TrainConfig(n_steps=5), generator())
     assert not torch.equal(trained.networks().weights[0], before.weights[0])
     trained.load(state)
     for a, b in zip(trained.networks().weights, before.weights, strict=True):
@@ -96,7 +95,7 @@ def test_the_same_seed_gives_the_same_weights() -> None:
     found = []
     for _ in range(2):
         trained = learner(partial(maml, n_steps=2))
-        Trainer().run(trained, TrainConfig(n_steps=5), torch.Generator().manual_seed(4))
+        Trainer().run(trained, TrainConfig(n_steps=5), generator(4))
         found.append(trained.networks())
     for a, b in zip(found[0].weights, found[1].weights, strict=True):
         assert torch.equal(a, b)
@@ -104,6 +103,6 @@ def test_the_same_seed_gives_the_same_weights() -> None:
 
 def test_members_start_apart_and_stay_apart() -> None:
     trained = learner(joint)
-    Trainer().run(trained, TrainConfig(n_steps=20), torch.Generator().manual_seed(0))
+    Trainer().run(trained, TrainConfig(n_steps=20), generator())
     first, second, _ = trained.networks().weights[0]
     assert not torch.allclose(first, second, atol=0.1)

@@ -20,14 +20,11 @@ from optuna_metasampler.methods.few_shot.rules import (
 )
 from optuna_metasampler.methods.few_shot.surrogate import adapt, context_loss
 from optuna_metasampler.methods.networks import initial
+from tests.tasks import generator
 
 
 SIZES = (2, 3, 1)
 RATE = 0.1
-
-
-def generator() -> torch.Generator:
-    return torch.Generator().manual_seed(0)
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 
-from optuna.distributions import FloatDistribution
 import pytest
 import torch
 from torch import Tensor
@@ -17,20 +16,20 @@ from optuna_metasampler.methods.few_shot.surrogate import (
     outputs,
 )
 from optuna_metasampler.methods.networks import forward, initial
-from optuna_metasampler.space import SearchSpace
 from optuna_metasampler.task import Task
+from tests.tasks import cube, generator
 
 
-SPACE = SearchSpace.of({"a": FloatDistribution(0, 1), "b": FloatDistribution(0, 1)})
+SPACE = cube("ab")
 
 
 def networks(n_steps: int = 5, pull: float = 0.0) -> FewShotNetworks:
-    weights = initial((2, 16, 16, 1), [4], torch.Generator().manual_seed(0))
+    weights = initial((2, 16, 16, 1), [4], generator())
     return FewShotNetworks(tuple(weights), (torch.tensor(0.1),) * 6, n_steps, pull)
 
 
 def task(n: int, pending: int = 0) -> Task:
-    x = torch.rand((n + pending, 2), generator=torch.Generator().manual_seed(1)).double()
+    x = torch.rand((n + pending, 2), generator=generator(1)).double()
     y = -((x[:n] - 0.4) ** 2).sum(1)
     mask = torch.ones((n, 2), dtype=torch.bool)
     return Task(SPACE, x[:n], y, mask, x[n:], x[:0])
@@ -42,7 +41,7 @@ def surrogate(n_steps: int = 5, pull: float = 0.0) -> FewShotSurrogate:
 
 @pytest.fixture
 def problem() -> tuple[list[Tensor], list[Tensor], Tensor, Tensor]:
-    g = torch.Generator().manual_seed(2)
+    g = generator(2)
     weights = initial((2, 4, 1), [3], g, torch.float64)
     x = torch.rand((3, 6, 2), generator=g, dtype=torch.float64)
     z = torch.randn((3, 6), generator=g, dtype=torch.float64)
@@ -135,7 +134,7 @@ def test_before_the_first_trial_the_prediction_is_that_of_the_meta_learned_weigh
     assert torch.allclose(predictor(x).mean, expected.double(), atol=1e-6)
 
 
-def test_one_trial_says_nothing_of_the_order_of_others() -> None:
+def test_one_trial_does_not_change_the_order_of_others() -> None:
     model, x = surrogate(), task(8).x
     order = model.condition(task(0))(x).mean.argsort()
     assert torch.equal(model.condition(task(1))(x).mean.argsort(), order)

@@ -5,17 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 import math
 
-from optuna.distributions import FloatDistribution
 import pytest
 import torch
 
 from optuna_metasampler.methods.hyperband import MultiFidelity, observations_of
-from optuna_metasampler.space import SearchSpace
 from optuna_metasampler.surrogates.gaussian_process import GaussianProcess
 from optuna_metasampler.task import Curves, Task
+from tests.tasks import cube
 
 
-SPACE = SearchSpace.of({"a": FloatDistribution(0, 1)})
+SPACE = cube("a")
 INF = math.inf
 Curve = tuple[float, list[float], list[float]]
 

@@ -10,7 +10,7 @@ from optuna_metasampler.meta_train.simulators import Simulators
 from optuna_metasampler.methods.lstm.method import LstmLearner, roll_out
 from optuna_metasampler.methods.lstm.policy import RecurrentNetwork
 from optuna_metasampler.space import SearchSpace
-from tests.meta_train.practice import MIXED, NUMBERS, generator, study
+from tests.tasks import MIXED, NUMBERS, generator, study
 
 
 def learner(space: SearchSpace, unrolled: bool, dtype: torch.dtype) -> LstmLearner:

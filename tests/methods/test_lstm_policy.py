@@ -13,7 +13,7 @@ from optuna_metasampler.methods.lstm.policy import Actions, LstmPolicy, Recurren
 from optuna_metasampler.policies.rank_features import rank_features
 from optuna_metasampler.space import SearchSpace
 from optuna_metasampler.task import Task
-from tests.meta_train.practice import MIXED, generator, study
+from tests.tasks import MIXED, generator, study
 
 
 FINITE = SearchSpace.of({"k": IntDistribution(1, 3), "c": CategoricalDistribution("xy")})

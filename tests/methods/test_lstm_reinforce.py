@@ -10,7 +10,7 @@ from optuna_metasampler.methods.lstm.method import (
     policy_gradient_loss,
     rewards_to_go,
 )
-from tests.meta_train.practice import generator
+from tests.tasks import generator
 
 
 def test_the_estimate_is_unbiased_on_a_bandit() -> None:

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from optuna.distributions import FloatDistribution
 import torch
 
 from optuna_metasampler.meta_train.episodes import StudyRecords
 from optuna_metasampler.meta_train.loop import TrainConfig, Trainer
 from optuna_metasampler.methods.mlp.method import RegressionLearner
 from optuna_metasampler.methods.networks import forward, initial
-from optuna_metasampler.space import SearchSpace
 from optuna_metasampler.task import Task
+from tests.tasks import cube, generator
 
 
-SPACE = SearchSpace.of({"x": FloatDistribution(0, 1)})
-
-
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
+SPACE = cube("x")
 
 
 def rising_and_falling() -> StudyRecords:

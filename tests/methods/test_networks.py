@@ -9,10 +9,7 @@ import pytest
 import torch
 
 from optuna_metasampler.methods.networks import forward, initial
-
-
-def generator() -> torch.Generator:
-    return torch.Generator().manual_seed(0)
+from tests.tasks import generator
 
 
 def test_a_network_is_what_numpy_computes() -> None:
@@ -35,7 +32,7 @@ def test_networks_side_by_side_know_nothing_of_each_other() -> None:
     assert together.shape == (3, 2, 7, 1)
     alone = forward([p[1, 0] for p in parameters], x[1, 0])
     torch.testing.assert_close(together[1, 0], alone, rtol=1e-12, atol=1e-14)
-    # Points without the leading axes are shown to every network.
+    # Points without the leading axes go to every network.
     shared = forward(parameters, x[0, 0])
     torch.testing.assert_close(shared[0, 0], together[0, 0], rtol=1e-12, atol=1e-14)
 

@@ -47,7 +47,6 @@ def test_an_old_checkpoint_is_read_and_packed_to_the_same_tensors(path: Path) ->
 
 @each_file
 def test_a_study_goes_on_from_an_old_checkpoint(path: Path) -> None:
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(sampler=MetaSampler(checkpoint=path, seed=0))
     study.optimize(objective, n_trials=3)
     assert len({tuple(sorted(t.params.items())) for t in study.trials}) == 3

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 import math
+import re
 from typing import Any, ClassVar, get_args, get_type_hints
 
 import pytest
@@ -65,6 +66,72 @@ def test_an_error_names_the_option_its_range_and_the_value(
     with pytest.raises(ValueError, match=name) as error:
         WithOptions(**{name: value})  # type: ignore[arg-type]
     assert str(error.value) == f"`{name}` must be {message}"
+
+
+@pytest.mark.parametrize(
+    ("method", "option", "value"),
+    [
+        ("cluster", "max_groups", 0),
+        ("cluster", "max_groups", math.pi),
+        ("deep-kernel", "n_steps", -1),
+        ("deep-kernel", "batch_size", 1),
+        ("deep-kernel", "width", 2.5),
+        ("deep-kernel", "n_adaptation_steps", True),
+        ("deep-kernel", "n_warm_start", 0),
+        ("deep-kernel", "learning_rate", 0.0),
+        ("deep-kernel", "adaptation_rate", "fast"),
+        ("fine-tune", "frozen_layers", 3),
+        ("fine-tune", "frozen_layers", -1),
+        ("hyperband", "n_warm_start", -1),
+        ("hyperband", "n_warm_start", 1.5),
+        ("hyperband", "n_warm_start", True),
+        ("hyperband", "n_warm_start", "5"),
+        ("imaml", "pull", 0.0),
+        ("imaml", "pull", math.inf),
+        ("imaml", "n_conjugate_steps", 0),
+        ("imaml", "first_order", None),
+        ("lstm", "training", "luck"),
+        ("lstm", "width", 0),
+        ("lstm", "horizon", 0),
+        ("lstm", "n_steps", 0),
+        ("lstm", "n_objectives", 0),
+        ("lstm", "n_rollouts", 1),
+        ("lstm", "learning_rate", 0.0),
+        ("lstm", "temperature", math.nan),
+        ("lstm", "variation", -0.1),
+        ("lstm", "entropy", -0.1),
+        ("maml", "width", 0),
+        ("maml", "n_layers", 1.5),
+        ("maml", "n_inner_steps", 0),
+        ("maml", "inner_learning_rate", -0.1),
+        ("maml", "meta_learning_rate", math.nan),
+        ("maml", "n_members", True),
+        ("maml", "first_order", 1),
+        ("meta-random-search", "n_candidates", 0),
+        ("meta-random-search", "n_finalists", "8"),
+        ("meta-sgd", "first_order", "yes"),
+        ("mlp", "surrogate", "tree"),
+        ("mlp", "exploration", -1.0),
+        ("mlp", "exploration", math.nan),
+        ("mlp", "n_members", 0),
+        ("mlp", "n_steps", -1),
+        ("mlp", "step_size", 0.0),
+        ("mlp", "prior_weight", math.inf),
+        ("portfolio", "size", 0),
+        ("q-learning", "n_parallel", 0),
+        ("q-learning", "target_every", 0),
+        ("q-learning", "learning_rate", -1.0),
+        ("q-learning", "variation", math.nan),
+        ("q-learning", "discount", 1.1),
+        ("q-learning", "epsilon", -0.5),
+        ("reptile", "n_meta_steps", 0),
+    ],
+)
+def test_a_value_out_of_range_is_refused_by_name_and_value(
+    method: str, option: str, value: object
+) -> None:
+    with pytest.raises(ValueError, match=rf"`{option}` must be .*{re.escape(repr(value))}"):
+        method_of(method, {option: value})
 
 
 @pytest.mark.parametrize("name", METHODS)

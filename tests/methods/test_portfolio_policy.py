@@ -4,21 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from optuna.distributions import FloatDistribution
 import torch
 
 from optuna_metasampler.methods.default import cold_policy
 from optuna_metasampler.methods.portfolio import PortfolioPolicy, greedy
-from optuna_metasampler.space import SearchSpace
 from optuna_metasampler.task import Task
+from tests.tasks import cube, generator, uniform
 
 
-SPACE = SearchSpace.of({"x": FloatDistribution(0, 1), "y": FloatDistribution(0, 1)})
+SPACE = cube("xy")
 ENTRIES = torch.tensor([[0.1, 0.2], [0.3, 0.4], [0.5, 0.6]], dtype=torch.float64)
-
-
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 def history(x: torch.Tensor) -> Task:
@@ -30,13 +25,13 @@ def policy(unknown: tuple[str, ...] = (), n_startup_trials: int = 0) -> Portfoli
 
 
 def test_entries_complement_each_other_instead_of_being_the_best_on_average() -> None:
-    # The first is best on average, the second its twin; the third is good where they are not.
+    # The first is best on average, the second nearly equal; the third is good where they are not.
     losses = torch.tensor([[0.1, 0.15, 0.9], [0.1, 0.1, 0.9], [0.8, 0.7, 0.0]]).double()
     assert greedy(losses, 2) == [1, 2]
 
 
 def test_each_entry_lowers_the_mean_of_the_least_loss_the_most() -> None:
-    losses = torch.rand((5, 30), generator=generator(), dtype=torch.float64)
+    losses = uniform(5, 30)
     order = greedy(losses, 10)
     for i in range(len(order)):
         means = [float(losses[:, [*order[:i], c]].amin(dim=1).mean()) for c in range(30)]

@@ -17,7 +17,7 @@ from optuna_metasampler.methods.q_learning.method import (
     temporal_difference_loss,
 )
 from optuna_metasampler.methods.q_learning.policy import QNetwork
-from tests.meta_train.practice import MIXED, generator, study
+from tests.tasks import MIXED, generator, study
 
 
 def test_the_rule_reaches_the_known_optimum_of_a_chain() -> None:

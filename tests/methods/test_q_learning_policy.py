@@ -8,7 +8,7 @@ import torch
 from optuna_metasampler.methods.q_learning.policy import QNetwork, QPolicy
 from optuna_metasampler.space import SearchSpace
 from optuna_metasampler.task import Task
-from tests.meta_train.practice import MIXED, generator, study
+from tests.tasks import MIXED, generator, study
 
 
 FINITE = SearchSpace.of({"k": IntDistribution(1, 3), "c": CategoricalDistribution("xy")})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from optuna_metasampler.methods.q_learning.method import Replay
-from tests.meta_train.practice import generator
+from tests.tasks import generator
 
 
 def filled(n_steps: int) -> Replay:

@@ -2,50 +2,34 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 import json
 import re
+from typing import Any
 
 import optuna
 import pytest
 import torch
 
-from benchmarks.problems.base import suggest
-from benchmarks.problems.synthetic import SyntheticSuite
-from benchmarks.run import setting_of
-from benchmarks.scenarios import prior_logs
 from optuna_metasampler import MetaSampler
 from optuna_metasampler.exceptions import MethodError
 from optuna_metasampler.methods import METHODS, method_of
 from optuna_metasampler.methods.base import Method
 from optuna_metasampler.methods.default import Auto
+from optuna_metasampler.prior_knowledge import PriorKnowledge
+from optuna_metasampler.priors.align import pool
+from optuna_metasampler.priors.sources import read_priors
+from optuna_metasampler.space import SearchSpace
+from optuna_metasampler.task import Task
+from tests.methods.studies import run_live
+
+# What a method learns with these is of no use.
+from tests.regression.studies import METHODS as LIGHT
+from tests.studies import random_study
+from tests.tasks import generator
 
 
-SUITE = SyntheticSuite(0.9)
-# Options with which a method learns in no time; what it learns is then of no use.
-LIGHT: dict[str, dict[str, object]] = {
-    "mlp": {"n_meta_steps": 20, "n_steps": 10},
-    "fine-tune": {"n_meta_steps": 5},
-    "maml": {"n_meta_steps": 3},
-    "reptile": {"n_meta_steps": 3},
-    "meta-sgd": {"n_meta_steps": 3},
-    "imaml": {"n_meta_steps": 3},
-    "meta-random-search": {"n_candidates": 4},
-    "lstm": {"n_steps": 2},
-    "q-learning": {"n_steps": 5},
-    "deep-kernel": {"n_steps": 10},
-    "cluster": {"base_options": {"n_meta_steps": 3}},
-}
 each_method = pytest.mark.parametrize("name", METHODS)
-
-
-@pytest.fixture(autouse=True)
-def _quiet() -> None:
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-
-
-def priors(n: int) -> list[object]:
-    return list(setting_of(SUITE, prior_logs("random-5", SUITE, "0", 0), 0).priors)[:n]
 
 
 def flat(trial: optuna.Trial) -> float:
@@ -53,16 +37,11 @@ def flat(trial: optuna.Trial) -> float:
 
 
 def flat_studies(n: int) -> list[optuna.Study]:
-    studies = []
-    for seed in range(n):
-        study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed))
-        study.optimize(flat, n_trials=6)
-        studies.append(study)
-    return studies
+    return [random_study(flat, 6, seed) for seed in range(n)]
 
 
 @each_method
-def test_a_method_says_what_it_is_and_where_it_comes_from(name: str) -> None:
+def test_a_method_names_itself_and_its_source(name: str) -> None:
     method = method_of(name)
     assert method.name == name
     assert type(method).__doc__
@@ -87,7 +66,7 @@ def test_an_unknown_option_is_an_error_that_lists_the_known_ones(name: str) -> N
 
 
 @each_method
-def test_a_method_that_needs_priors_says_so_at_once(name: str) -> None:
+def test_a_method_that_needs_priors_is_refused_without_at_once(name: str) -> None:
     needed = method_of(name).min_studies
     if needed == 0:
         MetaSampler(method=name)
@@ -108,12 +87,7 @@ def test_too_few_priors_are_an_error_that_counts_them(name: str) -> None:
 
 @each_method
 def test_what_was_learned_comes_back_from_its_tensors_and_suggests_the_same(name: str) -> None:
-    from optuna_metasampler.prior_knowledge import PriorKnowledge
-    from optuna_metasampler.priors.align import pool
-    from optuna_metasampler.priors.sources import read_priors
-    from optuna_metasampler.task import Task
-
-    method = method_of(name, LIGHT.get(name))
+    method = method_of(name, LIGHT[name])
     studies = read_priors(flat_studies(4))
     knowledge = PriorKnowledge.from_pool(
         pool(studies, studies[0].directions or ()), method, seed=0
@@ -121,13 +95,10 @@ def test_what_was_learned_comes_back_from_its_tensors_and_suggests_the_same(name
     prior = knowledge.in_common_space((1.0,))
     packed = method.pack(prior.learned)
     before = {key: tensor.clone() for key, tensor in packed.items()}
-    again = type(prior)(
-        prior.space,
-        method.unpack(prior.space, packed),
-        prior.to_prior,
-        prior.from_prior,
-        prior.prior_incumbents,
-    )
+    again = replace(prior, learned=method.unpack(prior.space, packed))
+    repacked = method.pack(again.learned)
+    assert repacked.keys() == packed.keys()
+    assert all(torch.equal(repacked[key], tensor) for key, tensor in packed.items())
     configurations = [{"x": 0.1, "n": 3}, {"x": 0.9, "n": 8}, {"x": 0.4, "n": 0}]
     proposed = []
     for known in (prior, again):
@@ -135,7 +106,7 @@ def test_what_was_learned_comes_back_from_its_tensors_and_suggests_the_same(name
         for n in (0, 1, 3):
             y = torch.tensor([1.0, 2.0, 5.0], dtype=torch.float64)[:n]
             history = Task.of(prior.space, configurations[:n], y)
-            x = policy.propose(history, torch.Generator().manual_seed(n)).x
+            x = policy.propose(history, generator(n)).x
             assert torch.equal(x, torch.tensor(prior.space.project(x.numpy()[None]))[0])
             proposed.append(x)
     assert torch.equal(torch.stack(proposed[:3]), torch.stack(proposed[3:]))
@@ -146,8 +117,6 @@ def test_what_was_learned_comes_back_from_its_tensors_and_suggests_the_same(name
 
 @each_method
 def test_tensors_of_another_shape_are_refused(name: str) -> None:
-    from optuna_metasampler.space import SearchSpace
-
     method = method_of(name)
     if name == "gp":
         return
@@ -159,12 +128,12 @@ def test_tensors_of_another_shape_are_refused(name: str) -> None:
 
 
 @each_method
-def test_a_live_study_of_a_mixed_and_conditional_space_is_served(name: str) -> None:
-    sampler = MetaSampler(priors(4), method=name, method_options=LIGHT.get(name), seed=0)
-    study = optuna.create_study(direction=SUITE.direction, sampler=sampler)
-    objective = SUITE.objective("0")
-    study.optimize(lambda t: objective(suggest(t, SUITE.parameters)), n_trials=6)
-    assert len({json.dumps(t.params, sort_keys=True) for t in study.trials}) == 6
+def test_a_live_study_of_a_mixed_and_conditional_space_can_be_repeated(name: str) -> None:
+    state = torch.get_rng_state()
+    runs = [run_live(name, LIGHT[name], 6) for _ in range(2)]
+    assert runs[0] == runs[1]
+    assert len({json.dumps(params, sort_keys=True) for params in runs[0]}) == 6
+    assert torch.equal(torch.get_rng_state(), state)
 
 
 @each_method
@@ -173,12 +142,8 @@ def test_a_finite_space_is_searched_without_repetition(name: str) -> None:
         n = trial.suggest_int("n", 0, 3)
         return n + {"a": 0.5, "b": 0.0}[trial.suggest_categorical("kind", ["a", "b"])]
 
-    old = []
-    for seed in range(3):
-        study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed))
-        study.optimize(grid, n_trials=6)
-        old.append(study)
-    sampler = MetaSampler(old, method=name, method_options=LIGHT.get(name), seed=1)
+    old = [random_study(grid, 6, seed) for seed in range(3)]
+    sampler = MetaSampler(old, method=name, method_options=LIGHT[name], seed=1)
     study = optuna.create_study(sampler=sampler)
     study.optimize(grid, n_trials=8)
     assert len({tuple(sorted(t.params.items())) for t in study.trials}) == 8
@@ -192,10 +157,10 @@ def test_a_method_itself_may_be_given() -> None:
         MetaSampler(method=Auto(), method_options={"a": 1})
 
 
-def test_other_things_are_no_method() -> None:
-    for wrong in (3, None, Auto, "AUTO"):
-        with pytest.raises(ValueError, match="`method` must be one of 'auto', 'gp'"):
-            MetaSampler(method=wrong)  # type: ignore[arg-type]
+@pytest.mark.parametrize("wrong", [3, None, Auto, "AUTO", "Auto", "tpe", ""])
+def test_a_wrong_method_is_an_error_that_lists_the_right_ones(wrong: Any) -> None:
+    with pytest.raises(ValueError, match="`method` must be one of 'auto', 'gp'"):
+        MetaSampler(method=wrong)
 
 
 def test_every_method_is_a_class_of_its_own() -> None:

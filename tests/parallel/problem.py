@@ -8,10 +8,10 @@ import math
 import time
 
 import optuna
-from optuna.samplers import RandomSampler
 from optuna.trial import TrialState
 
 from optuna_metasampler import MetaSampler
+from tests.studies import random_study
 
 
 NAMES = ("x", "y", "kind")
@@ -24,14 +24,10 @@ def loss(trial: optuna.Trial, best: float = 0.3) -> float:
 
 def write_priors(storage: str | optuna.storages.BaseStorage, n: int = 6) -> list[optuna.Study]:
     """Studies of random search with different optima."""
-    studies = []
-    for i in range(n):
-        study = optuna.create_study(
-            study_name=f"old-{i}", storage=storage, sampler=RandomSampler(seed=i)
-        )
-        study.optimize(partial(loss, best=0.1 + 0.1 * i), n_trials=8)
-        studies.append(study)
-    return studies
+    return [
+        random_study(partial(loss, best=0.1 + 0.1 * i), 8, i, f"old-{i}", storage)
+        for i in range(n)
+    ]
 
 
 def configurations(trials: Sequence[optuna.trial.FrozenTrial]) -> set[tuple[object, ...]]:
@@ -51,7 +47,7 @@ def work(
     while len(study.get_trials(deepcopy=False)) < n_together and time.monotonic() < deadline:
         time.sleep(0.02)
     value = loss(trial)
-    # Nobody ends before all have chosen: what the others take can only be believed.
+    # No worker ends before all have chosen: what the others take can only be believed.
     while time.monotonic() < deadline and not all(
         set(NAMES) <= t.params.keys() or t.number >= n_together
         for t in study.get_trials(deepcopy=False)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Container
+from contextlib import closing
 from pathlib import Path
 import sqlite3
 import threading
@@ -13,21 +13,17 @@ from typing import Any
 import optuna
 from optuna.distributions import BaseDistribution
 from optuna.exceptions import StorageInternalError
-from optuna.storages import InMemoryStorage, RDBStorage
+from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState
 import pytest
 
 from optuna_metasampler import MetaSampler
 from tests.parallel.problem import configurations, loss, write_priors
-
-
-@pytest.fixture(autouse=True)
-def quiet() -> None:
-    optuna.logging.set_verbosity(optuna.logging.CRITICAL)
+from tests.studies import sqlite
 
 
 class FaultyStorage(InMemoryStorage):
-    """Fails at reading all trials, or at writing a parameter, while it is told to; may be slow."""
+    """Fails at reading all trials, or at writing a parameter, on demand; may be slow."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -55,7 +51,7 @@ class FaultyStorage(InMemoryStorage):
 
 
 def suggests_in_another_thread(study: optuna.Study) -> bool:
-    """Whether a suggestion comes to an end in another thread: nobody has kept a lock."""
+    """Whether a suggestion comes to an end in another thread: no lock was kept."""
     trials = []
     thread = threading.Thread(target=lambda: trials.append(loss(study.ask())), daemon=True)
     thread.start()
@@ -92,18 +88,13 @@ def test_threads_wait_for_a_slow_storage_and_none_repeats_another() -> None:
     assert len(configurations(study.trials)) == 12
 
 
-@contextmanager
-def sqlite_storage(path: Path) -> Iterator[RDBStorage]:
-    """A storage that waits for a lock for a moment only."""
-    storage = RDBStorage(f"sqlite:///{path}", engine_kwargs={"connect_args": {"timeout": 0.05}})
-    yield storage
-    storage.remove_session()
-    storage.engine.dispose()
+# Seconds for which a storage waits for a lock: a moment only.
+IMPATIENT = {"engine_kwargs": {"connect_args": {"timeout": 0.05}}}
 
 
 def test_a_lock_on_the_file_that_times_out_costs_a_trial_and_no_more(tmp_path: Path) -> None:
     path = tmp_path / "new.db"
-    with sqlite_storage(path) as storage:
+    with sqlite(path, **IMPATIENT) as storage:
         study = optuna.create_study(storage=storage, sampler=MetaSampler(seed=0))
         study.optimize(loss, n_trials=5)
         trial = study.ask()
@@ -120,7 +111,7 @@ def test_a_lock_on_the_file_that_times_out_costs_a_trial_and_no_more(tmp_path: P
 
 def test_a_trial_that_is_deleted_underneath_costs_that_trial_only(tmp_path: Path) -> None:
     path = tmp_path / "new.db"
-    with sqlite_storage(path) as storage:
+    with sqlite(path, **IMPATIENT) as storage:
         study = optuna.create_study(storage=storage, sampler=MetaSampler(seed=0))
         study.optimize(loss, n_trials=5)
         trial = study.ask()

@@ -28,14 +28,8 @@ N_TRIALS = 4
 SPAWN = multiprocessing.get_context("spawn")
 
 
-@pytest.fixture(autouse=True)
-def quiet() -> None:
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-
-
 @pytest.fixture(scope="module")
 def prior(tmp_path_factory: pytest.TempPathFactory) -> str:
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
     url = f"sqlite:///{tmp_path_factory.mktemp('priors') / 'old.db'}"
     write_priors(url)
     return url

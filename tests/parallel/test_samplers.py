@@ -17,14 +17,8 @@ from tests.parallel.problem import NAMES, configurations, loss, write_priors
 N_WORKERS = 6
 
 
-@pytest.fixture(autouse=True)
-def quiet() -> None:
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-
-
 @pytest.fixture(scope="module")
 def priors() -> list[optuna.Study]:
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
     return write_priors(optuna.storages.InMemoryStorage())
 
 
@@ -43,15 +37,14 @@ def bests(priors: list[optuna.Study]) -> set[tuple[object, ...]]:
 def test_workers_that_start_together_share_out_the_best_of_the_priors(
     priors: list[optuna.Study], order: list[int]
 ) -> None:
-    """Whoever is ready first: four of the best, one point for contrast, and one of the model."""
+    """In any order of theirs: four of the best, one probe, and one of the model."""
     studies = workers([MetaSampler(priors, seed=0) for _ in range(N_WORKERS)])
     trials = [study.ask() for study in studies]
     for i in order:
         loss(trials[i])
     taken = [configurations([t]) for t in studies[0].trials]
     assert len(set.union(*taken)) == N_WORKERS
-    opening = [bool(c & bests(priors)) for c in taken[:5]]
-    assert opening == [True, False, True, True, True]
+    assert [bool(c & bests(priors)) for c in taken[:5]] == [True, False, True, True, True]
 
 
 def test_a_trial_that_is_known_in_part_is_believed_to_go_on_as_its_worker_would(
@@ -75,9 +68,9 @@ def test_an_enqueued_trial_is_known_before_it_has_asked_for_anything(
     first, second = workers([MetaSampler(priors, seed=0) for _ in range(2)])
     alone = optuna.create_study(sampler=MetaSampler(priors, seed=0))
     alone.optimize(loss, n_trials=1)
-    favourite = alone.trials[0].params
-    # Another one runs with the favourite; the contrast trial comes second.
-    first.enqueue_trial(favourite)
+    incumbent = alone.trials[0].params
+    # Another one runs with the incumbent; the probe comes second.
+    first.enqueue_trial(incumbent)
     first.ask()
     trial = second.ask()
     loss(trial)
@@ -135,7 +128,7 @@ def lost(number: int, minutes: float, x: float | None = None) -> FrozenTrial:
 def test_trials_without_parameters_whose_workers_are_gone_are_passed_over(
     priors: list[optuna.Study],
 ) -> None:
-    """The opening begins with a favourite; a trial believed to be there would take that."""
+    """The first trial is a prior incumbent; a trial believed to be running would take that."""
     (study,) = workers([MetaSampler(priors, seed=0)])
     for number in range(3):
         study.add_trial(lost(number, minutes=60))

@@ -11,10 +11,11 @@ from optuna_metasampler.policies.acquisition import AcquisitionPolicy, Confidenc
 from optuna_metasampler.space import SearchSpace
 from optuna_metasampler.surrogates.gaussian_process import GaussianProcess
 from optuna_metasampler.task import Task
+from tests.tasks import cube, generator
 
 
-LINE = SearchSpace.of({"x": FloatDistribution(0, 1)})
-SPACE = SearchSpace.of({"x": FloatDistribution(0, 1), "y": FloatDistribution(0, 1)})
+LINE = cube("x")
+SPACE = cube("xy")
 
 
 def test_points_next_to_a_pending_one_lose_whatever_they_promise() -> None:
@@ -33,13 +34,13 @@ def test_another_choice_is_not_next_to_a_pending_one() -> None:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_workers_that_are_close_to_the_optimum_keep_apart(seed: int) -> None:
-    generator = torch.Generator().manual_seed(seed)
-    x = torch.rand((12, 2), generator=generator, dtype=torch.float64)
+    rng = generator(seed)
+    x = torch.rand((12, 2), generator=rng, dtype=torch.float64)
     y = -((x - 0.4) ** 2).sum(dim=1)
     pending: list[dict[str, object]] = []
     for _ in range(6):
         task = Task.of(SPACE, SPACE.decode(x.numpy()), y, pending=pending)
-        point = AcquisitionPolicy(GaussianProcess()).propose(task, generator).x
+        point = AcquisitionPolicy(GaussianProcess()).propose(task, rng).x
         pending += SPACE.decode(point.numpy()[None])
     points = torch.tensor(SPACE.encode(pending))
     gap = (points[:, None] - points).abs().amax(dim=2)
@@ -53,6 +54,6 @@ def test_exploration_goes_where_less_is_known_and_without_it_where_the_mean_is_h
     found = []
     for exploration in (0.0, 50.0):
         policy = ConfidenceBoundPolicy(GaussianProcess(), exploration)
-        found.append(float(policy.propose(task, torch.Generator().manual_seed(0)).x))
+        found.append(float(policy.propose(task, generator()).x))
     assert abs(found[0] - 0.1) < 0.05
     assert found[1] > 0.5

@@ -18,11 +18,12 @@ from optuna_metasampler.surrogates.gaussian_process import (
 from optuna_metasampler.surrogates.prior_model import PriorModel, best_configurations
 from optuna_metasampler.surrogates.transfer import TransferGaussianProcess, TransferPredictor
 from optuna_metasampler.task import Task
+from tests.tasks import contains, cube, generator, task_of
 
 
-SPACE = SearchSpace.of({"x": FloatDistribution(0, 1), "y": FloatDistribution(0, 1)})
-PLANE = SearchSpace.of({"a": FloatDistribution(0, 1), "b": FloatDistribution(0, 1)})
-LINE = SearchSpace.of({"a": FloatDistribution(0, 1)})
+SPACE = cube("xy")
+PLANE = cube("ab")
+LINE = cube("a")
 
 
 def value(x: torch.Tensor) -> torch.Tensor:
@@ -30,7 +31,7 @@ def value(x: torch.Tensor) -> torch.Tensor:
 
 
 def history(x: torch.Tensor, y: torch.Tensor | None = None) -> Task:
-    return Task.of(SPACE, SPACE.decode(x.numpy()), value(x) if y is None else y)
+    return task_of(SPACE, x, value(x) if y is None else y)
 
 
 def nothing() -> torch.Tensor:
@@ -48,7 +49,7 @@ def prior_studies(n: int, shuffled: bool = False) -> list[Task]:
 
 
 def surrogate(n_priors: int) -> TransferGaussianProcess:
-    model = PriorModel.fit(prior_studies(n_priors), torch.Generator().manual_seed(0))
+    model = PriorModel.fit(prior_studies(n_priors), generator())
     return TransferGaussianProcess(model, lambda x: x)
 
 
@@ -67,34 +68,30 @@ def transfer_policy(
     return AcquisitionPolicy(surrogate, design)
 
 
-def contains(points: torch.Tensor, x: torch.Tensor) -> bool:
-    return bool((points - x).abs().sum(dim=1).min() < 1e-9)
-
-
 def test_a_study_begins_with_the_prior_incumbents_and_one_probe() -> None:
     prior = surrogate(7)
     policy = transfer_policy(prior, best_of(prior))
     x = nothing()
     for seed in range(N_WARM_START_TRIALS):
-        new = policy.propose(history(x), torch.Generator().manual_seed(seed)).x
+        new = policy.propose(history(x), generator(seed)).x
         assert contains(best_of(prior), new) is (seed != 1)
         assert not len(x) or not contains(x, new)
         x = torch.cat([x, new[None]])
     assert float((x[1] - x[0]).norm()) > 0.3
-    new = policy.propose(history(x), torch.Generator().manual_seed(9)).x
+    new = policy.propose(history(x), generator(9)).x
     assert not contains(best_of(prior), new)
 
 
 def test_where_priors_contradict_one_another_the_middle_comes_before_the_probe() -> None:
     tasks = prior_studies(7, shuffled=True)
-    model = PriorModel.fit(tasks, torch.Generator().manual_seed(0))
+    model = PriorModel.fit(tasks, generator())
     best = best_configurations(tasks)
     middle = torch.tensor([[0.5, 0.5]], dtype=torch.float64)
     for first in (best[:1], middle):
         policy = transfer_policy(TransferGaussianProcess(model, lambda x: x), best)
         x = first
         for seed in range(2):
-            new = policy.propose(history(x), torch.Generator().manual_seed(seed)).x
+            new = policy.propose(history(x), generator(seed)).x
             assert not contains(best, new)
             assert not contains(x, new)
             x = torch.cat([x, new[None]])
@@ -105,23 +102,22 @@ def test_where_priors_contradict_one_another_the_middle_comes_before_the_probe()
 def test_with_few_prior_incumbents_the_search_begins_earlier() -> None:
     prior = surrogate(2)
     policy = transfer_policy(prior, best_of(prior))
-    new = policy.propose(history(best_of(prior)), torch.Generator().manual_seed(0)).x
+    new = policy.propose(history(best_of(prior)), generator()).x
     assert not contains(best_of(prior), new)
 
 
 def test_without_a_warm_start_the_first_point_is_no_prior_incumbent() -> None:
     prior = surrogate(7)
     policy = transfer_policy(prior, best_of(prior), n_warm_start=0)
-    new = policy.propose(history(nothing()), torch.Generator().manual_seed(0)).x
+    new = policy.propose(history(nothing()), generator()).x
     assert not contains(best_of(prior), new)
 
 
 def test_the_warm_start_ends_once_trials_speak_against_the_priors() -> None:
     prior = surrogate(7)
     policy = transfer_policy(prior, best_of(prior))
-    generator = torch.Generator().manual_seed(0)
     x = torch.cat([best_of(prior)[:2], torch.tensor([[0.1, 0.9], [0.0, 0.5]]).double()])
-    proposal = policy.propose(history(x, -value(x)), generator)
+    proposal = policy.propose(history(x, -value(x)), generator())
     (predictor,) = proposal.predictors
     assert isinstance(predictor, TransferPredictor)
     assert predictor.rank_correlation < 0.0
@@ -133,7 +129,7 @@ def test_priors_of_the_wrong_direction_help_to_find_the_optimum() -> None:
     policy = transfer_policy(prior, best_of(prior))
     x = nothing()
     for seed in range(8):
-        new = policy.propose(history(x, -value(x)), torch.Generator().manual_seed(seed)).x
+        new = policy.propose(history(x, -value(x)), generator(seed)).x
         x = torch.cat([x, new[None]])
     # The farthest corner from what was best before.
     assert float((x - torch.tensor([0.0, 1.0])).abs().sum(dim=1).min()) < 0.1
@@ -142,10 +138,10 @@ def test_priors_of_the_wrong_direction_help_to_find_the_optimum() -> None:
 def test_startup_trials_that_were_asked_for_come_first_and_the_warm_start_after() -> None:
     prior = surrogate(7)
     policy = transfer_policy(prior, best_of(prior), n_space_filling=2)
-    generator = torch.Generator().manual_seed(0)
+    rng = generator()
     x = nothing()
     for expected in (False, False, True, False, True):
-        new = policy.propose(history(x), generator).x
+        new = policy.propose(history(x), rng).x
         assert contains(best_of(prior), new) is expected
         x = torch.cat([x, new[None]])
 
@@ -169,7 +165,7 @@ def test_what_no_prior_had_is_varied_in_the_warm_start() -> None:
     y = torch.zeros(0, dtype=torch.float64)
     for seed in range(4):
         task = Task.of(space, found, y)
-        new = policy.propose(task, torch.Generator().manual_seed(seed)).x
+        new = policy.propose(task, generator(seed)).x
         found += space.decode(new.numpy()[None])
         assert seed == 1 or any(
             found[-1]["x"] == c["x"] and found[-1]["y"] == c["y"] for c in configurations
@@ -184,7 +180,7 @@ def test_a_pending_incumbent_is_not_proposed_again() -> None:
     waiting = nothing()
     for seed in range(N_WARM_START_TRIALS):
         task = replace(history(nothing()), pending=waiting)
-        new = policy.propose(task, torch.Generator().manual_seed(seed)).x
+        new = policy.propose(task, generator(seed)).x
         assert contains(best_of(prior), new) is (seed != 1)
         assert not len(waiting) or not contains(waiting, new)
         waiting = torch.cat([waiting, new[None]])
@@ -212,7 +208,7 @@ def scored(
 
 
 def propose(policy: AcquisitionPolicy[GaussianProcessPredictor], task: Task) -> torch.Tensor:
-    return policy.propose(task, torch.Generator().manual_seed(0)).x
+    return policy.propose(task, generator()).x
 
 
 def is_incumbent(point: torch.Tensor) -> bool:
@@ -262,8 +258,7 @@ def ask(values: list[float], pending: tuple[float, ...] = (), n_startup_trials: 
         pending=[{"a": v} for v in pending],
     )
     policy = AcquisitionPolicy(GaussianProcess(), InitialDesign(n_startup_trials, ordered=POINTS))
-    generator = torch.Generator(device="cpu").manual_seed(0)
-    return float(policy.propose(task, generator).x[0])
+    return float(policy.propose(task, generator()).x[0])
 
 
 def test_ordered_points_come_in_their_order() -> None:

@@ -6,7 +6,6 @@ from dataclasses import replace
 from functools import cache
 from typing import Any
 
-from optuna.distributions import FloatDistribution
 import pytest
 import torch
 from torch import Tensor
@@ -16,15 +15,15 @@ from optuna_metasampler.pareto import non_dominated
 from optuna_metasampler.policies.base import Phase
 from optuna_metasampler.policies.initial_design import N_WARM_START_TRIALS, InitialDesign
 from optuna_metasampler.policies.multi_objective import MultiObjectivePolicy, front
-from optuna_metasampler.space import SearchSpace
 from optuna_metasampler.surrogates.gaussian_process import GaussianProcess, GaussianProcessConfig
 from optuna_metasampler.surrogates.prior_model import PriorModel, pareto_sets
 from optuna_metasampler.surrogates.transfer import TransferConfig, TransferGaussianProcess
 from optuna_metasampler.task import Task
+from tests.tasks import contains, cube, generator, uniform
 
 
 NO_TREND = GaussianProcessConfig(trend=False)
-SPACE = SearchSpace.of({"x": FloatDistribution(0, 1), "y": FloatDistribution(0, 1)})
+SPACE = cube("xy")
 
 
 def values(x: Tensor) -> Tensor:
@@ -38,27 +37,23 @@ def history(x: Tensor, outcomes: Tensor | None = None) -> Task:
     return Task.of(SPACE, SPACE.decode(x.numpy()), outcomes.mean(dim=1), outcomes=outcomes)
 
 
-def points(n: int, seed: int = 0) -> Tensor:
-    return torch.rand((n, 2), generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-
-
 def cold(m: int = 2, n_startup_trials: int = 0) -> MultiObjectivePolicy[Any]:
     surrogates = [GaussianProcess(NO_TREND) for _ in range(m)]
     return MultiObjectivePolicy(surrogates, InitialDesign(n_startup_trials))
 
 
 def propose(policy: MultiObjectivePolicy[Any], task: Task, seed: int = 0) -> Tensor:
-    return policy.propose(task, torch.Generator().manual_seed(seed)).x
+    return policy.propose(task, generator(seed)).x
 
 
 @cache
 def learned() -> tuple[list[TransferGaussianProcess], Tensor]:
-    """What two prior studies say of each objective, and their Pareto sets."""
-    studies = [replace(history(points(30, seed)), name=f"prior {seed}") for seed in (1, 2)]
+    """A surrogate of each objective from two prior studies, and their Pareto sets."""
+    studies = [replace(history(uniform(30, seed=seed)), name=f"prior {seed}") for seed in (1, 2)]
     surrogates = []
     for j in range(2):
         tasks = [replace(task, y=values(task.x)[:, j]) for task in studies]
-        model = PriorModel.fit(tasks, torch.Generator().manual_seed(0))
+        model = PriorModel.fit(tasks, generator())
         surrogates.append(
             TransferGaussianProcess(model, lambda x: x, TransferConfig(process=NO_TREND))
         )
@@ -72,16 +67,12 @@ def warm() -> tuple[MultiObjectivePolicy[Any], Tensor]:
     ), best
 
 
-def contains(points: Tensor, x: Tensor) -> bool:
-    return bool((points - x).abs().sum(dim=1).min() < 1e-9)
-
-
 def test_proposals_spread_over_the_whole_pareto_set() -> None:
     """Most of them on it, from one end to the other, with no gap of half its length.
 
     The seed is fixed, so this fails only if the policy changes.
     """
-    policy, x = cold(), points(6)
+    policy, x = cold(), uniform(6)
     for seed in range(14):
         x = torch.cat([x, propose(policy, history(x), seed)[None]])
     near = x[6:][(x[6:, 1] - 0.3).abs() < 0.1, 0].sort().values
@@ -93,17 +84,17 @@ def test_proposals_spread_over_the_whole_pareto_set() -> None:
 
 
 def test_the_order_of_the_objectives_decides_nothing_but_rounding() -> None:
-    x = points(12)
+    x = uniform(12)
     task, turned = history(x), history(x, values(x).flip(1))
     one, other = cold(), cold()
-    at = points(50, 7)
+    at = uniform(50, seed=7)
     a = one.score(task, one.condition(task))(at)
     b = other.score(turned, other.condition(turned))(at)
     assert torch.allclose(a, b, rtol=1e-6)
 
 
 def test_pending_points_are_members_of_the_front_and_are_not_asked_for_again() -> None:
-    x = points(8)
+    x = uniform(8)
     policy, task = cold(), history(x)
     first = propose(policy, task)
     waiting = replace(task, pending=first[None])
@@ -117,12 +108,12 @@ def test_pending_points_are_members_of_the_front_and_are_not_asked_for_again() -
 def test_pending_points_alone_are_enough_to_go_on() -> None:
     policy, best = warm()
     nothing = history(best[:0])
-    taken = replace(nothing, pending=points(2, 5))
+    taken = replace(nothing, pending=uniform(2, seed=5))
     assert propose(policy, taken).shape == (2,)
 
 
 def test_what_violates_a_constraint_is_no_part_of_the_front() -> None:
-    x = points(10)
+    x = uniform(10)
     violated = torch.zeros((10, 1), dtype=torch.float64)
     best = int(values(x).sum(dim=1).argmax())
     violated[best] = 1.0
@@ -131,7 +122,7 @@ def test_what_violates_a_constraint_is_no_part_of_the_front() -> None:
     warped = torch.stack([half_rank_warp(y) for y in values(x).T], dim=1)
     assert not contains(known, warped[best])
     none = replace(task, constraints=torch.ones((10, 1), dtype=torch.float64))
-    assert torch.isfinite(policy.score(none, policy.condition(none))(points(5))).all()
+    assert torch.isfinite(policy.score(none, policy.condition(none))(uniform(5))).all()
 
 
 @pytest.mark.parametrize(
@@ -145,18 +136,18 @@ def test_what_violates_a_constraint_is_no_part_of_the_front() -> None:
     ],
 )
 def test_degenerate_fronts_have_a_finite_score(outcomes: list[list[float]]) -> None:
-    task = history(points(5), torch.tensor(outcomes, dtype=torch.float64))
+    task = history(uniform(5), torch.tensor(outcomes, dtype=torch.float64))
     task = replace(task, y=torch.nan_to_num(task.y))
     policy = cold()
-    score = policy.score(task, policy.condition(task))(points(20, 3))
+    score = policy.score(task, policy.condition(task))(uniform(20, seed=3))
     assert bool(torch.isfinite(score).all())
     assert propose(policy, task).shape == (2,)
 
 
 @pytest.mark.parametrize("m", [2, 3, 4])
 def test_a_large_front_is_represented_by_a_part_of_it(m: int) -> None:
-    x = points(150)
-    plane = torch.randn((150, m), generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    x = uniform(150)
+    plane = torch.randn((150, m), generator=generator(), dtype=torch.float64)
     plane = plane.abs() / plane.norm(dim=1, keepdim=True)
     policy, task = cold(m), history(x, plane)
     assert len(front(task, policy.condition(task))) == {2: 100, 3: 60, 4: 30}[m]
@@ -164,13 +155,13 @@ def test_a_large_front_is_represented_by_a_part_of_it(m: int) -> None:
 
 def test_startup_trials_come_first() -> None:
     policy = cold(n_startup_trials=3)
-    x = points(0)
+    x = uniform(0)
     for seed in range(3):
-        proposal = policy.propose(history(x), torch.Generator().manual_seed(seed))
+        proposal = policy.propose(history(x), generator(seed))
         assert proposal.phase == Phase.INITIAL_DESIGN
         assert proposal.predictors == ()
         x = torch.cat([x, proposal.x[None]])
-    proposal = policy.propose(history(x), torch.Generator().manual_seed(0))
+    proposal = policy.propose(history(x), generator())
     assert proposal.phase == Phase.MODEL
     assert len(proposal.predictors) == 2
 
@@ -187,7 +178,7 @@ def test_a_study_begins_with_the_pareto_sets_and_one_probe() -> None:
 
 def test_prior_studies_are_turned_round_objective_by_objective() -> None:
     policy, _ = warm()
-    x = points(12, 9)
+    x = uniform(12, seed=9)
     hostile = values(x) * torch.tensor([1.0, -1.0], dtype=torch.float64)
     first, second = policy.condition(history(x, hostile))
     assert [first.sign_flipped, second.sign_flipped] == [False, True]
@@ -196,7 +187,7 @@ def test_prior_studies_are_turned_round_objective_by_objective() -> None:
 
 
 def test_pareto_sets_hold_the_best_of_each_objective_and_nothing_that_is_dominated() -> None:
-    studies = [history(points(40, seed)) for seed in (1, 2)]
+    studies = [history(uniform(40, seed=seed)) for seed in (1, 2)]
     sets = pareto_sets(studies)
     for task in studies:
         for j in range(2):
@@ -218,25 +209,25 @@ def constrained(x: Tensor) -> Task:
 
 
 def test_points_that_are_likely_to_be_infeasible_are_not_proposed() -> None:
-    policy, x = cold(), points(8)
+    policy, x = cold(), uniform(8)
     for seed in range(8):
         x = torch.cat([x, propose(policy, constrained(x), seed)[None]])
     assert bool((x[8:, 0] < 0.55).all())
-    free, x = cold(), points(8)
+    free, x = cold(), uniform(8)
     for seed in range(8):
         x = torch.cat([x, propose(free, history(x), seed)[None]])
     assert bool((x[8:, 0] > 0.55).any())
 
 
 def test_before_a_trial_is_feasible_it_looks_for_one() -> None:
-    x = 0.6 + 0.4 * points(8)
+    x = 0.6 + 0.4 * uniform(8)
     x = torch.cat([x, propose(cold(), constrained(x))[None]])
     assert float(x[8, 0]) < 0.55
 
 
 @pytest.mark.parametrize("n_failed", [1, 3])
 def test_failures_alone_are_a_history_too(n_failed: int) -> None:
-    failed = SPACE.decode(points(n_failed).numpy())
+    failed = SPACE.decode(uniform(n_failed).numpy())
     task = Task.of(
         SPACE, [], torch.zeros(0), tried=failed, crashed=failed, outcomes=torch.zeros((0, 2))
     )

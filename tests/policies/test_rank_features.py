@@ -1,4 +1,4 @@
-"""What policies without a surrogate are told of outcomes."""
+"""Outcomes as features of policies without a surrogate."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import torch
 from optuna_metasampler.outcomes import rank_gaussianize
 from optuna_metasampler.policies.rank_features import constant_liar, rank_features
 from optuna_metasampler.task import Task
-from tests.meta_train.practice import NUMBERS
+from tests.tasks import NUMBERS
 
 
 Y = torch.tensor([0.3, -1.2, 0.9, 0.3, 2.0, -0.4], dtype=torch.float64)

@@ -1,4 +1,4 @@
-"""Where trials are feasible: in the running study, and by what prior studies say."""
+"""Where trials are feasible, in the running study and in prior ones."""
 
 from __future__ import annotations
 

@@ -28,6 +28,7 @@ from optuna_metasampler.surrogates.gaussian_process import (
     squared_distance,
 )
 from optuna_metasampler.task import Task
+from tests.tasks import cube
 
 
 SPACE = SearchSpace.of(
@@ -229,20 +230,20 @@ def test_what_switches_do_near_one_configuration_tells_more_of_others_with_a_tre
         around = np.tile(rng.integers(0, 2, 14), (16, 1))
         for row in around[1:]:
             row[rng.choice(14, 3, replace=False)] ^= 1
-        told = [
+        correlations = [
             spearman(
                 GaussianProcess(config).condition(switched(around))(elsewhere.x).mean, elsewhere.y
             )
             for config in (GaussianProcessConfig(), GaussianProcessConfig(trend=False))
         ]
-        gains.append(told[0] - told[1])
+        gains.append(correlations[0] - correlations[1])
     # A sign test: without a gain, 15 of 20 come about once in fifty times; the seed is fixed.
     assert sum(gain > 0 for gain in gains) >= 15
 
 
 def test_a_trend_goes_on_where_there_are_no_trials_and_without_one_there_is_the_average() -> None:
     x = torch.linspace(0.2, 0.7, 12, dtype=torch.float64)[:, None]
-    space = SearchSpace.of({"x": FloatDistribution(0, 1)})
+    space = cube("x")
     theta = HyperPrior.default(1).mean.clone()
     theta[0], theta[1] = math.log(0.03), -3.0
     one = torch.ones((12, 1), dtype=torch.float64)
@@ -348,7 +349,7 @@ def test_representative_rows_keep_the_best_and_the_newest() -> None:
 
 
 def test_predictive_intervals_cover_what_they_say() -> None:
-    """90 % intervals on 400 held-out points of 8 functions drawn from the model's own prior.
+    """90% intervals on 400 held-out points of 8 functions drawn from the model's own prior.
 
     The functions are independent; with a cover of 0.9 and the spread of the cover from function to
     function seen here (0.03), a correct program leaves [0.85, 0.95] less than once in 1,000 seeds.

@@ -20,6 +20,7 @@ from optuna_metasampler.surrogates.gaussian_process import (
 )
 from optuna_metasampler.surrogates.prior_model import PriorModel, SourceProcesses
 from optuna_metasampler.task import Task
+from tests.tasks import generator
 
 
 SPACE = SearchSpace.of(
@@ -29,10 +30,6 @@ SPACE = SearchSpace.of(
         "c": CategoricalDistribution("xy"),
     }
 )
-
-
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 def value(x: torch.Tensor, shift: float = 0.0) -> torch.Tensor:

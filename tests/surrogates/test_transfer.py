@@ -1,17 +1,15 @@
-"""The transfer Gaussian process and its twin."""
+"""The transfer Gaussian process, and the target-only one that it is mixed with."""
 
 from __future__ import annotations
 
 import copy
 
 import numpy as np
-from optuna.distributions import FloatDistribution
 import pytest
 import torch
 from torch.distributions import MixtureSameFamily
 
 from optuna_metasampler.outcomes import spearman
-from optuna_metasampler.space import SearchSpace
 from optuna_metasampler.surrogates.gaussian_process import (
     GaussianProcess,
     GaussianProcessPredictor,
@@ -19,9 +17,10 @@ from optuna_metasampler.surrogates.gaussian_process import (
 from optuna_metasampler.surrogates.prior_model import PriorModel
 from optuna_metasampler.surrogates.transfer import TransferGaussianProcess, TransferPredictor
 from optuna_metasampler.task import Task
+from tests.tasks import cube, generator, task_of
 
 
-SPACE = SearchSpace.of({f"x{i}": FloatDistribution(0, 1) for i in range(3)})
+SPACE = cube(f"x{i}" for i in range(3))
 
 
 def points(n: int, seed: int) -> torch.Tensor:
@@ -34,7 +33,7 @@ def value(x: torch.Tensor) -> torch.Tensor:
 
 def study(n: int, seed: int, sign: float = 1.0) -> Task:
     x = points(n, seed)
-    return Task.of(SPACE, SPACE.decode(x.numpy()), sign * value(x), name=f"s{seed}")
+    return task_of(SPACE, x, sign * value(x), f"s{seed}")
 
 
 def same(x: torch.Tensor) -> torch.Tensor:
@@ -44,13 +43,13 @@ def same(x: torch.Tensor) -> torch.Tensor:
 @pytest.fixture(scope="module")
 def related() -> TransferGaussianProcess:
     tasks = [study(60, 10 + i) for i in range(3)]
-    return TransferGaussianProcess(PriorModel.fit(tasks, torch.Generator().manual_seed(0)), same)
+    return TransferGaussianProcess(PriorModel.fit(tasks, generator()), same)
 
 
 @pytest.fixture(scope="module")
 def opposed() -> TransferGaussianProcess:
     tasks = [study(60, 10 + i, sign=-1.0) for i in range(3)]
-    return TransferGaussianProcess(PriorModel.fit(tasks, torch.Generator().manual_seed(0)), same)
+    return TransferGaussianProcess(PriorModel.fit(tasks, generator()), same)
 
 
 def agreement(predictor: GaussianProcessPredictor, seed: int = 77) -> float:
@@ -59,7 +58,9 @@ def agreement(predictor: GaussianProcessPredictor, seed: int = 77) -> float:
     return spearman(predictor(x).mean, value(x))
 
 
-def test_before_the_first_trial_the_prior_studies_speak(related: TransferGaussianProcess) -> None:
+def test_before_the_first_trial_prior_studies_predict(
+    related: TransferGaussianProcess,
+) -> None:
     predictor = related.condition(study(0, 0))
     assert predictor.incumbent is None
     x = points(200, 5)
@@ -91,13 +92,13 @@ def test_too_few_trials_turn_nothing_round(opposed: TransferGaussianProcess, n: 
     assert not opposed.condition(study(n, 1)).sign_flipped
 
 
-def test_studies_that_rank_the_trials_by_chance_lose_their_say() -> None:
+def test_studies_that_rank_the_trials_by_chance_lose_their_weight() -> None:
     """Whichever way round they are read: by chance in reverse in about half of 20 runs."""
     tasks = []
     for i in range(3):
         x, other = points(60, 10 + i), points(60, 20 + i)
-        tasks.append(Task.of(SPACE, SPACE.decode(x.numpy()), value(other), name=f"s{i}"))
-    model = PriorModel.fit(tasks, torch.Generator().manual_seed(0))
+        tasks.append(task_of(SPACE, x, value(other), f"s{i}"))
+    model = PriorModel.fit(tasks, generator())
     surrogate = TransferGaussianProcess(model, same)
     known = [surrogate.condition(study(12, seed)) for seed in range(100, 120)]
     sign_flipped = [predictor for predictor in known if predictor.sign_flipped]
@@ -105,7 +106,7 @@ def test_studies_that_rank_the_trials_by_chance_lose_their_say() -> None:
     assert sum(predictor.p_transfer for predictor in sign_flipped) / len(sign_flipped) < 0.5
 
 
-def test_predictions_are_told_as_the_studies_made_them(
+def test_predictions_keep_the_sign_of_their_studies(
     related: TransferGaussianProcess, opposed: TransferGaussianProcess
 ) -> None:
     task = study(12, 1)
@@ -131,7 +132,7 @@ def test_what_was_turned_round_is_turned_back_once_trials_say_so(
         assert spearman(after(x).mean, anew(x).mean) > 0.9
 
 
-def test_related_studies_keep_their_say(related: TransferGaussianProcess) -> None:
+def test_related_studies_keep_their_weight(related: TransferGaussianProcess) -> None:
     assert related.condition(study(12, 1)).p_transfer > 0.9
 
 
@@ -145,14 +146,14 @@ def test_the_prediction_is_the_mixture_of_the_two(related: TransferGaussianProce
     torch.testing.assert_close(mixture.mean, w * each.mean[0] + (1 - w) * each.mean[1])
 
 
-def test_the_twin_is_the_cold_process(related: TransferGaussianProcess) -> None:
+def test_the_target_only_process_is_the_cold_one(related: TransferGaussianProcess) -> None:
     task = study(10, 1)
     predictor = related.condition(task)
     x = points(6, 3)
-    target_only = predictor.each(x)
+    each = predictor.each(x)
     cold = GaussianProcess().condition(task)(x)
-    torch.testing.assert_close(target_only.mean[1], cold.mean)
-    torch.testing.assert_close(target_only.stddev[1], cold.stddev)
+    torch.testing.assert_close(each.mean[1], cold.mean)
+    torch.testing.assert_close(each.stddev[1], cold.stddev)
 
 
 def test_conditioning_leaves_the_model_as_it_was(related: TransferGaussianProcess) -> None:

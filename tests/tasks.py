@@ -1,6 +1,8 @@
-"""Small prior studies to practise on."""
+"""Spaces, points and tasks that many tests begin with."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 import numpy as np
 from optuna.distributions import CategoricalDistribution, FloatDistribution
@@ -10,7 +12,12 @@ from optuna_metasampler.space import SearchSpace
 from optuna_metasampler.task import Task
 
 
-NUMBERS = SearchSpace.of({"a": FloatDistribution(0, 1), "b": FloatDistribution(0, 1)})
+def cube(names: Iterable[str]) -> SearchSpace:
+    """A space of numbers from 0 to 1."""
+    return SearchSpace.of({name: FloatDistribution(0, 1) for name in names})
+
+
+NUMBERS = cube("ab")
 # `b` takes part where `kind` is "x".
 MIXED = SearchSpace.of(
     {
@@ -24,7 +31,21 @@ MIXED = SearchSpace.of(
 
 
 def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
+    return torch.Generator(device="cpu").manual_seed(seed)
+
+
+def uniform(n: int, d: int = 2, seed: int = 0) -> torch.Tensor:
+    """Points of shape `(n, d)` from 0 to 1."""
+    return torch.rand((n, d), generator=generator(seed), dtype=torch.float64)
+
+
+def contains(points: torch.Tensor, x: torch.Tensor) -> bool:
+    """Whether `x` of shape `(d,)` is one of the points of shape `(n, d)`."""
+    return bool((points - x).abs().sum(dim=1).min() < 1e-9)
+
+
+def task_of(space: SearchSpace, x: torch.Tensor, y: torch.Tensor, name: str = "") -> Task:
+    return Task.of(space, space.decode(x.numpy()), y, name=name)
 
 
 def study(space: SearchSpace, seed: int, n: int = 25) -> Task:
