@@ -27,7 +27,7 @@ from optuna_metasampler.exceptions import MetaSamplerError
 T = TypeVar("T")
 
 VERSION = 3
-"""Written; earlier ones are of checkpoints, and of archives that are refused."""
+"""Version of new files; checkpoints are read from version 1 on, archives from version 3 on."""
 
 MAX_FILE_BYTES = 2**29
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 import json
 import math
-from operator import methodcaller
 from pathlib import Path
 from typing import Any, TypeAlias
 import zlib
@@ -69,8 +68,6 @@ _MAX_REPORTS_PER_TRIAL = 32
 """Longer learning curves are thinned to this many points, closest together at the start."""
 
 _STATES = {s.name: s for s in (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)}
-# Scalars of NumPy, which users pass as values, become those of Python.
-_to_json = json.JSONEncoder(separators=(",", ":"), default=methodcaller("item")).encode
 _from_json = json.JSONDecoder().decode
 
 
@@ -279,7 +276,8 @@ def _trials(compressed: bytes, n_trials: int) -> tuple[FrozenTrial, ...]:
     require(n == n_trials, f"a study has {n:,} trials, not {n_trials:,}")
     lines = text.decode("ascii").split("\n")
     longest = max(map(len, lines))
-    require(longest <= _MAX_LINE_BYTES, f"a line has {longest:,} bytes, not {_MAX_LINE_BYTES:,}")
+    limit = _MAX_LINE_BYTES
+    require(longest <= limit, f"a line has {longest:,} bytes, more than the limit of {limit:,}")
 
     document = _from_json(lines[0])
     # By position in dictionaries, for a negative one would be found in a list.
@@ -292,6 +290,7 @@ def _trials(compressed: bytes, n_trials: int) -> tuple[FrozenTrial, ...]:
 
 
 def _trial(row: Sequence[Any], spaces: Mapping[int, Space]) -> FrozenTrial:
+    """The trial of one line, see :func:`_lines`; its types are right, or an error is raised."""
     space, params, number, state, values, start, complete, steps, reports, constraints = row
     distributions, checks = spaces[space]
     trial = FrozenTrial(
@@ -387,6 +386,12 @@ def _packed_study(study: PriorStudy, key: str | None) -> tuple[dict[str, Any], N
 
 
 def _lines(trials: Sequence[FrozenTrial]) -> list[str]:
+    """Lines of JSON: distributions and search spaces, and then one line per trial.
+
+    A space maps names of parameters to positions of their distributions. A trial is a list with
+    the position of its space, the parameters' values in the order of the space, and the rest in
+    the order in which :func:`_trial` takes it.
+    """
     positions: dict[object, tuple[int, BaseDistribution]] = {}
     spaces: dict[tuple[tuple[str, int], ...], int] = {}
     rows = []
@@ -412,6 +417,16 @@ def _lines(trials: Sequence[FrozenTrial]) -> list[str]:
         rows.append(_to_json(row))
     texts = [distribution_to_json(_current(d)) for _, d in positions.values()]
     return [_to_json({"distributions": texts, "spaces": list(map(dict, spaces))}), *rows]
+
+
+def _scalar(value: object) -> Any:
+    """A scalar of NumPy, which users may return as a value, as one of Python."""
+    if not isinstance(value, np.generic):
+        raise TypeError(f"{value!r} is neither a number nor a string")
+    return value.item()
+
+
+_to_json = json.JSONEncoder(separators=(",", ":"), default=_scalar).encode
 
 
 def _current(distribution: BaseDistribution) -> BaseDistribution:
