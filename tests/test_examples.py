@@ -7,7 +7,6 @@ import runpy
 import subprocess
 import sys
 
-import optuna
 import pytest
 
 
@@ -27,12 +26,8 @@ def test_the_example_runs_without_a_warning(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", [str(path)])
-    verbosity = optuna.logging.get_verbosity()
-    try:
-        # Warnings are errors.
-        runpy.run_path(str(path), run_name="__main__")
-    finally:
-        optuna.logging.set_verbosity(verbosity)
+    # Warnings are errors.
+    runpy.run_path(str(path), run_name="__main__")
     assert "best of" in capsys.readouterr().out
     assert list(tmp_path.iterdir()) == []
 
