@@ -1,7 +1,9 @@
 """Seeded studies whose suggestions are kept, and the files that keep them.
 
-``golden.json`` holds them to four digits, for every machine. ``exact.json`` holds every bit of
-them, for this machine alone: write it before a change, and check it afterwards.
+``golden.json`` holds them to four digits, and the kernels of linear algebra that they were
+computed with: another processor adds up in another order, and the difference grows from trial to
+trial. ``exact.json`` holds every bit, for one machine: write it before a change, and check it
+afterwards.
 
     python -m tests.regression.studies --write-exact
     python -m tests.regression.studies --check-exact
@@ -36,12 +38,16 @@ from optuna.pruners import HyperbandPruner, MedianPruner
 from optuna.samplers import RandomSampler
 from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
+from threadpoolctl import threadpool_info
+import torch
 
 from optuna_metasampler import MetaSampler, PriorFilter, Table, fit
 
 
 GOLDEN = Path(__file__).with_name("golden.json")
 EXACT = Path(__file__).with_name("exact.json")
+KERNELS = "kernels"
+"""The entry of both files beside the scenarios."""
 
 Outcome: TypeAlias = "optuna.Study | list[FrozenTrial]"
 Objective: TypeAlias = "Callable[[Trial], float | Sequence[float]]"
@@ -751,6 +757,12 @@ def difference(before: Any, now: Any, tolerance: float = 0.0, where: str = "") -
     return next((text for text in found if text), None)
 
 
+def kernels() -> str:
+    """The kernels that decide the last bits, such as ``"SkylakeX, AVX512"``."""
+    blas = {str(info.get("architecture")) for info in threadpool_info()} - {"None"}
+    return ", ".join([*sorted(blas), torch.backends.cpu.get_cpu_capability()])
+
+
 def read(path: Path) -> dict[str, Any]:
     records: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return records
@@ -762,6 +774,7 @@ def write(records: dict[str, Any], path: Path) -> None:
     for name, trials in records.items():
         lines = ",\n  ".join(json.dumps(t, sort_keys=True, allow_nan=False) for t in trials)
         parts.append(f"{json.dumps(name)}: [\n  {lines}\n ]")
+    parts.insert(0, f'"{KERNELS}": {json.dumps(kernels())}')
     path.write_text("{\n " + ",\n ".join(parts) + "\n}\n", encoding="utf-8")
 
 
@@ -813,7 +826,7 @@ def main() -> int:
             said = "ok" if text is None else f"DIFFERENT at {text}"
             print(f"{name}: {said}{took}", flush=True)
     if arguments.check_exact and not arguments.only:
-        for name in sorted(before.keys() - records.keys()):
+        for name in sorted(before.keys() - records.keys() - {KERNELS}):
             failed = True
             print(f"{name}: DIFFERENT, there is no such scenario any more")
     if not arguments.check_exact:

@@ -7,24 +7,37 @@ from __future__ import annotations
 
 import pytest
 
-from .studies import EXACT, GOLDEN, SCENARIOS, difference, encoded, read, record_of
+from .studies import (
+    EXACT,
+    GOLDEN,
+    KERNELS,
+    SCENARIOS,
+    difference,
+    encoded,
+    kernels,
+    read,
+    record_of,
+)
 
 
 # Other releases of Optuna draw other priors.
 pytestmark = pytest.mark.any_optuna
 
-# The golden file has four digits, and the last bits are each machine's own.
+# The golden file has four digits.
 TOLERANCE = 1e-3
+# Trials that every processor agrees on. Of 77 scenarios, two or three differ later on.
+N_ON_OTHER_KERNELS = 3
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_a_seeded_study_suggests_what_it_did_before(name: str) -> None:
-    record = record_of(name)
-    assert difference(read(GOLDEN)[name], record, TOLERANCE) is None
+    record, golden = record_of(name), read(GOLDEN)
+    n = len(record) if golden[KERNELS] == kernels() else N_ON_OTHER_KERNELS
+    assert difference(golden[name][:n], record[:n], TOLERANCE) is None
     # Kept by whoever is about to change something, on the machine that checks it.
     if EXACT.exists():
         assert difference(read(EXACT).get(name), encoded(record, float.hex)) is None
 
 
 def test_the_golden_file_holds_each_scenario_and_no_other() -> None:
-    assert read(GOLDEN).keys() == SCENARIOS.keys()
+    assert read(GOLDEN).keys() - {KERNELS} == SCENARIOS.keys()
