@@ -28,8 +28,3 @@ SAMPLERS: dict[str, Make] = {
     COLD: lambda priors, seed: MetaSampler(seed=seed),
 }
 """By name, as in tables."""
-
-
-def no_priors() -> Sequence[optuna.Study]:
-    """None at all."""
-    return ()
