@@ -35,7 +35,7 @@ from optuna_metasampler.history import (
     observations,
 )
 from optuna_metasampler.methods import method_of
-from optuna_metasampler.methods.base import AlignedPrior, Method
+from optuna_metasampler.methods.base import AlignedPrior
 from optuna_metasampler.methods.default import cold_policy
 from optuna_metasampler.outcomes import (
     MAX_MODELLED_OBJECTIVES,
@@ -152,7 +152,7 @@ def snapshot(state: StudyState, study: Study, trials: Sequence[FrozenTrial]) -> 
     task = history.task(space, [1.0 / m] * m)
     config = state.settings.priors
     predictors: tuple[Any, ...] = ()
-    if _method(state).models_objectives or m == 1:
+    if state.settings.priors.method.models_objectives or m == 1:
         policy = _policy(state, study, unit_weights(m), space, history)
         if isinstance(policy, ModelPolicy):
             predictors = policy.condition(task)
@@ -201,7 +201,7 @@ def _propose(
     generator = torch.Generator(device="cpu").manual_seed(draw_seed(settings.rng))
     # Where each objective has a model, the single outcome of the task is their mean.
     compromise = [sum(column) / len(weights) for column in zip(*weights, strict=True)]
-    task = history.task(space, compromise, _method(state).models_constraints)
+    task = history.task(space, compromise, state.settings.priors.method.models_constraints)
     for other in history.undecided(space):
         # Its worker is choosing at this moment: predict that it takes our choice.
         expected = policy.propose(history.before(task, other), generator).x
@@ -219,7 +219,7 @@ def _history(
     state: StudyState, study: Study, trial: FrozenTrial | None, trials: Sequence[FrozenTrial]
 ) -> History:
     """The other trials of a study; without ``trial``, the finished ones only."""
-    method, directions = _method(state), study.directions
+    method, directions = state.settings.priors.method, study.directions
     curve_correlation = None
     if any(t.state == TrialState.PRUNED for t in trials):
         knowledge = _prior_knowledge(state, study)
@@ -266,7 +266,7 @@ def _new_policy(
     state: StudyState, space: SearchSpace, priors: Sequence[AlignedPrior | None]
 ) -> Policy:
     """A policy for a space, with the aligned prior of each outcome that it models."""
-    method, n_startup_trials = _method(state), state.settings.n_startup_trials
+    method, n_startup_trials = state.settings.priors.method, state.settings.n_startup_trials
     if None in priors and method.min_studies:
         # The method cannot work without prior studies: use the target-only model instead.
         method = method_of("gp")
@@ -276,24 +276,16 @@ def _new_policy(
 def _prior_knowledge(state: StudyState, study: Study) -> PriorKnowledge | None:
     """Prior knowledge for the study; prior studies are read on first use."""
     settings = state.settings
-    if state.knowledge is None and not state.knows_nothing:
+    if state.knowledge is None:
         state.knowledge = PriorKnowledge.of(
             settings.priors, study, lambda: draw_seed(settings.rng)
         )
-        state.knows_nothing = state.knowledge is None
     return state.knowledge
-
-
-def _method(state: StudyState) -> Method:
-    """The method of the sampler, looked up once."""
-    if state.method is None:
-        state.method = state.settings.priors.method
-    return state.method
 
 
 def _weights(state: StudyState, study: Study, trial: FrozenTrial) -> ScalarisationWeights:
     m = len(study.directions)
-    if _method(state).models_objectives and m <= MAX_MODELLED_OBJECTIVES:
+    if state.settings.priors.method.models_objectives and m <= MAX_MODELLED_OBJECTIVES:
         return unit_weights(m)
     return (lattice_weights(m, trial.number),)
 

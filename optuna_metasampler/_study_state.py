@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from optuna import Study
 
     from optuna_metasampler.explain.dashboard import LiveGraphs
-    from optuna_metasampler.methods.base import Method
     from optuna_metasampler.outcomes import ScalarisationWeights
     from optuna_metasampler.policies.base import Policy
     from optuna_metasampler.prior_knowledge import PriorKnowledge
@@ -74,80 +73,6 @@ class PolicyOfSpace:
     layout: object
     observed: frozenset[str]
     without: frozenset[str] | None
-
-
-@dataclass
-class StudyState:
-    """State of one study. A cache: losing it costs time, not quality.
-
-    Attributes:
-        settings: Settings of the sampler.
-        asked: Values handed out to the running trials served here, by trial id.
-        plans: Joint configurations of trials whose parameters are new to the study, by trial id.
-        recorded: Ids of the running trials whose record is stored.
-        search_space: The union of the distributions of its trials.
-        knowledge: Prior knowledge for the study; ``None`` before prior studies are read.
-        knows_nothing: Whether there are no prior studies to learn from.
-        method: The method of the sampler; ``None`` before its first use.
-        policies: The policy of the study's own space, by scalarisation weights.
-        plan_policies: The policy of the prior studies' common space, by scalarisation weights.
-        last_transfer: The transfer model of each objective at the last suggestion.
-        graphs: Live graphs for optuna-dashboard; made when the first trial ends.
-    """
-
-    settings: Settings
-    asked: dict[int, dict[str, Any]] = field(default_factory=dict)
-    plans: dict[int, dict[str, Any]] = field(default_factory=dict)
-    recorded: dict[int, None] = field(default_factory=dict)
-    search_space: UnionSearchSpace = field(default_factory=lambda: UnionSearchSpace())  # noqa: PLW0108  # defined below
-    knowledge: PriorKnowledge | None = None
-    knows_nothing: bool = False
-    method: Method | None = None
-    policies: dict[ScalarisationWeights, PolicyOfSpace] = field(default_factory=dict)
-    plan_policies: dict[ScalarisationWeights, Policy] = field(default_factory=dict)
-    last_transfer: tuple[TransferPredictor, ...] = ()
-    graphs: LiveGraphs | None = None
-
-    @property
-    def has_learned(self) -> bool:
-        """Whether the model is available without learning from prior studies first."""
-        return self.knowledge is not None or not self.settings.priors.informs
-
-    def begin(self, trial: FrozenTrial) -> None:
-        """Register a trial as served by this sampler."""
-        self.asked[trial_id(trial)] = {}
-
-    def is_shared(self, study: Study) -> bool:
-        """Whether another sampler serves a running trial of the study."""
-        running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-        return any(trial_id(trial) not in self.asked for trial in running)
-
-    def record(self, study: Study, trial: FrozenTrial, record: TrialRecord) -> None:
-        """Store with a trial how it was chosen; later records of the same trial are ignored."""
-        if not self.settings.explain or trial_id(trial) in self.recorded:
-            return
-        keep(self.recorded, trial_id(trial), None)
-        try:
-            set_trial_attributes(
-                study, trial_id(trial), record.user_attributes(), record.system_attributes()
-            )
-        except Exception as error:
-            # Records are best effort, and never fail a trial: a wrapper's may be in no storage.
-            _logger.debug("The record of trial %d could not be stored: %r", trial.number, error)
-
-    def end(self, trial: FrozenTrial) -> None:
-        """Drop the state of a trial that has ended: the storage has its values."""
-        for kept in (self.asked, self.plans, self.recorded):
-            kept.pop(trial_id(trial), None)
-
-
-def keep(cache: dict[K, V], key: K, value: V, limit: int = MAX_RUNNING) -> V:
-    """Put a value at the end of a cache, and drop the least recently used one if it is full."""
-    cache.pop(key, None)
-    cache[key] = value
-    if len(cache) > limit:
-        del cache[next(iter(cache))]
-    return value
 
 
 class UnionSearchSpace:
@@ -202,6 +127,76 @@ class UnionSearchSpace:
                 self._clashing.add(name)
             if trial.number > number:
                 self._last[name] = trial.number, distribution
+
+
+@dataclass
+class StudyState:
+    """State of one study. A cache: losing it costs time, not quality.
+
+    Attributes:
+        settings: Settings of the sampler.
+        asked: Values handed out to the running trials served here, by trial id.
+        plans: Joint configurations of trials whose parameters are new to the study, by trial id.
+        recorded: Ids of the running trials whose record is stored.
+        search_space: The union of the distributions of its trials.
+        knowledge: Prior knowledge for the study; ``None`` before prior studies are read.
+        policies: The policy of the study's own space, by scalarisation weights.
+        plan_policies: The policy of the prior studies' common space, by scalarisation weights.
+        last_transfer: The transfer model of each objective at the last suggestion.
+        graphs: Live graphs for optuna-dashboard; made when the first trial ends.
+    """
+
+    settings: Settings
+    asked: dict[int, dict[str, Any]] = field(default_factory=dict)
+    plans: dict[int, dict[str, Any]] = field(default_factory=dict)
+    recorded: dict[int, None] = field(default_factory=dict)
+    search_space: UnionSearchSpace = field(default_factory=UnionSearchSpace)
+    knowledge: PriorKnowledge | None = None
+    policies: dict[ScalarisationWeights, PolicyOfSpace] = field(default_factory=dict)
+    plan_policies: dict[ScalarisationWeights, Policy] = field(default_factory=dict)
+    last_transfer: tuple[TransferPredictor, ...] = ()
+    graphs: LiveGraphs | None = None
+
+    @property
+    def has_learned(self) -> bool:
+        """Whether the model is available without learning from prior studies first."""
+        return self.knowledge is not None or not self.settings.priors.informs
+
+    def begin(self, trial: FrozenTrial) -> None:
+        """Register a trial as served by this sampler."""
+        self.asked[trial_id(trial)] = {}
+
+    def is_shared(self, study: Study) -> bool:
+        """Whether another sampler serves a running trial of the study."""
+        running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+        return any(trial_id(trial) not in self.asked for trial in running)
+
+    def record(self, study: Study, trial: FrozenTrial, record: TrialRecord) -> None:
+        """Store with a trial how it was chosen; later records of the same trial are ignored."""
+        if not self.settings.explain or trial_id(trial) in self.recorded:
+            return
+        keep(self.recorded, trial_id(trial), None)
+        try:
+            set_trial_attributes(
+                study, trial_id(trial), record.user_attributes(), record.system_attributes()
+            )
+        except Exception as error:
+            # Records are best effort, and never fail a trial: a wrapper's may be in no storage.
+            _logger.debug("The record of trial %d could not be stored: %r", trial.number, error)
+
+    def end(self, trial: FrozenTrial) -> None:
+        """Drop the state of a trial that has ended: the storage has its values."""
+        for kept in (self.asked, self.plans, self.recorded):
+            kept.pop(trial_id(trial), None)
+
+
+def keep(cache: dict[K, V], key: K, value: V, limit: int = MAX_RUNNING) -> V:
+    """Put a value at the end of a cache, and drop the least recently used one if it is full."""
+    cache.pop(key, None)
+    cache[key] = value
+    if len(cache) > limit:
+        del cache[next(iter(cache))]
+    return value
 
 
 def same_kind(a: BaseDistribution, b: BaseDistribution) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 import warnings
@@ -48,6 +49,7 @@ class PriorConfig:
         filter: Conditions that prior studies must meet.
         rename: Names of parameters in prior studies to names here.
         checkpoint: The checkpoint, in place of prior studies; ``None`` without.
+        informs: Whether there are prior studies or a checkpoint, and the method uses them.
 
     Raises:
         TypeError: If an argument has an unsupported type.
@@ -83,13 +85,16 @@ class PriorConfig:
             self._chosen = _method(method, method_options, bool(self._sources))
         else:
             self._chosen = method
+        self.informs = bool(self._sources or self.checkpoint) and self._chosen != "gp"
         self._studies: list[PriorStudy] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        """The attributes without the prior trials, which can be read again."""
-        return {**self.__dict__, "_studies": None}
+        """The attributes without what can be read and looked up again."""
+        state = {**self.__dict__, "_studies": None}
+        state.pop("method", None)
+        return state
 
-    @property
+    @cached_property
     def method(self) -> Method:
         """The method; given by name, it is imported on first use, which takes a second."""
         return method_of(self._chosen)
@@ -98,11 +103,6 @@ class PriorConfig:
     def method_name(self) -> str:
         """Name of the method, without importing it."""
         return self._chosen if isinstance(self._chosen, str) else self._chosen.name
-
-    @property
-    def informs(self) -> bool:
-        """Whether there are prior studies or a checkpoint, and the method uses them."""
-        return bool(self._sources or self.checkpoint) and self._chosen != "gp"
 
     def studies(self) -> list[PriorStudy]:
         """The prior studies, read once."""

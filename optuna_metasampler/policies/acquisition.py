@@ -80,7 +80,6 @@ class AcquisitionPolicy(Generic[P]):
     ) -> None:
         self.surrogates: tuple[Surrogate[P], ...] = (surrogate,)
         self.design = design or InitialDesign()
-        self._n_warm_start = self.design.n_warm_start_trials
         self.config = config or AcquisitionConfig()
         self.feasibility = feasibility or Feasibility()
         # Warm starts of the next fits. They only save time.
@@ -91,7 +90,7 @@ class AcquisitionPolicy(Generic[P]):
         """The next point; see :meth:`Policy.propose`."""
         design = self.design
         n = history.n_asked - design.n_space_filling
-        warm_start = 0 <= n < self._n_warm_start
+        warm_start = 0 <= n < design.n_warm_start_trials
         if n < 0 or (not warm_start and design.n_space_filling and not len(history)):
             return self.explore(history, generator)
         if warm_start and design.ordered is not None:

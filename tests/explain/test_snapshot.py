@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import optuna
 import pytest
 import torch
@@ -10,6 +12,7 @@ from optuna_metasampler import MetaSampler
 from optuna_metasampler.explain.snapshot import Snapshot
 from optuna_metasampler.outcomes import half_rank_unwarp
 from optuna_metasampler.surrogates.gaussian_process import GaussianProcessPredictor
+from tests.studies import random_study
 
 
 def objective(trial: optuna.Trial, optimum: float = 0.3) -> float:
@@ -19,14 +22,10 @@ def objective(trial: optuna.Trial, optimum: float = 0.3) -> float:
 
 @pytest.fixture(scope="module")
 def priors() -> list[optuna.Study]:
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    studies = []
-    for i in range(2):
-        sampler = optuna.samplers.RandomSampler(seed=i)
-        study = optuna.create_study(study_name=f"old-{i}", sampler=sampler)
-        study.optimize(lambda t, i=i: objective(t, 0.3 + 0.02 * i), n_trials=25)
-        studies.append(study)
-    return studies
+    return [
+        random_study(partial(objective, optimum=0.3 + 0.02 * i), 25, i, f"old-{i}")
+        for i in range(2)
+    ]
 
 
 def test_all_finished_trials_are_taken_into_account(priors: list[optuna.Study]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 import math
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from optuna_metasampler.explain.trial_record import (
 )
 from optuna_metasampler.outcomes import spearman, spearman_of_columns
 from optuna_metasampler.policies.base import Phase
+from tests.studies import random_study
 
 
 def objective(trial: optuna.Trial, optimum: float = 0.3) -> float:
@@ -34,14 +36,10 @@ def objective(trial: optuna.Trial, optimum: float = 0.3) -> float:
 
 @pytest.fixture(scope="module")
 def priors() -> list[optuna.Study]:
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    studies = []
-    for i in range(3):
-        sampler = optuna.samplers.RandomSampler(seed=i)
-        study = optuna.create_study(study_name=f"old-{i}", sampler=sampler)
-        study.optimize(lambda t, i=i: objective(t, 0.3 + 0.02 * i), n_trials=25)
-        studies.append(study)
-    return studies
+    return [
+        random_study(partial(objective, optimum=0.3 + 0.02 * i), 25, i, f"old-{i}")
+        for i in range(3)
+    ]
 
 
 def records(study: optuna.Study) -> list[TrialRecord]:
