@@ -13,10 +13,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from optuna_metasampler.pareto import non_dominated
 from optuna_metasampler.task import Task, to_tensor
 
 
 _MIN_SPREAD = 0.3
+_MIN_TIED = 3
 
 ScalarisationWeights = tuple[tuple[float, ...], ...]
 """The weights of the objectives in each outcome that a policy models."""
@@ -167,13 +169,35 @@ def unwarped(z: Tensor, warped: Tensor, y: Tensor) -> Tensor:
     return to_tensor(2 * np.clip(half, -largest, largest))
 
 
+def share_of_ties(task: Task) -> float:
+    """The share of trials that tie for the best outcome; 0 if the best ones differ.
+
+    With several objectives the best are the Pareto front, which differs where it has two points.
+    Infeasible trials rank below all feasible ones. Fewer than three trials say nothing: 0.
+    """
+    if len(task) < _MIN_TIED:
+        return 0.0
+    feasible = task.feasible
+    if task.outcomes is None or task.outcomes.shape[1] == 1 or not bool(feasible.any()):
+        y = finite_outcomes(penalized(task).y)
+        return float((y == y.max()).to(torch.float64).mean())
+    outcomes = task.outcomes[feasible]
+    front = outcomes[non_dominated(outcomes)]
+    tied = (outcomes == front[0]).all(dim=1)
+    return float(tied.sum()) / len(task) if bool((front == front[0]).all()) else 0.0
+
+
 def finite_outcomes(y: Tensor) -> Tensor:
-    """Outcomes ``(n,)``, infinite ones clipped to the others; signs if none is finite."""
+    """Outcomes ``(n,)``, infinite ones clipped beyond the others; signs if none is finite."""
     finite = y[torch.isfinite(y)]
     if len(finite) == 0:
         # Only infinities: their signs are all the information.
         return torch.sign(torch.nan_to_num(y, posinf=1.0, neginf=-1.0))
-    return y.clamp(min=float(finite.min()), max=float(finite.max()))
+    low, high = float(finite.min()), float(finite.max())
+    # Beyond, not among them: a finite outcome stands out from infinitely bad ones.
+    gap = high / 2 - low / 2 or max(abs(high), 1.0)
+    largest = torch.finfo(y.dtype).max
+    return y.clamp(min=max(low - gap, -largest), max=min(high + gap, largest))
 
 
 def scalarize(outcomes: Tensor, weights: Tensor) -> Tensor:

@@ -18,14 +18,18 @@ from optuna_metasampler.maximize import (
     Score,
     best_unseen,
     maximize,
+    maximum_projection,
     space_filling,
 )
-from optuna_metasampler.outcomes import penalized
+from optuna_metasampler.outcomes import penalized, share_of_ties
 from optuna_metasampler.policies.base import Phase, Proposal
 from optuna_metasampler.policies.initial_design import InitialDesign
 from optuna_metasampler.surrogates.base import P, Predictor, ScaledPredictor, Surrogate
 from optuna_metasampler.surrogates.constraints import Feasibility, FeasibilityPredictor
-from optuna_metasampler.surrogates.gaussian_process import representative_rows
+from optuna_metasampler.surrogates.gaussian_process import (
+    GaussianProcessPredictor,
+    representative_rows,
+)
 from optuna_metasampler.surrogates.transfer import TransferPredictor
 from optuna_metasampler.task import Task, to_tensor
 
@@ -39,6 +43,11 @@ TIE_BREAK = 0.05
 PROBE = 1
 # Prior studies with a lower cross-study rank correlation contradict one another.
 _CONTRADICTORY = 0.4
+# Nats by which a model has to predict better than a constant, once there are so many trials, or
+# this share of trials fills the space.
+_LEAST_EVIDENCE = 2.5
+_MIN_TRIALS_TO_KNOW = 10
+_SHARE_UNKNOWN = 0.5
 
 
 @dataclass(frozen=True)
@@ -103,6 +112,10 @@ class AcquisitionPolicy(Generic[P]):
             proposal = self._warm_start(n, history, predictors, generator)
             if proposal is not None:
                 return proposal
+        share = self.share_of_filling(history, predictors)
+        # Where there is nothing to decide no random number is drawn.
+        if share > 0.0 and float(torch.rand((), generator=generator)) < share:
+            return self.fill_space(history, predictors, generator)
         return self.exploit(history, predictors, generator)
 
     def condition(self, history: Task) -> tuple[P, ...]:
@@ -125,6 +138,34 @@ class AcquisitionPolicy(Generic[P]):
         """A space-filling point where feasibility is likely."""
         x = space_filling(history.space, history.asked, generator, self.log_feasible(history))
         return Proposal(x, phase, predictors)
+
+    def share_of_filling(self, history: Task, predictors: tuple[P, ...]) -> float:
+        """The probability that the next trial fills the space, as outcomes say too little.
+
+        Where all trials tie, a model has nothing to learn from: its acquisition function is
+        largest at the corners, again and again. The fewer trials tie for the best outcome, the
+        more of them go to the model; all of them if at most half of the trials do. Where no model
+        predicts better than a constant, as with outcomes that are noise alone, half of the trials
+        go to it. Prior studies that the trials support know more than these, unless all tie.
+        """
+        ties = share_of_ties(history)
+        if ties == 1.0:
+            return 1.0
+        if any(isinstance(p, TransferPredictor) and p.trusts_priors for p in predictors):
+            return 0.0
+        share = max(2.0 * ties - 1.0, 0.0)
+        evidence = [p.evidence for p in predictors if isinstance(p, GaussianProcessPredictor)]
+        if evidence and len(history) >= _MIN_TRIALS_TO_KNOW and max(evidence) < _LEAST_EVIDENCE:
+            share = max(share, _SHARE_UNKNOWN)
+        return share
+
+    def fill_space(
+        self, history: Task, predictors: tuple[Predictor, ...], generator: torch.Generator
+    ) -> Proposal:
+        """A point away from all others where feasibility is likely."""
+        feasible = self.log_feasible(history) if bool(history.feasible.any()) else None
+        x = maximum_projection(history.space, history.asked, generator, feasible)
+        return Proposal(x, Phase.SPACE_FILLING, predictors)
 
     def exploit(
         self, history: Task, predictors: tuple[P, ...], generator: torch.Generator

@@ -23,6 +23,7 @@ class Phase(str, Enum):
         INITIAL_DESIGN: Space-filling, before the model.
         WARM_START: A prior incumbent, or another good configuration of a prior study.
         PROBE: An exploration probe away from those, to test the priors early.
+        SPACE_FILLING: Away from all trials, because most of them have the same outcome.
         MODEL: The point with the highest score under the model.
         POLICY: Drawn by a policy without a model of the outcome.
     """
@@ -30,6 +31,7 @@ class Phase(str, Enum):
     INITIAL_DESIGN = "initial-design"
     WARM_START = "warm-start"
     PROBE = "probe"
+    SPACE_FILLING = "space-filling"
     MODEL = "model"
     POLICY = "policy"
 

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
 _SQRT5 = math.sqrt(5.0)
 _JITTER = 1e-8
+_MIN_FOR_EVIDENCE = 3
 # Trends are centred on the middle of the encoded columns.
 _CENTRE = 0.5
 # With more trials the model uses the newest, the best and a spread of the others, because the
@@ -645,6 +646,24 @@ class GaussianProcessPredictor(Predictor):
         """
         exact = self.with_pending.predict(x, self.features(x))
         return Normal(exact.mean, STDDEV_FACTOR * exact.stddev, validate_args=False)
+
+    @property
+    def evidence(self) -> float:
+        """How much better the best hypothesis predicts than a constant does, in nats.
+
+        The sum of the log densities of every outcome given all the others, less that under a
+        normal distribution fitted to those others; 0 with fewer than three trials.
+        """
+        z = self.posterior.outcomes
+        n = len(z)
+        if n < _MIN_FOR_EVIDENCE:
+            return 0.0
+        mean = (z.sum() - z) / (n - 1)
+        variance = ((z.square().sum() - z.square()) / (n - 1) - mean.square()).clamp_min(_JITTER)
+        # Of the next outcome, with mean and variance estimated.
+        predictive = Normal(mean, (variance * n / (n - 2)).sqrt(), validate_args=False)
+        constant: Tensor = predictive.log_prob(z).sum()  # type: ignore[no-untyped-call]
+        return float(self.posterior.leave_one_out().sum(dim=1).max() - constant)
 
     def __call__(self, x: Tensor) -> Distribution:
         """Distribution of the warped outcome at ``x`` of shape ``(q, d)``."""

@@ -27,6 +27,7 @@ PHASES = {
     Phase.WARM_START.value: ("warm start", ORANGE, "diamond"),
     Phase.PROBE.value: ("probe", PURPLE, "triangle"),
     Phase.INITIAL_DESIGN.value: ("initial design", GREY, "square"),
+    Phase.SPACE_FILLING.value: ("space-filling", LIGHT, "square"),
     Phase.MODEL.value: ("model", BLUE, "circle"),
     ENQUEUED: ("enqueued", GREEN, "star"),
     INDEPENDENT: ("independent", BROWN, "cross"),
