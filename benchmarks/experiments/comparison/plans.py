@@ -8,7 +8,12 @@ import itertools
 
 from benchmarks.peers.ablations import ALWAYS, WITH_PRIORS
 from benchmarks.peers.metasampler import VARIANTS
-from benchmarks.problems import DEVELOPMENT_RELATEDNESS, PACKAGED, TABLES
+from benchmarks.problems import (
+    DEVELOPMENT_RELATEDNESS,
+    DEVELOPMENT_TABLES,
+    PACKAGED,
+    TABLES,
+)
 from benchmarks.problems.base import Suite, seed_of, targets
 from benchmarks.problems.simulators import SIMULATORS
 from benchmarks.problems.synthetic import RELATEDNESS
@@ -124,13 +129,6 @@ _METHODS = tuple(
 _ALWAYS = tuple(f"MetaSampler {name}" for name in ALWAYS)
 _WITH_PRIORS = tuple(f"MetaSampler {name}" for name in WITH_PRIORS)
 
-_DEVELOPMENT = (
-    "openml_random_forest",
-    "xgboost_libsvm",
-    "yahpo_lcbench",
-    "yahpo_rbv2_rpart",
-    "yahpo_rbv2_xgboost",
-)
 _METHOD_SPACES = ("openml_random_forest", "xgboost_libsvm", "yahpo_lcbench", "yahpo_rbv2_rpart")
 _DEVELOPMENT_FUNCTIONS = tuple(
     f"{kind}_{r}" for kind in ("synthetic", "stepped", "flags") for r in DEVELOPMENT_RELATEDNESS
@@ -149,7 +147,7 @@ PLANS: dict[str, Plan] = {
     # What the default method was chosen on: none of these tasks is in a pooled figure, but for the
     # four of fcnet_hpolib, which has no others.
     "develop": (
-        Block(_DEVELOPMENT, _DEVELOPMENT_SCENARIOS, ("MetaSampler",), 1, 50, 9, 4),
+        Block(DEVELOPMENT_TABLES, _DEVELOPMENT_SCENARIOS, ("MetaSampler",), 1, 50, 9, 4),
         Block(("fcnet_hpolib", "hpolib"), _DEVELOPMENT_SCENARIOS, ("MetaSampler",), 1, 50, 4),
         Block(_DEVELOPMENT_FUNCTIONS, _DEVELOPMENT_SCENARIOS, ("MetaSampler",), 1, 50, 8),
         Block(("made_learners",), _DEVELOPMENT_SCENARIOS, ("MetaSampler",), 2, 50, 12),
