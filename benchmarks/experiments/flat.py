@@ -38,7 +38,7 @@ SPACES = {"2 numbers": (), "2 of 6 parameters": ("log", "integer", "choice", "fl
 PEERS = (RANDOM, TPE, GP, COLD)
 N_TRIALS = 60
 SOON = 25
-_SIDE = 0.3
+SIDE = 0.3
 _GUESSING, _NOISE = 0.5, 0.01
 
 
@@ -66,7 +66,7 @@ def jobs(options: Options) -> list[Job]:
 def run(job: Job, options: Options) -> dict[str, Any]:
     """One study: the trial that found the region, from 1; ``None`` if none did."""
     del options
-    corner = np.random.default_rng(seed_of("flat", job.seed)).uniform(0.0, 1.0 - _SIDE, 2)
+    corner = corner_of(job.seed)
     noise = np.random.default_rng(seed_of("flat", job.seed, "noise"))
     directions = [StudyDirection.MAXIMIZE] * (2 if job.guise == "two objectives" else 1)
     sampler = SAMPLERS[job.peer](list, seed_of(job.guise, job.space, job.seed) % 1000)
@@ -75,10 +75,15 @@ def run(job: Job, options: Options) -> dict[str, Any]:
         trial = study.ask()
         point = np.array([trial.suggest_float("x", 0.0, 1.0), trial.suggest_float("y", 0.0, 1.0)])
         _suggest_others(trial, SPACES[job.space])
-        if bool(((point >= corner) & (point <= corner + _SIDE)).all()):
+        if bool(((point >= corner) & (point <= corner + SIDE)).all()):
             return {"found": i + 1}
         _tell(study, trial, job.guise, noise)
     return {"found": None}
+
+
+def corner_of(seed: int) -> np.ndarray:
+    """The lower corner of the region, shape ``(2,)``."""
+    return np.random.default_rng(seed_of("flat", seed)).uniform(0.0, 1.0 - SIDE, 2)
 
 
 def _suggest_others(trial: optuna.Trial, names: Sequence[str]) -> None:
