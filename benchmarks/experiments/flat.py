@@ -158,5 +158,5 @@ EXPERIMENT = Experiment(
     summarize=summarize,
     tables=tables,
     shared=("guise", "space", "seed"),
-    settings={"seeds": 20},
+    settings={"seeds": 12},
 )
