@@ -163,7 +163,7 @@ def test_trials_that_fail_by_a_rule_keep_a_filling_design_away() -> None:
         points = torch.cat([points, feasible[None]])
 
 
-def test_noise_alone_sends_half_of_the_trials_over_the_space() -> None:
+def test_noise_alone_sends_most_of_the_trials_over_the_space() -> None:
     noise = np.random.default_rng(0)
     study = optuna.create_study(sampler=MetaSampler(seed=0))
 
@@ -174,7 +174,6 @@ def test_noise_alone_sends_half_of_the_trials_over_the_space() -> None:
 
     study.optimize(chance_level, 48)
     filling = [t.user_attrs["meta:phase"] == "space-filling" for t in study.trials[8:]]
-    # Half of 40, by coin flips: outside of these limits in one of 1,000 changes of the seed, if
-    # the model never believes the noise.
-    assert 6 <= sum(filling) <= 30
+    # The model believes the noise now and then, for some trials.
+    assert sum(filling) >= 20
     assert all(t.state == TrialState.COMPLETE for t in study.trials)

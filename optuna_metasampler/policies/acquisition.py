@@ -43,11 +43,13 @@ TIE_BREAK = 0.05
 PROBE = 1
 # Prior studies with a lower cross-study rank correlation contradict one another.
 _CONTRADICTORY = 0.4
-# Nats by which a model has to predict better than a constant, once there are so many trials, or
-# this share of trials fills the space.
-_LEAST_EVIDENCE = 2.5
+# Handicap of the models against a constant, in nats: they fit noise by this much. Chosen so that
+# noise keeps most trials from the model, and the runs of experiment `rugged` few.
+_FITS_NOISE = 2.5
+# Of fewer trials, models tell little that a constant does not.
 _MIN_TRIALS_TO_KNOW = 10
-_SHARE_UNKNOWN = 0.5
+# Less is not worth a trial.
+_LEAST_SHARE = 0.05
 
 
 @dataclass(frozen=True)
@@ -144,9 +146,9 @@ class AcquisitionPolicy(Generic[P]):
 
         Where all trials tie, a model has nothing to learn from: its acquisition function is
         largest at the corners, again and again. The fewer trials tie for the best outcome, the
-        more of them go to the model; all of them if at most half of the trials do. Where no model
-        predicts better than a constant, as with outcomes that are noise alone, half of the trials
-        go to it. Prior studies that the trials support know more than these, unless all tie.
+        more of them go to the model; all of them if at most half of the trials do. Outcomes may
+        also be noise alone: then it is the probability of a constant against the best model.
+        Prior studies that the trials support know more than these, unless all tie.
         """
         ties = share_of_ties(history)
         if ties == 1.0:
@@ -155,9 +157,9 @@ class AcquisitionPolicy(Generic[P]):
             return 0.0
         share = max(2.0 * ties - 1.0, 0.0)
         evidence = [p.evidence for p in predictors if isinstance(p, GaussianProcessPredictor)]
-        if evidence and len(history) >= _MIN_TRIALS_TO_KNOW and max(evidence) < _LEAST_EVIDENCE:
-            share = max(share, _SHARE_UNKNOWN)
-        return share
+        if evidence and len(history) >= _MIN_TRIALS_TO_KNOW:
+            share = max(share, _sigmoid(_FITS_NOISE - max(evidence)))
+        return share if share >= _LEAST_SHARE else 0.0
 
     def fill_space(
         self, history: Task, predictors: tuple[Predictor, ...], generator: torch.Generator
@@ -285,6 +287,10 @@ class ConfidenceBoundPolicy(AcquisitionPolicy[P]):
             return value
 
         return bound
+
+
+def _sigmoid(x: float) -> float:
+    return float(torch.sigmoid(torch.tensor(x, dtype=torch.float64)))
 
 
 def feasible_incumbent(history: Task, predictor: Predictor) -> float | None:
