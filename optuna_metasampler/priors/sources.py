@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 import difflib
@@ -16,6 +16,7 @@ from optuna.storages import BaseStorage
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
+from optuna_metasampler._arguments import check_kind
 from optuna_metasampler._optuna import database_of, storage_of
 from optuna_metasampler._runtime import get_logger
 from optuna_metasampler._text import described_error, listed
@@ -324,7 +325,9 @@ def _described(value: object) -> str:
 def _patterns(prior_studies: str | Sequence[str] | None) -> list[str] | None:
     if prior_studies is None:
         return None
-    patterns = [prior_studies] if isinstance(prior_studies, str) else list(prior_studies)
+    names: Any = [prior_studies] if isinstance(prior_studies, str) else prior_studies
+    check_kind("prior_studies", names, Iterable, "a study name, a glob or a list of these")
+    patterns = list(names)
     for pattern in patterns:
         if not isinstance(pattern, str):
             raise TypeError(
