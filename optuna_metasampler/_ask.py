@@ -267,6 +267,9 @@ def _new_policy(
 ) -> Policy:
     """A policy for a space, with the aligned prior of each outcome that it models."""
     method, n_startup_trials = state.settings.priors.method, state.settings.n_startup_trials
+    first = priors[0]
+    if first is not None and not first.ranked:
+        return cold_policy(space, n_startup_trials, len(priors), first.feasibility)
     if None in priors and method.min_studies:
         # The method cannot work without prior studies: use the target-only model instead.
         method = method_of("gp")

@@ -34,6 +34,12 @@ def storage_of(study: Study) -> BaseStorage:
     return study._storage
 
 
+def database_of(storage: BaseStorage) -> RDBStorage | None:
+    """The database behind ``storage``, or behind its cache; ``None`` for other storages."""
+    backend = getattr(storage, "_backend", storage)
+    return backend if isinstance(backend, RDBStorage) else None
+
+
 def study_id(study: Study) -> int:
     """The id of ``study``, unique inside its storage only."""
     return study._study_id
@@ -89,8 +95,8 @@ def set_trial_attributes(
         system: System attributes.
     """
     storage = storage_of(study)
-    backend = getattr(storage, "_backend", storage)
-    if not (isinstance(backend, RDBStorage) and _insert_together(backend, number, user, system)):
+    database = database_of(storage)
+    if database is None or not _insert_together(database, number, user, system):
         for key, value in user.items():
             storage.set_trial_user_attr(number, key, value)
         for key, value in system.items():
@@ -131,11 +137,12 @@ def enqueued_params(trial: FrozenTrial) -> dict[str, Any]:
 
 def constraint_attributes(trial: FrozenTrial) -> dict[str, Any]:
     """The system attributes of ``trial`` that hold its constraints, in the old or new form."""
-    return {
-        key: value
-        for key, value in trial.system_attrs.items()
-        if key == "constraints" or key.startswith("constraints:")
-    }
+    return {key: value for key, value in trial.system_attrs.items() if is_constraint(key)}
+
+
+def is_constraint(key: str) -> bool:
+    """Whether a system attribute of this name holds constraints, in the old or new form."""
+    return key == "constraints" or key.startswith("constraints:")
 
 
 def constraints_of(trial: FrozenTrial) -> dict[str, float]:

@@ -56,6 +56,14 @@ def shortened(text: str, width: int = 60, keep_end: bool = False) -> str:
     return text if len(text) <= width else text[: width - 3] + "..."
 
 
+def described_error(error: BaseException, width: int = 120) -> str:
+    """Type and message of an error, as one line."""
+    cause = error
+    while cause.__cause__ is not None:  # the driver's own error
+        cause = cause.__cause__
+    return shortened(f"{type(cause).__name__} {' '.join(str(cause).split())}".rstrip(), width)
+
+
 def counted(n: int, one: str, many: str | None = None) -> str:
     """A number and its noun.
 

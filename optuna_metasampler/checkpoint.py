@@ -20,6 +20,7 @@ from optuna.study import StudyDirection
 import torch
 from torch import Tensor
 
+from optuna_metasampler._arguments import checked_rename
 from optuna_metasampler._file_format import packed, refusing, unpacked
 from optuna_metasampler._runtime import isolated, replace_file
 from optuna_metasampler.exceptions import CheckpointError, MethodError, PriorError
@@ -218,7 +219,8 @@ def fit(
     """
     chosen = method_of(method, method_options)
     with isolated():
-        tasks = _tasks(prior, prior_studies, PriorFilter.of(prior_filter), rename, direction)
+        names = checked_rename(rename)
+        tasks = _tasks(prior, prior_studies, PriorFilter.of(prior_filter), names, direction)
         if len(tasks) < chosen.min_studies:
             raise MethodError(
                 f"The method {chosen.name!r} learns from {chosen.min_studies} or more prior "

@@ -158,6 +158,10 @@ def quasi_random(
     return to_tensor(space.spread(u.numpy()))
 
 
+# Share of the points from which the first one is drawn, where some are more likely feasible.
+_LIKELY = 0.25
+
+
 def space_filling(
     space: SearchSpace,
     seen: Tensor,
@@ -173,8 +177,8 @@ def space_filling(
         space: The space.
         seen: Points that have been proposed, shape ``(t, d)``.
         generator: Source of all randomness.
-        log_feasible: Log probability that a point is feasible, which weighs the distances;
-            ``None`` if all points are.
+        log_feasible: Log probability that a point is feasible, which weighs the distances; the
+            first point is one of the quarter where it is largest; ``None`` if all are feasible.
     """
     x = (
         to_tensor(space.grid())
@@ -182,6 +186,10 @@ def space_filling(
         else quasi_random(space, 256, generator, _INNER)
     )
     if not len(seen):
+        if log_feasible is not None:
+            with torch.no_grad():
+                likely = log_feasible(x)
+            x = x[likely >= likely.quantile(1 - _LIKELY)]
         return x[int(torch.randint(len(x), (1,), generator=generator))]
     root = to_tensor(space.column_weight).sqrt()
     # Break ties at random: on a grid of choices nearly all points are equally far.

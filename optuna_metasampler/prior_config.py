@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 import warnings
 
+from optuna_metasampler._arguments import check_kind, checked_rename
 from optuna_metasampler.exceptions import CheckpointError, MethodError, PriorError, PriorWarning
 from optuna_metasampler.methods import method_of
 from optuna_metasampler.priors.sources import PriorLike, resolve
@@ -69,12 +70,9 @@ class PriorConfig:
         method_options: Mapping[str, Any] | None,
         checkpoint: str | Path | None,
     ) -> None:
-        if rename is not None and not isinstance(rename, Mapping):
-            raise TypeError(
-                "`rename` must map names in the prior studies to names here, such as "
-                f"{{'eta': 'lr'}}, but got {rename!r}."
-            )
-        self.rename = dict(rename or {})
+        self.rename = checked_rename(rename)
+        if method_options is not None:
+            check_kind("method_options", method_options, Mapping, "a mapping of options by name")
         self.filter = PriorFilter.of(prior_filter)
         self._sources = resolve(prior, prior_studies)
         self.checkpoint = _checkpoint(checkpoint, method, method_options, bool(self._sources))
@@ -160,6 +158,7 @@ def _checkpoint(
     """The checkpoint, if there is one and no argument contradicts it."""
     if path is None:
         return None
+    check_kind("checkpoint", path, (str, Path), "the path of a file")
     if has_sources:
         raise CheckpointError(
             "`checkpoint` replaces prior studies. Pass either `checkpoint` or `prior`, not both."

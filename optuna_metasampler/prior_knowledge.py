@@ -9,7 +9,7 @@ space of the prior studies.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 import warnings
@@ -42,7 +42,7 @@ from optuna_metasampler.priors.study import PriorFilter, PriorStudy, select, use
 from optuna_metasampler.space import SearchSpace
 from optuna_metasampler.surrogates.constraints import Feasibility, PriorFeasibility
 from optuna_metasampler.surrogates.prior_model import best_configurations, pareto_sets
-from optuna_metasampler.task import to_tensor
+from optuna_metasampler.task import Task, to_tensor
 
 
 _logger = get_logger(__name__)
@@ -105,7 +105,7 @@ class PriorKnowledge:
                 PriorWarning,
                 stacklevel=2,
             )
-        pooled = pool(used, study.directions, config.rename)
+        pooled = pool(used, study.directions, config.rename, method.models_constraints)
         pooled.warn_of_skipped(stacklevel=3)
         return cls.from_pool(pooled, method, draw_seed())
 
@@ -217,6 +217,19 @@ class _Learner:
     def __call__(self, weights: Weights, without: frozenset[str]) -> AlignedPrior:
         method = self._method
         tasks = self._pool.tasks(weights, without)
+        failures = self._pool.failure_tasks(without)
+        if not tasks and failures:
+            # Nothing to prefer, but places to avoid.
+            common = failures[0].space
+            return AlignedPrior(
+                common,
+                None,
+                _identity,
+                _identity,
+                torch.zeros((0, common.n_columns), dtype=torch.float64),
+                feasibility=Feasibility(self._where_feasible([], failures, without), _identity),
+                ranked=False,
+            )
         if len(tasks) < method.min_studies:
             raise MethodError(
                 f"The method {method.name!r} needs at least {method.min_studies} usable prior "
@@ -227,10 +240,7 @@ class _Learner:
         alone = len(weights) > 1 and max(weights) == 1.0
         incumbents = pareto_sets(tasks) if alone else best_configurations(tasks)
         if method.models_constraints:
-            # It does not depend on the weights.
-            if without not in self._feasibility:
-                self._feasibility[without] = PriorFeasibility.fit(tasks)
-            feasibility = self._feasibility[without]
+            feasibility = self._where_feasible(tasks, failures, without)
         else:
             tasks = [penalized(task) for task in tasks]
         generator = torch.Generator(device="cpu").manual_seed(self._seed)
@@ -246,6 +256,14 @@ class _Learner:
             incumbents,
             feasibility=Feasibility(feasibility, _identity),
         )
+
+    def _where_feasible(
+        self, tasks: Sequence[Task], failures: Sequence[Task], without: frozenset[str]
+    ) -> PriorFeasibility | None:
+        # It does not depend on the weights.
+        if without not in self._feasibility:
+            self._feasibility[without] = PriorFeasibility.fit(tasks, failures)
+        return self._feasibility[without]
 
 
 class _LearnedBefore:

@@ -18,6 +18,7 @@ from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, RandomSampler
 from optuna.trial import TrialState
 
+from optuna_metasampler._arguments import check_integer, check_kind
 from optuna_metasampler._optuna import (
     LazyRandomState,
     draw_seed,
@@ -51,6 +52,8 @@ if TYPE_CHECKING:
     from optuna_metasampler.surrogates.transfer import TransferPredictor
 
 
+# Of NumPy's generator.
+_MAX_SEED = 2**32 - 1
 # A sampler that serves many studies keeps the state of the most recent ones.
 _MAX_STUDIES = 16
 
@@ -71,12 +74,13 @@ class MetaSampler(BaseSampler):
 
     Args:
         prior: Prior studies: a storage URL, the path of an SQLite file, of a journal log, of a CSV
-            file or of an archive, a :class:`~optuna.study.Study`, the list of
-            :class:`~optuna.trial.FrozenTrial` of a study, a DataFrame, a
-            :class:`~optuna_metasampler.Table` or a mapping of its arguments, an
-            :class:`~optuna_metasampler.Archive`, or a list of any of these. Storages are only
-            read, and large ones are cached. The running study and copies of it are recognised and
-            left out.
+            file or of an archive, a storage object of Optuna or with its interface, a
+            :class:`~optuna.study.Study`, the list of :class:`~optuna.trial.FrozenTrial` of a
+            study, a DataFrame, a :class:`~optuna_metasampler.Table` or a mapping of its arguments,
+            an :class:`~optuna_metasampler.Archive`, or a list of any of these. Storages are only
+            read; large ones that are given by URL or path are cached. Damaged trials and studies
+            are left out with a warning. The running study and copies of it are recognised and left
+            out.
         prior_studies: Names or globs of the studies to use inside the storages and tables of
             ``prior``; all by default.
         prior_filter: Further conditions that prior studies must meet: a
@@ -103,8 +107,8 @@ class MetaSampler(BaseSampler):
 
     Raises:
         TypeError: If ``prior`` or another argument has an unsupported type.
-        ValueError: If ``method``, ``method_options``, ``n_startup_trials`` or ``prior_filter`` is
-            invalid.
+        ValueError: If ``method``, ``method_options``, ``n_startup_trials``, ``rename``, ``seed``
+            or ``prior_filter`` is invalid, or ``prior`` is an empty string.
         MethodError: If the method needs prior studies and there are none; also at a suggestion, if
             the given ones do not meet its requirements.
         CheckpointError: If ``checkpoint`` cannot be read, or comes with ``prior`` or ``method``.
@@ -138,11 +142,21 @@ class MetaSampler(BaseSampler):
         explain: bool = True,
     ) -> None:
         self._arguments = _representation(locals())
-        if n_startup_trials is not None and n_startup_trials < 0:
-            raise ValueError(
-                f"`n_startup_trials` must be at least 0, but got {n_startup_trials}. Omit it for "
-                "the method's default."
+        if n_startup_trials is not None:
+            hint = "Omit it for the method's default."
+            check_integer("n_startup_trials", n_startup_trials, 0, hint=hint)
+        if seed is not None:
+            check_integer("seed", seed, 0, _MAX_SEED)
+        if independent_sampler is not None:
+            check_kind(
+                "independent_sampler", independent_sampler, BaseSampler, "a sampler of Optuna"
             )
+        if constraints_func is not None and not callable(constraints_func):
+            raise TypeError(
+                "`constraints_func` must be a function from a trial to its constraints, but got "
+                f"{constraints_func!r}."
+            )
+        check_kind("explain", explain, bool, "True or False")
         self._priors = PriorConfig(
             prior, prior_studies, prior_filter, rename, method, method_options, checkpoint
         )

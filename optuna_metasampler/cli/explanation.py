@@ -118,9 +118,10 @@ def _report(
     from optuna_metasampler import MetaSampler
     from optuna_metasampler._text import listed
     from optuna_metasampler.exceptions import PriorNotFoundError, PriorWarning
+    from optuna_metasampler.priors.reading import study_names
     from optuna_metasampler.priors.storages import redacted
 
-    known = optuna.get_all_study_names(held)
+    known = study_names(held)
     if name not in known:
         names_shown = listed(map(repr, get_close_matches(name, known) or known), 8) or "none"
         raise PriorNotFoundError(

@@ -95,11 +95,15 @@ def _show_overlaps(
     everything: bool,
     json_: bool,
 ) -> None:
+    from optuna_metasampler.exceptions import PriorError
     from optuna_metasampler.priors.overlap import inspect as overlaps_of
     from optuna_metasampler.priors.sources import read_priors
     from optuna_metasampler.priors.study import PriorFilter
 
-    (own,) = read_priors(location, [target])[:1]
+    found = [s for s in studies if s.name == target] or read_priors(location, [target])
+    if not found:
+        raise PriorError(f"The study {target!r} of {location} is damaged and cannot be read.")
+    own = found[0]
     others = [s for s in studies if s.name != own.name]
     overlaps = overlaps_of(others, own, PriorFilter(), rename)
     if json_:

@@ -35,6 +35,8 @@ class AlignedPrior:
         unknown: Names of the running study's parameters that no prior study had.
         feasibility: Learns where trials of the running study are feasible, from the prior studies
             as well.
+        ranked: Whether any prior study tells better trials from worse ones. If not, only
+            ``feasibility`` is known; methods never get such a prior.
     """
 
     space: SearchSpace
@@ -44,6 +46,7 @@ class AlignedPrior:
     prior_incumbents: Tensor
     unknown: tuple[str, ...] = ()
     feasibility: Feasibility = field(default_factory=Feasibility)
+    ranked: bool = True
 
 
 Priors: TypeAlias = Sequence[AlignedPrior | None]

@@ -20,6 +20,7 @@ from optuna_metasampler.policies.base import Policy
 from optuna_metasampler.policies.initial_design import N_WARM_START_TRIALS, InitialDesign
 from optuna_metasampler.policies.multi_objective import MultiObjectivePolicy
 from optuna_metasampler.space import SearchSpace
+from optuna_metasampler.surrogates.constraints import Feasibility
 from optuna_metasampler.surrogates.gaussian_process import (
     GaussianProcess,
     GaussianProcessConfig,
@@ -118,11 +119,14 @@ def cold_design(space: SearchSpace, n_startup_trials: int | None) -> InitialDesi
 
 
 def cold_policy(
-    space: SearchSpace, n_startup_trials: int | None, n_objectives: int = 1
+    space: SearchSpace,
+    n_startup_trials: int | None,
+    n_objectives: int = 1,
+    feasibility: Feasibility | None = None,
 ) -> AcquisitionPolicy[GaussianProcessPredictor]:
-    """The policy without prior studies."""
+    """The policy without prior studies, or with those that only say where trials fail."""
     design = cold_design(space, n_startup_trials)
     if n_objectives == 1:
-        return AcquisitionPolicy(GaussianProcess(), design)
+        return AcquisitionPolicy(GaussianProcess(), design, feasibility=feasibility)
     surrogates = [GaussianProcess(_NO_TREND) for _ in range(n_objectives)]
-    return MultiObjectivePolicy(surrogates, design)
+    return MultiObjectivePolicy(surrogates, design, feasibility=feasibility)

@@ -55,6 +55,8 @@ class Pool:
         space: The common space.
         studies: Names of the studies that are used.
         records: Their finished trials.
+        failures: Names and finished trials of further studies, whose trials cannot be ranked: all
+            or nearly all have failed. They only say where trials fail.
         skipped: Names of the other studies, with the reason.
         features: Meta-features of the studies.
         curve_correlation: What is left of early differences at the end of their learning curves.
@@ -66,6 +68,7 @@ class Pool:
     skipped: dict[str, str]
     features: tuple[Mapping[str, float], ...]
     curve_correlation: CurveCorrelation
+    failures: tuple[tuple[str, FinishedTrials], ...] = ()
 
     def tasks(self, weights: Sequence[float], without: frozenset[str] = frozenset()) -> list[Task]:
         """The studies as tasks of one outcome, without those that have none of the parameters.
@@ -110,6 +113,23 @@ class Pool:
             tasks.append(task)
         return tasks
 
+    def failure_tasks(self, without: frozenset[str] = frozenset()) -> list[Task]:
+        """The studies of :attr:`failures` as tasks whose outcome is 1, or -1 where a trial failed.
+
+        Args:
+            without: Parameters excluded from the common space.
+        """
+        space = self._space(without)
+        names = frozenset(space.names)
+        tasks = []
+        for name, records in self.failures:
+            ended = [(c, 1.0) for c in records.configurations if names & c.keys()]
+            ended += [(c, -1.0) for c in records.crashed if names & c.keys()]
+            if any(label < 0 for _, label in ended):
+                labels = torch.tensor([label for _, label in ended], dtype=torch.float64)
+                tasks.append(Task.of(space, [c for c, _ in ended], labels, name=name))
+        return tasks
+
     def warn_of_skipped(self, stacklevel: int) -> None:
         """Warn of each study that is not used.
 
@@ -136,6 +156,7 @@ def pool(
     studies: Sequence[PriorStudy],
     directions: Sequence[StudyDirection],
     rename: Mapping[str, str] | None = None,
+    with_failures: bool = False,
 ) -> Pool:
     """Bring prior studies into one common space.
 
@@ -148,6 +169,7 @@ def pool(
         studies: Prior studies.
         directions: Directions of the running study, and of bare trials.
         rename: Parameter names, from prior studies to the running study.
+        with_failures: Whether studies that only say where trials fail are usable.
 
     Returns:
         The usable studies, and the reasons why the others are not.
@@ -158,11 +180,21 @@ def pool(
     features: list[dict[str, float]] = []
     drawn: dict[str, list[BaseDistribution]] = {}
     skipped: dict[str, str] = {}
+    failures: list[tuple[str, FinishedTrials]] = []
     for study in studies:
         own = study.directions or tuple(directions)
         records = finished_trials(study.trials, own, rename)
         distributions = distributions_of(study.trials, rename)
         reason = unusable(own, directions, records, distributions)
+        if (
+            reason is not None
+            and with_failures
+            and says_where_trials_fail(own, directions, records, distributions)
+        ):
+            failures.append((study.name, records))
+            for name, many in distributions.items():
+                drawn.setdefault(name, []).extend(many)
+            continue
         if reason is not None:
             skipped[study.name] = reason
             continue
@@ -175,7 +207,13 @@ def pool(
             drawn.setdefault(name, []).extend(many)
     space = _common_space({name: merge(many) for name, many in drawn.items()}, used)
     return Pool(
-        space, tuple(names), tuple(used), skipped, tuple(features), curve_correlation_in(curves)
+        space,
+        tuple(names),
+        tuple(used),
+        skipped,
+        tuple(features),
+        curve_correlation_in(curves),
+        tuple(failures),
     )
 
 
@@ -198,6 +236,16 @@ def unusable(
             "so that it has no best trial"
         )
     return None
+
+
+def says_where_trials_fail(
+    own: Sequence[StudyDirection],
+    directions: Sequence[StudyDirection],
+    records: FinishedTrials,
+    distributions: Mapping[str, object],
+) -> bool:
+    """Whether a study that is :func:`unusable` has failed trials to learn from."""
+    return len(own) == len(directions) and bool(records.crashed) and bool(distributions)
 
 
 def _common_space(

@@ -11,24 +11,28 @@ The environment variable ``METASAMPLER_CACHE`` sets another folder, or ``off``.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 import hashlib
 import os
 from pathlib import Path
 import sys
 import time
+from typing import Any
 
-import optuna
 from optuna.storages import BaseStorage, RDBStorage
+from optuna.study import StudyDirection
 
 from optuna_metasampler._optuna import finished_trials
 from optuna_metasampler._runtime import get_logger, tracked
 from optuna_metasampler._text import counted
 from optuna_metasampler.exceptions import PriorError, PriorNotFoundError
+from optuna_metasampler.priors import reading
 from optuna_metasampler.priors.archive import SUFFIX, Archive, Contents
-from optuna_metasampler.priors.storages import is_journal, opened, read_file, redacted
+from optuna_metasampler.priors.journal import SalvagedJournal, is_journal
+from optuna_metasampler.priors.reading import Damage
+from optuna_metasampler.priors.storages import opened, read_file, redacted, sqlite_path
 from optuna_metasampler.priors.study import PriorStudy
 
 
@@ -80,7 +84,7 @@ def study_names(location: str) -> list[str]:
     if contents is not None:
         return [entry.name for entry in contents.entries]
     with opened(location) as storage:
-        return optuna.get_all_study_names(storage)
+        return reading.study_names(storage)
 
 
 def read_studies(location: str, names: Sequence[str]) -> list[PriorStudy]:
@@ -92,7 +96,7 @@ def read_studies(location: str, names: Sequence[str]) -> list[PriorStudy]:
 
     Returns:
         The studies in the order of ``names``. Studies from the cache have only their finished
-        trials.
+        trials. What is damaged is left out, with a warning; it is not cached.
 
     Raises:
         KeyError: If there is no such study.
@@ -106,13 +110,17 @@ def read_studies(location: str, names: Sequence[str]) -> list[PriorStudy]:
         studies = _taken(contents, [places[name] for name in names])
         if len(studies) == len(names):
             return studies
+    damage = Damage()
     with opened(location) as storage:
-        if log is not None:
-            return _from_log(storage, log, location, names)
         folder = cache_folder()
-        if folder is None or not isinstance(storage, RDBStorage):
-            return _read(storage, location, names)
-        return _from_database(storage, folder, location, names)
+        if log is not None:
+            studies = _from_log(storage, log, location, names, damage)
+        elif folder is None or not isinstance(storage, RDBStorage):
+            studies = read_from(storage, redacted(location), names, damage)
+        else:
+            studies = _from_database(storage, folder, location, names, damage)
+    damage.warn(repr(redacted(location)))
+    return studies
 
 
 @dataclass(frozen=True)
@@ -156,23 +164,25 @@ class _Log:
 
 
 def _from_log(
-    storage: BaseStorage, log: _Log, location: str, names: Sequence[str]
+    storage: BaseStorage, log: _Log, location: str, names: Sequence[str], damage: Damage
 ) -> list[PriorStudy]:
     """Read a log, and cache all of its studies, for the key covers the whole log."""
-    every = optuna.get_all_study_names(storage)
-    studies = {study.name: study for study in _read(storage, location, every)}
-    if log == _Log.of(location):
+    every = reading.study_names(storage)
+    studies = {s.name: s for s in read_from(storage, redacted(location), every, damage)}
+    if log == _Log.of(location) and not damage:
         _write(log.archive, list(studies.values()), [log.key] * len(studies), _place(location))
-    return [studies[name] for name in names]
+    if gone := set(names).difference(every):
+        raise KeyError(gone.pop())
+    return [studies[name] for name in names if name in studies]
 
 
 def _from_database(
-    storage: RDBStorage, folder: Path, location: str, names: Sequence[str]
+    storage: RDBStorage, folder: Path, location: str, names: Sequence[str], damage: Damage
 ) -> list[PriorStudy]:
     """Read the studies that have changed since they were cached, and cache them."""
     finished = finished_trials(storage)
     if sum(finished[name].count for name in names if name in finished) < _MIN_TRIALS:
-        return _read(storage, location, names)
+        return read_from(storage, redacted(location), names, damage)
     archive = _archive(folder, _place(location))
     contents = _cached(archive)
     keys = {name: each.key for name, each in finished.items()}
@@ -187,13 +197,14 @@ def _from_database(
         cached = _taken(contents, [places[name] for name in valid])
         studies = _with_attributes(storage, cached)
     changed = [name for name in names if name not in studies]
-    studies |= {study.name: study for study in _read(storage, location, changed)}
+    studies |= {s.name: s for s in read_from(storage, redacted(location), changed, damage)}
     if sum(finished[name].count for name in changed if name in finished) >= _MIN_TRIALS:
         # Other studies that are still valid may be requested the next time.
         others = [i for name, i in places.items() if name not in studies]
         current = [*studies.values(), *(_taken(contents, others) if contents else ())]
+        current = [study for study in current if not damage.touches(study.name)]
         _write(archive, current, [keys.get(study.name) for study in current], _place(location))
-    return [studies[name] for name in names]
+    return [studies[name] for name in names if name in studies]
 
 
 def _archive(folder: Path, place: str) -> Archive:
@@ -209,23 +220,41 @@ def _place(location: str) -> str:
         return str(Path(location).resolve())
     url = make_url(location)
     if url.get_backend_name() == "sqlite":
-        return str(Path(url.database or "").resolve())
+        return str((sqlite_path(url) or Path()).resolve())
     return url.set(password=None).render_as_string()
 
 
-def _read(storage: BaseStorage, location: str, names: Sequence[str]) -> list[PriorStudy]:
+def read_from(
+    storage: BaseStorage, place: str, names: Sequence[str], damage: Damage
+) -> list[PriorStudy]:
+    """Read studies from an open storage; the cache is not used.
+
+    Args:
+        storage: The storage.
+        place: What it is called in messages.
+        names: The studies.
+        damage: What is left out is added to it.
+
+    Raises:
+        KeyError: If there is no such study.
+        Exception: Any error, if the storage can no longer be read at all.
+    """
     start = time.monotonic()
-    studies = [
-        PriorStudy.of(optuna.load_study(study_name=name, storage=storage))
-        for name in tracked(names, f"Reading {redacted(location)}", "study")
+    if isinstance(storage, SalvagedJournal):
+        damage.notes += storage.notes
+    read = [
+        reading.read_study(storage, name, damage)
+        for name in tracked(names, f"Reading {place}", "study")
     ]
+    reading.note_nameless(storage, damage)
+    studies = [study for study in read if study is not None]
     if studies:
         n_trials = sum(len(study.trials) for study in studies)
         _logger.info(
             "Read %s with %s from %s in %.1f s.",
             counted(len(studies), "prior study", "prior studies"),
             counted(n_trials, "trial", "trials"),
-            redacted(location),
+            place,
             time.monotonic() - start,
         )
     return studies
@@ -254,16 +283,23 @@ def _taken(contents: Contents, places: Sequence[int]) -> list[PriorStudy]:
 
 def _with_attributes(storage: BaseStorage, studies: Sequence[PriorStudy]) -> dict[str, PriorStudy]:
     """Studies by name, with their current user attributes, which are not part of the key."""
-    now = {study.study_name: study for study in storage.get_all_studies()}
+    now: dict[str, tuple[tuple[StudyDirection, ...], Mapping[str, Any]]]
+    try:
+        now = {
+            study.study_name: (tuple(study.directions), study.user_attrs)
+            for study in storage.get_all_studies()
+        }
+    except Exception:
+        # One study of the storage is damaged; the others are asked for one by one.
+        now = {}
+        for study in studies:
+            with suppress(Exception):
+                header = reading.read_header(storage, study.name)
+                now[study.name] = header.directions or (), header.user_attrs
     return {
-        study.name: PriorStudy(
-            name=study.name,
-            directions=tuple(now[study.name].directions),
-            trials=study.trials,
-            user_attrs=now[study.name].user_attrs,
-        )
+        study.name: replace(study, directions=now[study.name][0], user_attrs=now[study.name][1])
         for study in studies
-        if study.name in now
+        if study.name in now and now[study.name][0]
     }
 
 

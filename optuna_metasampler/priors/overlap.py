@@ -13,9 +13,9 @@ from optuna.distributions import (
 )
 from optuna.study import Study, StudyDirection
 
-from optuna_metasampler._text import listed, printable, table
+from optuna_metasampler._text import counted, listed, printable, table
 from optuna_metasampler.history import distributions_of, finished_trials
-from optuna_metasampler.priors.align import compatible, merge, unusable
+from optuna_metasampler.priors.align import compatible, merge, says_where_trials_fail, unusable
 from optuna_metasampler.priors.study import PriorFilter, PriorStudy, Selected, select
 from optuna_metasampler.space import choice_key
 
@@ -176,6 +176,11 @@ def _study_overlap(
         return StudyOverlap(study.name, n_trials, selected.n_own, selected.reason, ())
     distributions = distributions_of(study.trials, rename)
     reason = unusable(own, directions or own, records, distributions)
+    if reason is not None and says_where_trials_fail(
+        own, directions or own, records, distributions
+    ):
+        n_failed = counted(len(records.crashed), "failed trial says", "failed trials say")
+        reason = f"{reason}; {n_failed} where trials fail"
     space = {name: merge(many) for name, many in distributions.items()}
     fixed = {name for c in records.configurations for name in c if name not in space}
     old_names = {new: old for old, new in rename.items()}

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
 import difflib
 from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
+import pickle
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from optuna.storages import BaseStorage
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
-from optuna_metasampler._text import listed
-from optuna_metasampler.exceptions import PriorError, PriorNotFoundError
+from optuna_metasampler._arguments import check_kind
+from optuna_metasampler._optuna import database_of, storage_of
+from optuna_metasampler._runtime import get_logger
+from optuna_metasampler._text import described_error, listed
+from optuna_metasampler.exceptions import MetaSamplerError, PriorError, PriorNotFoundError
 from optuna_metasampler.priors.archive import SUFFIX, Archive, starts_as_archive
-from optuna_metasampler.priors.cache import read_studies, study_names
-from optuna_metasampler.priors.storages import redacted
+from optuna_metasampler.priors.cache import read_from, read_studies
+from optuna_metasampler.priors.cache import study_names as names_at
+from optuna_metasampler.priors.reading import Damage, sound, study_names
+from optuna_metasampler.priors.storages import redacted, sqlite_path
 from optuna_metasampler.priors.study import PriorStudy
 from optuna_metasampler.priors.table import Table, TableOptions, is_frame
 
@@ -27,13 +35,15 @@ if TYPE_CHECKING:
 
 
 PriorLike: TypeAlias = (
-    "str | Path | Study | Sequence[FrozenTrial] | Table | TableOptions | DataFrame | Archive | "
-    "PriorStudy"
+    "str | Path | BaseStorage | Study | Sequence[FrozenTrial] | Table | TableOptions | DataFrame "
+    "| Archive | PriorStudy"
 )
 """One source of prior studies:
 
 * ``str``, ``Path``: a storage URL such as ``"sqlite:///old.db"``, or the path of an SQLite file,
   of a journal log, of a CSV file (``.csv``, ``.tsv``) or of an archive
+* ``BaseStorage``: a storage of Optuna or with its interface, open in this process; its studies are
+  those that it has when the sampler is made
 * ``Study``: a study of Optuna, with the trials that it has when it is first needed
 * ``Sequence[FrozenTrial]``: the trials of one study, in the directions of the running study
 * :class:`~optuna_metasampler.Table`, or its arguments as a mapping with the key ``"data"``
@@ -50,9 +60,10 @@ Raises :class:`~optuna_metasampler.exceptions.PriorError` if the source can no l
 
 _ACCEPTED = (
     "a storage URL such as 'sqlite:///old.db', the path of an SQLite file, of a journal log, of a "
-    "CSV file or of an archive, a Study, a list of FrozenTrial, a DataFrame, a Table, an Archive, "
-    "or a list of these"
+    "CSV file or of an archive, a storage object, a Study, a list of FrozenTrial, a DataFrame, a "
+    "Table, an Archive, or a list of these"
 )
+_logger = get_logger(__name__)
 _TABLE_SUFFIXES = (".csv", ".tsv")
 _MAX_NAMES_SHOWN = 10
 
@@ -82,30 +93,33 @@ def resolve(
         TypeError: If a source is of an unsupported type.
         PriorNotFoundError: If a file, or a study of a given name, does not exist.
         PriorError: If a file or a storage cannot be read as Optuna's, or a table not as trials.
-        ValueError: If ``prior_studies`` is given without a storage to look in.
+        ValueError: If ``prior_studies`` is given without a storage to look in, or ``prior`` is an
+            empty string.
     """
     patterns = _patterns(prior_studies)
     sources: list[Source] = []
     places: list[tuple[str, list[str]]] = []
 
-    def add(place: str, names: list[str], read: Callable[[tuple[str, ...]], Any]) -> None:
+    def add(place: str, names: list[str], source: Callable[[tuple[str, ...]], Source]) -> None:
         """Add a source of several studies, if any of them is chosen."""
         places.append((place, names))
         chosen = tuple(n for n in names if patterns is None or _matches(n, patterns))
         if chosen:
-            sources.append(partial(read, chosen))
+            sources.append(source(chosen))
 
     for one in _as_sequence(prior):
         if (source := _as_study(one, f"trials[{len(sources)}]")) is not None:
             sources.append(source)
         elif (table := _as_table(one, f"table[{len(sources)}]")) is not None:
-            add(table.label, table.study_names(), partial(_from_table, table))
+            add(table.label, table.study_names(), partial(partial, _from_table, table))
         elif (archive := _as_archive(one)) is not None:
             names = [entry.name for entry in archive.entries()]
-            add(str(archive.path), names, archive.read)
+            add(str(archive.path), names, partial(partial, archive.read))
+        elif isinstance(one, BaseStorage):
+            add(_label(one), _names_in(one), partial(_OpenStorage, one))
         elif isinstance(one, (str, Path)):
-            location = str(one)
-            add(redacted(location), study_names(location), partial(_from_storage, location))
+            location = _location(one)
+            add(redacted(location), names_at(location), partial(partial, _from_storage, location))
         else:
             raise TypeError(f"`prior` must be {_ACCEPTED}, but got {_described(one)}.")
     if patterns is not None:
@@ -133,11 +147,110 @@ def _from_table(table: Table, names: tuple[str, ...]) -> list[PriorStudy]:
 
 
 def _study(study: Study) -> list[PriorStudy]:
-    return [PriorStudy.of(study)]
+    place = f"study {study.study_name!r}"
+    with _translated(place):
+        try:
+            prior = PriorStudy.of(study)
+        except Exception:
+            # Its storage is damaged; what can be read of it is read in parts.
+            return _read_open(storage_of(study), place, [study.study_name])
+        return _given(prior)
 
 
 def _given(study: PriorStudy) -> list[PriorStudy]:
-    return [study]
+    damage = Damage()
+    checked = sound(study, damage)
+    damage.warn(f"study {study.name!r}")
+    return [] if checked is None else [checked]
+
+
+def _read_open(storage: BaseStorage, place: str, names: Sequence[str]) -> list[PriorStudy]:
+    damage = Damage()
+    studies = read_from(storage, place, names, damage)
+    damage.warn(place)
+    return studies
+
+
+@contextmanager
+def _translated(place: str) -> Iterator[None]:
+    """Raise errors of a storage, of whatever kind, as those of this package."""
+    try:
+        yield
+    except MetaSamplerError:
+        raise
+    except KeyError as error:
+        raise PriorNotFoundError(
+            f"`prior` has the {place}, from which a study was deleted after the sampler was made: "
+            f"{error}"
+        ) from error
+    except Exception as error:
+        raise PriorError(
+            f"`prior` has the {place}, which cannot be read: {described_error(error, 400)}"
+        ) from error
+
+
+def _label(storage: BaseStorage) -> str:
+    """What an open storage is called in messages."""
+    database = database_of(storage)
+    if database is None:
+        return f"storage {type(storage).__name__}"
+    return f"storage {redacted(database.engine.url.render_as_string())!r}"
+
+
+def _names_in(storage: BaseStorage) -> list[str]:
+    with _translated(_label(storage)):
+        return study_names(storage)
+
+
+@dataclass(frozen=True)
+class _OpenStorage:
+    """Studies of a storage that is open in this process; only methods that read are called.
+
+    Attributes:
+        storage: The storage.
+        names: Names of the studies.
+    """
+
+    storage: BaseStorage
+    names: tuple[str, ...]
+
+    def __call__(self) -> list[PriorStudy]:
+        with _translated(_label(self.storage)):
+            return _read_open(self.storage, _label(self.storage), self.names)
+
+    def __reduce__(self) -> tuple[Callable[..., Source], tuple[Any, ...]]:
+        """The storage itself where a copy of it leads to the same studies, else the studies.
+
+        A database in memory would be empty in another process, and a client of a server, or a
+        storage of another library, may not be made to be copied.
+        """
+        database = database_of(self.storage)
+        if database is None or sqlite_path(database.engine.url) is not None:
+            try:
+                pickle.dumps(self.storage)
+            except Exception as error:
+                _logger.debug("The %s is copied by its studies: %r", _label(self.storage), error)
+            else:
+                return _OpenStorage, (self.storage, self.names)
+        return partial, (_copied, tuple(self()))
+
+
+def _copied(studies: tuple[PriorStudy, ...]) -> list[PriorStudy]:
+    return list(studies)
+
+
+def _location(one: str | Path) -> str:
+    """A path or a URL.
+
+    Raises:
+        ValueError: If it is empty, as from a variable that is not set.
+    """
+    if not str(one).strip():
+        raise ValueError(
+            f"`prior` must be {_ACCEPTED}, but got {str(one)!r}. Omit it, or pass None, to begin "
+            "without prior studies."
+        )
+    return str(one)
 
 
 def _as_study(one: object, name: str) -> Source | None:
@@ -187,8 +300,8 @@ def _as_archive(one: object) -> Archive | None:
 def _as_sequence(prior: object) -> list[Any]:
     if prior is None:
         return []
-    one = isinstance(prior, (str, Path, Study, Table, Archive, PriorStudy, Mapping))
-    if one or is_frame(prior) or _is_trials(prior):
+    kinds = (str, Path, BaseStorage, Study, Table, Archive, PriorStudy, Mapping)
+    if isinstance(prior, kinds) or is_frame(prior) or _is_trials(prior):
         return [prior]
     if isinstance(prior, Sequence):
         return list(prior)
@@ -212,7 +325,9 @@ def _described(value: object) -> str:
 def _patterns(prior_studies: str | Sequence[str] | None) -> list[str] | None:
     if prior_studies is None:
         return None
-    patterns = [prior_studies] if isinstance(prior_studies, str) else list(prior_studies)
+    names: Any = [prior_studies] if isinstance(prior_studies, str) else prior_studies
+    check_kind("prior_studies", names, Iterable, "a study name, a glob or a list of these")
+    patterns = list(names)
     for pattern in patterns:
         if not isinstance(pattern, str):
             raise TypeError(

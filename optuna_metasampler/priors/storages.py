@@ -6,26 +6,32 @@ blocked for longer.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import partial
-import json
 import os
 from pathlib import Path
 import sqlite3
 import tempfile
 import threading
-from typing import Any
-from urllib.parse import quote
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 from optuna.exceptions import StorageInternalError
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 
+from optuna_metasampler._text import described_error
 from optuna_metasampler.exceptions import PriorError, PriorNotFoundError
+from optuna_metasampler.priors.journal import SalvagedJournal, is_journal
 
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import URL
 
 _SQLITE_MAGIC = b"SQLite format 3\x00"
 _COPY_ATTEMPTS = 5
+_OPTIONS = ("immutable", "nolock", "vfs")
+_TRUE = ("1", "true", "t", "yes", "y", "on")  # as SQLAlchemy reads them
 
 # SQLite files that have been read, by device and inode. They stay open: on POSIX systems, closing
 # one releases all locks of this process on it, including those of the user's own storage
@@ -85,12 +91,40 @@ def _open(location: str, stack: ExitStack) -> BaseStorage:
         ) from error
     if url.get_backend_name() != "sqlite":
         return _open_rdb(location, location, _server_settings(url.get_backend_name()))
-    if not url.database or url.database == ":memory:":
+    path, options = _sqlite_file(url)
+    if path is None:
         raise PriorError(
             f"`prior` names {location!r}, a database in memory, which only its creator can read. "
-            "Pass the Study object instead."
+            "Pass the Study object or the storage object instead."
         )
-    return _open_file(Path(url.database), location, stack)
+    return _open_file(path, location, stack, options)
+
+
+def sqlite_path(url: URL) -> Path | None:
+    """The file of an SQLite URL, also of one with a URI; ``None`` for a database in memory.
+
+    Args:
+        url: Such as ``sqlite:///old.db`` or ``sqlite:///file:old.db?mode=ro&uri=true``.
+    """
+    return _sqlite_file(url)[0]
+
+
+def _sqlite_file(url: URL) -> tuple[Path | None, dict[str, str]]:
+    """The file of an SQLite URL, and the options of SQLite's URI that say how it can be read.
+
+    The others, such as ``mode=rwc``, have no meaning here: every prior is opened read-only.
+    """
+    name = url.database or ""
+    options = {key: value for key, value in url.query.items() if isinstance(value, str)}
+    if not name.startswith("file:") or options.get("uri", "").lower() not in _TRUE:
+        return (Path(name) if name and name != ":memory:" else None), {}
+    # https://www.sqlite.org/uri.html; an authority is empty or "localhost".
+    parts = urlsplit(name)
+    options |= dict(parse_qsl(parts.query))
+    path = unquote(parts.path)
+    if not path or path == ":memory:" or options.get("mode") == "memory":
+        return None, {}
+    return Path(path), {key: options[key] for key in _OPTIONS if key in options}
 
 
 def _server_settings(backend: str) -> dict[str, Any]:
@@ -105,7 +139,9 @@ def _server_settings(backend: str) -> dict[str, Any]:
     return settings
 
 
-def _open_file(path: Path, location: str, stack: ExitStack) -> BaseStorage:
+def _open_file(
+    path: Path, location: str, stack: ExitStack, options: Mapping[str, str] | None = None
+) -> BaseStorage:
     if not path.exists():
         raise PriorNotFoundError(
             f"`prior` names {location!r}, but there is no file {str(path.absolute())!r}. "
@@ -120,7 +156,7 @@ def _open_file(path: Path, location: str, stack: ExitStack) -> BaseStorage:
     except OSError as error:
         raise PriorError(f"`prior` names {location!r}, which cannot be opened: {error}") from error
     if head.startswith(_SQLITE_MAGIC):
-        return _open_sqlite(path, head, location, stack)
+        return _open_sqlite(path, head, location, stack, options or {})
     if is_journal(head):
         return _open_journal(path, location)
     raise PriorError(
@@ -159,10 +195,12 @@ def read_file(path: Path, size: int | None = None) -> bytes:
     return content[:size]
 
 
-def _open_sqlite(path: Path, head: bytes, location: str, stack: ExitStack) -> RDBStorage:
+def _open_sqlite(
+    path: Path, head: bytes, location: str, stack: ExitStack, given: Mapping[str, str]
+) -> RDBStorage:
     from sqlalchemy.pool import NullPool
 
-    options = "mode=ro"
+    options = urlencode({**given, "mode": "ro"})
     if _must_be_copied(path, head):
         folder = stack.enter_context(
             tempfile.TemporaryDirectory(prefix="optuna-metasampler-", ignore_cleanup_errors=True)
@@ -170,11 +208,18 @@ def _open_sqlite(path: Path, head: bytes, location: str, stack: ExitStack) -> RD
         path, options = _copied(path, Path(folder), location), "mode=rw"
     elif _has_write_ahead_log(head):
         # SQLite would create files next to it. No process has it open, for it has no log.
-        options = "mode=ro&immutable=1"
+        options = urlencode({**given, "mode": "ro", "immutable": "1"})
     uri = f"file:{quote(str(path.absolute()))}?{options}"
     # An own connection: SQLAlchemy's URLs have no reliable way to quote a file name.
-    engine = {"creator": partial(sqlite3.connect, uri, uri=True), "poolclass": NullPool}
+    engine = {"creator": partial(_connected, uri), "poolclass": NullPool}
     return _open_rdb("sqlite://", location, engine)
+
+
+def _connected(uri: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(uri, uri=True)
+    # One cell that is not UTF-8 would fail the query for all rows; so it fails its trial alone.
+    connection.text_factory = partial(str, encoding="utf-8", errors="backslashreplace")
+    return connection
 
 
 def _has_write_ahead_log(head: bytes) -> bool:
@@ -230,24 +275,18 @@ def _copied(path: Path, folder: Path, location: str) -> Path:
     )
 
 
-def is_journal(head: bytes) -> bool:
-    """Whether a file that begins like this is a journal log of Optuna."""
-    first = head.split(b"\n", 1)[0]
-    try:
-        return "op_code" in json.loads(first)
-    except (ValueError, TypeError):
-        return False
-
-
 def _open_journal(path: Path, location: str) -> JournalStorage:
     from optuna.storages.journal import JournalFileBackend
 
     try:
         # The backend creates its lock file only when it writes.
         return JournalStorage(JournalFileBackend(str(path)))
-    except Exception as error:
+    except Exception:
         # Replaying a damaged log can raise any exception in Optuna.
-        raise _unreadable(location, error) from error
+        try:
+            return SalvagedJournal(read_file(path))
+        except Exception as error:
+            raise _unreadable(location, error) from error
 
 
 def _open_rdb(url: str, location: str, settings: dict[str, Any]) -> RDBStorage:
@@ -271,10 +310,7 @@ def _open_rdb(url: str, location: str, settings: dict[str, Any]) -> RDBStorage:
 
 
 def _unreadable(location: str, error: Exception) -> PriorError:
-    cause: BaseException = error
-    while cause.__cause__ is not None:  # the driver's own error
-        cause = cause.__cause__
     return PriorError(
         f"`prior` names {redacted(location)!r}, which cannot be opened as a storage of Optuna: "
-        f"{type(cause).__name__} {cause}".rstrip()
+        f"{described_error(error, 400)}"
     )

@@ -12,6 +12,7 @@ from typing import Any, TypedDict
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
+from optuna_metasampler._arguments import check_integer
 from optuna_metasampler._runtime import get_logger
 
 
@@ -100,10 +101,7 @@ class PriorFilter:
                 "`user_attrs` must map names of attributes to values, such as {'model': "
                 f"'resnet'}}, but got {self.user_attrs!r}."
             )
-        if isinstance(self.min_trials, bool) or not isinstance(self.min_trials, int):
-            raise TypeError(f"`min_trials` must be an integer, but got {self.min_trials!r}.")
-        if self.min_trials < 0:
-            raise ValueError(f"`min_trials` must be at least 0, but got {self.min_trials}.")
+        check_integer("min_trials", self.min_trials, 0)
         self._since(datetime.now())
 
     @classmethod

@@ -6,7 +6,7 @@ CSV files are read as text: sizes are bounded, and nothing in them is evaluated.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 import csv
 from dataclasses import KW_ONLY, dataclass
 from datetime import datetime
@@ -14,7 +14,9 @@ import io
 import json
 import math
 from pathlib import Path
+import re
 from typing import Any, Literal, TypeAlias, TypedDict
+import warnings
 
 from optuna.distributions import (
     BaseDistribution,
@@ -26,8 +28,8 @@ from optuna.distributions import (
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from optuna_metasampler._text import listed
-from optuna_metasampler.exceptions import PriorError, PriorNotFoundError
+from optuna_metasampler._text import counted, listed, shortened
+from optuna_metasampler.exceptions import PriorError, PriorNotFoundError, PriorWarning
 from optuna_metasampler.priors.study import PriorStudy
 from optuna_metasampler.space import choice_key
 
@@ -39,6 +41,8 @@ _MAX_COLUMNS = 2_000
 
 # Missing values as pandas, R and spreadsheets write them.
 _NULLS = frozenset({"", "nan", "na", "n/a", "null"})
+# What else stands for no value among numbers; among words it may be a choice.
+_NO_NUMBERS = _NULLS | {"none", "nil", "#n/a", "-", "--", "?"}
 
 
 class Text(str):
@@ -74,6 +78,13 @@ _WORDS = {
     "None": None,
 }
 _MAX_CHOICES = 1_000
+# Above, a column of numbers and a few words is one of numbers: words are rare, or numbers many.
+_MAX_SHARE_OF_WORDS, _MAX_WORDS_AMONG_FEW = 0.1, 0.2
+_MANY_NUMBERS = 10
+_MAX_SHARE_OF_FAILED = 0.9
+# 1,000 and 1,234,567.8, and the decimal comma of other languages.
+_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d+)?")
+_DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+(e[+-]?\d+)?", re.IGNORECASE)
 _MAX_NAMES_SHOWN = 12
 
 
@@ -89,8 +100,13 @@ class Table:
     The distribution of a parameter is inferred from its whole column, over all studies, unless it
     is given: integers, floats or choices (words, ``True``, ``False``, ``None``), in the range of
     the values; on a log scale if all numbers are positive and the largest is more than 30 times
-    their first decile. An empty cell means that the trial did not have the parameter; a row
-    without an objective is a failed trial.
+    their first decile. An empty cell, or "none" among numbers, means that the trial did not have
+    the parameter; a row without an objective is a failed trial. "12.5%" is the number 12.5, or
+    0.125 beside fractions; "1,000" is a number too.
+
+    An odd cell costs its row, not the table: where nearly all cells of a parameter are numbers,
+    rows with a word are left out; a word in place of an objective ("diverged") is a failed trial.
+    One warning counts them.
 
     Args:
         data: A DataFrame (of pandas, or of a library with its interface), or the path of a CSV
@@ -182,7 +198,7 @@ class Table:
         """
         columns = self._read()
         _Form.of(self, columns)
-        return list(self._rows(columns))
+        return list(self._rows(columns, _OddCells(self.label)))
 
     def studies(self) -> list[PriorStudy]:
         """The studies; reads the table.
@@ -199,24 +215,37 @@ class Table:
         """
         columns = self._read()
         form = _Form.of(self, columns)
+        odd = _OddCells(self.label)
         scales = self._scales
-        params = {
-            name: _parameter(column, columns[column], _given_distribution(name, scales.get(name)))
-            for name, column in form.parameters.items()
-        }
+        params = {}
+        for name, column in form.parameters.items():
+            cells = columns[column]
+            if self.objective is not None:
+                # Not Optuna's strings, which are meant as such, but those of tools that keep
+                # every parameter as a string, or of pandas beside a word.
+                cells = [Text(c.strip()) if isinstance(c, str) else c for c in cells]
+            given = _given_distribution(name, scales.get(name))
+            params[name] = _parameter(column, cells, given, odd)
+        outcomes = form.outcomes(columns, odd)
         directions = (
             tuple(StudyDirection[d.upper()] for d in _as_list(self.direction))
             if self.direction is not None
             else None
         )
-        return [
+        studies = [
             PriorStudy(
                 name,
                 directions,
-                tuple(form.trial(columns, params, i, n) for n, i in enumerate(rows)),
+                tuple(
+                    form.trial(columns, params, outcomes, i, n)
+                    for n, i in enumerate(rows)
+                    if i not in odd.rows
+                ),
             )
-            for name, rows in self._rows(columns).items()
+            for name, rows in self._rows(columns, odd).items()
         ]
+        odd.warn(stacklevel=3)
+        return studies
 
     @property
     def _scales(self) -> dict[str, Scale]:
@@ -229,16 +258,22 @@ class Table:
             return read_csv(Path(self.data))
         return read_frame(self.data)
 
-    def _rows(self, columns: Columns) -> dict[str, list[int]]:
+    def _rows(self, columns: Columns, odd: _OddCells) -> dict[str, list[int]]:
         """Row numbers of each study."""
         if self.study is None:
             return {self.label: list(range(len(next(iter(columns.values())))))}
         rows: dict[str, list[int]] = {}
-        for i, cell in enumerate(columns[self.study]):
-            if cell is EMPTY:
-                raise _refused(self.study, i, "an empty cell", "the name of a study")
-            name = str(cell) if self.name is None else f"{self.name}/{cell}"
-            rows.setdefault(name, []).append(i)
+        cells = columns[self.study]
+        odd.leave_out(
+            self.study,
+            {i: cell for i, cell in enumerate(cells) if cell is EMPTY},
+            len(cells),
+            "the name of a study",
+        )
+        for i, cell in enumerate(cells):
+            if cell is not EMPTY:
+                name = str(cell) if self.name is None else f"{self.name}/{cell}"
+                rows.setdefault(name, []).append(i)
         return rows
 
 
@@ -254,6 +289,84 @@ class TableOptions(_TableData, total=False):
     parameters: Sequence[str] | Mapping[str, Scale] | None
     study: str | None
     name: str | None
+
+
+class _OddCells:
+    """Cells of the wrong kind, which cost their rows.
+
+    Args:
+        table: What the table is called.
+
+    Attributes:
+        rows: Rows that are left out.
+    """
+
+    def __init__(self, table: str) -> None:
+        self.rows: set[int] = set()
+        self._table = table
+        self._notes: list[str] = []
+
+    def leave_out(
+        self, column: str, cells: Mapping[int, Any], n: int, wanted: str, fail: bool = False
+    ) -> None:
+        """Leave rows out.
+
+        Args:
+            column: The column that the cells are in.
+            cells: The cells by row.
+            n: Number of all cells of the column that are not empty.
+            wanted: What the column must hold.
+            fail: Whether the rows are failed trials instead.
+
+        Raises:
+            PriorError: If these are no exceptions, but at least half of the cells, or nearly all
+                that could be failed trials: the column is the wrong one.
+        """
+        if not cells:
+            return
+        row = min(cells)
+        got = "an empty cell" if cells[row] is EMPTY else shortened(repr(cells[row]))
+        if len(cells) >= n * (_MAX_SHARE_OF_FAILED if fail else 0.5):
+            raise _refused(column, row, got, wanted)
+        if not fail:
+            self.rows |= cells.keys()
+        many = counted(len(cells), "cell does not", "cells do not")
+        effect = "count as failed trials" if fail else "are left out"
+        self._notes.append(
+            f"the column {column!r} must hold {wanted}, but {many}, the first of them in data row "
+            f"{row + 1} with {got}; such rows {effect}"
+        )
+
+    def warn(self, stacklevel: int) -> None:
+        """Warn of all of them at once, if there are any.
+
+        Args:
+            stacklevel: As in :func:`warnings.warn`, called from here.
+        """
+        if self._notes:
+            warnings.warn(
+                f"The table {self._table!r} has odd cells: {'. Also, '.join(self._notes)}. "
+                "Correct or empty these cells to silence this warning.",
+                PriorWarning,
+                stacklevel=stacklevel,
+            )
+
+
+@dataclass(frozen=True)
+class _Outcomes:
+    """What each row says about its trial's end.
+
+    Attributes:
+        values: One list an objective; ``None`` where there is no number.
+        states: The states.
+        starts: Start times.
+        ends: Completion times.
+    """
+
+    values: list[list[float | None]]
+    states: list[TrialState]
+    starts: list[datetime | None]
+    ends: list[datetime | None]
 
 
 @dataclass(frozen=True)
@@ -322,16 +435,36 @@ class _Form:
         attrs = {c[11:]: c for c in columns if c.startswith("user_attrs_")}
         return cls(tuple(objectives), params, attrs, state, start, end)
 
+    def outcomes(self, columns: Columns, odd: _OddCells) -> _Outcomes:
+        """What the columns of objectives, state and times say."""
+        n = len(next(iter(columns.values())))
+        states = ", ".join(s.name for s in TrialState)
+        time = "a time such as 2026-01-31 12:00:00"
+
+        def converted(column: str | None, convert: Callable[[Any], Any], wanted: str) -> list[Any]:
+            if column is None:
+                return [None] * n
+            return _converted(column, columns[column], convert, wanted, odd, empty=None)
+
+        found = converted(self.state, _state, f"one of {states}")
+        return _Outcomes(
+            [_objective(c, columns[c], odd) for c in self.objectives],
+            [TrialState.COMPLETE if self.state is None else s or TrialState.FAIL for s in found],
+            converted(self.start, _moment, time),
+            converted(self.end, _moment, time),
+        )
+
     def trial(
         self,
         columns: Columns,
         params: Mapping[str, tuple[BaseDistribution | None, list[Any]]],
+        outcomes: _Outcomes,
         row: int,
         number: int,
     ) -> FrozenTrial:
         """The trial of one row."""
-        values = [_number(c, row, columns[c][row]) for c in self.objectives]
-        state = self._state_of(columns, row)
+        values = [of_objective[row] for of_objective in outcomes.values]
+        state = outcomes.states[row]
         known = [v for v in values if v is not None]
         if len(known) < len(values) and state == TrialState.COMPLETE:
             state = TrialState.FAIL
@@ -350,24 +483,13 @@ class _Form:
             values=known if state == TrialState.COMPLETE or pruned else None,
             # The table has a pruned trial's last value, but not its step.
             intermediate_values={0: known[0]} if pruned else {},
-            datetime_start=_moment(self.start, columns, row),
-            datetime_complete=_moment(self.end, columns, row),
+            datetime_start=outcomes.starts[row],
+            datetime_complete=outcomes.ends[row],
             params=values_of,
             distributions=distributions,
             user_attrs={k: _parsed(v) for k, v in attrs.items() if v is not EMPTY},
             system_attrs={},
         )
-
-    def _state_of(self, columns: Columns, row: int) -> TrialState:
-        if self.state is None:
-            return TrialState.COMPLETE
-        cell = columns[self.state][row]
-        try:
-            return TrialState[str(cell).removeprefix("TrialState.")]
-        except KeyError:
-            raise _refused(
-                self.state, row, repr(cell), f"one of {', '.join(s.name for s in TrialState)}"
-            ) from None
 
 
 def _given_distribution(name: str, scale: Scale) -> BaseDistribution | str | None:
@@ -393,23 +515,21 @@ def _given_distribution(name: str, scale: Scale) -> BaseDistribution | str | Non
 
 
 def _parameter(
-    column: str, cells: list[Any], given: BaseDistribution | str | None
+    column: str, cells: list[Any], given: BaseDistribution | str | None, odd: _OddCells
 ) -> tuple[BaseDistribution | None, list[Any]]:
     """Distribution and values of a column; no distribution if all cells are empty."""
     if isinstance(given, CategoricalDistribution):
-        return given, _choices(column, cells, given)
+        return given, _choices(column, cells, given, odd)
     if isinstance(given, (FloatDistribution, IntDistribution)):
-        return given, _numbers_within(column, cells, given)
+        return given, _numbers_within(column, cells, given, odd)
+    if given != "categorical":
+        numbers = _as_numbers(cells)
+        if given is not None or _are_numbers(cells, numbers):
+            return _numeric(column, _without_words(column, numbers, odd, given), given, odd)
     values: list[Any] = [cell if cell is EMPTY else _parsed(cell) for cell in cells]
-    present = [v for v in values if v is not EMPTY]
-    if not present:
+    choices = {choice_key(v): v for v in values if v is not EMPTY}
+    if not choices:
         return None, values
-    if given != "categorical" and all(_is_number(v) for v in present):
-        return _numeric(column, values, given)
-    if given in ("log", "linear"):
-        row = next(i for i, v in enumerate(values) if v is not EMPTY and not _is_number(v))
-        raise _refused(column, row, repr(cells[row]), f"a number ({given})")
-    choices = {choice_key(v): v for v in present}
     if len(choices) > _MAX_CHOICES:
         raise PriorError(
             f"The column {column!r} has {len(choices):,} different values, more than "
@@ -418,17 +538,53 @@ def _parameter(
     return CategoricalDistribution([*choices.values()]), values
 
 
+def _are_numbers(cells: Sequence[Any], numbers: Sequence[Any]) -> bool:
+    """Whether a column is one of numbers, with odd cells at most.
+
+    Args:
+        cells: Its cells.
+        numbers: The cells as :func:`_as_numbers` reads them.
+    """
+    known = [v for v in numbers if _is_number(v)]
+    n = sum(v is not EMPTY for v in numbers)
+    if len(known) == n:
+        # Without a number, "none" is a choice.
+        return n > 0 and not all(map(_is_string_of_number, cells))
+    n_words = n - len(known)
+    if len(set(known)) > _MANY_NUMBERS:
+        return 2 * n_words < n
+    return n_words <= max(1, _MAX_SHARE_OF_WORDS * n) and n_words <= _MAX_WORDS_AMONG_FEW * n
+
+
+def _is_string_of_number(cell: Any) -> bool:
+    """Whether a cell is empty, or a string that is meant as such and is that of a number."""
+    string = isinstance(cell, str) and not isinstance(cell, Text)
+    return cell is EMPTY or (string and _is_number(_parsed(Text(cell.strip()))))
+
+
+def _without_words(
+    column: str, numbers: Sequence[Any], odd: _OddCells, given: object
+) -> list[Any]:
+    """Numbers and empty cells of a column; rows with anything else are left out."""
+    words = {i: v for i, v in enumerate(numbers) if v is not EMPTY and not _is_number(v)}
+    n = sum(v is not EMPTY for v in numbers)
+    odd.leave_out(column, words, n, "a number" if given is None else f"a number ({given})")
+    return [EMPTY if i in words else v for i, v in enumerate(numbers)]
+
+
 def _numeric(
-    column: str, values: list[Any], given: object
+    column: str, values: list[Any], given: object, odd: _OddCells
 ) -> tuple[BaseDistribution | None, list[Any]]:
     values = [v if v is EMPTY or math.isfinite(v) else EMPTY for v in values]
+    if given == "log":
+        low = {i: v for i, v in enumerate(values) if v is not EMPTY and v <= 0}
+        n = sum(v is not EMPTY for v in values)
+        odd.leave_out(column, low, n, "a positive number (log)")
+        values = [EMPTY if i in low else v for i, v in enumerate(values)]
     present = sorted(v for v in values if v is not EMPTY)
     if not present:
         return None, values
     low, high = present[0], present[-1]
-    if given == "log" and low <= 0:
-        row = next(i for i, v in enumerate(values) if v is not EMPTY and v <= 0)
-        raise _refused(column, row, repr(values[row]), "a positive number (log)")
     log = given == "log" or (
         given is None
         and low > 0
@@ -441,58 +597,148 @@ def _numeric(
     return FloatDistribution(float(low), float(high), log=log), numbers
 
 
-def _choices(column: str, cells: list[Any], given: CategoricalDistribution) -> list[Any]:
+def _choices(
+    column: str, cells: list[Any], given: CategoricalDistribution, odd: _OddCells
+) -> list[Any]:
     """Choices of the cells; an empty cell is ``None`` if that is a choice."""
     by_text = {str(choice): choice for choice in reversed(given.choices)}
     known = {choice_key(choice): choice for choice in given.choices}
-    values = []
-    for row, cell in enumerate(cells):
-        if cell is EMPTY:
-            values.append(None if None in given.choices else EMPTY)
-        elif isinstance(cell, Text) and str(cell) in by_text:
-            values.append(by_text[str(cell)])
-        elif choice_key(_parsed(cell)) in known:
-            values.append(known[choice_key(_parsed(cell))])
-        else:
-            raise _refused(column, row, repr(cell), f"one of {_shown(given.choices)}")
-    return values
+
+    def choice(cell: Any) -> Any:
+        if isinstance(cell, Text) and str(cell) in by_text:
+            return by_text[str(cell)]
+        if choice_key(_parsed(cell)) not in known:
+            raise ValueError
+        return known[choice_key(_parsed(cell))]
+
+    empty = None if None in given.choices else EMPTY
+    return _converted(column, cells, choice, f"one of {_shown(given.choices)}", odd, empty)
 
 
 def _numbers_within(
-    column: str, cells: list[Any], given: FloatDistribution | IntDistribution
+    column: str, cells: list[Any], given: FloatDistribution | IntDistribution, odd: _OddCells
 ) -> list[Any]:
     kind = int if isinstance(given, IntDistribution) else float
-    values: list[Any] = []
+
+    def within(value: Any) -> Any:
+        if not _is_number(value) or not given.low <= value <= given.high:
+            raise ValueError
+        return kind(value)
+
+    numbers = _as_numbers(cells, (given.low, given.high))
+    wanted = f"a number from {given.low!r} to {given.high!r}"
+    return _converted(column, numbers, within, wanted, odd, EMPTY, cells)
+
+
+def _objective(column: str, cells: list[Any], odd: _OddCells) -> list[float | None]:
+    """Values of an objective; ``None`` where a trial has none."""
+    numbers = _as_numbers(cells)
+    words = {i: cells[i] for i, v in enumerate(numbers) if v is not EMPTY and not _is_number(v)}
+    n = sum(v is not EMPTY for v in numbers)
+    odd.leave_out(column, words, n, "a number", fail=True)
+    return [None if v is EMPTY or i in words else float(v) for i, v in enumerate(numbers)]
+
+
+def _converted(
+    column: str,
+    cells: Sequence[Any],
+    convert: Callable[[Any], Any],
+    wanted: str,
+    odd: _OddCells,
+    empty: Any,
+    shown: Sequence[Any] | None = None,
+) -> list[Any]:
+    """The cells of a column, converted; rows that cannot be are left out.
+
+    Args:
+        column: The column.
+        cells: Its cells.
+        convert: Converts a cell that is not empty, or raises a ``ValueError``.
+        wanted: What the column must hold.
+        odd: Gets the others.
+        empty: What stands for an empty cell.
+        shown: The cells as messages show them, if not ``cells``.
+    """
+    values, others = [], {}
     for row, cell in enumerate(cells):
-        number = _number(column, row, cell)
-        if number is not None and not given.low <= number <= given.high:
-            raise _refused(
-                column, row, repr(cell), f"a number from {given.low!r} to {given.high!r}"
-            )
-        values.append(EMPTY if number is None else kind(number))
+        value = empty
+        if cell is not EMPTY:
+            try:
+                value = convert(cell)
+            except (ValueError, OverflowError):
+                others[row] = (shown or cells)[row]
+        values.append(value)
+    odd.leave_out(column, others, sum(cell is not EMPTY for cell in cells), wanted)
     return values
 
 
-def _number(column: str, row: int, cell: Any) -> float | None:
-    """A number, ``None`` where the cell is empty."""
-    value = None if cell is EMPTY else _parsed(cell)
-    if value is None:
-        return None
-    if not _is_number(value):
-        raise _refused(column, row, repr(cell), "a number")
-    return float(value)
+def _as_numbers(cells: Sequence[Any], within: tuple[float, float] | None = None) -> list[Any]:
+    """The cells of a column of numbers: numbers, ``EMPTY``, and the other cells unchanged.
+
+    Percentages stay as they are written, for the ranks of an objective, and a parameter called
+    "dropout in %", are those of the numbers that a person sees. They become fractions where the
+    other numbers of the column are, or where only then they are in the range that is given.
+
+    Args:
+        cells: The cells.
+        within: Range of the numbers, if it is known.
+    """
+    texts = [str(cell) for cell in cells if isinstance(cell, str)]
+    comma = _comma_means(texts)
+    numbers: list[Any] = []
+    percentages: dict[int, float] = {}
+    for row, cell in enumerate(cells):
+        value = cell
+        if isinstance(cell, str):
+            text = cell.strip().replace("\N{MINUS SIGN}", "-")
+            number = _parsed(Text(text.removesuffix("%").rstrip().replace(",", comma)))
+            if text.lower() in _NO_NUMBERS:
+                value = EMPTY
+            elif _is_number(number):
+                value = number
+                if text.endswith("%"):
+                    percentages[row] = number
+        elif cell is not EMPTY:
+            value = _parsed(cell)
+        numbers.append(value)
+    if percentages:
+        bare = [abs(v) for i, v in enumerate(numbers) if i not in percentages and _is_number(v)]
+        beside_fractions = bool(bare) and max(bare) <= 1 < max(map(abs, percentages.values()))
+        if beside_fractions or (within is not None and _only_as_fractions(percentages, within)):
+            for row, value in percentages.items():
+                numbers[row] = value / 100
+    return numbers
 
 
-def _moment(column: str | None, columns: Columns, row: int) -> datetime | None:
-    """Local time without a zone, as Optuna stores it; ``None`` if the cell is empty."""
-    if column is None or columns[column][row] is EMPTY:
-        return None
-    cell = columns[column][row]
+def _only_as_fractions(percentages: Mapping[int, float], within: tuple[float, float]) -> bool:
+    low, high = within
+    values = percentages.values()
+    return all(low <= v / 100 <= high for v in values) and not all(
+        low <= v <= high for v in values
+    )
+
+
+def _comma_means(texts: Iterable[str]) -> str:
+    """What replaces the commas within the numbers of a column: nothing, a point or themselves."""
+    # Of a column with odd cells, what most of its commas are decides.
+    with_comma = [t.strip().removesuffix("%").rstrip() for t in texts if "," in t]
+    numbers = [t for t in with_comma if _THOUSANDS.fullmatch(t) or _DECIMAL_COMMA.fullmatch(t)]
+    if not numbers:
+        return ","
+    return "" if all(_THOUSANDS.fullmatch(t) for t in numbers) else "."
+
+
+def _state(cell: Any) -> TrialState:
     try:
-        moment = cell if isinstance(cell, datetime) else datetime.fromisoformat(str(cell))
-        return moment.astimezone().replace(tzinfo=None) if moment.tzinfo else moment
-    except (ValueError, OverflowError):
-        raise _refused(column, row, repr(cell), "a time such as 2026-01-31 12:00:00") from None
+        return TrialState[str(cell).removeprefix("TrialState.").upper()]
+    except KeyError:
+        raise ValueError from None
+
+
+def _moment(cell: Any) -> datetime:
+    """Local time without a zone, as Optuna stores it."""
+    moment = cell if isinstance(cell, datetime) else datetime.fromisoformat(str(cell))
+    return moment.astimezone().replace(tzinfo=None) if moment.tzinfo else moment
 
 
 def _parsed(cell: Any) -> Any:

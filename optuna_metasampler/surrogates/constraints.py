@@ -130,13 +130,17 @@ class PriorFeasibility:
     crashes: SourceProcesses | None
 
     @classmethod
-    def fit(cls, tasks: Sequence[Task]) -> PriorFeasibility | None:
+    def fit(cls, tasks: Sequence[Task], failures: Sequence[Task] = ()) -> PriorFeasibility | None:
         """Learn from prior studies in one common space.
+
+        Args:
+            tasks: The studies.
+            failures: Labels, see :func:`crash_task`, of further studies whose trials have failed.
 
         Returns:
             ``None`` if no prior trial violated a constraint or failed.
         """
-        crashed = any(task.n_crashed for task in tasks)
+        crashed = bool(failures) or any(task.n_crashed for task in tasks)
         violated: dict[str, None] = {}
         for task in tasks:
             if task.constraints is not None:
@@ -155,12 +159,17 @@ class PriorFeasibility:
             violations=_labels([violation_task(task) for task in chosen if task.constraint_names])
             if violated
             else None,
-            crashes=_labels([crash_task(task) for task in chosen]) if crashed else None,
+            crashes=_labels([crash_task(task) for task in chosen], failures) if crashed else None,
         )
 
 
-def _labels(tasks: list[Task]) -> SourceProcesses:
-    return SourceProcesses.fit(tasks[: _MAX_PROCESSES // 2], label_warp)
+def _labels(tasks: list[Task], failures: Sequence[Task] = ()) -> SourceProcesses:
+    if failures:
+        tasks = most_informative([*tasks, *failures])
+    tasks = tasks[: _MAX_PROCESSES // 2]
+    # Where all trials failed, nothing says how far that reaches.
+    hopeless = [i for i, task in enumerate(tasks) if len(task) and bool((task.y < 0).all())]
+    return SourceProcesses.fit(tasks, label_warp, local=hopeless)
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ columns, ``m`` members of the ensemble.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 import math
 
 import torch
@@ -62,6 +62,7 @@ class SourceProcesses:
         tasks: list[Task],
         warp: Callable[[Tensor], Tensor] = rank_gaussianize,
         watch: Callable[[int, int], None] | None = None,
+        local: Collection[int] = (),
     ) -> SourceProcesses:
         """Fit one Gaussian process to each task.
 
@@ -69,11 +70,13 @@ class SourceProcesses:
             tasks: Studies that share a space.
             warp: From raw outcomes ``(n,)`` to the modelled outcomes.
             watch: Called after each task with the number of tasks done and in total.
+            local: Positions of tasks whose outcomes are all equal, so that nothing says how far
+                they reach: their processes are zero but near the trials.
         """
         metric = Metric.of(tasks[0].space, trend=False)
         parts = []
-        for task in tasks:
-            parts.append(_fit_source(task, metric, warp))
+        for i, task in enumerate(tasks):
+            parts.append(_fit_source(task, metric, warp, i in local))
             if watch is not None:
                 watch(len(parts), len(tasks))
         longest = max(len(x) for x, _, _, _ in parts)
@@ -109,7 +112,7 @@ class SourceProcesses:
 
 
 def _fit_source(
-    task: Task, metric: Metric, warp: Callable[[Tensor], Tensor]
+    task: Task, metric: Metric, warp: Callable[[Tensor], Tensor], local: bool
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Scaled points ``(n, d)``, column factors ``(d,)``, kernel weights ``(n,)``, offset."""
     rows = representative_rows(task.y, _MAX_SOURCE_TRIALS)
@@ -122,12 +125,26 @@ def _fit_source(
         BasisPrior.constant(),
         constant_feature(x),
     )
+    if local:
+        linear = replace(linear, variances=torch.zeros_like(linear.variances))
     with torch.no_grad():
-        theta = fit_hyperparameters(x, z, phi, metric, linear, prior)
+        theta = (
+            _short(prior, metric.n_blocks)
+            if local
+            else fit_hyperparameters(x, z, phi, metric, linear, prior)
+        )
         posterior = Posterior.of(x, z, phi, metric, [(theta, linear)])
     scale = posterior.scale[0, 0] * has
     alpha = posterior.alpha[0, :, 0] * posterior.outputscale[0, 0, 0]
-    return x * scale, scale, alpha, posterior.alpha.sum()
+    offset = torch.zeros((), dtype=torch.float64) if local else posterior.alpha.sum()
+    return x * scale, scale, alpha, offset
+
+
+def _short(prior: HyperPrior, n_lengthscales: int) -> Tensor:
+    """Hyperparameters with lengthscales one standard deviation below their mean."""
+    theta = prior.mean.clone()
+    theta[:n_lengthscales] -= prior.std[:n_lengthscales]
+    return theta
 
 
 def _columns(space: SearchSpace, parameters: Tensor) -> Tensor:

@@ -193,3 +193,52 @@ def test_a_password_stands_in_no_message() -> None:
     with pytest.raises(PriorError, match=r"postgresql\+psycopg://me:\*\*\*@") as caught:
         MetaSampler("postgresql+psycopg://me:s3cret@127.0.0.1:1/old")
     assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE trial_params SET distribution_json = '{' WHERE trial_id = 2",
+        "UPDATE trial_params SET param_value = NULL WHERE trial_id = 2",
+        "UPDATE trial_params SET param_value = 'Infinity' WHERE trial_id = 2",
+        "UPDATE trial_values SET value = NULL WHERE trial_id = 2",
+        "DELETE FROM trial_values WHERE trial_id = 2",
+        "UPDATE trials SET number = NULL WHERE trial_id = 2",
+    ],
+)
+def test_a_damaged_trial_is_left_out_by_name(
+    socket: str, database: str, url: str, statement: str
+) -> None:
+    execute(socket, database, statement)
+    before = contents(socket, database)
+    with pytest.warns(PriorWarning, match="is damaged.*1 trial of the study 'first'") as caught:
+        studies = {s.name: s for s in read(url)}
+    assert len(caught) == 1
+    assert {name: len(s.trials) for name, s in studies.items()} == {"first": 3, "second": 4}
+    assert contents(socket, database) == before
+
+
+def test_trials_are_the_same_when_one_of_them_is_damaged(
+    socket: str, database: str, url: str
+) -> None:
+    whole = {s.name: s for s in read(url)}
+    execute(socket, database, "DROP TABLE trial_user_attributes")
+    for study in read(url):
+        other = whole[study.name]
+        assert [vars(t) | {"_user_attrs": {}} for t in study.trials] == [
+            vars(t) | {"_user_attrs": {}} for t in other.trials
+        ]
+
+
+def test_a_study_without_its_direction_is_left_out_by_name(
+    socket: str, database: str, url: str
+) -> None:
+    execute(socket, database, "DELETE FROM study_directions WHERE study_id = 1")
+    with pytest.warns(PriorWarning, match="without the study 'first'"):
+        studies = read(url)
+    assert [s.name for s in studies] == ["second"]
+
+
+def test_a_storage_object_is_read_like_its_url(url: str) -> None:
+    with writable(url) as storage:
+        assert [s.name for s in read_priors(storage)] == ["first", "second"]

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 import random
 from typing import Any
+import warnings
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,7 +25,7 @@ import pandas as pd
 import pytest
 
 from optuna_metasampler import MetaSampler, Table
-from optuna_metasampler.exceptions import PriorError, PriorNotFoundError
+from optuna_metasampler.exceptions import PriorError, PriorNotFoundError, PriorWarning
 from optuna_metasampler.priors.align import pool
 from optuna_metasampler.priors.sources import read_priors, resolve
 from optuna_metasampler.priors.study import PriorStudy
@@ -297,11 +298,203 @@ def test_any_table_is_read_or_refused(
         writer = csv.writer(file)
         writer.writerows([("params_p", "value", "datetime_complete"), *rows])
     try:
-        (study,) = Table(path).studies()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", PriorWarning)
+            (study,) = Table(path).studies()
     except PriorError:
         return
     assert len(study.trials) <= len(rows)
     pool([study], [StudyDirection.MINIMIZE])
+
+
+# --- Odd cells -------------------------------------------------------------------------------
+
+
+def runs(n: int = 30, **odd: dict[int, str]) -> pd.DataFrame:
+    """A table as text, with some cells replaced: column to row to cell."""
+    frame = pd.DataFrame(
+        {
+            "lr": [str(10.0 ** -(i % 5 + 1)) for i in range(n)],
+            "depth": [str(i % 7 + 1) for i in range(n)],
+            "loss": [str((i * 37 % 11) / 10) for i in range(n)],
+        }
+    )
+    for column, cells_of_rows in odd.items():
+        for row, cell in cells_of_rows.items():
+            frame.loc[row, column] = cell
+    return frame
+
+
+def told(
+    frame: pd.DataFrame, path: Path, form: str, **parameters: Any
+) -> tuple[tuple[FrozenTrial, ...], list[str]]:
+    """The trials of a table, and its warnings."""
+    data: Any = frame
+    if form == "csv":
+        data = path / "runs.csv"
+        frame.to_csv(data, index=False)
+    elif form == "as pandas reads it":
+        frame.to_csv(path / "runs.csv", index=False)
+        data = pd.read_csv(path / "runs.csv")
+    table = Table(
+        data,
+        objective="loss",
+        direction="minimize",
+        parameters={"lr": None, "depth": None, **parameters},
+    )
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        (study,) = table.studies()
+    assert {w.category for w in caught} <= {PriorWarning}
+    return study.trials, [str(w.message) for w in caught]
+
+
+FORMS = ["csv", "as pandas reads it", "strings"]
+WORDS = ["diverged", "OOM", "default", "#DIV/0!", "True", "1.2.3", "0x10", "1_000", "see notes"]
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("word", WORDS)
+def test_a_word_in_place_of_an_outcome_is_a_failed_trial(
+    tmp_path: Path, form: str, word: str
+) -> None:
+    trials, messages = told(runs(loss={4: word, 9: word}), tmp_path, form)
+    assert len(trials) == 30
+    assert [t.number for t in trials if t.state == TrialState.FAIL] == [4, 9]
+    assert trials[4].params == {"lr": 1e-5, "depth": 5}
+    (message,) = messages
+    assert "'loss' must hold a number, but 2 cells do not" in message
+    assert f"data row 5 with '{word}'; such rows count as failed trials" in message
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("word", WORDS)
+@pytest.mark.parametrize("scale", [None, "log"])
+def test_a_row_with_a_word_in_place_of_a_number_is_left_out(
+    tmp_path: Path, form: str, word: str, scale: Any
+) -> None:
+    trials, messages = told(runs(lr={7: word}), tmp_path, form, lr=scale)
+    assert [t.number for t in trials] == [i for i in range(30) if i != 7]
+    assert {d for t in trials for n, d in t.distributions.items() if n == "lr"} == {
+        FloatDistribution(1e-5, 0.1, log=True)
+    }
+    (message,) = messages
+    assert "'lr' must hold a number" in message
+    assert f"1 cell does not, the first of them in data row 8 with '{word}'" in message
+    assert "such rows are left out" in message
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("word", ["none", "None", "null", "nan", "NaN", "", "N/A", "-"])
+def test_what_stands_for_nothing_is_a_missing_parameter(
+    tmp_path: Path, form: str, word: str
+) -> None:
+    trials, messages = told(runs(depth={3: word, 4: word}), tmp_path, form)
+    assert not messages
+    assert len(trials) == 30
+    assert [t.number for t in trials if "depth" not in t.params] == [3, 4]
+    assert trials[0].distributions["depth"] == IntDistribution(1, 7)
+
+
+def test_odd_cells_of_all_kinds_cost_their_rows_in_one_warning(tmp_path: Path) -> None:
+    study = optuna.create_study()
+    study.optimize(lambda t: t.suggest_float("x", 0, 1), n_trials=30)
+    frame = study.trials_dataframe().astype(object)
+    frame.loc[2, "state"] = "EXPLODED"
+    frame.loc[3, "datetime_complete"] = "yesterday"
+    frame.loc[4, "value"] = "lost"
+    frame.loc[5, "params_x"] = "half"
+    frame.to_csv(tmp_path / "old.csv", index=False)
+    with pytest.warns(PriorWarning, match="'old' has odd cells") as caught:
+        (got,) = read_priors(tmp_path / "old.csv")
+    assert len(caught) == 1
+    for odd in ("row 3 with 'EXPLODED'", "4 with 'yesterday'", "5 with 'lost'", "6 with 'half'"):
+        assert odd in str(caught[0].message)
+    assert [t.number for t in got.trials] == [0, 1, 4, *range(6, 30)]
+
+
+def test_a_row_beyond_what_is_told_of_a_parameter_is_left_out(tmp_path: Path) -> None:
+    told_depth = {"type": "int", "low": 1, "high": 7}
+    trials, (message,) = told(runs(depth={3: "70"}), tmp_path, "csv", depth=told_depth)
+    assert len(trials) == 29
+    assert "a number from 1 to 7, but 1 cell does not" in message
+    trials, (message,) = told(runs(lr={3: "-0.1"}), tmp_path, "csv", lr="log")
+    assert len(trials) == 29
+    assert "a positive number (log), but 1 cell does not" in message
+
+
+def test_a_column_of_numbers_and_words_alike_is_one_of_choices() -> None:
+    values = ["auto", 0.1, 0.5, "sqrt", 0.1] * 6
+    assert seen(values) == CategoricalDistribution(["auto", 0.1, 0.5, "sqrt"])
+
+
+def test_strings_of_numbers_are_choices_in_a_table_of_optunas_form_only() -> None:
+    """Other tools keep every parameter as a string."""
+    assert seen(["16", "32"] * 9) == IntDistribution(16, 32)
+    study = optuna.create_study()
+    study.optimize(lambda t: int(t.suggest_categorical("p", ["16", "32"])), n_trials=9)
+    (got,) = read_priors(study.trials_dataframe())
+    assert {type(t.params["p"]) for t in got.trials} == {str}
+
+
+def test_a_column_of_words_is_no_objective(tmp_path: Path) -> None:
+    with pytest.raises(PriorError, match=r"must hold a number, but data row 1 has 'good'"):
+        told(runs(loss=dict.fromkeys(range(28), "good")), tmp_path, "csv")
+
+
+@pytest.mark.parametrize(
+    ("cells", "expected"),
+    [
+        (["12.5%", "50%", "25 %"], [12.5, 50, 25]),
+        (["12.5%", "0.5", "0.25"], [0.125, 0.5, 0.25]),
+        (["50%", "20", "30"], [50, 20, 30]),
+        (["1,000", "2,500,000", "10"], [1000, 2500000, 10]),
+        (["1,000.5", "1,250.25"], [1000.5, 1250.25]),
+        (["0,5", "0,125", "1,75"], [0.5, 0.125, 1.75]),
+        (["1,5e-3", "2,5"], [0.0015, 2.5]),
+        (["12,5%", "7,25%"], [12.5, 7.25]),
+        (["\N{MINUS SIGN}1", "2"], [-1, 2]),
+    ],
+)
+def test_numbers_are_read_as_people_and_spreadsheets_write_them(
+    tmp_path: Path, cells: list[str], expected: list[float]
+) -> None:
+    frame = pd.DataFrame({"p": cells, "loss": cells})
+    frame.to_csv(tmp_path / "runs.csv", sep=";", index=False)
+    for data in (tmp_path / "runs.csv", frame):
+        (study,) = Table(
+            data, objective="loss", direction="minimize", parameters={"p": None}
+        ).studies()
+        assert [t.params["p"] for t in study.trials] == expected
+        assert [t.value for t in study.trials] == expected
+
+
+def test_percentages_become_fractions_where_the_range_says_so(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"p": ["12.5%", "25%"], "loss": [1, 2]})
+
+    def values(high: float) -> list[Any]:
+        scale = FloatDistribution(0, high)
+        table = Table(frame, objective="loss", direction="minimize", parameters={"p": scale})
+        return [t.params["p"] for t in table.studies()[0].trials]
+
+    assert values(0.5) == [0.125, 0.25]
+    assert values(50) == [12.5, 25]
+
+
+def test_an_odd_cell_does_not_cost_the_running_study_its_prior(tmp_path: Path) -> None:
+    runs(loss={4: "diverged"}).to_csv(tmp_path / "runs.csv", index=False)
+    table = Table(
+        tmp_path / "runs.csv", objective="loss", direction="minimize", parameters=["lr", "depth"]
+    )
+    sampler = MetaSampler(table, seed=0)
+    study = optuna.create_study(sampler=sampler)
+    with pytest.warns(PriorWarning, match="'diverged'") as caught:
+        study.optimize(
+            lambda t: t.suggest_float("lr", 1e-5, 1, log=True) * t.suggest_int("depth", 1, 9),
+            n_trials=2,
+        )
+    assert len(caught) == 1
+    assert [row.name for row in sampler.prior_weights(study)] == ["runs"]
 
 
 def test_a_column_of_free_text_is_no_parameter() -> None:
