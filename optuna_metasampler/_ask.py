@@ -51,7 +51,14 @@ from optuna_metasampler.prior_knowledge import (
     fit_value,
 )
 from optuna_metasampler.priors.study import meta_features
-from optuna_metasampler.space import SearchSpace, choice_key
+from optuna_metasampler.shortlist import (
+    Shortlists,
+    Trials,
+    best_first,
+    many_choices,
+    shortlists,
+)
+from optuna_metasampler.space import SearchSpace, equal_key
 from optuna_metasampler.surrogates.gaussian_process import GaussianProcessPredictor
 from optuna_metasampler.surrogates.transfer import TransferPredictor
 from optuna_metasampler.task import to_tensor
@@ -69,10 +76,12 @@ def suggest(
 ) -> dict[str, Any]:
     """The next configuration, over the parameters that the study has had before."""
     history = _history(state, study, trial, trials_of_all_brackets(study))
-    space = history.space(distributions)
+    fixed = fixed_params(trial)
+    if many_choices(distributions):
+        state.shortlists = _shortlists(state, study, distributions, history, fixed)
+    space = history.space(distributions, state.shortlists)
     weights = _weights(state, study, trial)
     policy = _policy(state, study, weights, space, history)
-    fixed = fixed_params(trial)
     params, record = _propose(state, study, policy, space.pin(fixed), weights, history)
     if distributions.keys() <= fixed.keys():
         record = replace(record, phase=ENQUEUED)
@@ -119,7 +128,7 @@ def recommend(
     if len(candidates) < _MIN_CANDIDATES:
         return best
     history = _history(state, study, best, trials_of_all_brackets(study))
-    space = history.space(distributions)
+    space = history.space(distributions, _shortlists(state, study, distributions, history))
     policy = _policy(state, study, ((1.0,),), space, history)
     if not isinstance(policy, ModelPolicy):
         policy = cold_policy(space, None)
@@ -147,7 +156,7 @@ def snapshot(state: StudyState, study: Study, trials: Sequence[FrozenTrial]) -> 
             "a parameter that varies: there is nothing to show yet. Run a trial first."
         )
     history = _history(state, study, None, trials)
-    space = history.space(distributions)
+    space = history.space(distributions, _shortlists(state, study, distributions, history))
     m = len(study.directions)
     task = history.task(space, [1.0 / m] * m)
     config = state.settings.priors
@@ -236,6 +245,39 @@ def _history(
     )
 
 
+def _shortlists(
+    state: StudyState,
+    study: Study,
+    distributions: Mapping[str, BaseDistribution],
+    history: History,
+    fixed: Mapping[str, Any] | None = None,
+) -> Shortlists:
+    """Shortlists of the parameters with very many choices.
+
+    Args:
+        state: State of the study.
+        study: The study.
+        distributions: Name to distribution.
+        history: Its trials.
+        fixed: Values of the trial that is asked for; ``None`` if none is, in which case no random
+            number is drawn.
+    """
+    if not many_choices(distributions):
+        return {}
+    if state.shortlist_seed is None and fixed is not None:
+        state.shortlist_seed = draw_seed(state.settings.rng)
+    knowledge = _prior_knowledge(state, study)
+    theirs = () if knowledge is None else knowledge.space.parameters
+    finished = history.finished
+    trials = Trials(
+        ranked=[finished.configurations[i] for i in best_first(finished.outcomes)],
+        others=[*finished.failed, *(r.params for r in history.running)],
+        fixed=fixed,
+        known={p.name: p.choices for p in theirs},
+    )
+    return shortlists(distributions, trials, state.shortlist_seed or 0, state.shortlists)
+
+
 def _policy(
     state: StudyState,
     study: Study,
@@ -244,7 +286,7 @@ def _policy(
     history: History,
 ) -> Policy:
     """The policy for the study's own space; cached until the space changes."""
-    layout = tuple((p.name, repr(p.distribution), p.activity) for p in space.parameters)
+    layout = space.layout
     observed = frozenset(n for c in history.finished.configurations for n in c)
     last = state.policies.get(weights)
     if last is not None and (last.layout, last.observed) == (layout, observed):
@@ -293,7 +335,7 @@ def _weights(state: StudyState, study: Study, trial: FrozenTrial) -> Scalarisati
 def _contradicts(plan: Mapping[str, Any], params: Mapping[str, Any], space: SearchSpace) -> bool:
     """Whether a trial deviates from its plan, in parameters of ``space``."""
     return any(
-        name not in plan or choice_key(plan[name]) != choice_key(value)
+        name not in plan or equal_key(plan[name]) != equal_key(value)
         for name, value in params.items()
         if name in space.distributions
     )

@@ -109,10 +109,19 @@ class History:
         lacking = [r for r in self.running if r.undecided and not always <= r.params.keys()]
         return lacking[-_MAX_UNDECIDED:]
 
-    def space(self, distributions: Mapping[str, BaseDistribution]) -> SearchSpace:
-        """The space of ``distributions``; activity is learned from the finished trials."""
+    def space(
+        self,
+        distributions: Mapping[str, BaseDistribution],
+        offered: Mapping[str, Sequence[Any]] | None = None,
+    ) -> SearchSpace:
+        """The space of ``distributions``; activity is learned from the finished trials.
+
+        Args:
+            distributions: Name to distribution.
+            offered: Shortlists of choices, by name.
+        """
         known = [c for c in self.finished.configurations if distributions.keys() & c.keys()]
-        return SearchSpace.of(distributions, known)
+        return SearchSpace.of(distributions, known, offered=offered, merges_equal=True)
 
     def task(self, space: SearchSpace, weights: Sequence[float], constrained: bool = True) -> Task:
         """The history as a task in ``space``.

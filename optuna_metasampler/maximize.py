@@ -35,6 +35,9 @@ _COARSE = 8
 _ENUMERABLE = 2048
 # Inner part of a range that space-filling points use; chosen on the benchmark's plan `develop`.
 _INNER = 0.8
+# Neighbours of more numbers than this are scored parameter by parameter, of which that many are
+# kept for each start and parameter.
+_LARGE, _N_KEPT = 2**22, 8
 
 
 @dataclass(frozen=True)
@@ -325,6 +328,7 @@ def _moves(score: Score, space: SearchSpace, starts: Tensor) -> tuple[Tensor, Te
     """All neighbours of the starts, in one parameter each.
 
     Neighbours: all other choices, all other values of a coarse grid, and one step of a fine one.
+    Of parameters with so many choices together that the points fill the memory, the best ones.
 
     Returns:
         The points ``(n, d)``, their scores ``(n,)`` and the indices of their starts ``(n,)``.
@@ -349,9 +353,19 @@ def _moves(score: Score, space: SearchSpace, starts: Tensor) -> tuple[Tensor, Te
         owners.append(np.arange(len(starts)).repeat(len(values)))
     if not points:
         return starts[:0], torch.zeros(0, dtype=torch.float64), torch.zeros(0, dtype=torch.int64)
-    x = to_tensor(space.project(np.concatenate(points)))
-    with torch.no_grad():
-        return x, score(x), to_tensor(np.concatenate(owners))
+    if sum(block.size for block in points) <= _LARGE:
+        points, owners = [np.concatenate(points)], [np.concatenate(owners)]
+    found: list[tuple[Tensor, Tensor, Tensor]] = []
+    for block, owner in zip(points, owners, strict=True):
+        x, of = to_tensor(space.project(block)), to_tensor(owner)
+        with torch.no_grad():
+            score_of = score(x)
+        if len(points) > 1:
+            best = torch.topk(score_of, min(len(x), _N_KEPT * len(starts))).indices
+            x, score_of, of = x[best], score_of[best], of[best]
+        found.append((x, score_of, of))
+    each = [torch.cat(parts) for parts in zip(*found, strict=True)]
+    return each[0], each[1], each[2]
 
 
 def _step(p: Parameter, u: FloatArray, direction: FloatArray) -> FloatArray:

@@ -6,7 +6,8 @@ A configuration becomes one row of ``d`` encoded columns:
   ``log=True``. A finite grid is encoded by the middle of its cells, so that rounding any number in
   ``[0, 1]`` gives every grid value the same share.
 * ``CategoricalDistribution``: one column a choice, one-hot. An unknown choice, such as one of an
-  older study, is the zero vector.
+  older study, is the zero vector. In the running study the choices that Optuna holds equal, such
+  as ``1`` and ``True``, are one, as they are in its storage; across studies they are told apart.
 * A conditional parameter has one more column, its *activity*: 1 where the parameter is active and
   0 where it is not. An inactive or missing value is encoded as the neutral 0.5 (numbers) or the
   zero vector (categories).
@@ -16,12 +17,14 @@ Axis letters: ``n`` points, ``d`` encoded columns, ``p`` parameters.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Sized
+import copy
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import cached_property
 import json
 import math
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -44,6 +47,7 @@ if TYPE_CHECKING:
 # range away: far enough to differ from the edge, near enough not to dominate a kernel.
 _MARGIN = 0.5
 _NEUTRAL = 0.5
+_NAN = object()
 
 
 def choice_key(value: object) -> tuple[type, object]:
@@ -53,6 +57,42 @@ def choice_key(value: object) -> tuple[type, object]:
     except TypeError:
         return type(value), repr(value)
     return (type(value), value) if value == value else (type(value), "nan")  # noqa: PLR0124
+
+
+class _Unhashable:
+    """A choice that has no hash, such as a list, as a key."""
+
+    def __init__(self, value: object) -> None:
+        self.value = value
+
+    def __hash__(self) -> int:
+        # Equal containers have equal lengths.
+        return len(self.value) if isinstance(self.value, Sized) else -1
+
+    def __eq__(self, other: object) -> bool:
+        try:
+            return isinstance(other, _Unhashable) and bool(self.value == other.value)
+        except Exception:
+            # An array has no truth value, and is no choice of Optuna's.
+            return False
+
+
+def equal_key(value: object) -> object:
+    """A key that is equal where Optuna holds two choices equal: ``True`` and ``1``, NaN and NaN.
+
+    As :meth:`optuna.distributions.CategoricalDistribution.to_internal_repr`, which takes the first
+    choice that is equal, but in constant time.
+    """
+    if isinstance(value, str):
+        # Most choices are, and the check below is slow.
+        return value
+    if isinstance(value, Real) and math.isnan(value):
+        return _NAN
+    try:
+        hash(value)
+    except TypeError:
+        return _Unhashable(value)
+    return value
 
 
 @dataclass(frozen=True)
@@ -69,6 +109,8 @@ class Parameter:
         upper: Upper edge of the last cell, likewise.
         log: Whether the column is on the log scale.
         activity: The activity column of a conditional parameter, else ``None``.
+        choices: The choices of a category that have a column, in their order; empty for numbers.
+        merges_equal: Whether choices that Optuna holds equal are the first of them.
     """
 
     name: str
@@ -80,6 +122,8 @@ class Parameter:
     upper: float
     log: bool
     activity: int | None
+    choices: tuple[Any, ...] = ()
+    merges_equal: bool = False
 
     @property
     def columns(self) -> slice:
@@ -92,12 +136,31 @@ class Parameter:
         return isinstance(self.distribution, CategoricalDistribution)
 
     @cached_property
-    def _index_of_choice(self) -> dict[tuple[type, object], int]:
-        assert isinstance(self.distribution, CategoricalDistribution)
-        index: dict[tuple[type, object], int] = {}
-        for i, choice in enumerate(self.distribution.choices):
-            index.setdefault(choice_key(choice), i)
-        return index
+    def _index_of_choice(self) -> dict[object, int]:
+        key = _key(self.merges_equal)
+        return {key(choice): i for i, choice in enumerate(self.choices)}
+
+    @cached_property
+    def first_of_type(self) -> dict[object, Any]:
+        """For every choice, told apart by type, the first that Optuna holds equal to it."""
+        choices = getattr(self.distribution, "choices", ())
+        first = {equal_key(c): c for c in reversed(choices)}
+        return {choice_key(c): first[equal_key(c)] for c in choices}
+
+    def place(self, choice: object) -> int:
+        """The position of a choice among those that have a column; -1 if it has none."""
+        return self._index_of_choice.get(_key(self.merges_equal)(choice), -1)
+
+    @property
+    def offered(self) -> BaseDistribution:
+        """The distribution with the choices that have a column."""
+        if len(self.choices) == len(getattr(self.distribution, "choices", ())):
+            return self.distribution
+        # A copy, because the constructor warns of unusual types, as it has done already.
+        part = copy.copy(self.distribution)
+        assert isinstance(part, CategoricalDistribution)
+        part.choices = self.choices
+        return part
 
     def encode(self, values: Sequence[object]) -> FloatArray:
         """Encode raw values.
@@ -110,8 +173,8 @@ class Parameter:
         """
         if self.categorical:
             x = np.zeros((len(values), self.width))
-            index = self._index_of_choice
-            choice = np.array([index.get(choice_key(v), -1) for v in values], dtype=np.int64)
+            index, key = self._index_of_choice, _key(self.merges_equal)
+            choice = np.array([index.get(key(v), -1) for v in values], dtype=np.int64)
             known = choice >= 0
             x[np.flatnonzero(known), choice[known]] = 1.0
             return x
@@ -129,8 +192,8 @@ class Parameter:
     def decode(self, columns: FloatArray) -> Any:
         """The raw value, a plain Python object, of one encoded value of shape ``(width,)``."""
         distribution = self.distribution
-        if isinstance(distribution, CategoricalDistribution):
-            return distribution.choices[int(np.argmax(columns))]
+        if self.categorical:
+            return self.choices[int(np.argmax(columns))]
         u = min(max(float(columns[0]), 0.0), 1.0)
         if isinstance(distribution, IntDistribution):
             if self.log:
@@ -179,9 +242,31 @@ def _as_float(value: object) -> float:
         return math.inf if value > 0 else -math.inf
 
 
-def _layout(name: str, distribution: BaseDistribution, start: int, conditional: bool) -> Parameter:
+def _key(merges_equal: bool) -> Callable[[object], object]:
+    return equal_key if merges_equal else choice_key
+
+
+def distinct(choices: Iterable[Any], merges_equal: bool = True) -> tuple[Any, ...]:
+    """The first of every group of equal choices: those that Optuna holds equal, by default."""
+    key = _key(merges_equal)
+    first: dict[object, Any] = {}
+    for choice in choices:
+        first.setdefault(key(choice), choice)
+    return tuple(first.values())
+
+
+def _layout(
+    name: str,
+    distribution: BaseDistribution,
+    start: int,
+    conditional: bool,
+    offered: Sequence[Any] | None = None,
+    merges_equal: bool = False,
+) -> Parameter:
+    choices: tuple[Any, ...] = ()
     if isinstance(distribution, CategoricalDistribution):
-        width = n_values = len(distribution.choices)
+        choices = distinct(distribution.choices if offered is None else offered, merges_equal)
+        width = n_values = len(choices)
         lower, upper, log = math.nan, math.nan, False
         cells: int | None = n_values
     elif isinstance(distribution, IntDistribution):
@@ -207,7 +292,19 @@ def _layout(name: str, distribution: BaseDistribution, start: int, conditional: 
         # A single value: the column is constant, so the width does not matter.
         upper = lower + 1.0
     activity = start + width if conditional else None
-    return Parameter(name, distribution, start, width, cells, lower, upper, log, activity)
+    return Parameter(
+        name,
+        distribution,
+        start,
+        width,
+        cells,
+        lower,
+        upper,
+        log,
+        activity,
+        choices,
+        merges_equal,
+    )
 
 
 @dataclass(frozen=True)
@@ -259,6 +356,8 @@ class SearchSpace:
         distributions: Mapping[str, BaseDistribution],
         configurations: Sequence[Mapping[str, Any]] = (),
         groups: Sequence[int] | None = None,
+        offered: Mapping[str, Sequence[Any]] | None = None,
+        merges_equal: bool = False,
     ) -> SearchSpace:
         """Lay out a space, and learn from configurations which parameters are conditional.
 
@@ -272,6 +371,9 @@ class SearchSpace:
                 parameter is conditional.
             groups: The study of each configuration, as a label. A parameter that a whole study
                 lacks is no evidence about its condition. ``None`` means one study.
+            offered: Name to the choices that have a column; all of them by default. The others
+                are encoded as the zero vector, and never proposed.
+            merges_equal: Whether choices that Optuna holds equal are one, as in its storage.
 
         Returns:
             The space; parameters are sorted by name, so the layout is deterministic.
@@ -290,7 +392,10 @@ class SearchSpace:
         conditional = (known & ~present).any(axis=0)
 
         space = cls.laid_out(
-            distributions, [n for n, c in zip(names, conditional, strict=True) if c]
+            distributions,
+            [n for n, c in zip(names, conditional, strict=True) if c],
+            offered,
+            merges_equal,
         )
         if not conditional.any():
             return space
@@ -298,13 +403,19 @@ class SearchSpace:
 
     @classmethod
     def laid_out(
-        cls, distributions: Mapping[str, BaseDistribution], conditional: Collection[str] = ()
+        cls,
+        distributions: Mapping[str, BaseDistribution],
+        conditional: Collection[str] = (),
+        offered: Mapping[str, Sequence[Any]] | None = None,
+        merges_equal: bool = False,
     ) -> SearchSpace:
         """A space whose conditional parameters are known, but not their conditions.
 
         Args:
             distributions: Name to distribution.
             conditional: Names of the conditional parameters, which are active at every point.
+            offered: As in :meth:`of`.
+            merges_equal: As in :meth:`of`.
 
         Raises:
             TypeError: If a distribution is of a kind that Optuna's samplers do not draw from.
@@ -312,7 +423,14 @@ class SearchSpace:
         parameters: list[Parameter] = []
         start = 0
         for name in sorted(distributions):
-            parameter = _layout(name, distributions[name], start, name in conditional)
+            parameter = _layout(
+                name,
+                distributions[name],
+                start,
+                name in conditional,
+                (offered or {}).get(name),
+                merges_equal,
+            )
             parameters.append(parameter)
             start += parameter.width + int(name in conditional)
         rules = [ActivityRule(p, (), None) for p in parameters if p.activity is not None]
@@ -332,6 +450,11 @@ class SearchSpace:
     def distributions(self) -> dict[str, BaseDistribution]:
         """Name to distribution."""
         return {p.name: p.distribution for p in self.parameters}
+
+    @cached_property
+    def layout(self) -> tuple[tuple[str, str, int | None], ...]:
+        """Equal for spaces of the same columns with the same meaning."""
+        return tuple((p.name, repr(p.offered), p.activity) for p in self.parameters)
 
     @cached_property
     def block_of_column(self) -> NDArray[np.int64]:
@@ -446,7 +569,8 @@ class SearchSpace:
         for p in self.parameters:
             if p.categorical:
                 best = np.argmax(out[:, p.columns], axis=1)
-                out[:, p.columns] = np.eye(p.width)[best]
+                out[:, p.columns] = 0.0
+                out[np.arange(len(out)), p.start + best] = 1.0
         return self._deactivate(self._hold(out))
 
     def spread(self, u: FloatArray) -> FloatArray:
@@ -571,7 +695,7 @@ def space_to_json(space: SearchSpace) -> list[dict[str, Any]]:
     document = []
     for p in space.parameters:
         if isinstance(p.distribution, CategoricalDistribution):
-            odd = [c for c in p.distribution.choices if not _plain(c)]
+            odd = [c for c in p.choices if not _plain(c)]
             if odd:
                 raise ValueError(
                     f"To be written to a file, the choices of `{p.name}` must be None, booleans, "
@@ -580,7 +704,7 @@ def space_to_json(space: SearchSpace) -> list[dict[str, Any]]:
         document.append(
             {
                 "name": p.name,
-                "distribution": json.loads(distribution_to_json(p.distribution)),
+                "distribution": json.loads(distribution_to_json(p.offered)),
                 "conditional": p.activity is not None,
             }
         )

@@ -6,7 +6,7 @@ Axis letters: ``q`` points, ``d`` encoded columns of the running study, ``e`` of
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 import warnings
@@ -33,7 +33,8 @@ from optuna_metasampler.history import (
 from optuna_metasampler.learning_curves import CurveCorrelation
 from optuna_metasampler.outcomes import scalarize
 from optuna_metasampler.priors.study import PriorStudy, meta_features
-from optuna_metasampler.space import Parameter, SearchSpace, choice_key
+from optuna_metasampler.shortlist import best_first, shortlists_of_priors
+from optuna_metasampler.space import Parameter, SearchSpace, choice_key, equal_key
 from optuna_metasampler.task import Task, to_tensor
 
 
@@ -204,7 +205,18 @@ def _common_space(
     distributions: Mapping[str, BaseDistribution], records: Sequence[FinishedTrials]
 ) -> SearchSpace:
     groups = [i for i, r in enumerate(records) for _ in r.configurations]
-    return SearchSpace.of(distributions, [c for r in records for c in r.configurations], groups)
+    configurations = [c for r in records for c in r.configurations]
+    offered = shortlists_of_priors(distributions, _ranked(records))
+    return SearchSpace.of(distributions, configurations, groups, offered)
+
+
+def _ranked(records: Sequence[FinishedTrials]) -> Iterator[dict[str, Any]]:
+    """The best configuration of each study, then the second best of each, and so on."""
+    orders = [best_first(r.outcomes) for r in records]
+    for rank in range(max(map(len, orders), default=0)):
+        for r, order in zip(records, orders, strict=True):
+            if rank < len(order):
+                yield r.configurations[order[rank]]
 
 
 def merge(distributions: Sequence[BaseDistribution]) -> BaseDistribution:
@@ -216,7 +228,7 @@ def merge(distributions: Sequence[BaseDistribution]) -> BaseDistribution:
     # Each object once: the trials of a study may share it, and comparisons are slow.
     each = {id(d): d for d in distributions}
     counts = Counter(map(id, distributions))
-    categorical = [d for d in each.values() if isinstance(d, CategoricalDistribution)]
+    categorical = _different(d for d in each.values() if isinstance(d, CategoricalDistribution))
     numeric = [d for d in each.values() if isinstance(d, (FloatDistribution, IntDistribution))]
     n_numeric = sum(counts[id(d)] for d in numeric)
     numbers = all(map(of_numbers, categorical))
@@ -237,6 +249,19 @@ def merge(distributions: Sequence[BaseDistribution]) -> BaseDistribution:
     if whole:
         return IntDistribution(int(min(edges)), int(max(edges)), log=log)
     return FloatDistribution(float(min(edges)), float(max(edges)), log=log)
+
+
+def _different(distributions: Iterable[CategoricalDistribution]) -> list[CategoricalDistribution]:
+    """The first of each group with the same choices, of the same types."""
+    first: dict[object, CategoricalDistribution] = {}
+    for d in distributions:
+        key: object = d.choices, tuple(map(type, d.choices))
+        try:
+            first.setdefault(key, d)
+        except TypeError:
+            # A choice has no hash.
+            first[id(d)] = d
+    return list(first.values())
 
 
 def of_numbers(distribution: BaseDistribution) -> bool:
@@ -260,11 +285,12 @@ def nearest_choice(distribution: CategoricalDistribution, value: object) -> Any:
 
     Returns:
         The value itself if it is a choice, the nearest choice if all are numbers, or
-        :data:`NO_CHOICE`.
+        :data:`NO_CHOICE`. Of choices that Optuna holds equal, always the first.
     """
-    choices = {choice_key(choice): choice for choice in distribution.choices}
-    if choice_key(value) in choices:
-        return choices[choice_key(value)]
+    key = choice_key(value)
+    if any(choice_key(choice) == key for choice in distribution.choices):
+        equal = equal_key(value)
+        return next(choice for choice in distribution.choices if equal_key(choice) == equal)
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if not number or not of_numbers(distribution):
         return NO_CHOICE
@@ -276,7 +302,9 @@ def fitted(configuration: Mapping[str, Any], space: SearchSpace) -> dict[str, An
     fit = dict(configuration)
     for p in space.parameters:
         if isinstance(p.distribution, CategoricalDistribution) and p.name in fit:
-            choice = nearest_choice(p.distribution, fit[p.name])
+            choice = p.first_of_type.get(choice_key(fit[p.name]), NO_CHOICE)
+            if choice is NO_CHOICE:
+                choice = nearest_choice(p.distribution, fit[p.name])
             fit[p.name] = fit[p.name] if choice is NO_CHOICE else choice
     return fit
 
@@ -357,7 +385,7 @@ class Alignment:
                 blended.append(_blend(source, p))
             elif isinstance(source.distribution, CategoricalDistribution):
                 # Relative to the neutral value, which thus stands for no choice at all.
-                places = p.encode(source.distribution.choices)[:, 0]
+                places = p.encode(source.choices)[:, 0]
                 offset[p.start] = neutral[p.start]
                 matrix[source.columns, p.start] = to_tensor(places) - neutral[p.start]
             elif source.log == p.log:
@@ -395,19 +423,21 @@ class Alignment:
 def _match_choices(matrix: Tensor, source: Parameter, target: Parameter) -> None:
     """Write ones where choices of ``source`` and ``target`` are equal, including their type."""
     assert isinstance(source.distribution, CategoricalDistribution)
-    assert isinstance(target.distribution, CategoricalDistribution)
-    columns = {choice_key(c): target.start + i for i, c in enumerate(target.distribution.choices)}
-    for i, choice in enumerate(source.distribution.choices):
-        column = columns.get(choice_key(choice))
-        if column is not None:
-            matrix[source.start + i, column] = 1.0
+    columns = {choice_key(c): target.start + i for i, c in enumerate(target.choices)}
+    matched = set()
+    # Where the running study has both 1 and True, which are one there, the first one that the
+    # prior studies know stands for both.
+    for choice in source.distribution.choices:
+        place, column = source.place(choice), columns.get(choice_key(choice))
+        if column is not None and place >= 0 and place not in matched:
+            matched.add(place)
+            matrix[source.start + place, column] = 1.0
 
 
 def _blend(source: Parameter, target: Parameter) -> tuple[int, Tensor, Tensor]:
     """Positions in the column of ``source`` of the choices of ``target``, all of them numbers."""
-    assert isinstance(target.distribution, CategoricalDistribution)
-    choices = target.distribution.choices
-    order = sorted(range(len(choices)), key=lambda i: choices[i])  # type: ignore[arg-type, return-value]
+    choices = target.choices
+    order = sorted(range(len(choices)), key=lambda i: choices[i])
     knots = to_tensor(source.encode([choices[i] for i in order])[:, 0])
     return source.start, knots, torch.tensor(order) + target.start
 
