@@ -58,7 +58,7 @@ from optuna_metasampler.shortlist import (
     many_choices,
     shortlists,
 )
-from optuna_metasampler.space import SearchSpace, equal_key
+from optuna_metasampler.space import SearchSpace, as_stored, equal_key
 from optuna_metasampler.surrogates.gaussian_process import GaussianProcessPredictor
 from optuna_metasampler.surrogates.transfer import TransferPredictor
 from optuna_metasampler.task import to_tensor
@@ -86,7 +86,7 @@ def suggest(
     if distributions.keys() <= fixed.keys():
         record = replace(record, phase=ENQUEUED)
     state.record(study, trial, record)
-    keep(state.asked, trial_id(trial), dict(params))
+    state.hand_out(study, trial, params)
     return params
 
 
@@ -108,7 +108,7 @@ def suggest_new(
         return {}
     value = fit_value(distribution, plan[name])
     if value is not NO_VALUE:
-        plan[name] = value
+        value = plan[name] = as_stored(distribution, value)
     keep(state.plans, trial_id(trial), plan)
     return {} if value is NO_VALUE else {name: value}
 

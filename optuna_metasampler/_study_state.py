@@ -5,7 +5,7 @@ Light: it does not import PyTorch before a model is used.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -17,7 +17,13 @@ from optuna.distributions import (
 )
 from optuna.trial import FrozenTrial, TrialState
 
-from optuna_metasampler._optuna import LazyRandomState, set_trial_attributes, trial_id
+from optuna_metasampler._optuna import (
+    EXACT,
+    LazyRandomState,
+    rounded_by_storages,
+    set_trial_attributes,
+    trial_id,
+)
 from optuna_metasampler._runtime import get_logger
 from optuna_metasampler.explain.trial_record import TrialRecord
 from optuna_metasampler.prior_config import PriorConfig
@@ -176,15 +182,27 @@ class StudyState:
         running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
         return any(trial_id(trial) not in self.asked for trial in running)
 
+    def hand_out(self, study: Study, trial: FrozenTrial, values: Mapping[str, Any]) -> None:
+        """Note values that a trial is given, and store those that the storage would round."""
+        given = keep(
+            self.asked, trial_id(trial), {**self.asked.get(trial_id(trial), {}), **values}
+        )
+        rounded = rounded_by_storages(given)
+        if rounded:
+            self._store(study, trial, {}, {EXACT: rounded})
+
     def record(self, study: Study, trial: FrozenTrial, record: TrialRecord) -> None:
         """Store with a trial how it was chosen; later records of the same trial are ignored."""
         if not self.settings.explain or trial_id(trial) in self.recorded:
             return
         keep(self.recorded, trial_id(trial), None)
+        self._store(study, trial, record.user_attributes(), record.system_attributes())
+
+    def _store(
+        self, study: Study, trial: FrozenTrial, user: Mapping[str, Any], system: Mapping[str, Any]
+    ) -> None:
         try:
-            set_trial_attributes(
-                study, trial_id(trial), record.user_attributes(), record.system_attributes()
-            )
+            set_trial_attributes(study, trial_id(trial), user, system)
         except Exception as error:
             # Records are best effort, and never fail a trial: a wrapper's may be in no storage.
             _logger.debug("The record of trial %d could not be stored: %r", trial.number, error)

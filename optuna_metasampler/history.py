@@ -18,7 +18,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 import torch
 
-from optuna_metasampler._optuna import constraints_of, enqueued_params, trial_id
+from optuna_metasampler._optuna import constraints_of, enqueued_params, exact_params, trial_id
 from optuna_metasampler.learning_curves import (
     Curve,
     CurveCorrelation,
@@ -169,7 +169,7 @@ class History:
 
 def fixed_params(trial: FrozenTrial) -> dict[str, Any]:
     """Fixed parameters of a trial: those that it already has, and enqueued ones."""
-    return {**enqueued_params(trial), **trial.params}
+    return {**enqueued_params(trial), **exact_params(trial)}
 
 
 def _together(other: FrozenTrial, trial: FrozenTrial) -> bool:
@@ -219,8 +219,9 @@ def observations(trials: Sequence[FrozenTrial], direction: StudyDirection) -> li
         reported = [(float(step), value) for step, value in sorted(t.intermediate_values.items())]
         if t.state == TrialState.COMPLETE and _usable(t, 1):
             reported.append((math.inf, t.values[0]))
+        params = exact_params(t)
         found += [
-            Observation(t.params, t.number, step, sign * value)
+            Observation(params, t.number, step, sign * value)
             for step, value in reported
             if not math.isnan(value)
         ]
@@ -303,7 +304,7 @@ def finished_trials(
     constraints: list[dict[str, float]] = []
     crashed: list[dict[str, Any]] = []
     for t, outcome in zip(ended, _outcomes(ended, signs, curve_correlation), strict=True):
-        params = _renamed(t.params, rename)
+        params = _renamed(exact_params(t), rename)
         if np.isnan(outcome).any():
             failed.append(params)
             if t.state != TrialState.PRUNED:

@@ -342,7 +342,7 @@ def _moves(score: Score, space: SearchSpace, starts: Tensor) -> tuple[Tensor, Te
         elif p.n_values <= _COARSE and not p.log:
             values = ((np.arange(p.n_values) + 0.5) / p.n_values)[:, None]
         else:
-            values = np.array([[-1.0], [1.0]]) / p.n_values
+            values = np.array([[-1.0], [1.0]]) / float(p.n_values)
         relative = not p.categorical and (p.n_values > _COARSE or p.log)
         block = starts.numpy().repeat(len(values), axis=0)
         tiled = np.tile(values, (len(starts), 1))

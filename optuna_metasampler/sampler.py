@@ -14,7 +14,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import optuna
-from optuna.distributions import BaseDistribution
+from optuna.distributions import BaseDistribution, IntDistribution
 from optuna.samplers import BaseSampler, RandomSampler
 from optuna.trial import TrialState
 
@@ -34,7 +34,7 @@ from optuna_metasampler.prior_config import PriorConfig
 from optuna_metasampler.priors.sources import PriorLike
 from optuna_metasampler.priors.storages import redacted
 from optuna_metasampler.priors.study import PriorFilter, PriorFilterOptions
-from optuna_metasampler.space import centre
+from optuna_metasampler.space import centre, is_value_of
 
 
 if TYPE_CHECKING:
@@ -246,8 +246,12 @@ class MetaSampler(BaseSampler):
         """
         with self._lock:
             state = self._state(study)
-            given = state.asked.get(trial_id(trial), {})
-            keep(state.asked, trial_id(trial), given)
+            proposed = state.asked.get(trial_id(trial), {}).get(param_name)
+            if isinstance(param_distribution, IntDistribution) and is_value_of(
+                param_distribution, proposed
+            ):
+                # Optuna took it for a value out of range, because of how it rounds.
+                return proposed
             found = {}
             if self._priors.informs:
                 from optuna_metasampler._ask import suggest_new
@@ -258,7 +262,7 @@ class MetaSampler(BaseSampler):
                 value = self._uninformed(study, trial, param_name, param_distribution)
                 found = {param_name: value}
                 state.record(study, trial, TrialRecord(INDEPENDENT))
-            given.update(found)
+            state.hand_out(study, trial, found)
         return found[param_name]
 
     def recommend(self, study: Study) -> FrozenTrial:

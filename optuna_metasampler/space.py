@@ -48,6 +48,10 @@ if TYPE_CHECKING:
 _MARGIN = 0.5
 _NEUTRAL = 0.5
 _NAN = object()
+# Beyond this, floating-point numbers have no halves.
+_EXACT = 2**51
+# A log scale over less than this part of its numbers is as good as linear.
+_NEARLY_LINEAR = 1024
 
 
 def choice_key(value: object) -> tuple[type, object]:
@@ -111,6 +115,8 @@ class Parameter:
         activity: The activity column of a conditional parameter, else ``None``.
         choices: The choices of a category that have a column, in their order; empty for numbers.
         merges_equal: Whether choices that Optuna holds equal are the first of them.
+        origin: The integer that ``lower`` and ``upper`` are relative to: 0 but for integers that
+            floating-point numbers cannot tell apart.
     """
 
     name: str
@@ -124,6 +130,7 @@ class Parameter:
     activity: int | None
     choices: tuple[Any, ...] = ()
     merges_equal: bool = False
+    origin: int = 0
 
     @property
     def columns(self) -> slice:
@@ -141,11 +148,9 @@ class Parameter:
         return {key(choice): i for i, choice in enumerate(self.choices)}
 
     @cached_property
-    def first_of_type(self) -> dict[object, Any]:
-        """For every choice, told apart by type, the first that Optuna holds equal to it."""
-        choices = getattr(self.distribution, "choices", ())
-        first = {equal_key(c): c for c in reversed(choices)}
-        return {choice_key(c): first[equal_key(c)] for c in choices}
+    def choice_of_type(self) -> dict[object, Any]:
+        """All choices of the distribution, told apart by type."""
+        return {choice_key(c): c for c in getattr(self.distribution, "choices", ())}
 
     def place(self, choice: object) -> int:
         """The position of a choice among those that have a column; -1 if it has none."""
@@ -178,7 +183,7 @@ class Parameter:
             known = choice >= 0
             x[np.flatnonzero(known), choice[known]] = 1.0
             return x
-        raw = _as_floats(values)
+        raw = _as_floats([_offset(v, self.origin) for v in values] if self.origin else values)
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             if self.log:
                 raw = np.where(
@@ -232,6 +237,15 @@ def _as_floats(values: Sequence[object]) -> FloatArray:
         return np.array([_as_float(v) for v in numbers], dtype=np.float64)
 
 
+def _offset(value: object, origin: int) -> object:
+    """An integer relative to another one, without rounding; other values as they are."""
+    if isinstance(value, (int, np.integer)):
+        return int(value) - origin
+    if isinstance(value, (float, np.floating)) and math.isfinite(value):
+        return int(value) - origin
+    return value
+
+
 def _as_float(value: object) -> float:
     """A number, or NaN: a prior study may have a string where this space has a number."""
     if not isinstance(value, (int, float, np.number)):
@@ -255,6 +269,14 @@ def distinct(choices: Iterable[Any], merges_equal: bool = True) -> tuple[Any, ..
     return tuple(first.values())
 
 
+def as_stored(distribution: BaseDistribution, value: Any) -> Any:
+    """The value that Optuna stores for a value of ``distribution``: the first equal choice."""
+    if not isinstance(distribution, CategoricalDistribution):
+        return value
+    key = equal_key(value)
+    return next(choice for choice in distribution.choices if equal_key(choice) == key)
+
+
 def _layout(
     name: str,
     distribution: BaseDistribution,
@@ -264,6 +286,7 @@ def _layout(
     merges_equal: bool = False,
 ) -> Parameter:
     choices: tuple[Any, ...] = ()
+    origin = 0
     if isinstance(distribution, CategoricalDistribution):
         choices = distinct(distribution.choices if offered is None else offered, merges_equal)
         width = n_values = len(choices)
@@ -273,7 +296,11 @@ def _layout(
         width, log = 1, distribution.log
         low, high, step = distribution.low, distribution.high, distribution.step
         cells = (high - low) // step + 1
-        lower, upper = low - step / 2, low - step / 2 + cells * step
+        if max(abs(low), abs(high)) > _EXACT and (not log or cells < low // _NEARLY_LINEAR):
+            # So far from zero floating-point numbers are too far apart, but not from here.
+            origin, log = low, False
+        start_at = low - origin
+        lower, upper = start_at - step / 2, start_at - step / 2 + cells * step
     elif isinstance(distribution, FloatDistribution):
         width, log = 1, distribution.log
         lower, upper, cells = distribution.low, distribution.high, None
@@ -290,7 +317,7 @@ def _layout(
         lower, upper = math.log(lower), math.log(upper)
     if not lower < upper and width == 1:
         # A single value: the column is constant, so the width does not matter.
-        upper = lower + 1.0
+        upper = max(lower + 1.0, math.nextafter(lower, math.inf))
     activity = start + width if conditional else None
     return Parameter(
         name,
@@ -304,6 +331,7 @@ def _layout(
         activity,
         choices,
         merges_equal,
+        origin,
     )
 
 
@@ -509,7 +537,10 @@ class SearchSpace:
     @cached_property
     def n_points(self) -> float:
         """Number of configurations with every parameter active; ``inf`` for a continuum."""
-        return math.prod((math.inf if p.n_values is None else p.n_values) for p in self.free)
+        # As floats, for products of huge integers are slow, and more than a float can be.
+        return math.prod(
+            (math.inf if p.n_values is None else float(p.n_values)) for p in self.free
+        )
 
     def pin(self, values: Mapping[str, Any]) -> SearchSpace:
         """The same space with parameters fixed at ``values``; unknown names are ignored."""
@@ -564,7 +595,7 @@ class SearchSpace:
             span = p.upper - p.lower
             value = np.rint(np.exp(p.lower + np.clip(x[:, p.start], 0.0, 1.0) * span))
             assert isinstance(p.distribution, IntDistribution)
-            value = np.clip(value, p.distribution.low, p.distribution.high)
+            value = np.clip(value, float(p.distribution.low), float(p.distribution.high))
             out[:, p.start] = (np.log(value) - p.lower) / span
         for p in self.parameters:
             if p.categorical:
@@ -602,7 +633,7 @@ class SearchSpace:
         for j, (p, cell) in enumerate(zip(self.parameters, mesh, strict=True)):
             u[:, j] = (cell.ravel() + 0.5) / (p.n_values or 1)
             if p.log and isinstance(p.distribution, IntDistribution):
-                value = p.distribution.low + cell.ravel()
+                value = float(p.distribution.low) + cell.ravel()
                 u[:, j] = (np.log(value) - p.lower) / (p.upper - p.lower)
         return np.unique(self.spread(u), axis=0)
 
@@ -731,6 +762,15 @@ def _plain(choice: object) -> bool:
     if isinstance(choice, float):
         return math.isfinite(choice)
     return choice is None or isinstance(choice, (bool, int, str))
+
+
+def is_value_of(distribution: IntDistribution, value: object) -> bool:
+    """Whether an integer is in the range and on the grid of a distribution, without rounding."""
+    return (
+        isinstance(value, int)
+        and distribution.low <= value <= distribution.high
+        and (value - distribution.low) % distribution.step == 0
+    )
 
 
 def centre(distribution: BaseDistribution) -> Any:

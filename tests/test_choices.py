@@ -16,9 +16,9 @@ from optuna_metasampler import MetaSampler
 from optuna_metasampler.maximize import maximize
 from optuna_metasampler.policies import acquisition
 from optuna_metasampler.prior_knowledge import as_prior
-from optuna_metasampler.priors.align import Alignment, nearest_choice, pool
+from optuna_metasampler.priors.align import Alignment, pool
 from optuna_metasampler.shortlist import MANY, Trials, best_first, shortlists
-from optuna_metasampler.space import SearchSpace
+from optuna_metasampler.space import SearchSpace, as_stored
 from optuna_metasampler.task import to_tensor
 from tests.studies import random_study
 
@@ -43,7 +43,7 @@ def test_each_choice_is_the_first_that_optuna_holds_equal(
     is_nan = isinstance(value, float) and math.isnan(value)
     stored = next(c for c in choices if c != c) if is_nan else first_equal(distribution, value)  # noqa: PLR0124
     assert decoded["c"] is stored
-    assert nearest_choice(distribution, value) is stored
+    assert as_stored(distribution, value) is stored
     # One column each, so that the space has as many points as Optuna can store.
     assert space.n_points == len(space.grid()) == space.n_columns
 

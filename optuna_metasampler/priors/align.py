@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+import math
 from typing import TYPE_CHECKING, Any
 import warnings
 
@@ -34,7 +35,7 @@ from optuna_metasampler.learning_curves import CurveCorrelation
 from optuna_metasampler.outcomes import scalarize
 from optuna_metasampler.priors.study import PriorStudy, meta_features
 from optuna_metasampler.shortlist import best_first, shortlists_of_priors
-from optuna_metasampler.space import Parameter, SearchSpace, choice_key, equal_key
+from optuna_metasampler.space import Parameter, SearchSpace, choice_key
 from optuna_metasampler.task import Task, to_tensor
 
 
@@ -285,12 +286,11 @@ def nearest_choice(distribution: CategoricalDistribution, value: object) -> Any:
 
     Returns:
         The value itself if it is a choice, the nearest choice if all are numbers, or
-        :data:`NO_CHOICE`. Of choices that Optuna holds equal, always the first.
+        :data:`NO_CHOICE`.
     """
-    key = choice_key(value)
-    if any(choice_key(choice) == key for choice in distribution.choices):
-        equal = equal_key(value)
-        return next(choice for choice in distribution.choices if equal_key(choice) == equal)
+    choices = {choice_key(choice): choice for choice in distribution.choices}
+    if choice_key(value) in choices:
+        return choices[choice_key(value)]
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if not number or not of_numbers(distribution):
         return NO_CHOICE
@@ -302,7 +302,7 @@ def fitted(configuration: Mapping[str, Any], space: SearchSpace) -> dict[str, An
     fit = dict(configuration)
     for p in space.parameters:
         if isinstance(p.distribution, CategoricalDistribution) and p.name in fit:
-            choice = p.first_of_type.get(choice_key(fit[p.name]), NO_CHOICE)
+            choice = p.choice_of_type.get(choice_key(fit[p.name]), NO_CHOICE)
             if choice is NO_CHOICE:
                 choice = nearest_choice(p.distribution, fit[p.name])
             fit[p.name] = fit[p.name] if choice is NO_CHOICE else choice
@@ -392,9 +392,10 @@ class Alignment:
                 # Halved, because a range such as [-1e308, 1e308] has no finite width.
                 width = p.upper / 2 - p.lower / 2
                 matrix[source.start, p.start] = (source.upper / 2 - source.lower / 2) / width
-                offset[p.start] = (source.lower / 2 - p.lower / 2) / width
+                apart = (source.origin - p.origin) / 2
+                offset[p.start] = (source.lower / 2 - p.lower / 2 + apart) / width
             else:
-                edges = (source.lower, source.upper, p.lower, p.upper)
+                edges = (*_from_zero(source), *_from_zero(p))
                 bent.append((source.start, p.start, source.log, *edges))
         return cls(matrix, offset, tuple(bent), tuple(blended), activity, neutral)
 
@@ -418,6 +419,12 @@ class Alignment:
             on = torch.where(self.activity >= 0, x[:, self.activity.clamp_min(0)], 1.0)
             out = on * out + (1.0 - on) * self.neutral
         return out
+
+
+def _from_zero(p: Parameter) -> tuple[float, float]:
+    """The edges of a numeric column, whatever they are relative to; never equal."""
+    lower, upper = p.lower + p.origin, p.upper + p.origin
+    return lower, max(upper, math.nextafter(lower, math.inf))
 
 
 def _match_choices(matrix: Tensor, source: Parameter, target: Parameter) -> None:
