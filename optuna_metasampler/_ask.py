@@ -292,7 +292,10 @@ def _policy(
     if last is not None and (last.layout, last.observed) == (layout, observed):
         return last.policy
     knowledge = _prior_knowledge(state, study)
-    without = None if knowledge is None else knowledge.missing(space, observed)
+    # Before a first trial has ended, all parameters of the prior studies may still come.
+    begins = knowledge is not None and not observed and not history.finished.failed
+    names = knowledge.space.names if knowledge is not None and begins else observed
+    without = None if knowledge is None else knowledge.missing(space, names)
     if last is not None and (last.layout, last.without) == (layout, without):
         policy = last.policy
     else:

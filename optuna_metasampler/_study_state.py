@@ -99,11 +99,14 @@ class UnionSearchSpace:
         """Copies start empty."""
         return type(self), ()
 
-    def of(self, trials: Sequence[FrozenTrial]) -> dict[str, BaseDistribution]:
+    def of(
+        self, trials: Sequence[FrozenTrial], running: Sequence[FrozenTrial] = ()
+    ) -> dict[str, BaseDistribution]:
         """The distribution of each parameter, as in the trial with the highest number.
 
         Args:
             trials: All trials of the study, in any state.
+            running: Running trials, whose distributions count for parameters that no other has.
 
         Returns:
             Name to distribution, sorted by name. Single-valued ones are left out, and so are
@@ -118,10 +121,17 @@ class UnionSearchSpace:
             new = finished
         for trial in new:
             self._add(trial)
+        last, clashing = self._last, self._clashing
+        if running:
+            # Not remembered: the next call may find them finished, with more parameters.
+            other = UnionSearchSpace()
+            for trial in running:
+                other._add(trial)
+            last, clashing = {**other._last, **last}, other._clashing | clashing
         return {
             name: distribution
-            for name, (_, distribution) in sorted(self._last.items())
-            if name not in self._clashing
+            for name, (_, distribution) in sorted(last.items())
+            if name not in clashing
         }
 
     def _add(self, trial: FrozenTrial) -> None:
@@ -181,6 +191,28 @@ class StudyState:
         """Whether another sampler serves a running trial of the study."""
         running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
         return any(trial_id(trial) not in self.asked for trial in running)
+
+    def space_of(
+        self, trial: FrozenTrial, trials: Sequence[FrozenTrial]
+    ) -> dict[str, BaseDistribution]:
+        """The distributions that a trial may be given values of.
+
+        Those of running trials are included, so that a batch is chosen jointly from its second
+        trial. With prior studies not those of other samplers' trials, whose parameters come one by
+        one: a plan for all parameters is worth more than a proposal for some.
+
+        Args:
+            trial: The one that is asked for.
+            trials: All trials of its study, in any state.
+        """
+        running = [
+            other
+            for other in trials
+            if other.state == TrialState.RUNNING
+            and trial_id(other) != trial_id(trial)
+            and (trial_id(other) in self.asked or not self.settings.priors.informs)
+        ]
+        return self.search_space.of(trials, running)
 
     def hand_out(self, study: Study, trial: FrozenTrial, values: Mapping[str, Any]) -> None:
         """Note values that a trial is given, and store those that the storage would round."""

@@ -47,12 +47,15 @@ class PendingTrial:
             samplers are ordered by number, because they may be asked for at the same moment; those
             of one sampler in the order in which it served them.
         undecided: Whether its worker may be choosing its other parameters at this moment.
+        taken: Names of the parameters that it has asked for, or will be given when it does. The
+            others were proposed for it, and may be inactive.
     """
 
     number: int
     params: Mapping[str, Any]
     elsewhere: bool = False
     undecided: bool = False
+    taken: frozenset[str] = frozenset()
 
     @classmethod
     def beside(
@@ -76,9 +79,10 @@ class PendingTrial:
             if other.state != TrialState.RUNNING or trial_id(other) == trial_id(trial):
                 continue
             here = trial_id(other) in handed_out
-            params = {**handed_out.get(trial_id(other), {}), **fixed_params(other)}
+            fixed = fixed_params(other)
+            params = {**handed_out.get(trial_id(other), {}), **fixed}
             undecided = not here and other.number < trial.number and _together(other, trial)
-            found.append(cls(other.number, params, not here, undecided))
+            found.append(cls(other.number, params, not here, undecided, frozenset(fixed)))
         return found
 
 
@@ -116,11 +120,20 @@ class History:
     ) -> SearchSpace:
         """The space of ``distributions``; activity is learned from the finished trials.
 
+        Of parameters that no finished trial had, it is learned from running ones.
+
         Args:
             distributions: Name to distribution.
             offered: Shortlists of choices, by name.
         """
         known = [c for c in self.finished.configurations if distributions.keys() & c.keys()]
+        new = distributions.keys() - {name for c in known for name in c}
+        # A trial that lacks parameters because it is choosing is no evidence.
+        known += [
+            {name: value for name, value in r.params.items() if name in r.taken}
+            for r in self.running
+            if new & r.taken and not r.undecided
+        ]
         return SearchSpace.of(distributions, known, offered=offered, merges_equal=True)
 
     def task(self, space: SearchSpace, weights: Sequence[float], constrained: bool = True) -> Task:
@@ -145,7 +158,7 @@ class History:
             space,
             [self.finished.configurations[i] for i in known],
             scalarize(outcomes, torch.tensor(weights, dtype=torch.float64)),
-            pending=[dict(r.params) for r in pending],
+            pending=space.active_part([r.params for r in pending], [r.taken for r in pending]),
             n_later=_n_later(pending, self.number),
             tried=[c for c in self.finished.failed if always <= c.keys()],
             outcomes=outcomes,

@@ -209,11 +209,12 @@ class MetaSampler(BaseSampler):
     ) -> dict[str, BaseDistribution]:
         """The union of the distributions of this study's trials, each in its latest form.
 
+        Those of running trials are included where no other trial has the parameter.
         Never the distributions of prior studies: Optuna rejects a value from another kind of
         distribution than the objective then requests.
         """
         with self._lock:
-            return self._state(study).search_space.of(trials_of_all_brackets(study))
+            return self._state(study).space_of(trial, trials_of_all_brackets(study))
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
@@ -288,8 +289,8 @@ class MetaSampler(BaseSampler):
         from optuna_metasampler._ask import recommend
 
         best = study.best_trial
-        distributions = self.infer_relative_search_space(study, best)
         with self._lock, isolated():
+            distributions = self._state(study).search_space.of(trials_of_all_brackets(study))
             return recommend(self._state(study), study, best, distributions)
 
     def snapshot(self, study: Study) -> Snapshot:

@@ -563,6 +563,27 @@ class SearchSpace:
                 x[:, p.activity] = [v is not _MISSING for v in values]
         return x
 
+    def active_part(
+        self, configurations: Sequence[Mapping[str, Any]], certain: Sequence[Collection[str]]
+    ) -> list[dict[str, Any]]:
+        """Configurations without the parameters that are inactive in them.
+
+        Args:
+            configurations: ``n`` name-to-value mappings.
+            certain: Names of the parameters of each that are active in any case.
+        """
+        parts = [dict(c) for c in configurations]
+        if not parts or not self.rules:
+            return parts
+        x = self.encode(parts)
+        for rule in self.rules:
+            p = rule.parameter
+            for i in np.flatnonzero(~rule(x)):
+                if p.name in parts[i] and p.name not in certain[i]:
+                    del parts[i][p.name]
+                    x[i] = self.encode([parts[i]])[0]
+        return parts
+
     def decode(self, x: FloatArray) -> list[dict[str, Any]]:
         """Decode points of shape ``(n, d)`` to configurations of the active parameters.
 
