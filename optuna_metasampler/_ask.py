@@ -16,6 +16,7 @@ from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState
 import torch
 
+from optuna_metasampler._claims import claim, claimed
 from optuna_metasampler._optuna import (
     draw_seed,
     is_feasible,
@@ -66,6 +67,8 @@ from optuna_metasampler.task import to_tensor
 
 # With fewer trials, `recommend` returns the best one.
 _MIN_CANDIDATES = 5
+# A configuration that another worker takes at the same moment is given up, so many times.
+_MAX_ATTEMPTS = 5
 
 
 def suggest(
@@ -75,8 +78,28 @@ def suggest(
     distributions: Mapping[str, BaseDistribution],
 ) -> dict[str, Any]:
     """The next configuration, over the parameters that the study has had before."""
-    history = _history(state, study, trial, trials_of_all_brackets(study))
+    for _ in range(_MAX_ATTEMPTS):
+        trials = trials_of_all_brackets(study)
+        params, record = _suggested(state, study, trial, distributions, trials)
+        ended = {t.number for t in trials if t.state.is_finished()}
+        if claim(state, study, trial, distributions, params, ended):
+            break
+    state.record(study, trial, record)
+    state.hand_out(study, trial, params)
+    return params
+
+
+def _suggested(
+    state: StudyState,
+    study: Study,
+    trial: FrozenTrial,
+    distributions: Mapping[str, BaseDistribution],
+    trials: Sequence[FrozenTrial],
+) -> tuple[dict[str, Any], TrialRecord]:
+    """A configuration for a trial, given all trials of its study, and why it was chosen."""
+    history = _history(state, study, trial, trials, distributions)
     fixed = fixed_params(trial)
+    fixed = {**_opening(state, study, fixed, distributions), **fixed}
     if many_choices(distributions):
         state.shortlists = _shortlists(state, study, distributions, history, fixed)
     space = history.space(distributions, state.shortlists)
@@ -85,9 +108,7 @@ def suggest(
     params, record = _propose(state, study, policy, space.pin(fixed), weights, history)
     if distributions.keys() <= fixed.keys():
         record = replace(record, phase=ENQUEUED)
-    state.record(study, trial, record)
-    state.hand_out(study, trial, params)
-    return params
+    return params, record
 
 
 def suggest_new(
@@ -225,24 +246,57 @@ def _propose(
 
 
 def _history(
-    state: StudyState, study: Study, trial: FrozenTrial | None, trials: Sequence[FrozenTrial]
+    state: StudyState,
+    study: Study,
+    trial: FrozenTrial | None,
+    trials: Sequence[FrozenTrial],
+    distributions: Mapping[str, BaseDistribution] | None = None,
 ) -> History:
-    """The other trials of a study; without ``trial``, the finished ones only."""
+    """The other trials of a study; without ``trial``, the finished ones only.
+
+    Args:
+        state: State of the study.
+        study: The study.
+        trial: The one that is asked for.
+        trials: All of them.
+        distributions: Of the parameters that other workers may have claimed values of.
+    """
     method, directions = state.settings.priors.method, study.directions
     curve_correlation = None
     if any(t.state == TrialState.PRUNED for t in trials):
         knowledge = _prior_knowledge(state, study)
         curve_correlation = None if knowledge is None else knowledge.curve_correlation
     handed_out = {i: {**state.plans.get(i, {}), **given} for i, given in state.asked.items()}
+    claims = {
+        trial_id(t): claimed(t, distributions or {})
+        for t in trials
+        if t.state == TrialState.RUNNING
+    }
     has_curves = method.learns_from_curves and len(directions) == 1
     return History(
         finished_trials(trials, directions, curve_correlation=curve_correlation),
         len(trials) if trial is None else trial.number,
-        () if trial is None else PendingTrial.beside(trial, trials, handed_out),
+        () if trial is None else PendingTrial.beside(trial, trials, handed_out, claims),
         observations(trials, directions[0]) if has_curves else None,
         # The bracket studies of Hyperband have no user attributes.
         meta_features(getattr(study, "user_attrs", {})) if method.learns_from_features else {},
     )
+
+
+def _opening(
+    state: StudyState,
+    study: Study,
+    fixed: Mapping[str, Any],
+    distributions: Mapping[str, BaseDistribution],
+) -> dict[str, Any]:
+    """Values with which enqueued parameters, that only prior studies have had, are active."""
+    unknown = fixed.keys() - distributions.keys()
+    knowledge = _prior_knowledge(state, study) if unknown else None
+    if knowledge is None or unknown.isdisjoint(knowledge.space.names):
+        return {}
+    opening = knowledge.space.pin(fixed).opening()
+    found = {n: fit_value(d, opening[n]) for n, d in distributions.items() if n in opening}
+    return {name: value for name, value in found.items() if value is not NO_VALUE}
 
 
 def _shortlists(

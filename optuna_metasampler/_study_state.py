@@ -221,18 +221,19 @@ class StudyState:
         )
         rounded = rounded_by_storages(given)
         if rounded:
-            self._store(study, trial, {}, {EXACT: rounded})
+            self.store(study, trial, {}, {EXACT: rounded})
 
     def record(self, study: Study, trial: FrozenTrial, record: TrialRecord) -> None:
         """Store with a trial how it was chosen; later records of the same trial are ignored."""
         if not self.settings.explain or trial_id(trial) in self.recorded:
             return
         keep(self.recorded, trial_id(trial), None)
-        self._store(study, trial, record.user_attributes(), record.system_attributes())
+        self.store(study, trial, record.user_attributes(), record.system_attributes())
 
-    def _store(
+    def store(
         self, study: Study, trial: FrozenTrial, user: Mapping[str, Any], system: Mapping[str, Any]
     ) -> None:
+        """Store attributes of a trial; later values replace earlier ones."""
         try:
             set_trial_attributes(study, trial_id(trial), user, system)
         except Exception as error:

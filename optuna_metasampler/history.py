@@ -63,6 +63,7 @@ class PendingTrial:
         trial: FrozenTrial,
         trials: Sequence[FrozenTrial],
         handed_out: Mapping[int, Mapping[str, Any]],
+        claims: Mapping[int, Mapping[str, Any]] | None = None,
     ) -> list[PendingTrial]:
         """The other running trials, in the order given.
 
@@ -73,15 +74,27 @@ class PendingTrial:
             trial: The one that is asked for.
             trials: All trials of its study, in any state.
             handed_out: Values that this sampler handed out, by trial id.
+            claims: Values that trials of other samplers are about to take, likewise.
         """
         found = []
+        # A trial that began before one that has ended would have chosen long ago, or its worker is
+        # so slow that it will still see how that one ended.
+        begun = [t.datetime_start for t in trials if t.state.is_finished() and t.datetime_start]
+        latest = max(begun, default=datetime.min)
         for other in trials:
             if other.state != TrialState.RUNNING or trial_id(other) == trial_id(trial):
                 continue
             here = trial_id(other) in handed_out
             fixed = fixed_params(other)
-            params = {**handed_out.get(trial_id(other), {}), **fixed}
-            undecided = not here and other.number < trial.number and _together(other, trial)
+            given = handed_out if here else claims or {}
+            params = {**given.get(trial_id(other), {}), **fixed}
+            undecided = (
+                not here
+                and other.number < trial.number
+                and _together(other, trial)
+                and other.datetime_start is not None
+                and other.datetime_start > latest
+            )
             found.append(cls(other.number, params, not here, undecided, frozenset(fixed)))
         return found
 

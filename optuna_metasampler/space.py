@@ -344,11 +344,15 @@ class ActivityRule:
         features: Encoded columns of the parameters that it may depend on.
         tree: A fitted ``sklearn.tree.DecisionTreeClassifier`` from those columns to activity;
             ``None`` if it cannot depend on any.
+        parents: The columns of the parameters that it does depend on, ``c`` of them.
+        examples: Values of these columns with which it was active, shape ``(e, c)``.
     """
 
     parameter: Parameter
     features: tuple[int, ...]
     tree: Any
+    parents: tuple[int, ...] = ()
+    examples: FloatArray | None = None
 
     def __call__(self, x: FloatArray) -> NDArray[np.bool_]:
         """Whether the parameter is active at ``x`` of shape ``(n, d)``; returns shape ``(n,)``."""
@@ -578,7 +582,7 @@ class SearchSpace:
         x = self.encode(parts)
         for rule in self.rules:
             p = rule.parameter
-            for i in np.flatnonzero(~rule(x)):
+            for i in np.flatnonzero(~rule(x)).tolist():
                 if p.name in parts[i] and p.name not in certain[i]:
                     del parts[i][p.name]
                     x[i] = self.encode([parts[i]])[0]
@@ -623,7 +627,51 @@ class SearchSpace:
                 best = np.argmax(out[:, p.columns], axis=1)
                 out[:, p.columns] = 0.0
                 out[np.arange(len(out)), p.start + best] = 1.0
-        return self._deactivate(self._hold(out))
+        return self._deactivate(self._activate_pinned(self._hold(out)))
+
+    def opening(self) -> dict[str, Any]:
+        """Values of other parameters with which the pinned ones are active, by name."""
+        (params,) = self.decode(self.project(self.encode([self.pinned])))
+        columns = {c for rule in self.rules for c in rule.parents if self._is_pinned(rule)}
+        for rule in reversed(self.rules):
+            if rule.parameter.activity in columns:
+                columns.update(rule.parents)
+        return {
+            p.name: params[p.name]
+            for p in self.parameters
+            if p.start in columns and p.name in params and p.name not in self.pinned
+        }
+
+    def _is_pinned(self, rule: ActivityRule) -> bool:
+        return rule.parameter.name in self.pinned
+
+    def _activate_pinned(self, x: FloatArray) -> FloatArray:
+        """Change ``x`` in place so that pinned conditional parameters are active, if possible.
+
+        Their parents take the nearest values with which they were active before: an enqueued value
+        is of no use where its parameter is never asked for.
+        """
+        if not any(map(self._is_pinned, self.rules)):
+            return x
+        seen = self._deactivate(x.copy())
+        needed = {rule.parameter.activity: self._is_pinned(rule) for rule in self.rules}
+        rows_of = {c: np.full(len(x), pinned) for c, pinned in needed.items()}
+        # Children first, for a parent has to be active itself.
+        for rule in reversed(self.rules):
+            rows = rows_of[rule.parameter.activity]
+            if rule.examples is None or not len(rule.examples):
+                continue
+            closed = np.flatnonzero(rows & ~rule(seen))
+            columns = list(rule.parents)
+            if len(closed):
+                gap = seen[closed][:, None, columns] - rule.examples
+                nearest = rule.examples[np.square(gap).sum(axis=2).argmin(axis=1)]
+                for y in (x, seen):
+                    y[np.ix_(closed, columns)] = nearest
+                    self._hold(y)
+            for column in set(columns) & rows_of.keys():
+                rows_of[column] = rows_of[column] | (rows & (seen[:, column] > 0.5))
+        return x
 
     def spread(self, u: FloatArray) -> FloatArray:
         """Map uniform numbers ``(n, p)``, one a parameter, to feasible points ``(n, d)``."""
@@ -712,7 +760,8 @@ def _learn_activity(
     """One rule a conditional parameter; ``present`` and ``known`` have shape ``(n, p)``."""
     from sklearn.tree import DecisionTreeClassifier
 
-    x = space.encode(configurations).astype(np.float32)
+    exact = space.encode(configurations)
+    x = exact.astype(np.float32)
     share = present.sum(axis=0) / np.maximum(known.sum(axis=0), 1)
     rules = []
     # A parent is present more often than its child, so this order has parents first.
@@ -734,8 +783,28 @@ def _learn_activity(
             # Depth 8: enough for the conditions of real programs, shallow enough not to overfit.
             tree = DecisionTreeClassifier(max_depth=8, random_state=0)
             tree.fit(x[rows][:, features], present[rows, j])
-        rules.append(ActivityRule(child, tuple(features), tree))
+        parents, examples = _examples(space, exact, rows & present[:, j], features, tree)
+        rules.append(ActivityRule(child, tuple(features), tree, parents, examples))
     return tuple(rules)
+
+
+def _examples(
+    space: SearchSpace,
+    x: FloatArray,
+    active: NDArray[np.bool_],
+    features: Sequence[int],
+    tree: Any,
+) -> tuple[tuple[int, ...], FloatArray | None]:
+    """The columns that a rule depends on, and up to 64 different values of them where it holds."""
+    if tree is None:
+        return (), None
+    used = {features[i] for i in tree.tree_.feature if i >= 0}
+    parents: list[int] = []
+    for p in space.parameters:
+        own = [*range(p.start, p.start + p.width), *([] if p.activity is None else [p.activity])]
+        if used.intersection(own):
+            parents += own
+    return tuple(parents), np.unique(x[active][:, parents], axis=0)[:64]
 
 
 def space_to_json(space: SearchSpace) -> list[dict[str, Any]]:
