@@ -667,7 +667,7 @@ class SearchSpace:
                 gap = seen[closed][:, None, columns] - rule.examples
                 nearest = rule.examples[np.square(gap).sum(axis=2).argmin(axis=1)]
                 for y in (x, seen):
-                    y[np.ix_(closed, columns)] = nearest
+                    y[closed[:, None], columns] = nearest
                     self._hold(y)
             for column in set(columns) & rows_of.keys():
                 rows_of[column] = rows_of[column] | (rows & (seen[:, column] > 0.5))
