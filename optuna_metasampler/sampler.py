@@ -14,7 +14,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import optuna
-from optuna.distributions import BaseDistribution, IntDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 from optuna.samplers import BaseSampler, RandomSampler
 from optuna.trial import TrialState
 
@@ -392,8 +392,9 @@ class MetaSampler(BaseSampler):
         self, study: Study, trial: FrozenTrial, name: str, distribution: BaseDistribution
     ) -> Any:
         """A value of a parameter that no prior study has."""
-        if self._centre_first and trial.number == 0:
-            # Ranges are usually centred on a guess, and the first choice is usually the default.
+        categorical = isinstance(distribution, CategoricalDistribution)
+        if self._centre_first and trial.number == 0 and not categorical:
+            # Ranges are usually centred on a guess; choices have no such order.
             return centre(distribution)
         return self._independent_sampler.sample_independent(study, trial, name, distribution)
 

@@ -180,3 +180,21 @@ def test_every_one_of_many_choices_has_its_turn(n_others: int) -> None:
 def test_with_ordinary_numbers_of_choices_there_are_no_shortlists() -> None:
     space = {"a": CategoricalDistribution(WORDS[:MANY])}
     assert shortlists(space, Trials([]), 0) == {}
+
+
+def test_the_first_trial_has_random_choices_and_numbers_in_the_middle() -> None:
+    operations = ["none", "skip", "pool", "conv1", "conv3", "conv5"]
+
+    def first(seed: int) -> dict[str, Any]:
+        study = optuna.create_study(sampler=MetaSampler(seed=seed))
+        trial = study.ask()
+        for edge in range(6):
+            trial.suggest_categorical(f"edge{edge}", operations)
+        trial.suggest_float("lr", 0.01, 1, log=True)
+        return trial.params
+
+    trials = [first(seed) for seed in range(4)]
+    assert first(0) == trials[0]
+    assert [t["lr"] for t in trials] == pytest.approx([0.1] * 4)
+    # Any one list of six operations comes up by chance in one of 46,656 cases.
+    assert len({tuple(t.values()) for t in trials}) == 4
