@@ -16,6 +16,7 @@ from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState
 import torch
 
+from optuna_metasampler._claims import claim, claimed
 from optuna_metasampler._optuna import (
     draw_seed,
     is_feasible,
@@ -51,7 +52,14 @@ from optuna_metasampler.prior_knowledge import (
     fit_value,
 )
 from optuna_metasampler.priors.study import meta_features
-from optuna_metasampler.space import SearchSpace, choice_key
+from optuna_metasampler.shortlist import (
+    Shortlists,
+    Trials,
+    best_first,
+    many_choices,
+    shortlists,
+)
+from optuna_metasampler.space import SearchSpace, as_stored, equal_key
 from optuna_metasampler.surrogates.gaussian_process import GaussianProcessPredictor
 from optuna_metasampler.surrogates.transfer import TransferPredictor
 from optuna_metasampler.task import to_tensor
@@ -59,6 +67,8 @@ from optuna_metasampler.task import to_tensor
 
 # With fewer trials, `recommend` returns the best one.
 _MIN_CANDIDATES = 5
+# A configuration that another worker takes at the same moment is given up, so many times.
+_MAX_ATTEMPTS = 5
 
 
 def suggest(
@@ -68,17 +78,37 @@ def suggest(
     distributions: Mapping[str, BaseDistribution],
 ) -> dict[str, Any]:
     """The next configuration, over the parameters that the study has had before."""
-    history = _history(state, study, trial, trials_of_all_brackets(study))
-    space = history.space(distributions)
+    for _ in range(_MAX_ATTEMPTS):
+        trials = trials_of_all_brackets(study)
+        params, record = _suggested(state, study, trial, distributions, trials)
+        ended = {t.number for t in trials if t.state.is_finished()}
+        if claim(state, study, trial, distributions, params, ended):
+            break
+    state.record(study, trial, record)
+    state.hand_out(study, trial, params)
+    return params
+
+
+def _suggested(
+    state: StudyState,
+    study: Study,
+    trial: FrozenTrial,
+    distributions: Mapping[str, BaseDistribution],
+    trials: Sequence[FrozenTrial],
+) -> tuple[dict[str, Any], TrialRecord]:
+    """A configuration for a trial, given all trials of its study, and why it was chosen."""
+    history = _history(state, study, trial, trials, distributions)
+    fixed = fixed_params(trial)
+    fixed = {**_opening(state, study, fixed, distributions), **fixed}
+    if many_choices(distributions):
+        state.shortlists = _shortlists(state, study, distributions, history, fixed)
+    space = history.space(distributions, state.shortlists)
     weights = _weights(state, study, trial)
     policy = _policy(state, study, weights, space, history)
-    fixed = fixed_params(trial)
     params, record = _propose(state, study, policy, space.pin(fixed), weights, history)
     if distributions.keys() <= fixed.keys():
         record = replace(record, phase=ENQUEUED)
-    state.record(study, trial, record)
-    keep(state.asked, trial_id(trial), dict(params))
-    return params
+    return params, record
 
 
 def suggest_new(
@@ -99,7 +129,7 @@ def suggest_new(
         return {}
     value = fit_value(distribution, plan[name])
     if value is not NO_VALUE:
-        plan[name] = value
+        value = plan[name] = as_stored(distribution, value)
     keep(state.plans, trial_id(trial), plan)
     return {} if value is NO_VALUE else {name: value}
 
@@ -119,7 +149,7 @@ def recommend(
     if len(candidates) < _MIN_CANDIDATES:
         return best
     history = _history(state, study, best, trials_of_all_brackets(study))
-    space = history.space(distributions)
+    space = history.space(distributions, _shortlists(state, study, distributions, history))
     policy = _policy(state, study, ((1.0,),), space, history)
     if not isinstance(policy, ModelPolicy):
         policy = cold_policy(space, None)
@@ -147,7 +177,7 @@ def snapshot(state: StudyState, study: Study, trials: Sequence[FrozenTrial]) -> 
             "a parameter that varies: there is nothing to show yet. Run a trial first."
         )
     history = _history(state, study, None, trials)
-    space = history.space(distributions)
+    space = history.space(distributions, _shortlists(state, study, distributions, history))
     m = len(study.directions)
     task = history.task(space, [1.0 / m] * m)
     config = state.settings.priors
@@ -216,24 +246,90 @@ def _propose(
 
 
 def _history(
-    state: StudyState, study: Study, trial: FrozenTrial | None, trials: Sequence[FrozenTrial]
+    state: StudyState,
+    study: Study,
+    trial: FrozenTrial | None,
+    trials: Sequence[FrozenTrial],
+    distributions: Mapping[str, BaseDistribution] | None = None,
 ) -> History:
-    """The other trials of a study; without ``trial``, the finished ones only."""
+    """The other trials of a study; without ``trial``, the finished ones only.
+
+    Args:
+        state: State of the study.
+        study: The study.
+        trial: The one that is asked for.
+        trials: All of them.
+        distributions: Of the parameters that other workers may have claimed values of.
+    """
     method, directions = state.settings.priors.method, study.directions
     curve_correlation = None
     if any(t.state == TrialState.PRUNED for t in trials):
         knowledge = _prior_knowledge(state, study)
         curve_correlation = None if knowledge is None else knowledge.curve_correlation
     handed_out = {i: {**state.plans.get(i, {}), **given} for i, given in state.asked.items()}
+    claims = {
+        trial_id(t): claimed(t, distributions or {})
+        for t in trials
+        if t.state == TrialState.RUNNING
+    }
     has_curves = method.learns_from_curves and len(directions) == 1
     return History(
         finished_trials(trials, directions, curve_correlation=curve_correlation),
         len(trials) if trial is None else trial.number,
-        () if trial is None else PendingTrial.beside(trial, trials, handed_out),
+        () if trial is None else PendingTrial.beside(trial, trials, handed_out, claims),
         observations(trials, directions[0]) if has_curves else None,
         # The bracket studies of Hyperband have no user attributes.
         meta_features(getattr(study, "user_attrs", {})) if method.learns_from_features else {},
     )
+
+
+def _opening(
+    state: StudyState,
+    study: Study,
+    fixed: Mapping[str, Any],
+    distributions: Mapping[str, BaseDistribution],
+) -> dict[str, Any]:
+    """Values with which enqueued parameters, that only prior studies have had, are active."""
+    unknown = fixed.keys() - distributions.keys()
+    knowledge = _prior_knowledge(state, study) if unknown else None
+    if knowledge is None or unknown.isdisjoint(knowledge.space.names):
+        return {}
+    opening = knowledge.space.pin(fixed).opening()
+    found = {n: fit_value(d, opening[n]) for n, d in distributions.items() if n in opening}
+    return {name: value for name, value in found.items() if value is not NO_VALUE}
+
+
+def _shortlists(
+    state: StudyState,
+    study: Study,
+    distributions: Mapping[str, BaseDistribution],
+    history: History,
+    fixed: Mapping[str, Any] | None = None,
+) -> Shortlists:
+    """Shortlists of the parameters with very many choices.
+
+    Args:
+        state: State of the study.
+        study: The study.
+        distributions: Name to distribution.
+        history: Its trials.
+        fixed: Values of the trial that is asked for; ``None`` if none is, in which case no random
+            number is drawn.
+    """
+    if not many_choices(distributions):
+        return {}
+    if state.shortlist_seed is None and fixed is not None:
+        state.shortlist_seed = draw_seed(state.settings.rng)
+    knowledge = _prior_knowledge(state, study)
+    theirs = () if knowledge is None else knowledge.space.parameters
+    finished = history.finished
+    trials = Trials(
+        ranked=[finished.configurations[i] for i in best_first(finished.outcomes)],
+        others=[*finished.failed, *(r.params for r in history.running)],
+        fixed=fixed,
+        known={p.name: p.choices for p in theirs},
+    )
+    return shortlists(distributions, trials, state.shortlist_seed or 0, state.shortlists)
 
 
 def _policy(
@@ -244,13 +340,16 @@ def _policy(
     history: History,
 ) -> Policy:
     """The policy for the study's own space; cached until the space changes."""
-    layout = tuple((p.name, repr(p.distribution), p.activity) for p in space.parameters)
+    layout = space.layout
     observed = frozenset(n for c in history.finished.configurations for n in c)
     last = state.policies.get(weights)
     if last is not None and (last.layout, last.observed) == (layout, observed):
         return last.policy
     knowledge = _prior_knowledge(state, study)
-    without = None if knowledge is None else knowledge.missing(space, observed)
+    # Before a first trial has ended, all parameters of the prior studies may still come.
+    begins = knowledge is not None and not observed and not history.finished.failed
+    names = knowledge.space.names if knowledge is not None and begins else observed
+    without = None if knowledge is None else knowledge.missing(space, names)
     if last is not None and (last.layout, last.without) == (layout, without):
         policy = last.policy
     else:
@@ -296,7 +395,7 @@ def _weights(state: StudyState, study: Study, trial: FrozenTrial) -> Scalarisati
 def _contradicts(plan: Mapping[str, Any], params: Mapping[str, Any], space: SearchSpace) -> bool:
     """Whether a trial deviates from its plan, in parameters of ``space``."""
     return any(
-        name not in plan or choice_key(plan[name]) != choice_key(value)
+        name not in plan or equal_key(plan[name]) != equal_key(value)
         for name, value in params.items()
         if name in space.distributions
     )

@@ -126,6 +126,28 @@ def _insert_together(
     return True
 
 
+EXACT = "metasampler:exact"
+"""System attribute of a trial with its integers that the storage rounds."""
+
+
+def exact_params(trial: FrozenTrial) -> dict[str, Any]:
+    """The parameters of ``trial``; integers that the storage has rounded as they were suggested.
+
+    Storages keep parameters as floating-point numbers, to which integers beyond 2^53 are rounded.
+    """
+    params = dict(trial.params)
+    for name, value in trial.system_attrs.get(EXACT, {}).items():
+        # Another value may have been taken than the one that was suggested.
+        if name in params and params[name] == int(float(value)):
+            params[name] = value
+    return params
+
+
+def rounded_by_storages(params: Mapping[str, Any]) -> dict[str, int]:
+    """The integers among ``params`` that storages round."""
+    return {n: v for n, v in params.items() if isinstance(v, int) and int(float(v)) != v}
+
+
 def enqueued_params(trial: FrozenTrial) -> dict[str, Any]:
     """Enqueued values of ``trial`` by name; empty if it was not enqueued.
 

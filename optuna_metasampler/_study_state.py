@@ -5,7 +5,7 @@ Light: it does not import PyTorch before a model is used.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -17,7 +17,13 @@ from optuna.distributions import (
 )
 from optuna.trial import FrozenTrial, TrialState
 
-from optuna_metasampler._optuna import LazyRandomState, set_trial_attributes, trial_id
+from optuna_metasampler._optuna import (
+    EXACT,
+    LazyRandomState,
+    rounded_by_storages,
+    set_trial_attributes,
+    trial_id,
+)
 from optuna_metasampler._runtime import get_logger
 from optuna_metasampler.explain.trial_record import TrialRecord
 from optuna_metasampler.prior_config import PriorConfig
@@ -30,6 +36,7 @@ if TYPE_CHECKING:
     from optuna_metasampler.outcomes import ScalarisationWeights
     from optuna_metasampler.policies.base import Policy
     from optuna_metasampler.prior_knowledge import PriorKnowledge
+    from optuna_metasampler.shortlist import Shortlists
     from optuna_metasampler.surrogates.transfer import TransferPredictor
 
 
@@ -92,11 +99,14 @@ class UnionSearchSpace:
         """Copies start empty."""
         return type(self), ()
 
-    def of(self, trials: Sequence[FrozenTrial]) -> dict[str, BaseDistribution]:
+    def of(
+        self, trials: Sequence[FrozenTrial], running: Sequence[FrozenTrial] = ()
+    ) -> dict[str, BaseDistribution]:
         """The distribution of each parameter, as in the trial with the highest number.
 
         Args:
             trials: All trials of the study, in any state.
+            running: Running trials, whose distributions count for parameters that no other has.
 
         Returns:
             Name to distribution, sorted by name. Single-valued ones are left out, and so are
@@ -111,10 +121,17 @@ class UnionSearchSpace:
             new = finished
         for trial in new:
             self._add(trial)
+        last, clashing = self._last, self._clashing
+        if running:
+            # Not remembered: the next call may find them finished, with more parameters.
+            other = UnionSearchSpace()
+            for trial in running:
+                other._add(trial)
+            last, clashing = {**other._last, **last}, other._clashing | clashing
         return {
             name: distribution
-            for name, (_, distribution) in sorted(self._last.items())
-            if name not in self._clashing
+            for name, (_, distribution) in sorted(last.items())
+            if name not in clashing
         }
 
     def _add(self, trial: FrozenTrial) -> None:
@@ -144,6 +161,8 @@ class StudyState:
         plan_policies: The policy of the prior studies' common space, by scalarisation weights.
         last_transfer: The transfer model of each objective at the last suggestion.
         graphs: Live graphs for optuna-dashboard; made when the first trial ends.
+        shortlists: Of the parameters with very many choices, at the last suggestion.
+        shortlist_seed: Decides between their choices; ``None`` before the first of these.
     """
 
     settings: Settings
@@ -156,6 +175,8 @@ class StudyState:
     plan_policies: dict[ScalarisationWeights, Policy] = field(default_factory=dict)
     last_transfer: tuple[TransferPredictor, ...] = ()
     graphs: LiveGraphs | None = None
+    shortlists: Shortlists = field(default_factory=dict)
+    shortlist_seed: int | None = None
 
     @property
     def has_learned(self) -> bool:
@@ -171,15 +192,50 @@ class StudyState:
         running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
         return any(trial_id(trial) not in self.asked for trial in running)
 
+    def space_of(
+        self, trial: FrozenTrial, trials: Sequence[FrozenTrial]
+    ) -> dict[str, BaseDistribution]:
+        """The distributions that a trial may be given values of.
+
+        Those of running trials are included, so that a batch is chosen jointly from its second
+        trial. With prior studies not those of other samplers' trials, whose parameters come one by
+        one: a plan for all parameters is worth more than a proposal for some.
+
+        Args:
+            trial: The one that is asked for.
+            trials: All trials of its study, in any state.
+        """
+        running = [
+            other
+            for other in trials
+            if other.state == TrialState.RUNNING
+            and trial_id(other) != trial_id(trial)
+            and (trial_id(other) in self.asked or not self.settings.priors.informs)
+        ]
+        return self.search_space.of(trials, running)
+
+    def hand_out(self, study: Study, trial: FrozenTrial, values: Mapping[str, Any]) -> None:
+        """Note values that a trial is given, and store those that the storage would round."""
+        given = keep(
+            self.asked, trial_id(trial), {**self.asked.get(trial_id(trial), {}), **values}
+        )
+        rounded = rounded_by_storages(given)
+        if rounded:
+            self.store(study, trial, {}, {EXACT: rounded})
+
     def record(self, study: Study, trial: FrozenTrial, record: TrialRecord) -> None:
         """Store with a trial how it was chosen; later records of the same trial are ignored."""
         if not self.settings.explain or trial_id(trial) in self.recorded:
             return
         keep(self.recorded, trial_id(trial), None)
+        self.store(study, trial, record.user_attributes(), record.system_attributes())
+
+    def store(
+        self, study: Study, trial: FrozenTrial, user: Mapping[str, Any], system: Mapping[str, Any]
+    ) -> None:
+        """Store attributes of a trial; later values replace earlier ones."""
         try:
-            set_trial_attributes(
-                study, trial_id(trial), record.user_attributes(), record.system_attributes()
-            )
+            set_trial_attributes(study, trial_id(trial), user, system)
         except Exception as error:
             # Records are best effort, and never fail a trial: a wrapper's may be in no storage.
             _logger.debug("The record of trial %d could not be stored: %r", trial.number, error)
@@ -202,7 +258,8 @@ def keep(cache: dict[K, V], key: K, value: V, limit: int = MAX_RUNNING) -> V:
 def same_kind(a: BaseDistribution, b: BaseDistribution) -> bool:
     """Whether Optuna accepts a value of ``a`` for ``b``, apart from ranges."""
     if isinstance(a, CategoricalDistribution) or isinstance(b, CategoricalDistribution):
-        return a == b
+        # The first comparison is a hundred times as fast, which counts with thousands of choices.
+        return getattr(a, "choices", None) == getattr(b, "choices", ()) or a == b
     assert isinstance(a, (FloatDistribution, IntDistribution))
     assert isinstance(b, (FloatDistribution, IntDistribution))
     return type(a) is type(b) and a.log == b.log

@@ -18,7 +18,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 import torch
 
-from optuna_metasampler._optuna import constraints_of, enqueued_params, trial_id
+from optuna_metasampler._optuna import constraints_of, enqueued_params, exact_params, trial_id
 from optuna_metasampler.learning_curves import (
     Curve,
     CurveCorrelation,
@@ -47,12 +47,15 @@ class PendingTrial:
             samplers are ordered by number, because they may be asked for at the same moment; those
             of one sampler in the order in which it served them.
         undecided: Whether its worker may be choosing its other parameters at this moment.
+        taken: Names of the parameters that it has asked for, or will be given when it does. The
+            others were proposed for it, and may be inactive.
     """
 
     number: int
     params: Mapping[str, Any]
     elsewhere: bool = False
     undecided: bool = False
+    taken: frozenset[str] = frozenset()
 
     @classmethod
     def beside(
@@ -60,6 +63,7 @@ class PendingTrial:
         trial: FrozenTrial,
         trials: Sequence[FrozenTrial],
         handed_out: Mapping[int, Mapping[str, Any]],
+        claims: Mapping[int, Mapping[str, Any]] | None = None,
     ) -> list[PendingTrial]:
         """The other running trials, in the order given.
 
@@ -70,15 +74,28 @@ class PendingTrial:
             trial: The one that is asked for.
             trials: All trials of its study, in any state.
             handed_out: Values that this sampler handed out, by trial id.
+            claims: Values that trials of other samplers are about to take, likewise.
         """
         found = []
+        # A trial that began before one that has ended would have chosen long ago, or its worker is
+        # so slow that it will still see how that one ended.
+        begun = [t.datetime_start for t in trials if t.state.is_finished() and t.datetime_start]
+        latest = max(begun, default=datetime.min)
         for other in trials:
             if other.state != TrialState.RUNNING or trial_id(other) == trial_id(trial):
                 continue
             here = trial_id(other) in handed_out
-            params = {**handed_out.get(trial_id(other), {}), **fixed_params(other)}
-            undecided = not here and other.number < trial.number and _together(other, trial)
-            found.append(cls(other.number, params, not here, undecided))
+            fixed = fixed_params(other)
+            given = handed_out if here else claims or {}
+            params = {**given.get(trial_id(other), {}), **fixed}
+            undecided = (
+                not here
+                and other.number < trial.number
+                and _together(other, trial)
+                and other.datetime_start is not None
+                and other.datetime_start > latest
+            )
+            found.append(cls(other.number, params, not here, undecided, frozenset(fixed)))
         return found
 
 
@@ -109,10 +126,28 @@ class History:
         lacking = [r for r in self.running if r.undecided and not always <= r.params.keys()]
         return lacking[-_MAX_UNDECIDED:]
 
-    def space(self, distributions: Mapping[str, BaseDistribution]) -> SearchSpace:
-        """The space of ``distributions``; activity is learned from the finished trials."""
+    def space(
+        self,
+        distributions: Mapping[str, BaseDistribution],
+        offered: Mapping[str, Sequence[Any]] | None = None,
+    ) -> SearchSpace:
+        """The space of ``distributions``; activity is learned from the finished trials.
+
+        Of parameters that no finished trial had, it is learned from running ones.
+
+        Args:
+            distributions: Name to distribution.
+            offered: Shortlists of choices, by name.
+        """
         known = [c for c in self.finished.configurations if distributions.keys() & c.keys()]
-        return SearchSpace.of(distributions, known)
+        new = distributions.keys() - {name for c in known for name in c}
+        # A trial that lacks parameters because it is choosing is no evidence.
+        known += [
+            {name: value for name, value in r.params.items() if name in r.taken}
+            for r in self.running
+            if new & r.taken and not r.undecided
+        ]
+        return SearchSpace.of(distributions, known, offered=offered, merges_equal=True)
 
     def task(self, space: SearchSpace, weights: Sequence[float], constrained: bool = True) -> Task:
         """The history as a task in ``space``.
@@ -136,7 +171,7 @@ class History:
             space,
             [self.finished.configurations[i] for i in known],
             scalarize(outcomes, torch.tensor(weights, dtype=torch.float64)),
-            pending=[dict(r.params) for r in pending],
+            pending=space.active_part([r.params for r in pending], [r.taken for r in pending]),
             n_later=_n_later(pending, self.number),
             tried=[c for c in self.finished.failed if always <= c.keys()],
             outcomes=outcomes,
@@ -160,7 +195,7 @@ class History:
 
 def fixed_params(trial: FrozenTrial) -> dict[str, Any]:
     """Fixed parameters of a trial: those that it already has, and enqueued ones."""
-    return {**enqueued_params(trial), **trial.params}
+    return {**enqueued_params(trial), **exact_params(trial)}
 
 
 def _together(other: FrozenTrial, trial: FrozenTrial) -> bool:
@@ -210,8 +245,9 @@ def observations(trials: Sequence[FrozenTrial], direction: StudyDirection) -> li
         reported = [(float(step), value) for step, value in sorted(t.intermediate_values.items())]
         if t.state == TrialState.COMPLETE and _usable(t, 1):
             reported.append((math.inf, t.values[0]))
+        params = exact_params(t)
         found += [
-            Observation(t.params, t.number, step, sign * value)
+            Observation(params, t.number, step, sign * value)
             for step, value in reported
             if not math.isnan(value)
         ]
@@ -294,7 +330,7 @@ def finished_trials(
     constraints: list[dict[str, float]] = []
     crashed: list[dict[str, Any]] = []
     for t, outcome in zip(ended, _outcomes(ended, signs, curve_correlation), strict=True):
-        params = _renamed(t.params, rename)
+        params = _renamed(exact_params(t), rename)
         if np.isnan(outcome).any():
             failed.append(params)
             if t.state != TrialState.PRUNED:

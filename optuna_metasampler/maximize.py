@@ -38,6 +38,9 @@ _INNER = 0.8
 # The mean logarithm of a uniform number stands in for the distance of values that do not exist.
 _MEAN_LOG_GAP = -1.0
 _HALF = 0.5
+# Neighbours of more numbers than this are scored parameter by parameter, of which that many are
+# kept for each start and parameter.
+_LARGE, _N_KEPT = 2**22, 8
 
 
 @dataclass(frozen=True)
@@ -389,6 +392,7 @@ def _moves(score: Score, space: SearchSpace, starts: Tensor) -> tuple[Tensor, Te
     """All neighbours of the starts, in one parameter each.
 
     Neighbours: all other choices, all other values of a coarse grid, and one step of a fine one.
+    Of parameters with so many choices together that the points fill the memory, the best ones.
 
     Returns:
         The points ``(n, d)``, their scores ``(n,)`` and the indices of their starts ``(n,)``.
@@ -402,7 +406,7 @@ def _moves(score: Score, space: SearchSpace, starts: Tensor) -> tuple[Tensor, Te
         elif p.n_values <= _COARSE and not p.log:
             values = ((np.arange(p.n_values) + 0.5) / p.n_values)[:, None]
         else:
-            values = np.array([[-1.0], [1.0]]) / p.n_values
+            values = np.array([[-1.0], [1.0]]) / float(p.n_values)
         relative = not p.categorical and (p.n_values > _COARSE or p.log)
         block = starts.numpy().repeat(len(values), axis=0)
         tiled = np.tile(values, (len(starts), 1))
@@ -413,9 +417,19 @@ def _moves(score: Score, space: SearchSpace, starts: Tensor) -> tuple[Tensor, Te
         owners.append(np.arange(len(starts)).repeat(len(values)))
     if not points:
         return starts[:0], torch.zeros(0, dtype=torch.float64), torch.zeros(0, dtype=torch.int64)
-    x = to_tensor(space.project(np.concatenate(points)))
-    with torch.no_grad():
-        return x, score(x), to_tensor(np.concatenate(owners))
+    if sum(block.size for block in points) <= _LARGE:
+        points, owners = [np.concatenate(points)], [np.concatenate(owners)]
+    found: list[tuple[Tensor, Tensor, Tensor]] = []
+    for block, owner in zip(points, owners, strict=True):
+        x, of = to_tensor(space.project(block)), to_tensor(owner)
+        with torch.no_grad():
+            score_of = score(x)
+        if len(points) > 1:
+            best = torch.topk(score_of, min(len(x), _N_KEPT * len(starts))).indices
+            x, score_of, of = x[best], score_of[best], of[best]
+        found.append((x, score_of, of))
+    each = [torch.cat(parts) for parts in zip(*found, strict=True)]
+    return each[0], each[1], each[2]
 
 
 def _step(p: Parameter, u: FloatArray, direction: FloatArray) -> FloatArray:

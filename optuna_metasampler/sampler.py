@@ -14,7 +14,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import optuna
-from optuna.distributions import BaseDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 from optuna.samplers import BaseSampler, RandomSampler
 from optuna.trial import TrialState
 
@@ -35,7 +35,7 @@ from optuna_metasampler.prior_config import PriorConfig
 from optuna_metasampler.priors.sources import PriorLike
 from optuna_metasampler.priors.storages import redacted
 from optuna_metasampler.priors.study import PriorFilter, PriorFilterOptions
-from optuna_metasampler.space import centre
+from optuna_metasampler.space import centre, is_value_of
 
 
 if TYPE_CHECKING:
@@ -223,11 +223,12 @@ class MetaSampler(BaseSampler):
     ) -> dict[str, BaseDistribution]:
         """The union of the distributions of this study's trials, each in its latest form.
 
+        Those of running trials are included where no other trial has the parameter.
         Never the distributions of prior studies: Optuna rejects a value from another kind of
         distribution than the objective then requests.
         """
         with self._lock:
-            return self._state(study).search_space.of(trials_of_all_brackets(study))
+            return self._state(study).space_of(trial, trials_of_all_brackets(study))
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
@@ -260,8 +261,12 @@ class MetaSampler(BaseSampler):
         """
         with self._lock:
             state = self._state(study)
-            given = state.asked.get(trial_id(trial), {})
-            keep(state.asked, trial_id(trial), given)
+            proposed = state.asked.get(trial_id(trial), {}).get(param_name)
+            if isinstance(param_distribution, IntDistribution) and is_value_of(
+                param_distribution, proposed
+            ):
+                # Optuna took it for a value out of range, because of how it rounds.
+                return proposed
             found = {}
             if self._priors.informs:
                 from optuna_metasampler._ask import suggest_new
@@ -272,7 +277,7 @@ class MetaSampler(BaseSampler):
                 value = self._uninformed(study, trial, param_name, param_distribution)
                 found = {param_name: value}
                 state.record(study, trial, TrialRecord(INDEPENDENT))
-            given.update(found)
+            state.hand_out(study, trial, found)
         return found[param_name]
 
     def recommend(self, study: Study) -> FrozenTrial:
@@ -298,8 +303,8 @@ class MetaSampler(BaseSampler):
         from optuna_metasampler._ask import recommend
 
         best = study.best_trial
-        distributions = self.infer_relative_search_space(study, best)
         with self._lock, isolated():
+            distributions = self._state(study).search_space.of(trials_of_all_brackets(study))
             return recommend(self._state(study), study, best, distributions)
 
     def snapshot(self, study: Study) -> Snapshot:
@@ -401,8 +406,9 @@ class MetaSampler(BaseSampler):
         self, study: Study, trial: FrozenTrial, name: str, distribution: BaseDistribution
     ) -> Any:
         """A value of a parameter that no prior study has."""
-        if self._centre_first and trial.number == 0:
-            # Ranges are usually centred on a guess, and the first choice is usually the default.
+        categorical = isinstance(distribution, CategoricalDistribution)
+        if self._centre_first and trial.number == 0 and not categorical:
+            # Ranges are usually centred on a guess; choices have no such order.
             return centre(distribution)
         return self._independent_sampler.sample_independent(study, trial, name, distribution)
 

@@ -6,7 +6,8 @@ A configuration becomes one row of ``d`` encoded columns:
   ``log=True``. A finite grid is encoded by the middle of its cells, so that rounding any number in
   ``[0, 1]`` gives every grid value the same share.
 * ``CategoricalDistribution``: one column a choice, one-hot. An unknown choice, such as one of an
-  older study, is the zero vector.
+  older study, is the zero vector. In the running study the choices that Optuna holds equal, such
+  as ``1`` and ``True``, are one, as they are in its storage; across studies they are told apart.
 * A conditional parameter has one more column, its *activity*: 1 where the parameter is active and
   0 where it is not. An inactive or missing value is encoded as the neutral 0.5 (numbers) or the
   zero vector (categories).
@@ -16,12 +17,14 @@ Axis letters: ``n`` points, ``d`` encoded columns, ``p`` parameters.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Sized
+import copy
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import cached_property
 import json
 import math
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -44,6 +47,11 @@ if TYPE_CHECKING:
 # range away: far enough to differ from the edge, near enough not to dominate a kernel.
 _MARGIN = 0.5
 _NEUTRAL = 0.5
+_NAN = object()
+# Beyond this, floating-point numbers have no halves.
+_EXACT = 2**51
+# A log scale over less than this part of its numbers is as good as linear.
+_NEARLY_LINEAR = 1024
 
 
 def choice_key(value: object) -> tuple[type, object]:
@@ -53,6 +61,42 @@ def choice_key(value: object) -> tuple[type, object]:
     except TypeError:
         return type(value), repr(value)
     return (type(value), value) if value == value else (type(value), "nan")  # noqa: PLR0124
+
+
+class _Unhashable:
+    """A choice that has no hash, such as a list, as a key."""
+
+    def __init__(self, value: object) -> None:
+        self.value = value
+
+    def __hash__(self) -> int:
+        # Equal containers have equal lengths.
+        return len(self.value) if isinstance(self.value, Sized) else -1
+
+    def __eq__(self, other: object) -> bool:
+        try:
+            return isinstance(other, _Unhashable) and bool(self.value == other.value)
+        except Exception:
+            # An array has no truth value, and is no choice of Optuna's.
+            return False
+
+
+def equal_key(value: object) -> object:
+    """A key that is equal where Optuna holds two choices equal: ``True`` and ``1``, NaN and NaN.
+
+    As :meth:`optuna.distributions.CategoricalDistribution.to_internal_repr`, which takes the first
+    choice that is equal, but in constant time.
+    """
+    if isinstance(value, str):
+        # Most choices are, and the check below is slow.
+        return value
+    if isinstance(value, Real) and math.isnan(value):
+        return _NAN
+    try:
+        hash(value)
+    except TypeError:
+        return _Unhashable(value)
+    return value
 
 
 @dataclass(frozen=True)
@@ -69,6 +113,10 @@ class Parameter:
         upper: Upper edge of the last cell, likewise.
         log: Whether the column is on the log scale.
         activity: The activity column of a conditional parameter, else ``None``.
+        choices: The choices of a category that have a column, in their order; empty for numbers.
+        merges_equal: Whether choices that Optuna holds equal are the first of them.
+        origin: The integer that ``lower`` and ``upper`` are relative to: 0 but for integers that
+            floating-point numbers cannot tell apart.
     """
 
     name: str
@@ -80,6 +128,9 @@ class Parameter:
     upper: float
     log: bool
     activity: int | None
+    choices: tuple[Any, ...] = ()
+    merges_equal: bool = False
+    origin: int = 0
 
     @property
     def columns(self) -> slice:
@@ -92,12 +143,29 @@ class Parameter:
         return isinstance(self.distribution, CategoricalDistribution)
 
     @cached_property
-    def _index_of_choice(self) -> dict[tuple[type, object], int]:
-        assert isinstance(self.distribution, CategoricalDistribution)
-        index: dict[tuple[type, object], int] = {}
-        for i, choice in enumerate(self.distribution.choices):
-            index.setdefault(choice_key(choice), i)
-        return index
+    def _index_of_choice(self) -> dict[object, int]:
+        key = _key(self.merges_equal)
+        return {key(choice): i for i, choice in enumerate(self.choices)}
+
+    @cached_property
+    def choice_of_type(self) -> dict[object, Any]:
+        """All choices of the distribution, told apart by type."""
+        return {choice_key(c): c for c in getattr(self.distribution, "choices", ())}
+
+    def place(self, choice: object) -> int:
+        """The position of a choice among those that have a column; -1 if it has none."""
+        return self._index_of_choice.get(_key(self.merges_equal)(choice), -1)
+
+    @property
+    def offered(self) -> BaseDistribution:
+        """The distribution with the choices that have a column."""
+        if len(self.choices) == len(getattr(self.distribution, "choices", ())):
+            return self.distribution
+        # A copy, because the constructor warns of unusual types, as it has done already.
+        part = copy.copy(self.distribution)
+        assert isinstance(part, CategoricalDistribution)
+        part.choices = self.choices
+        return part
 
     def encode(self, values: Sequence[object]) -> FloatArray:
         """Encode raw values.
@@ -110,12 +178,12 @@ class Parameter:
         """
         if self.categorical:
             x = np.zeros((len(values), self.width))
-            index = self._index_of_choice
-            choice = np.array([index.get(choice_key(v), -1) for v in values], dtype=np.int64)
+            index, key = self._index_of_choice, _key(self.merges_equal)
+            choice = np.array([index.get(key(v), -1) for v in values], dtype=np.int64)
             known = choice >= 0
             x[np.flatnonzero(known), choice[known]] = 1.0
             return x
-        raw = _as_floats(values)
+        raw = _as_floats([_offset(v, self.origin) for v in values] if self.origin else values)
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             if self.log:
                 raw = np.where(
@@ -129,8 +197,8 @@ class Parameter:
     def decode(self, columns: FloatArray) -> Any:
         """The raw value, a plain Python object, of one encoded value of shape ``(width,)``."""
         distribution = self.distribution
-        if isinstance(distribution, CategoricalDistribution):
-            return distribution.choices[int(np.argmax(columns))]
+        if self.categorical:
+            return self.choices[int(np.argmax(columns))]
         u = min(max(float(columns[0]), 0.0), 1.0)
         if isinstance(distribution, IntDistribution):
             if self.log:
@@ -169,6 +237,15 @@ def _as_floats(values: Sequence[object]) -> FloatArray:
         return np.array([_as_float(v) for v in numbers], dtype=np.float64)
 
 
+def _offset(value: object, origin: int) -> object:
+    """An integer relative to another one, without rounding; other values as they are."""
+    if isinstance(value, (int, np.integer)):
+        return int(value) - origin
+    if isinstance(value, (float, np.floating)) and math.isfinite(value):
+        return int(value) - origin
+    return value
+
+
 def _as_float(value: object) -> float:
     """A number, or NaN: a prior study may have a string where this space has a number."""
     if not isinstance(value, (int, float, np.number)):
@@ -179,16 +256,51 @@ def _as_float(value: object) -> float:
         return math.inf if value > 0 else -math.inf
 
 
-def _layout(name: str, distribution: BaseDistribution, start: int, conditional: bool) -> Parameter:
+def _key(merges_equal: bool) -> Callable[[object], object]:
+    return equal_key if merges_equal else choice_key
+
+
+def distinct(choices: Iterable[Any], merges_equal: bool = True) -> tuple[Any, ...]:
+    """The first of every group of equal choices: those that Optuna holds equal, by default."""
+    key = _key(merges_equal)
+    first: dict[object, Any] = {}
+    for choice in choices:
+        first.setdefault(key(choice), choice)
+    return tuple(first.values())
+
+
+def as_stored(distribution: BaseDistribution, value: Any) -> Any:
+    """The value that Optuna stores for a value of ``distribution``: the first equal choice."""
+    if not isinstance(distribution, CategoricalDistribution):
+        return value
+    key = equal_key(value)
+    return next(choice for choice in distribution.choices if equal_key(choice) == key)
+
+
+def _layout(
+    name: str,
+    distribution: BaseDistribution,
+    start: int,
+    conditional: bool,
+    offered: Sequence[Any] | None = None,
+    merges_equal: bool = False,
+) -> Parameter:
+    choices: tuple[Any, ...] = ()
+    origin = 0
     if isinstance(distribution, CategoricalDistribution):
-        width = n_values = len(distribution.choices)
+        choices = distinct(distribution.choices if offered is None else offered, merges_equal)
+        width = n_values = len(choices)
         lower, upper, log = math.nan, math.nan, False
         cells: int | None = n_values
     elif isinstance(distribution, IntDistribution):
         width, log = 1, distribution.log
         low, high, step = distribution.low, distribution.high, distribution.step
         cells = (high - low) // step + 1
-        lower, upper = low - step / 2, low - step / 2 + cells * step
+        if max(abs(low), abs(high)) > _EXACT and (not log or cells < low // _NEARLY_LINEAR):
+            # So far from zero floating-point numbers are too far apart, but not from here.
+            origin, log = low, False
+        start_at = low - origin
+        lower, upper = start_at - step / 2, start_at - step / 2 + cells * step
     elif isinstance(distribution, FloatDistribution):
         width, log = 1, distribution.log
         lower, upper, cells = distribution.low, distribution.high, None
@@ -205,9 +317,22 @@ def _layout(name: str, distribution: BaseDistribution, start: int, conditional: 
         lower, upper = math.log(lower), math.log(upper)
     if not lower < upper and width == 1:
         # A single value: the column is constant, so the width does not matter.
-        upper = lower + 1.0
+        upper = max(lower + 1.0, math.nextafter(lower, math.inf))
     activity = start + width if conditional else None
-    return Parameter(name, distribution, start, width, cells, lower, upper, log, activity)
+    return Parameter(
+        name,
+        distribution,
+        start,
+        width,
+        cells,
+        lower,
+        upper,
+        log,
+        activity,
+        choices,
+        merges_equal,
+        origin,
+    )
 
 
 @dataclass(frozen=True)
@@ -219,11 +344,15 @@ class ActivityRule:
         features: Encoded columns of the parameters that it may depend on.
         tree: A fitted ``sklearn.tree.DecisionTreeClassifier`` from those columns to activity;
             ``None`` if it cannot depend on any.
+        parents: The columns of the parameters that it does depend on, ``c`` of them.
+        examples: Values of these columns with which it was active, shape ``(e, c)``.
     """
 
     parameter: Parameter
     features: tuple[int, ...]
     tree: Any
+    parents: tuple[int, ...] = ()
+    examples: FloatArray | None = None
 
     def __call__(self, x: FloatArray) -> NDArray[np.bool_]:
         """Whether the parameter is active at ``x`` of shape ``(n, d)``; returns shape ``(n,)``."""
@@ -259,6 +388,8 @@ class SearchSpace:
         distributions: Mapping[str, BaseDistribution],
         configurations: Sequence[Mapping[str, Any]] = (),
         groups: Sequence[int] | None = None,
+        offered: Mapping[str, Sequence[Any]] | None = None,
+        merges_equal: bool = False,
     ) -> SearchSpace:
         """Lay out a space, and learn from configurations which parameters are conditional.
 
@@ -272,6 +403,9 @@ class SearchSpace:
                 parameter is conditional.
             groups: The study of each configuration, as a label. A parameter that a whole study
                 lacks is no evidence about its condition. ``None`` means one study.
+            offered: Name to the choices that have a column; all of them by default. The others
+                are encoded as the zero vector, and never proposed.
+            merges_equal: Whether choices that Optuna holds equal are one, as in its storage.
 
         Returns:
             The space; parameters are sorted by name, so the layout is deterministic.
@@ -290,7 +424,10 @@ class SearchSpace:
         conditional = (known & ~present).any(axis=0)
 
         space = cls.laid_out(
-            distributions, [n for n, c in zip(names, conditional, strict=True) if c]
+            distributions,
+            [n for n, c in zip(names, conditional, strict=True) if c],
+            offered,
+            merges_equal,
         )
         if not conditional.any():
             return space
@@ -298,13 +435,19 @@ class SearchSpace:
 
     @classmethod
     def laid_out(
-        cls, distributions: Mapping[str, BaseDistribution], conditional: Collection[str] = ()
+        cls,
+        distributions: Mapping[str, BaseDistribution],
+        conditional: Collection[str] = (),
+        offered: Mapping[str, Sequence[Any]] | None = None,
+        merges_equal: bool = False,
     ) -> SearchSpace:
         """A space whose conditional parameters are known, but not their conditions.
 
         Args:
             distributions: Name to distribution.
             conditional: Names of the conditional parameters, which are active at every point.
+            offered: As in :meth:`of`.
+            merges_equal: As in :meth:`of`.
 
         Raises:
             TypeError: If a distribution is of a kind that Optuna's samplers do not draw from.
@@ -312,7 +455,14 @@ class SearchSpace:
         parameters: list[Parameter] = []
         start = 0
         for name in sorted(distributions):
-            parameter = _layout(name, distributions[name], start, name in conditional)
+            parameter = _layout(
+                name,
+                distributions[name],
+                start,
+                name in conditional,
+                (offered or {}).get(name),
+                merges_equal,
+            )
             parameters.append(parameter)
             start += parameter.width + int(name in conditional)
         rules = [ActivityRule(p, (), None) for p in parameters if p.activity is not None]
@@ -332,6 +482,11 @@ class SearchSpace:
     def distributions(self) -> dict[str, BaseDistribution]:
         """Name to distribution."""
         return {p.name: p.distribution for p in self.parameters}
+
+    @cached_property
+    def layout(self) -> tuple[tuple[str, str, int | None], ...]:
+        """Equal for spaces of the same columns with the same meaning."""
+        return tuple((p.name, repr(p.offered), p.activity) for p in self.parameters)
 
     @cached_property
     def block_of_column(self) -> NDArray[np.int64]:
@@ -386,7 +541,10 @@ class SearchSpace:
     @cached_property
     def n_points(self) -> float:
         """Number of configurations with every parameter active; ``inf`` for a continuum."""
-        return math.prod((math.inf if p.n_values is None else p.n_values) for p in self.free)
+        # As floats, for products of huge integers are slow, and more than a float can be.
+        return math.prod(
+            (math.inf if p.n_values is None else float(p.n_values)) for p in self.free
+        )
 
     def pin(self, values: Mapping[str, Any]) -> SearchSpace:
         """The same space with parameters fixed at ``values``; unknown names are ignored."""
@@ -408,6 +566,27 @@ class SearchSpace:
             if p.activity is not None:
                 x[:, p.activity] = [v is not _MISSING for v in values]
         return x
+
+    def active_part(
+        self, configurations: Sequence[Mapping[str, Any]], certain: Sequence[Collection[str]]
+    ) -> list[dict[str, Any]]:
+        """Configurations without the parameters that are inactive in them.
+
+        Args:
+            configurations: ``n`` name-to-value mappings.
+            certain: Names of the parameters of each that are active in any case.
+        """
+        parts = [dict(c) for c in configurations]
+        if not parts or not self.rules:
+            return parts
+        x = self.encode(parts)
+        for rule in self.rules:
+            p = rule.parameter
+            for i in np.flatnonzero(~rule(x)).tolist():
+                if p.name in parts[i] and p.name not in certain[i]:
+                    del parts[i][p.name]
+                    x[i] = self.encode([parts[i]])[0]
+        return parts
 
     def decode(self, x: FloatArray) -> list[dict[str, Any]]:
         """Decode points of shape ``(n, d)`` to configurations of the active parameters.
@@ -441,13 +620,58 @@ class SearchSpace:
             span = p.upper - p.lower
             value = np.rint(np.exp(p.lower + np.clip(x[:, p.start], 0.0, 1.0) * span))
             assert isinstance(p.distribution, IntDistribution)
-            value = np.clip(value, p.distribution.low, p.distribution.high)
+            value = np.clip(value, float(p.distribution.low), float(p.distribution.high))
             out[:, p.start] = (np.log(value) - p.lower) / span
         for p in self.parameters:
             if p.categorical:
                 best = np.argmax(out[:, p.columns], axis=1)
-                out[:, p.columns] = np.eye(p.width)[best]
-        return self._deactivate(self._hold(out))
+                out[:, p.columns] = 0.0
+                out[np.arange(len(out)), p.start + best] = 1.0
+        return self._deactivate(self._activate_pinned(self._hold(out)))
+
+    def opening(self) -> dict[str, Any]:
+        """Values of other parameters with which the pinned ones are active, by name."""
+        (params,) = self.decode(self.project(self.encode([self.pinned])))
+        columns = {c for rule in self.rules for c in rule.parents if self._is_pinned(rule)}
+        for rule in reversed(self.rules):
+            if rule.parameter.activity in columns:
+                columns.update(rule.parents)
+        return {
+            p.name: params[p.name]
+            for p in self.parameters
+            if p.start in columns and p.name in params and p.name not in self.pinned
+        }
+
+    def _is_pinned(self, rule: ActivityRule) -> bool:
+        return rule.parameter.name in self.pinned
+
+    def _activate_pinned(self, x: FloatArray) -> FloatArray:
+        """Change ``x`` in place so that pinned conditional parameters are active, if possible.
+
+        Their parents take the nearest values with which they were active before: an enqueued value
+        is of no use where its parameter is never asked for.
+        """
+        if not any(map(self._is_pinned, self.rules)):
+            return x
+        seen = self._deactivate(x.copy())
+        needed = {rule.parameter.activity: self._is_pinned(rule) for rule in self.rules}
+        rows_of = {c: np.full(len(x), pinned) for c, pinned in needed.items()}
+        # Children first, for a parent has to be active itself.
+        for rule in reversed(self.rules):
+            rows = rows_of[rule.parameter.activity]
+            if rule.examples is None or not len(rule.examples):
+                continue
+            closed = np.flatnonzero(rows & ~rule(seen))
+            columns = list(rule.parents)
+            if len(closed):
+                gap = seen[closed][:, None, columns] - rule.examples
+                nearest = rule.examples[np.square(gap).sum(axis=2).argmin(axis=1)]
+                for y in (x, seen):
+                    y[closed[:, None], columns] = nearest
+                    self._hold(y)
+            for column in set(columns) & rows_of.keys():
+                rows_of[column] = rows_of[column] | (rows & (seen[:, column] > 0.5))
+        return x
 
     def spread(self, u: FloatArray) -> FloatArray:
         """Map uniform numbers ``(n, p)``, one a parameter, to feasible points ``(n, d)``."""
@@ -478,7 +702,7 @@ class SearchSpace:
         for j, (p, cell) in enumerate(zip(self.parameters, mesh, strict=True)):
             u[:, j] = (cell.ravel() + 0.5) / (p.n_values or 1)
             if p.log and isinstance(p.distribution, IntDistribution):
-                value = p.distribution.low + cell.ravel()
+                value = float(p.distribution.low) + cell.ravel()
                 u[:, j] = (np.log(value) - p.lower) / (p.upper - p.lower)
         return np.unique(self.spread(u), axis=0)
 
@@ -536,7 +760,8 @@ def _learn_activity(
     """One rule a conditional parameter; ``present`` and ``known`` have shape ``(n, p)``."""
     from sklearn.tree import DecisionTreeClassifier
 
-    x = space.encode(configurations).astype(np.float32)
+    exact = space.encode(configurations)
+    x = exact.astype(np.float32)
     share = present.sum(axis=0) / np.maximum(known.sum(axis=0), 1)
     rules = []
     # A parent is present more often than its child, so this order has parents first.
@@ -558,8 +783,28 @@ def _learn_activity(
             # Depth 8: enough for the conditions of real programs, shallow enough not to overfit.
             tree = DecisionTreeClassifier(max_depth=8, random_state=0)
             tree.fit(x[rows][:, features], present[rows, j])
-        rules.append(ActivityRule(child, tuple(features), tree))
+        parents, examples = _examples(space, exact, rows & present[:, j], features, tree)
+        rules.append(ActivityRule(child, tuple(features), tree, parents, examples))
     return tuple(rules)
+
+
+def _examples(
+    space: SearchSpace,
+    x: FloatArray,
+    active: NDArray[np.bool_],
+    features: Sequence[int],
+    tree: Any,
+) -> tuple[tuple[int, ...], FloatArray | None]:
+    """The columns that a rule depends on, and up to 64 different values of them where it holds."""
+    if tree is None:
+        return (), None
+    used = {features[i] for i in tree.tree_.feature if i >= 0}
+    parents: list[int] = []
+    for p in space.parameters:
+        own = [*range(p.start, p.start + p.width), *([] if p.activity is None else [p.activity])]
+        if used.intersection(own):
+            parents += own
+    return tuple(parents), np.unique(x[active][:, parents], axis=0)[:64]
 
 
 def space_to_json(space: SearchSpace) -> list[dict[str, Any]]:
@@ -571,7 +816,7 @@ def space_to_json(space: SearchSpace) -> list[dict[str, Any]]:
     document = []
     for p in space.parameters:
         if isinstance(p.distribution, CategoricalDistribution):
-            odd = [c for c in p.distribution.choices if not _plain(c)]
+            odd = [c for c in p.choices if not _plain(c)]
             if odd:
                 raise ValueError(
                     f"To be written to a file, the choices of `{p.name}` must be None, booleans, "
@@ -580,7 +825,7 @@ def space_to_json(space: SearchSpace) -> list[dict[str, Any]]:
         document.append(
             {
                 "name": p.name,
-                "distribution": json.loads(distribution_to_json(p.distribution)),
+                "distribution": json.loads(distribution_to_json(p.offered)),
                 "conditional": p.activity is not None,
             }
         )
@@ -607,6 +852,15 @@ def _plain(choice: object) -> bool:
     if isinstance(choice, float):
         return math.isfinite(choice)
     return choice is None or isinstance(choice, (bool, int, str))
+
+
+def is_value_of(distribution: IntDistribution, value: object) -> bool:
+    """Whether an integer is in the range and on the grid of a distribution, without rounding."""
+    return (
+        isinstance(value, int)
+        and distribution.low <= value <= distribution.high
+        and (value - distribution.low) % distribution.step == 0
+    )
 
 
 def centre(distribution: BaseDistribution) -> Any:

@@ -300,7 +300,7 @@ def _values(p: Parameter) -> tuple[tuple[Any, ...], FloatArray]:
     if p.n_values is not None and (p.categorical or p.n_values <= _N_VALUES):
         middles = (np.arange(p.n_values) + 0.5) / p.n_values
         if p.categorical:
-            return tuple(p.decode(row) for row in np.eye(p.width)), middles
+            return p.choices, middles
         if p.log:
             # The cells of a log scale differ in width.
             lowest = p.decode(np.zeros(1))

@@ -6,8 +6,9 @@ Axis letters: ``q`` points, ``d`` encoded columns of the running study, ``e`` of
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+import math
 from typing import TYPE_CHECKING, Any
 import warnings
 
@@ -33,6 +34,7 @@ from optuna_metasampler.history import (
 from optuna_metasampler.learning_curves import CurveCorrelation
 from optuna_metasampler.outcomes import scalarize
 from optuna_metasampler.priors.study import PriorStudy, meta_features
+from optuna_metasampler.shortlist import best_first, shortlists_of_priors
 from optuna_metasampler.space import Parameter, SearchSpace, choice_key
 from optuna_metasampler.task import Task, to_tensor
 
@@ -252,7 +254,18 @@ def _common_space(
     distributions: Mapping[str, BaseDistribution], records: Sequence[FinishedTrials]
 ) -> SearchSpace:
     groups = [i for i, r in enumerate(records) for _ in r.configurations]
-    return SearchSpace.of(distributions, [c for r in records for c in r.configurations], groups)
+    configurations = [c for r in records for c in r.configurations]
+    offered = shortlists_of_priors(distributions, _ranked(records))
+    return SearchSpace.of(distributions, configurations, groups, offered)
+
+
+def _ranked(records: Sequence[FinishedTrials]) -> Iterator[dict[str, Any]]:
+    """The best configuration of each study, then the second best of each, and so on."""
+    orders = [best_first(r.outcomes) for r in records]
+    for rank in range(max(map(len, orders), default=0)):
+        for r, order in zip(records, orders, strict=True):
+            if rank < len(order):
+                yield r.configurations[order[rank]]
 
 
 def merge(distributions: Sequence[BaseDistribution]) -> BaseDistribution:
@@ -264,7 +277,7 @@ def merge(distributions: Sequence[BaseDistribution]) -> BaseDistribution:
     # Each object once: the trials of a study may share it, and comparisons are slow.
     each = {id(d): d for d in distributions}
     counts = Counter(map(id, distributions))
-    categorical = [d for d in each.values() if isinstance(d, CategoricalDistribution)]
+    categorical = _different(d for d in each.values() if isinstance(d, CategoricalDistribution))
     numeric = [d for d in each.values() if isinstance(d, (FloatDistribution, IntDistribution))]
     n_numeric = sum(counts[id(d)] for d in numeric)
     numbers = all(map(of_numbers, categorical))
@@ -285,6 +298,19 @@ def merge(distributions: Sequence[BaseDistribution]) -> BaseDistribution:
     if whole:
         return IntDistribution(int(min(edges)), int(max(edges)), log=log)
     return FloatDistribution(float(min(edges)), float(max(edges)), log=log)
+
+
+def _different(distributions: Iterable[CategoricalDistribution]) -> list[CategoricalDistribution]:
+    """The first of each group with the same choices, of the same types."""
+    first: dict[object, CategoricalDistribution] = {}
+    for d in distributions:
+        key: object = d.choices, tuple(map(type, d.choices))
+        try:
+            first.setdefault(key, d)
+        except TypeError:
+            # A choice has no hash.
+            first[id(d)] = d
+    return list(first.values())
 
 
 def of_numbers(distribution: BaseDistribution) -> bool:
@@ -324,7 +350,9 @@ def fitted(configuration: Mapping[str, Any], space: SearchSpace) -> dict[str, An
     fit = dict(configuration)
     for p in space.parameters:
         if isinstance(p.distribution, CategoricalDistribution) and p.name in fit:
-            choice = nearest_choice(p.distribution, fit[p.name])
+            choice = p.choice_of_type.get(choice_key(fit[p.name]), NO_CHOICE)
+            if choice is NO_CHOICE:
+                choice = nearest_choice(p.distribution, fit[p.name])
             fit[p.name] = fit[p.name] if choice is NO_CHOICE else choice
     return fit
 
@@ -405,16 +433,17 @@ class Alignment:
                 blended.append(_blend(source, p))
             elif isinstance(source.distribution, CategoricalDistribution):
                 # Relative to the neutral value, which thus stands for no choice at all.
-                places = p.encode(source.distribution.choices)[:, 0]
+                places = p.encode(source.choices)[:, 0]
                 offset[p.start] = neutral[p.start]
                 matrix[source.columns, p.start] = to_tensor(places) - neutral[p.start]
             elif source.log == p.log:
                 # Halved, because a range such as [-1e308, 1e308] has no finite width.
                 width = p.upper / 2 - p.lower / 2
                 matrix[source.start, p.start] = (source.upper / 2 - source.lower / 2) / width
-                offset[p.start] = (source.lower / 2 - p.lower / 2) / width
+                apart = (source.origin - p.origin) / 2
+                offset[p.start] = (source.lower / 2 - p.lower / 2 + apart) / width
             else:
-                edges = (source.lower, source.upper, p.lower, p.upper)
+                edges = (*_from_zero(source), *_from_zero(p))
                 bent.append((source.start, p.start, source.log, *edges))
         return cls(matrix, offset, tuple(bent), tuple(blended), activity, neutral)
 
@@ -440,22 +469,30 @@ class Alignment:
         return out
 
 
+def _from_zero(p: Parameter) -> tuple[float, float]:
+    """The edges of a numeric column, whatever they are relative to; never equal."""
+    lower, upper = p.lower + p.origin, p.upper + p.origin
+    return lower, max(upper, math.nextafter(lower, math.inf))
+
+
 def _match_choices(matrix: Tensor, source: Parameter, target: Parameter) -> None:
     """Write ones where choices of ``source`` and ``target`` are equal, including their type."""
     assert isinstance(source.distribution, CategoricalDistribution)
-    assert isinstance(target.distribution, CategoricalDistribution)
-    columns = {choice_key(c): target.start + i for i, c in enumerate(target.distribution.choices)}
-    for i, choice in enumerate(source.distribution.choices):
-        column = columns.get(choice_key(choice))
-        if column is not None:
-            matrix[source.start + i, column] = 1.0
+    columns = {choice_key(c): target.start + i for i, c in enumerate(target.choices)}
+    matched = set()
+    # Where the running study has both 1 and True, which are one there, the first one that the
+    # prior studies know stands for both.
+    for choice in source.distribution.choices:
+        place, column = source.place(choice), columns.get(choice_key(choice))
+        if column is not None and place >= 0 and place not in matched:
+            matched.add(place)
+            matrix[source.start + place, column] = 1.0
 
 
 def _blend(source: Parameter, target: Parameter) -> tuple[int, Tensor, Tensor]:
     """Positions in the column of ``source`` of the choices of ``target``, all of them numbers."""
-    assert isinstance(target.distribution, CategoricalDistribution)
-    choices = target.distribution.choices
-    order = sorted(range(len(choices)), key=lambda i: choices[i])  # type: ignore[arg-type, return-value]
+    choices = target.choices
+    order = sorted(range(len(choices)), key=lambda i: choices[i])
     knots = to_tensor(source.encode([choices[i] for i in order])[:, 0])
     return source.start, knots, torch.tensor(order) + target.start
 

@@ -600,12 +600,7 @@ class GaussianProcessPredictor(Predictor):
     def fits(self, space: SearchSpace, n_hypotheses: int) -> bool:
         """Whether this predictor's hyperparameters apply to ``space``."""
         return len(self.thetas) == n_hypotheses and (
-            self.space is space
-            or (
-                self.space.distributions == space.distributions
-                and [p.activity for p in self.space.parameters]
-                == [p.activity for p in space.parameters]
-            )
+            self.space is space or self.space.layout == space.layout
         )
 
     @property

@@ -46,7 +46,7 @@ from optuna_metasampler.explain.prior_studies import (
 )
 from optuna_metasampler.explain.snapshot import Snapshot
 from optuna_metasampler.explain.trial_record import TrialRecord
-from optuna_metasampler.space import choice_key
+from optuna_metasampler.space import equal_key
 
 
 PRIOR_WEIGHTS = "Weights of the prior studies"
@@ -285,7 +285,7 @@ def _positions(effect: Effect) -> tuple[tuple[float, ...], tuple[str, ...], dict
     # Choices of different types may have the same text.
     texts = [v if isinstance(v, str) else repr(v) for v in effect.values]
     labels = short_names(texts)
-    positions = {choice_key(v): float(i) for i, v in enumerate(effect.values)}
+    positions = {equal_key(v): float(i) for i, v in enumerate(effect.values)}
     return tuple(positions.values()), tuple(labels[text] for text in texts), positions
 
 
@@ -302,7 +302,7 @@ def _points_of(
         if y is None or effect.name not in trial.params:
             continue
         raw = trial.params[effect.name]
-        x = positions.get(choice_key(raw)) if effect.categorical else float(raw)
+        x = positions.get(equal_key(raw)) if effect.categorical else float(raw)
         if x is not None:
             found.append((x, y, f"trial {trial.number}"))
     xs, ys, notes = zip(*thinned(found, _MAX_TRIALS), strict=True) if found else ((), (), ())
