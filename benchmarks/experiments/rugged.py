@@ -213,6 +213,6 @@ EXPERIMENT = Experiment(
     summarize=summarize,
     tables=tables,
     shared=("suite", "task", "seed"),
-    settings={"seeds": 2},
+    settings={"seeds": 1},
     needs_data=True,
 )
