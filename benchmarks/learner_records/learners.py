@@ -137,36 +137,39 @@ class LightGBM(Learner):
     def predict(self, fit: Fit) -> Iterator[np.ndarray]:
         import lightgbm
 
-        def stop(environment: Any) -> None:
-            if fit.clock.over():
-                raise lightgbm.callback.EarlyStopException(environment.iteration, [])
-
-        model = (lightgbm.LGBMClassifier if fit.classes else lightgbm.LGBMRegressor)(
-            n_estimators=fit.stages[-1],
-            subsample_freq=1,
-            random_state=0,
-            n_jobs=1,
-            verbose=-1,
-            deterministic=True,
-            force_col_wise=True,
+        n_classes = int(fit.y.max()) + 1 if fit.classes else 0
+        objective = {0: "regression", 2: "binary"}.get(n_classes, "multiclass")
+        options = {
+            "objective": objective,
+            "subsample_freq": 1,
+            "random_state": 0,
+            "num_threads": 1,
+            "verbose": -1,
+            "deterministic": True,
+            "force_col_wise": True,
+            **({"num_class": n_classes} if objective == "multiclass" else {}),
             **fit.configuration,
-        )
-        model.fit(fit.x, fit.y, callbacks=[stop])
-        booster = model.booster_
+        }
+        # As the wrapper for scikit-learn does it, without a copy of the model by way of text.
+        booster = lightgbm.Booster(options, lightgbm.Dataset(fit.x, fit.y, params=options))
         raw = np.zeros(1)
         done = 0
-        for stage in fit.stages:
-            if fit.clock.expired and stage > booster.current_iteration():
+        for i in range(fit.stages[-1]):
+            booster.update()
+            if fit.clock.over():
                 return
-            raw = raw + booster.predict(
-                fit.tested,
-                raw_score=True,
-                start_iteration=done,
-                num_iteration=stage - done,
-                num_threads=1,
-            )
-            done = stage
-            yield _probabilities(raw) if fit.classes else raw
+            if i + 1 in fit.stages:
+                # A round that finds no split leaves no tree.
+                n_trees = booster.current_iteration()
+                if n_trees > done:
+                    raw = raw + booster.predict(
+                        fit.tested,
+                        raw_score=True,
+                        start_iteration=done,
+                        num_iteration=n_trees - done,
+                    )
+                done = n_trees
+                yield _probabilities(raw) if fit.classes else raw
 
 
 class XGBoost(Learner):
@@ -192,23 +195,25 @@ class XGBoost(Learner):
     def predict(self, fit: Fit) -> Iterator[np.ndarray]:
         import xgboost
 
-        class Stop(xgboost.callback.TrainingCallback):  # type: ignore[misc]
-            def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
-                return fit.clock.over()
-
-        model = (xgboost.XGBClassifier if fit.classes else xgboost.XGBRegressor)(
-            n_estimators=fit.stages[-1],
-            random_state=0,
-            n_jobs=1,
-            callbacks=[Stop()],
+        n_classes = int(fit.y.max()) + 1 if fit.classes else 0
+        objective = {0: "reg:squarederror", 2: "binary:logistic"}.get(n_classes, "multi:softprob")
+        options = {
+            "objective": objective,
+            "seed": 0,
+            "nthread": 1,
+            **({"num_class": n_classes} if objective == "multi:softprob" else {}),
             **fit.configuration,
-        )
-        model.fit(fit.x, fit.y)
-        predict = model.predict_proba if fit.classes else model.predict
-        for stage in fit.stages:
-            if stage > model.get_booster().num_boosted_rounds():
+        }
+        # As the wrapper for scikit-learn does it, without a copy of the model at the end.
+        table = xgboost.DMatrix(fit.x, fit.y, nthread=1)
+        booster = xgboost.Booster(options, [table])
+        for i in range(fit.stages[-1]):
+            booster.update(table, i)
+            if fit.clock.over():
                 return
-            yield np.asarray(predict(fit.tested, iteration_range=(0, stage)), dtype=float)
+            if i + 1 in fit.stages:
+                out = np.asarray(booster.inplace_predict(fit.tested), dtype=float)
+                yield np.column_stack([1 - out, out]) if n_classes == 2 else out
 
 
 class CatBoost(Learner):

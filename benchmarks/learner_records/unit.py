@@ -115,8 +115,12 @@ def evaluate(
 
 
 def _judge(learner: Learner, fit: Fit, y: np.ndarray) -> list[metrics.Metrics]:
+    from sklearn import config_context
+
     judged: list[metrics.Metrics] = []
-    with warnings.catch_warnings():
+    # Checks of arguments are a good part of the time that a small tree takes.
+    checks = config_context(assume_finite=True, skip_parameter_validation=True)
+    with checks, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for guess in learner.predict(fit):
             if not np.isfinite(guess).all():
