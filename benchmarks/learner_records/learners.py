@@ -494,7 +494,8 @@ class NeuralNetwork(_Scaled):
         """See `Learner.predict`."""
         from scipy.special import softmax
 
-        training = Training(**fit.configuration)
+        options: dict[str, Any] = {**fit.configuration}
+        training = Training(**options)
         n_outputs = int(fit.y.max()) + 1 if fit.classes else 1
         networks = train(fit.x, fit.y, n_outputs, training, seed=0)
         tested = np.asarray(fit.tested, dtype=np.float32)

@@ -157,9 +157,11 @@ def _views(vector: np.ndarray, sizes: list[int]) -> list[tuple[np.ndarray, np.nd
 
 
 def _activate(x: np.ndarray, activation: str) -> np.ndarray:
+    out: np.ndarray
     if activation == "relu":
-        return np.maximum(x, 0)
-    out: np.ndarray = np.tanh(x) if activation == "tanh" else 0.5 + 0.5 * np.tanh(0.5 * x)
+        out = np.maximum(x, 0)
+    else:
+        out = np.tanh(x) if activation == "tanh" else 0.5 + 0.5 * np.tanh(0.5 * x)
     return out
 
 
@@ -171,8 +173,10 @@ def _derivative(activated: np.ndarray, activation: str) -> np.ndarray:
 
 def _slope(out: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Of the mean loss, with respect to the outputs."""
+    shares: np.ndarray
     if np.issubdtype(y.dtype, np.floating):
-        return ((2 / len(y)) * (out - y[:, None])).astype(np.float32)
+        shares = ((2 / len(y)) * (out - y[:, None])).astype(np.float32)
+        return shares
     shares = np.exp(out - out.max(1, keepdims=True))
     shares /= shares.sum(1, keepdims=True)
     shares[np.arange(len(y)), y] -= 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -57,8 +57,7 @@ class Parameter:
     def suggest(self, trial: Trial) -> Value:
         """Let Optuna choose."""
         if self.choices:
-            chosen: Value = trial.suggest_categorical(self.name, self.choices)
-            return chosen
+            return cast("Value", trial.suggest_categorical(self.name, self.choices))
         if self.whole:
             return trial.suggest_int(self.name, int(self.low), int(self.high), log=self.log)
         return rounded(trial.suggest_float(self.name, self.low, self.high, log=self.log))
