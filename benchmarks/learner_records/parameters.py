@@ -143,6 +143,6 @@ def sobol(d: int, n: int, seed: int) -> np.ndarray:
     """Places in the unit cube, shape ``(n, d)``."""
     from scipy.stats import qmc
 
-    m = math.ceil(math.log2(n))
+    m = math.ceil(math.log2(max(n, 1)))
     points: np.ndarray = qmc.Sobol(d, rng=np.random.default_rng(seed)).random_base2(m)[:n]
     return points
