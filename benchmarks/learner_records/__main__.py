@@ -1,0 +1,121 @@
+"""The command: ``python -m benchmarks.learner_records run``, ``status`` and ``publish``."""
+
+from __future__ import annotations
+
+from collections import Counter
+import json
+from pathlib import Path
+
+import click
+
+from benchmarks.learner_records import work
+from benchmarks.learner_records.catalogue import SOURCES
+from benchmarks.learner_records.data import load
+from benchmarks.learner_records.learners import LEARNERS
+from benchmarks.learner_records.store import FOLDER, Store
+from benchmarks.learner_records.unit import PARTS
+
+
+ARCHIVES = FOLDER / "archives"
+MANIFEST = "data_sets.json"
+
+
+@click.group()
+def main() -> None:
+    """Records of common learners on tables that ship inside packages."""
+
+
+@main.command()
+@click.option(
+    "--archives",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    default=ARCHIVES,
+    help="Folder of the packages in packages.txt.",
+)
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Where units go until they are published.",
+)
+@click.option("--processes", default=2, show_default=True, help="At once, of one thread each.")
+@click.option("--learner", "learners", multiple=True, type=click.Choice(list(LEARNERS)))
+def run(
+    archives: Path,
+    out: Path | None,
+    processes: int,
+    learners: tuple[str, ...],
+) -> None:
+    """Do all units that have no record yet, with a bar and the time that is left."""
+    from tqdm import tqdm
+
+    chosen = learners or tuple(LEARNERS)
+    store = Store(pending=out) if out else Store()
+    units = work.plan(chosen)
+    done = store.done()
+    missing = [each for each in units if each not in done]
+    click.echo(f"{len(units)} units, {len(units) - len(missing)} of them were done already.")
+    failures = 0
+    with tqdm(total=len(missing), unit="unit", smoothing=0.05) as bar:
+        for each, failure in work.run(missing, archives, store, processes):
+            bar.set_postfix_str(" ".join(each))
+            bar.update()
+            if failure:
+                failures += 1
+                bar.write(f"failed: {' '.join(each)}: {failure}")
+    if failures:
+        raise click.ClickException(f"{failures} units failed; the same command tries them again.")
+
+
+@main.command()
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path))
+def status(out: Path | None) -> None:
+    """Say what is done, what it took, and what is left."""
+    store = Store(pending=out) if out else Store()
+    count: Counter[tuple[str, str]] = Counter()
+    seconds: Counter[tuple[str, str]] = Counter()
+    failures: Counter[str] = Counter()
+    for record in store.read():
+        key = record["learner"], record["part"]
+        count[key] += 1
+        seconds[key] += record["total_seconds"]
+        failures[key[0]] += len(record["failures"])
+    click.echo(f"Data sets of {len(SOURCES)} and seconds of one core for each:")
+    left = 0.0
+    for learner in LEARNERS:
+        cells = []
+        for part in PARTS:
+            n = count[learner, part]
+            mean = seconds[learner, part] / n if n else 0.0
+            left += mean * (len(SOURCES) - n) / 3600
+            cells.append(f"{part} {n:3} {mean:5.0f} s")
+        click.echo(f"{learner:24}{'   '.join(cells)}   {failures[learner]} failures")
+    click.echo(f"Left of parts that have begun: {left:.1f} hours of one core.")
+
+
+@main.command()
+@click.option(
+    "--archives",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    default=ARCHIVES,
+    help="Folder of the packages in packages.txt.",
+)
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path))
+def publish(archives: Path, out: Path | None) -> None:
+    """Pack what is done into the repository, and describe its data sets and learners."""
+    store = Store(pending=out) if out else Store()
+    for piece in store.publish():
+        click.echo(piece)
+    used = {record["data_set"] for record in store.read()}
+    described = [load(s, archives).describe() for s in SOURCES if s.name in used]
+    _write(store.pieces / MANIFEST, sorted(described, key=lambda each: str(each["name"])))
+    _write(
+        store.pieces / "learners.json", {name: each.describe() for name, each in LEARNERS.items()}
+    )
+
+
+def _write(path: Path, content: object) -> None:
+    path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+
+
+if __name__ == "__main__":
+    main()
