@@ -46,7 +46,7 @@ def test_passwords_are_hidden(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     url = "postgresql://me:secret@host/old"
-    monkeypatch.setattr("optuna_metasampler.priors.sources.study_names", lambda location: ["old"])
+    monkeypatch.setattr("optuna_metasampler.priors.sources.names_at", lambda location: ["old"])
     sampler = MetaSampler(url)
     assert "secret" not in repr(sampler)
     assert "host/old" in repr(sampler)
