@@ -37,7 +37,7 @@ _SECTION = re.compile("^(?:" + "|".join(_SECTIONS) + ")$", re.MULTILINE)
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add files outside of ``docs/``, and a page for each notebook."""
-    for name in ("CHANGELOG.md", "benchmarks/README.md"):
+    for name in ("CHANGELOG.md", "benchmarks/README.md", "benchmarks/learner_records/README.md"):
         files.append(File.generated(config, name, content=(ROOT / name).read_text("utf-8")))
     for path in sorted((ROOT / "benchmarks" / "results").rglob("*.png")):
         name = path.relative_to(ROOT).as_posix()
