@@ -52,16 +52,16 @@ def claim(
     state.store(study, trial, {}, {CLAIM: ours})
     deadline = time.monotonic() + _PATIENCE
     while True:
-        rivals = [
+        others = [
             other
             for other in trials_of_all_brackets(study)
             if other.number not in known
             and trial_id(other) != trial_id(trial)
             and _taken_by(other, distributions) == ours
         ]
-        if not rivals:
+        if not others:
             return True
-        decided = any(r.number < trial.number or r.params for r in rivals)
+        decided = any(o.number < trial.number or o.params for o in others)
         if decided or time.monotonic() > deadline:
             # Given up at once, so that nobody waits for it.
             state.store(study, trial, {}, {CLAIM: {}})

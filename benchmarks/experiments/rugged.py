@@ -22,10 +22,10 @@ from benchmarks.experiment import Experiment, Options, Record, Summary, finished
 from benchmarks.markdown import blocks, paragraph, table
 from benchmarks.peers import PEERS
 from benchmarks.problems import DEVELOPMENT_TABLES
-from benchmarks.problems.base import Parameter, Suite, seed_of, targets
+from benchmarks.problems.base import Parameter, Scale, Suite, seed_of, targets
 from benchmarks.problems.optimizers import LiveOptimizers
 from benchmarks.run import setting_of, tune
-from benchmarks.statistics import FLOOR, Interval, best_so_far, log_regret, t_interval
+from benchmarks.statistics import Interval, best_so_far, log_regret, t_interval
 
 
 SMOOTH = DEVELOPMENT_TABLES
@@ -132,9 +132,8 @@ def summarize(records: Sequence[Record]) -> Summary:
         lowest[key] = min(known, lowest.get(key, math.inf))
 
     def endpoint(r: Record) -> float:
-        low = lowest[r["suite"], r["task"]]
-        regret = (np.array(r["losses"]) - low) / (r["median"] - low)
-        return float(log_regret(np.maximum(regret, FLOOR)).mean())
+        scale = Scale(lowest[r["suite"], r["task"]], r["median"])
+        return float(log_regret(scale.regret(r["losses"])).mean())
 
     def by_task(suite: str, peer: str) -> dict[str, float]:
         mine = [r for r in done if (r["suite"], r["peer"]) == (suite, peer)]

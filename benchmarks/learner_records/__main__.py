@@ -19,6 +19,13 @@ from benchmarks.learner_records.unit import PARTS
 ARCHIVES = FOLDER / "archives"
 MANIFEST = "data_sets.json"
 
+_ARCHIVES_OPTION = click.option(
+    "--archives",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    default=ARCHIVES,
+    help="Folder of the packages in packages.txt.",
+)
+
 
 @click.group()
 def main() -> None:
@@ -26,12 +33,7 @@ def main() -> None:
 
 
 @main.command()
-@click.option(
-    "--archives",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    default=ARCHIVES,
-    help="Folder of the packages in packages.txt.",
-)
+@_ARCHIVES_OPTION
 @click.option(
     "--out",
     type=click.Path(file_okay=False, path_type=Path),
@@ -93,12 +95,7 @@ def status(out: Path | None) -> None:
 
 
 @main.command()
-@click.option(
-    "--archives",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    default=ARCHIVES,
-    help="Folder of the packages in packages.txt.",
-)
+@_ARCHIVES_OPTION
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path))
 def publish(archives: Path, out: Path | None) -> None:
     """Pack what is done into the repository, and describe its data sets and learners."""
