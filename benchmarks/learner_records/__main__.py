@@ -41,18 +41,24 @@ def main() -> None:
 )
 @click.option("--processes", default=2, show_default=True, help="At once, of one thread each.")
 @click.option("--learner", "learners", multiple=True, type=click.Choice(list(LEARNERS)))
+@click.option(
+    "--data-sets",
+    type=click.IntRange(min=1),
+    help="How many data sets, from the first in the order of work.  [default: all]",
+)
 def run(
     archives: Path,
     out: Path | None,
     processes: int,
     learners: tuple[str, ...],
+    data_sets: int | None,
 ) -> None:
     """Do all units that have no record yet, with a bar and the time that is left."""
     from tqdm import tqdm
 
     chosen = learners or tuple(LEARNERS)
     store = Store(pending=out) if out else Store()
-    units = work.plan(chosen)
+    units = work.plan(chosen, data_sets)
     done = store.done()
     missing = [each for each in units if each not in done]
     click.echo(f"{len(units)} units, {len(units) - len(missing)} of them were done already.")

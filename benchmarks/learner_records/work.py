@@ -29,8 +29,10 @@ class Unit(NamedTuple):
     part: unit.Part
 
 
-def plan(learners: Sequence[str] = tuple(LEARNERS)) -> tuple[Unit, ...]:
-    """All units, in an order that leaves every learner with much the same wherever it stops.
+def plan(
+    learners: Sequence[str] = tuple(LEARNERS), data_sets: int | None = None
+) -> tuple[Unit, ...]:
+    """All units, or those of the first data sets, in an order that leaves every learner with much the same wherever it stops.
 
     The two kinds of data take turns. In a block of data sets, tuned logs come first, as they
     teach the most.
@@ -42,7 +44,7 @@ def plan(learners: Sequence[str] = tuple(LEARNERS)) -> tuple[Unit, ...]:
         for i in range(max(map(len, columns)))
         for column in columns
         if i < len(column)
-    ]
+    ][:data_sets]
     return tuple(
         Unit(learner, name, part)
         for start in range(0, len(names), _BLOCK)
