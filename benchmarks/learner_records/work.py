@@ -32,10 +32,10 @@ class Unit(NamedTuple):
 def plan(
     learners: Sequence[str] = tuple(LEARNERS), data_sets: int | None = None
 ) -> tuple[Unit, ...]:
-    """All units, or those of the first data sets, in an order that leaves every learner with much the same wherever it stops.
+    """All units, or those of the first data sets.
 
-    The two kinds of data take turns. In a block of data sets, tuned logs come first, as they
-    teach the most.
+    Their order leaves every learner with much the same wherever it stops: the two kinds of data
+    take turns, and in a block of data sets, tuned logs come first, as they teach the most.
     """
     kinds: tuple[Kind, ...] = ("classification", "regression")
     columns = [sorted((s for s in SOURCES if s.kind == kind), key=_place) for kind in kinds]

@@ -20,7 +20,6 @@ from optuna_metasampler.policies.base import Policy
 from optuna_metasampler.policies.initial_design import N_WARM_START_TRIALS
 from optuna_metasampler.space import SearchSpace
 from optuna_metasampler.surrogates.gaussian_process import GaussianProcess, GaussianProcessConfig
-from optuna_metasampler.surrogates.prior_model import PriorModel
 from optuna_metasampler.surrogates.transfer import TransferConfig, TransferGaussianProcess
 
 
@@ -32,13 +31,11 @@ class Ablation:
         transfer: Parts of the transfer Gaussian process.
         acquisition: Score and search.
         n_warm_start_trials: Trials that are chosen among the priors' best.
-        model: From what was learned from the priors to what is used of it.
     """
 
     transfer: TransferConfig = TransferConfig()
     acquisition: AcquisitionConfig = AcquisitionConfig()
     n_warm_start_trials: int = N_WARM_START_TRIALS
-    model: Callable[[PriorModel], PriorModel] = lambda model: model
 
 
 @dataclass(frozen=True)
@@ -56,26 +53,11 @@ class AblatedAuto(Auto):
             return AcquisitionPolicy(
                 process, cold_design(space, n_startup_trials), its.acquisition
             )
-        surrogate = TransferGaussianProcess(its.model(prior.learned), prior.to_prior, its.transfer)
+        surrogate = TransferGaussianProcess(prior.learned, prior.to_prior, its.transfer)
         design = replace(
             transfer_design(prior, n_startup_trials), n_warm_start=its.n_warm_start_trials
         )
         return AcquisitionPolicy(surrogate, design, its.acquisition)
-
-
-class _NetworkAlone(PriorModel):
-    """The prior mean is the network's; with one prior study there is no network."""
-
-    def __call__(self, x: Tensor, sign_flipped: bool = False) -> Tensor:
-        features = super().__call__(x, sign_flipped)
-        if self.network is None:
-            return features
-        mean = -self.network(x) if sign_flipped else self.network(x)
-        return torch.cat([mean[:, None], features[:, 1:]], dim=1)
-
-
-def _network_alone(model: PriorModel) -> PriorModel:
-    return _NetworkAlone(**vars(model))
 
 
 def _process(config: GaussianProcessConfig) -> Ablation:
@@ -93,9 +75,7 @@ _LARGE = MaximizeConfig(n_candidates=1280, n_perturbed=640, n_starts=8)
 _SMALL = MaximizeConfig(n_candidates=80, n_perturbed=40, n_starts=1)
 
 WITH_PRIORS: dict[str, Ablation] = {
-    "without the network": Ablation(model=lambda model: replace(model, network=None)),
-    "without the source processes": Ablation(TransferConfig(linear=False), model=_network_alone),
-    "without the linear kernel": Ablation(TransferConfig(linear=False)),
+    "without the components": Ablation(TransferConfig(components=False)),
     "without the target-only model": Ablation(TransferConfig(target_only=False)),
     "without the initial design": Ablation(n_warm_start_trials=0),
 }

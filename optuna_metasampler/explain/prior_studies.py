@@ -20,21 +20,13 @@ from optuna_metasampler._optuna import finite_value, is_feasible
 from optuna_metasampler._runtime import isolated
 from optuna_metasampler.explain.snapshot import Snapshot
 from optuna_metasampler.explain.trial_record import INTERVAL
-from optuna_metasampler.maximize import quasi_random
-from optuna_metasampler.outcomes import spearman, spearman_of_columns
-from optuna_metasampler.surrogates.gaussian_process import matern52
-from optuna_metasampler.surrogates.prior_model import SourceProcesses
+from optuna_metasampler.outcomes import spearman_of_columns
+from optuna_metasampler.surrogates.prior_model import PriorModel
 from optuna_metasampler.surrogates.transfer import TransferPredictor
 
 
 OWN_NAME = "this study"
 
-_SEED = 0
-_N_POINTS = 256
-# Two studies are compared at the points whose outcome is correlated this much with that of some
-# trial of each study; at the best known points if these are too few.
-_KNOWN = 0.3
-_LEAST_POINTS = 64
 # Pseudo-observations, whose rank correlation with each prior study is that among the prior
 # studies.
 _N_PSEUDO = 3
@@ -135,8 +127,8 @@ class SimilarityMap:
 def similarity(snapshot: Snapshot, objective: int = 0) -> SimilarityMap | None:
     """Rank correlations of the prior studies and the running one.
 
-    Two prior studies are compared by their predictions over the space of the running one, at
-    points near trials of both. The running study is compared with a prior one by the outcomes of
+    Two prior studies are compared by their predictions at the points that the prior model has of
+    all prior studies. The running study is compared with a prior one by the outcomes of
     its trials and the prior study's predictions for them. These are few at first, so the
     correlation is shrunk towards the mean one among the prior studies, by three
     pseudo-observations.
@@ -150,10 +142,8 @@ def similarity(snapshot: Snapshot, objective: int = 0) -> SimilarityMap | None:
     model = predictor.surrogate.model
     k = len(model.names)
     with isolated(), torch.no_grad():
-        generator = torch.Generator(device="cpu").manual_seed(_SEED)
-        x = predictor.surrogate.to_prior(quasi_random(snapshot.space, _N_POINTS, generator))
         correlation = torch.eye(k + 1, dtype=torch.float64)
-        correlation[:k, :k] = _among_priors(model.sources, x)
+        correlation[:k, :k] = _among_priors(model)
         n = len(predictor.posterior.x)
         own = _with_running(predictor, model.cross_study_correlation)
         correlation[:k, k] = correlation[k, :k] = own
@@ -172,25 +162,13 @@ def similarity(snapshot: Snapshot, objective: int = 0) -> SimilarityMap | None:
         )
 
 
-def _among_priors(sources: SourceProcesses, x: Tensor) -> Tensor:
-    """Rank correlations of the prior studies' predictions at points ``(q, d)``: ``(k, k)``."""
-    predicted, known = sources(x), _known(sources, x)
-    k = predicted.shape[1]
-    found = torch.eye(k, dtype=torch.float64)
-    for i in range(k):
-        for j in range(i):
-            both = torch.minimum(known[:, i], known[:, j])
-            rows = both >= min(_KNOWN, float(torch.topk(both, _LEAST_POINTS).values[-1]))
-            rho = spearman(predicted[rows, i], predicted[rows, j])
-            found[i, j] = found[j, i] = 0.0 if math.isnan(rho) else rho
+def _among_priors(model: PriorModel) -> Tensor:
+    """Rank correlations of the prior studies' predictions at the common points: ``(k, k)``."""
+    predicted = model.each(model.points)
+    columns = [spearman_of_columns(predicted, y) for y in predicted.T]
+    found = torch.tensor(columns, dtype=torch.float64).nan_to_num(nan=0.0)
+    found.fill_diagonal_(1.0)
     return found
-
-
-def _known(sources: SourceProcesses, x: Tensor) -> Tensor:
-    """Prior correlation of points ``(q, d)`` with a study's nearest trial: ``(q, k)``."""
-    kernel = matern52(x * sources.scale, sources.x)
-    # Studies are padded to the longest with points of zero weight.
-    return kernel.masked_fill(sources.alpha.transpose(1, 2) == 0.0, 0.0).amax(2).T
 
 
 def _with_running(predictor: TransferPredictor, agreement: float) -> Tensor:

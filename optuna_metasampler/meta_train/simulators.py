@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from optuna_metasampler.surrogates.gaussian_process import matern52
-from optuna_metasampler.surrogates.prior_model import SourceProcesses, most_informative
+from optuna_metasampler.surrogates.source_processes import SourceProcesses, most_informative
 from optuna_metasampler.task import Task
 
 

@@ -34,11 +34,8 @@ from optuna_metasampler.outcomes import spearman
 from optuna_metasampler.packing import below, checked, pack
 from optuna_metasampler.policies.base import Policy, Proposal
 from optuna_metasampler.space import SearchSpace
-from optuna_metasampler.surrogates.prior_model import (
-    SourceProcesses,
-    best_configurations,
-    most_informative,
-)
+from optuna_metasampler.surrogates.prior_model import best_configurations
+from optuna_metasampler.surrogates.source_processes import SourceProcesses, most_informative
 from optuna_metasampler.task import Task
 
 

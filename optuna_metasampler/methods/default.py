@@ -61,7 +61,7 @@ class ColdGaussianProcess(Method):
 
 @dataclass(frozen=True)
 class PriorModelMethod(Method):
-    """Learns a Gaussian process a prior study and a network across them; works without any."""
+    """Learns the mean of the prior studies and how they differ; works without any."""
 
     min_studies: ClassVar[int] = 0
     models_constraints: ClassVar[bool] = True
@@ -71,7 +71,7 @@ class PriorModelMethod(Method):
         self, tasks: Sequence[Task], generator: torch.Generator, trainer: Trainer
     ) -> PriorModel:
         """See :meth:`Method.learn`."""
-        return PriorModel.fit(list(tasks), generator, trainer.count)
+        return PriorModel.fit(tasks, trainer.count)
 
     def policy(self, space: SearchSpace, priors: Priors, n_startup_trials: int | None) -> Policy:
         """See :meth:`Method.policy`."""
@@ -80,9 +80,11 @@ class PriorModelMethod(Method):
             return cold_policy(space, n_startup_trials, len(priors))
         config = TransferConfig() if len(known) == 1 else TransferConfig(process=_NO_TREND)
         surrogates = [TransferGaussianProcess(p.learned, p.to_prior, config) for p in known]
-        design, feasibility = transfer_design(known[0], n_startup_trials), known[0].feasibility
+        feasibility = known[0].feasibility
         if len(known) == 1:
+            design = transfer_design(known[0], n_startup_trials)
             return AcquisitionPolicy(surrogates[0], design, feasibility=feasibility)
+        design = _warm_start(known[0], known[0].prior_incumbents, n_startup_trials)
         return MultiObjectivePolicy(surrogates, design, feasibility=feasibility)
 
     def pack(self, learned: PriorModel) -> dict[str, Tensor]:
@@ -102,10 +104,21 @@ class Auto(PriorModelMethod):
 
 
 def transfer_design(prior: AlignedPrior, n_startup_trials: int | None) -> InitialDesign:
-    """The initial design with prior studies, which stand in for space-filling trials."""
+    """The initial design with prior studies, which stand in for space-filling trials.
+
+    Its candidates are configurations that complement one another: together they leave little to
+    gain in any prior study.
+    """
+    model: PriorModel = prior.learned
+    return _warm_start(prior, prior.from_prior(model.complementary), n_startup_trials)
+
+
+def _warm_start(
+    prior: AlignedPrior, candidates: Tensor, n_startup_trials: int | None
+) -> InitialDesign:
     return InitialDesign(
         n_startup_trials or 0,
-        prior.prior_incumbents,
+        candidates,
         N_WARM_START_TRIALS,
         probes=True,
         unknown=prior.unknown,

@@ -24,7 +24,8 @@ from optuna_metasampler.packing import checked, pack
 from optuna_metasampler.policies.base import ModelPolicy, Phase, Policy, Proposal
 from optuna_metasampler.space import SearchSpace
 from optuna_metasampler.surrogates.base import Predictor
-from optuna_metasampler.surrogates.prior_model import SourceProcesses, most_informative
+from optuna_metasampler.surrogates.prior_model import greedy
+from optuna_metasampler.surrogates.source_processes import SourceProcesses, most_informative
 from optuna_metasampler.task import Task, to_tensor
 
 
@@ -75,31 +76,6 @@ class Portfolio(Method):
     def unpack(self, space: SearchSpace, tensors: Mapping[str, Tensor]) -> Tensor:
         """See :meth:`Method.unpack`."""
         return checked(tensors, "entries", None, space.n_columns)
-
-
-def greedy(losses: Tensor, size: int) -> list[int]:
-    """The configurations that, one by one, lower the mean over studies of the least loss the most.
-
-    The mean is monotone and submodular in the set of configurations, so this set is at most a
-    factor of ``1 - 1/e`` worse than the best of its size (Nemhauser, Wolsey & Fisher 1978).
-
-    Args:
-        losses: Loss of each configuration on each study, shape ``(k, c)``.
-        size: How many to choose, at most; fewer once no other configuration lowers the mean.
-
-    Returns:
-        Indices of configurations in the order of the choice; the first of equals.
-    """
-    order: list[int] = []
-    least = losses.new_full((len(losses), 1), torch.inf)
-    while len(order) < min(size, losses.shape[1]):
-        reached = torch.minimum(least, losses)
-        best = int(reached.sum(dim=0).argmin())
-        if not bool((reached[:, best] < least[:, 0]).any()):
-            break
-        order.append(best)
-        least = reached[:, best, None]
-    return order
 
 
 class PortfolioPolicy:

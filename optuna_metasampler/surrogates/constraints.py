@@ -36,7 +36,7 @@ from optuna_metasampler.surrogates.gaussian_process import (
     constant_feature,
     modelled_rows,
 )
-from optuna_metasampler.surrogates.prior_model import SourceProcesses, most_informative
+from optuna_metasampler.surrogates.source_processes import SourceProcesses, most_informative
 from optuna_metasampler.task import Task
 
 

@@ -22,7 +22,7 @@ computed as one batch).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 import math
@@ -291,15 +291,39 @@ def fit_hyperparameters(
     Returns:
         The best ``theta``; the initial one without data.
     """
+    return fit_common_hyperparameters([(x, z, phi)], metric, linear, prior, start)
+
+
+def fit_common_hyperparameters(
+    studies: Sequence[tuple[Tensor, Tensor, Tensor]],
+    metric: Metric,
+    linear: BasisPrior,
+    prior: HyperPrior,
+    start: Tensor | None = None,
+) -> Tensor:
+    """As :func:`fit_hyperparameters`, for independent functions with the same hyperparameters.
+
+    Args:
+        studies: Points, outcomes and basis functions of each function.
+        metric: The distance.
+        linear: Prior of the weights.
+        prior: Prior of ``theta``.
+        start: Initial ``theta``; the prior's mean by default.
+    """
     first = prior.mean if start is None else start
-    if len(x) == 0:
+    if not any(len(x) for x, _, _ in studies):
         return first
 
     def objective(theta: np.ndarray) -> tuple[float, np.ndarray]:
+        at = to_tensor(theta)
+        # Every study's value holds the hyper-prior, which counts once.
+        pull = (at - prior.mean) / prior.std
+        extra = len(studies) - 1
+        value, gradient = -0.5 * extra * float(pull @ pull), -extra * pull / prior.std
         try:
-            value, gradient = negative_log_posterior(
-                to_tensor(theta), x, z, phi, metric, linear, prior
-            )
+            for x, z, phi in studies:
+                one, slope = negative_log_posterior(at, x, z, phi, metric, linear, prior)
+                value, gradient = value + one, gradient + slope
         except torch.linalg.LinAlgError:  # type: ignore[attr-defined]
             # Not positive definite to machine precision: a huge value, from which the line search
             # steps back.

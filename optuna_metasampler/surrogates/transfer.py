@@ -2,12 +2,13 @@
 
 There are two hypotheses about the running study. The *transfer* hypothesis::
 
-    z(x) = c + a m(x) + sum_k w_k s_k(x) + f(x) + e,      a ~ N(1, 0.5^2),  w_k ~ N(0, b^2 / K)
+    z(x) = c + a m(x) + sum_r w_r g_r(x) + f(x) + e,      a ~ N(1, 0.5^2),  w_r ~ N(0, b^2)
 
-has the prior mean ``m`` and the prediction ``s_k`` of prior study ``k`` as basis functions (as in
-the additive models of Tighineanu et al. 2022, arXiv:2111.11223, but with weights that are
-integrated out). The *target-only* hypothesis has no such terms. Their leave-one-out predictions of
-the running study's own trials determine the transfer weight.
+has the prior mean ``m`` and the components ``g_r`` as basis functions: ``b`` is the scale of the
+empirical covariance of studies, and all weights are integrated out (as in the additive models of
+Tighineanu et al. 2022, arXiv:2111.11223, where they are estimated). The *target-only* hypothesis
+has no such terms. Their leave-one-out predictions of the running study's own trials determine the
+transfer weight.
 
 Prior studies that rank the running study's trials in the reverse order are informative too: their
 direction is probably wrong. The transfer hypothesis then uses them sign-flipped.
@@ -64,7 +65,7 @@ class TransferPredictor(GaussianProcessPredictor):
     sign_flipped: bool
 
     def features(self, x: Tensor) -> Tensor:
-        """A constant, the prior mean and the sources at points ``(q, d)``: ``(q, 2 + k)``.
+        """A constant, the prior mean and the components at points ``(q, d)``: ``(q, 2 + r)``.
 
         Sign-flipped where the prior studies are.
         """
@@ -73,8 +74,8 @@ class TransferPredictor(GaussianProcessPredictor):
     @property
     def predictions(self) -> Tensor:
         """Predictions of the modelled trials by each prior study, not sign-flipped: ``(n, k)``."""
-        each = self.posterior.phi[:, 2:]
-        return -each if self.sign_flipped else each
+        surrogate = self.surrogate
+        return surrogate.model.each(surrogate.to_prior(self.posterior.x))
 
     @property
     def trusts_priors(self) -> bool:
@@ -107,12 +108,12 @@ class TransferConfig:
     """Parts of the model, varied in ablations.
 
     Attributes:
-        linear: Whether every prior study's prediction is a basis function of its own.
+        components: Whether the prior studies' components are basis functions.
         target_only: Whether there is a target-only hypothesis.
         process: Options of both hypotheses' Gaussian processes.
     """
 
-    linear: bool = True
+    components: bool = True
     target_only: bool = True
     process: GaussianProcessConfig = GaussianProcessConfig()
 
@@ -138,7 +139,7 @@ class TransferGaussianProcess(Surrogate[TransferPredictor]):
         self.config = config or TransferConfig()
 
     def features(self, x: Tensor, sign_flipped: bool = False) -> Tensor:
-        """A constant, the prior mean and the sources at points ``(q, d)``: ``(q, 2 + k)``.
+        """A constant, the prior mean and the components at points ``(q, d)``: ``(q, 2 + r)``.
 
         Args:
             x: Points.
@@ -185,15 +186,14 @@ class TransferGaussianProcess(Surrogate[TransferPredictor]):
             return predictor.improving_on(task.pending)
 
     def _basis_priors(self) -> list[BasisPrior]:
-        k = len(self.model.names)
-        mean = torch.zeros(2 + k, dtype=torch.float64)
+        n = 2 + self.model.n_components
+        mean = torch.zeros(n, dtype=torch.float64)
         mean[1] = 1.0
-        each = 1.0 / k if self.config.linear else 0.0
-        variances = torch.full((2 + k,), each, dtype=torch.float64)
+        variances = torch.full((n,), float(self.config.components), dtype=torch.float64)
         variances[0], variances[1] = 1.0, 0.25
-        scaled = torch.ones(2 + k, dtype=torch.bool)
+        scaled = torch.ones(n, dtype=torch.bool)
         scaled[:2] = False
-        return [BasisPrior(mean, variances, scaled), BasisPrior.constant(2 + k)]
+        return [BasisPrior(mean, variances, scaled), BasisPrior.constant(n)]
 
     def _rank_correlation(self, prior_mean: Tensor, y: Tensor) -> float:
         """Rank correlation of the prior mean with the outcomes, shrunk, in ``[-1, 1]``."""

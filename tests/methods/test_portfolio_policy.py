@@ -7,7 +7,8 @@ from dataclasses import replace
 import torch
 
 from optuna_metasampler.methods.default import cold_policy
-from optuna_metasampler.methods.portfolio import PortfolioPolicy, greedy
+from optuna_metasampler.methods.portfolio import PortfolioPolicy
+from optuna_metasampler.surrogates.prior_model import greedy
 from optuna_metasampler.task import Task
 from tests.tasks import cube, generator, uniform
 

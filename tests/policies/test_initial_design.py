@@ -49,7 +49,7 @@ def prior_studies(n: int, shuffled: bool = False) -> list[Task]:
 
 
 def surrogate(n_priors: int) -> TransferGaussianProcess:
-    model = PriorModel.fit(prior_studies(n_priors), generator())
+    model = PriorModel.fit(prior_studies(n_priors))
     return TransferGaussianProcess(model, lambda x: x)
 
 
@@ -84,7 +84,7 @@ def test_a_study_begins_with_the_prior_incumbents_and_one_probe() -> None:
 
 def test_where_priors_contradict_one_another_the_middle_comes_before_the_probe() -> None:
     tasks = prior_studies(7, shuffled=True)
-    model = PriorModel.fit(tasks, generator())
+    model = PriorModel.fit(tasks)
     best = best_configurations(tasks)
     middle = torch.tensor([[0.5, 0.5]], dtype=torch.float64)
     for first in (best[:1], middle):

@@ -53,7 +53,7 @@ def learned() -> tuple[list[TransferGaussianProcess], Tensor]:
     surrogates = []
     for j in range(2):
         tasks = [replace(task, y=values(task.x)[:, j]) for task in studies]
-        model = PriorModel.fit(tasks, generator())
+        model = PriorModel.fit(tasks)
         surrogates.append(
             TransferGaussianProcess(model, lambda x: x, TransferConfig(process=NO_TREND))
         )

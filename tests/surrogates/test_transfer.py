@@ -17,7 +17,7 @@ from optuna_metasampler.surrogates.gaussian_process import (
 from optuna_metasampler.surrogates.prior_model import PriorModel
 from optuna_metasampler.surrogates.transfer import TransferGaussianProcess, TransferPredictor
 from optuna_metasampler.task import Task
-from tests.tasks import cube, generator, task_of
+from tests.tasks import cube, task_of
 
 
 SPACE = cube(f"x{i}" for i in range(3))
@@ -43,13 +43,13 @@ def same(x: torch.Tensor) -> torch.Tensor:
 @pytest.fixture(scope="module")
 def related() -> TransferGaussianProcess:
     tasks = [study(60, 10 + i) for i in range(3)]
-    return TransferGaussianProcess(PriorModel.fit(tasks, generator()), same)
+    return TransferGaussianProcess(PriorModel.fit(tasks), same)
 
 
 @pytest.fixture(scope="module")
 def opposed() -> TransferGaussianProcess:
     tasks = [study(60, 10 + i, sign=-1.0) for i in range(3)]
-    return TransferGaussianProcess(PriorModel.fit(tasks, generator()), same)
+    return TransferGaussianProcess(PriorModel.fit(tasks), same)
 
 
 def agreement(predictor: GaussianProcessPredictor, seed: int = 77) -> float:
@@ -98,7 +98,7 @@ def test_studies_that_rank_the_trials_by_chance_lose_their_weight() -> None:
     for i in range(3):
         x, other = points(60, 10 + i), points(60, 20 + i)
         tasks.append(task_of(SPACE, x, value(other), f"s{i}"))
-    model = PriorModel.fit(tasks, generator())
+    model = PriorModel.fit(tasks)
     surrogate = TransferGaussianProcess(model, same)
     known = [surrogate.condition(study(12, seed)) for seed in range(100, 120)]
     sign_flipped = [predictor for predictor in known if predictor.sign_flipped]
@@ -112,7 +112,7 @@ def test_predictions_keep_the_sign_of_their_studies(
     task = study(12, 1)
     for surrogate, sign in ((related, 1.0), (opposed, -1.0)):
         predictor = surrogate.condition(task)
-        torch.testing.assert_close(predictor.predictions, surrogate.model.sources(task.x))
+        torch.testing.assert_close(predictor.predictions, surrogate.model.each(task.x))
         correlations = [spearman(column, task.y) for column in predictor.predictions.T]
         assert all(sign * rho > 0.0 for rho in correlations)
 
