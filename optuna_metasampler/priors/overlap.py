@@ -53,7 +53,8 @@ class StudyOverlap:
         reason: Why the study is not used; ``None`` if it is used.
         parameters: Its parameters and those of the search space, by name; none if the study was
             left out before they were compared.
-        fixed: Values of the parameters that it is said to have held constant.
+        fixed: Values of shared parameters that it is said to have held constant, for the trials
+            that recorded none.
         fixed_here: Values of the parameters that it tuned, and that the running study is said to
             hold constant.
     """
@@ -197,49 +198,64 @@ def _study_overlap(
         n_failed = counted(len(records.crashed), "failed trial says", "failed trials say")
         reason = f"{reason}; {n_failed} where trials fail"
     space = {name: merge(many) for name, many in distributions.items()}
-    said = {rename.get(name, name): value for name, value in study.fixed.items()}
-    fixed = {name for c in records.configurations for name in c if name not in space}
+    recorded = {name for c in records.configurations for name in c} - records.assumed.keys()
     old_names = {new: old for old, new in rename.items()}
+    filled = _filled(study, rename)
     held = {n: v for n, v in fixed_here.items() if n in space and n not in (target or ())}
-    parameters = tuple(
-        _with_fixed(
-            _parameter_overlap(name, space.get(name), target, name in fixed, old_names.get(name)),
-            (target or {}).get(name),
-            said if name in records.assumed else {},
-            held,
-        )
-        for name in sorted({*space, *fixed, *(target or ())})
-    )
-    if (
-        reason is None
-        and target is not None
-        and not any(p.shared and p.name not in records.assumed for p in parameters)
-    ):
+    parameters = []
+    for name in sorted({*space, *recorded, *records.assumed, *(target or ())}):
+        known = space.get(name)
+        if name in records.assumed:
+            row = _constant_overlap(name, records.assumed[name], target, old_names.get(name))
+        else:
+            row = _parameter_overlap(name, known, target, name in recorded, old_names.get(name))
+        if name in held:
+            notes = [note for note in row.notes if note != _ONLY_PRIOR]
+            row = replace(row, notes=(*notes, f"{held[name]!r} here (fixed)"))
+        elif name in filled and row.shared and known is not None:
+            note = f"{filled[name]!r} in the trials without it (fixed)"
+            row = replace(row, notes=(*row.notes, note))
+        parameters.append(row)
+    shared = [p.name for p in parameters if p.shared]
+    if reason is None and target is not None and not set(shared) - records.assumed.keys():
         names = listed(sorted(space), _MAX_SHOWN)
         reason = f"none of its parameters ({names}) is in this search space"
-    return StudyOverlap(study.name, n_trials, selected.n_own, reason, parameters, said, held)
+    return StudyOverlap(
+        study.name,
+        n_trials,
+        selected.n_own,
+        reason,
+        tuple(parameters),
+        {name: filled[name] for name in shared if name in filled},
+        held,
+    )
 
 
-def _with_fixed(
-    row: ParameterOverlap,
-    own: BaseDistribution | None,
-    there: Mapping[str, Any],
-    here: Mapping[str, Any],
+def _filled(study: PriorStudy, rename: Mapping[str, str]) -> dict[str, Any]:
+    """What the study is said to have held constant, and some trial did not record."""
+    said = {rename.get(name, name): value for name, value in study.fixed.items()}
+    trials = [t for t in study.trials if t.state.is_finished()] if said else []
+    recorded = [{rename.get(name, name) for name in t.params} for t in trials]
+    return {n: v for n, v in said.items() if any(n not in names for names in recorded)}
+
+
+def _constant_overlap(
+    name: str,
+    value: Any,
+    target: Mapping[str, BaseDistribution] | None,
+    old_name: str | None,
 ) -> ParameterOverlap:
-    """A parameter with what is said to be constant in the prior study, and in the running one."""
-    if row.name in here:
-        notes = [note for note in row.notes if note != _ONLY_PRIOR]
-        return replace(row, notes=(*notes, f"{here[row.name]!r} here (fixed)"))
-    if row.name not in there:
-        return row
-    value = there[row.name]
-    notes = [note for note in row.notes if note not in (_FIXED, _ONLY_PRIOR)]
-    notes.append(f"{value!r} in the prior study (fixed)")
+    """A parameter that the prior study is said to have held constant."""
+    if target is not None and name not in target:
+        return ParameterOverlap(name, False, (_ONLY_PRIOR,))
+    own = None if target is None else target[name]
     prior = single(value)
-    if own is not None and not compatible(prior, own):
+    notes = [] if old_name is None else [f"named {old_name}"]
+    notes.append(f"{value!r} in the prior study (fixed)")
+    shared = own is not None and compatible(prior, own)
+    if own is not None and not shared:
         notes.append(f"{_kind(prior)}, here {_kind(own)}")
-        return replace(row, notes=tuple(notes))
-    return replace(row, shared=own is not None, notes=tuple(notes))
+    return ParameterOverlap(name, shared, tuple(notes))
 
 
 def _parameter_overlap(
