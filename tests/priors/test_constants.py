@@ -357,9 +357,8 @@ def test_values_and_studies_do_not_mix() -> None:
 @pytest.mark.parametrize("value", ["high", True, None, float("nan"), float("inf")])
 @pytest.mark.parametrize("name", ["fixed", "prior_fixed"])
 def test_a_number_cannot_be_held_at_something_else(name: str, value: Any) -> None:
-    study = optuna.create_study(
-        sampler=MetaSampler(random_study(both, 8), **{name: {"x2": value}})
-    )
+    arguments: dict[str, Any] = {name: {"x2": value}}
+    study = optuna.create_study(sampler=MetaSampler(random_study(both, 8), **arguments))
     with pytest.raises(ValueError, match=rf"`{name}` must give 'x2' a finite number, .*{value!r}"):
         study.optimize(x_alone, n_trials=1)
 
