@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 
 def check_integer(
     name: str, value: object, least: int, most: int | None = None, hint: str = ""
@@ -76,3 +78,40 @@ def checked_rename(rename: Any) -> dict[str, str]:
             )
         olds[new] = old
     return dict(rename)
+
+
+def checked_values(name: str, values: Any, where: str = "") -> dict[str, Any]:
+    """An argument that gives parameters values, as a dictionary; empty for ``None``.
+
+    Args:
+        name: Name of the argument.
+        values: Its value.
+        where: The part of the argument that this is, for messages.
+
+    Raises:
+        TypeError: If it does not map names to values of a parameter; numbers of NumPy become
+            plain ones.
+    """
+    example = "such as {'dropout': 0.0}"
+    if values is None:
+        return {}
+    if not isinstance(values, Mapping):
+        raise TypeError(
+            f"`{name}`{where} must map names of parameters to values, {example}, but got "
+            f"{values!r}."
+        )
+    checked = {}
+    for parameter, value in values.items():
+        if not (isinstance(parameter, str) and parameter):
+            raise TypeError(
+                f"`{name}`{where} must map names of parameters to values, {example}, but got "
+                f"the name {parameter!r}."
+            )
+        plain = value.item() if isinstance(value, np.generic) else value
+        if isinstance(plain, (Mapping, list, set, np.ndarray)):
+            raise TypeError(
+                f"`{name}`{where} must give {parameter!r} one value, such as 0.0 or 'adam', but "
+                f"got {plain!r}."
+            )
+        checked[parameter] = plain
+    return checked

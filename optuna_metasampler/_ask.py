@@ -212,7 +212,8 @@ def _make_plan(
     if policy is None:
         policy = state.plan_policies[weights] = _new_policy(state, space, priors)
     history = _history(state, study, trial, trials_of_all_brackets(study))
-    fixed = fixed_params(trial)
+    history = history.completed(knowledge.held, space)
+    fixed = {**knowledge.held, **fixed_params(trial)}
     plan, record = _propose(state, study, policy, space.pin(fixed), weights, history)
     state.record(study, trial, record)
     return {**plan, **fixed}

@@ -28,7 +28,8 @@ from optuna_metasampler.meta_train.loop import Point, Trainer
 from optuna_metasampler.methods import METHODS, MethodName, MethodOptions, method_of
 from optuna_metasampler.methods.base import Method
 from optuna_metasampler.packing import below, checked
-from optuna_metasampler.priors.align import pool
+from optuna_metasampler.priors.align import Pool, pool
+from optuna_metasampler.priors.constants import Constants
 from optuna_metasampler.priors.sources import PriorLike, read_priors
 from optuna_metasampler.priors.study import (
     PriorFilter,
@@ -178,6 +179,7 @@ def fit(
     prior_studies: str | Sequence[str] | None = None,
     prior_filter: PriorFilter | PriorFilterOptions | None = None,
     rename: Mapping[str, str] | None = None,
+    prior_fixed: Mapping[str, Any] | None = None,
     direction: str | None = None,
     method: MethodName | str | Method = "auto",
     method_options: MethodOptions | Mapping[str, Any] | None = None,
@@ -198,6 +200,7 @@ def fit(
         prior_studies: As in ``MetaSampler``.
         prior_filter: As in ``MetaSampler``.
         rename: As in ``MetaSampler``.
+        prior_fixed: As in ``MetaSampler``. Of parameters that no prior study tuned it is ignored.
         direction: ``"minimize"`` or ``"maximize"``; needed for prior studies without a direction.
         method: As in ``MetaSampler``.
         method_options: As in ``MetaSampler``.
@@ -220,7 +223,12 @@ def fit(
     chosen = method_of(method, method_options)
     with isolated():
         names = checked_rename(rename)
-        tasks = _tasks(prior, prior_studies, PriorFilter.of(prior_filter), names, direction)
+        constants = Constants.of(None, prior_fixed)
+        studies = constants.completed(read_priors(prior, prior_studies))
+        pooled = _pooled(studies, PriorFilter.of(prior_filter), names, direction)
+        constants.check(pooled.tuned, names)
+        # Their ranges are those of the running study, which is not known yet.
+        tasks = pooled.tasks((1.0,), frozenset(pooled.constants))
         if len(tasks) < chosen.min_studies:
             raise MethodError(
                 f"The method {chosen.name!r} learns from {chosen.min_studies} or more prior "
@@ -256,15 +264,13 @@ def fit(
     return checkpoint
 
 
-def _tasks(
-    prior: PriorLike | Sequence[PriorLike],
-    prior_studies: str | Sequence[str] | None,
+def _pooled(
+    studies: Sequence[PriorStudy],
     prior_filter: PriorFilter,
     rename: Mapping[str, str] | None,
     direction: str | None,
-) -> list[Task]:
+) -> Pool:
     """The prior studies in one common space; warns of each that cannot be used."""
-    studies = read_priors(prior, prior_studies)
     used = used_studies(select(studies, None, prior_filter, rename))
     pooled = pool(used, _directions(used, direction), rename)
     pooled.warn_of_skipped(stacklevel=4)
@@ -273,7 +279,7 @@ def _tasks(
             f"None of {len(studies)} prior studies can be used. Their contents are shown by "
             "`optuna-metasampler inspect`."
         )
-    return pooled.tasks((1.0,))
+    return pooled
 
 
 def _directions(studies: Sequence[PriorStudy], direction: str | None) -> list[StudyDirection]:

@@ -5,7 +5,7 @@ Axis letters: ``n`` trials, ``m`` objectives, ``c`` constraints, ``o`` observati
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 import math
@@ -183,6 +183,31 @@ class History:
         )
         return task if constrained else penalized(task)
 
+    def completed(self, values: Mapping[str, Any], space: SearchSpace) -> History:
+        """The history with values of parameters in the trials that have none.
+
+        Trials that share no parameter with ``space`` stay as they are.
+        """
+        if not values:
+            return self
+        names = space.distributions.keys()
+
+        def full(params: Mapping[str, Any]) -> dict[str, Any]:
+            return {**values, **params} if names & params.keys() else dict(params)
+
+        ended = self.finished
+        return replace(
+            self,
+            finished=replace(
+                ended,
+                configurations=[full(c) for c in ended.configurations],
+                failed=[full(c) for c in ended.failed],
+                crashed=[full(c) for c in ended.crashed],
+            ),
+            running=[replace(r, params=full(r.params)) for r in self.running],
+            curves=self.curves and [replace(o, params=full(o.params)) for o in self.curves],
+        )
+
     def before(self, task: Task, trial: PendingTrial) -> Task:
         """The task from the position of an undecided trial, with its own values pinned."""
         space = task.space.pin(trial.params)
@@ -280,6 +305,8 @@ class FinishedTrials:
             are violated; empty where a trial has none.
         crashed: Parameters of those among ``failed`` that raised or returned NaN; the others were
             pruned before a trial was complete.
+        assumed: Values of the parameters that no trial recorded, and that all trials are known to
+            have had.
     """
 
     configurations: list[dict[str, Any]]
@@ -287,6 +314,11 @@ class FinishedTrials:
     failed: list[dict[str, Any]]
     constraints: list[dict[str, float]]
     crashed: list[dict[str, Any]] = field(default_factory=list)
+    assumed: Mapping[str, Any] = field(default_factory=dict)
+
+    def has_any(self, names: Collection[str], configuration: Mapping[str, Any]) -> bool:
+        """Whether a trial recorded any of some parameters."""
+        return any(n in names and n not in self.assumed for n in configuration)
 
     def constraint_table(self, rows: Sequence[int]) -> tuple[tuple[str, ...], NDArray[np.float64]]:
         """Constraint values of some trials, one row a trial and one column a name.
@@ -305,6 +337,7 @@ def finished_trials(
     directions: Sequence[StudyDirection],
     rename: Mapping[str, str] | None = None,
     curve_correlation: CurveCorrelation | None = None,
+    fixed: Mapping[str, Any] | None = None,
 ) -> FinishedTrials:
     """Configurations and outcomes of the trials that have ended.
 
@@ -317,8 +350,11 @@ def finished_trials(
         directions: The study's directions, one an objective.
         rename: Parameters' names, old to new.
         curve_correlation: Curve correlation in other studies.
+        fixed: Values of parameters, by old name, in the trials that recorded none.
     """
     signs = _signs(directions)
+    constant = _renamed(fixed or {}, rename)
+    recorded: set[str] = set()
     # In order of completion, so that a new trial is appended and the others keep their places.
     ended = sorted(
         (t for t in trials if t.state.is_finished()),
@@ -331,6 +367,9 @@ def finished_trials(
     crashed: list[dict[str, Any]] = []
     for t, outcome in zip(ended, _outcomes(ended, signs, curve_correlation), strict=True):
         params = _renamed(exact_params(t), rename)
+        if constant:
+            recorded |= params.keys()
+            params = {**constant, **params}
         if np.isnan(outcome).any():
             failed.append(params)
             if t.state != TrialState.PRUNED:
@@ -340,7 +379,8 @@ def finished_trials(
         outcomes.append(outcome)
         constraints.append(constraints_of(t))
     stacked = np.array(outcomes, dtype=np.float64).reshape(len(outcomes), len(signs))
-    return FinishedTrials(configurations, stacked, failed, constraints, crashed)
+    assumed = {name: value for name, value in constant.items() if name not in recorded}
+    return FinishedTrials(configurations, stacked, failed, constraints, crashed, assumed)
 
 
 def distributions_of(

@@ -11,6 +11,7 @@ import warnings
 from optuna_metasampler._arguments import check_kind, checked_rename
 from optuna_metasampler.exceptions import CheckpointError, MethodError, PriorError, PriorWarning
 from optuna_metasampler.methods import method_of
+from optuna_metasampler.priors.constants import Constants
 from optuna_metasampler.priors.sources import PriorLike, resolve
 from optuna_metasampler.priors.study import (
     PriorFilter,
@@ -45,10 +46,12 @@ class PriorConfig:
         method: Name of the method, or the method itself.
         method_options: Its options.
         checkpoint: Path of a checkpoint.
+        constants: What the objectives of the running study and of prior studies hold constant.
 
     Attributes:
         filter: Conditions that prior studies must meet.
         rename: Names of parameters in prior studies to names here.
+        constants: What objectives hold constant.
         checkpoint: The checkpoint, in place of prior studies; ``None`` without.
         informs: Whether there are prior studies or a checkpoint, and the method uses them.
 
@@ -69,13 +72,20 @@ class PriorConfig:
         method: str | Method,
         method_options: Mapping[str, Any] | None,
         checkpoint: str | Path | None,
+        constants: Constants,
     ) -> None:
         self.rename = checked_rename(rename)
         if method_options is not None:
             check_kind("method_options", method_options, Mapping, "a mapping of options by name")
         self.filter = PriorFilter.of(prior_filter)
+        self.constants = constants
         self._sources = resolve(prior, prior_studies)
         self.checkpoint = _checkpoint(checkpoint, method, method_options, bool(self._sources))
+        if self.checkpoint is not None and constants.of_priors:
+            raise CheckpointError(
+                "`prior_fixed` says what prior studies held constant, but `checkpoint` has "
+                "learned from its prior studies already. Pass `prior_fixed` to `fit`."
+            )
         self._chosen: str | Method = "auto"
         if self.checkpoint is not None:
             self._chosen = self.checkpoint.method
@@ -109,7 +119,10 @@ class PriorConfig:
         return self._studies
 
     def read(self) -> list[PriorStudy]:
-        """The prior studies of all sources, read now; unavailable sources are left out."""
+        """The prior studies of all sources, read now; unavailable sources are left out.
+
+        They come with what is known of the parameters that they held constant.
+        """
         studies: list[PriorStudy] = []
         for source in self._sources:
             try:
@@ -118,7 +131,7 @@ class PriorConfig:
                 warnings.warn(
                     f"A source of prior studies is left out: {error}", PriorWarning, stacklevel=2
                 )
-        return studies
+        return self.constants.completed(studies)
 
     def overlaps(
         self,
@@ -134,7 +147,7 @@ class PriorConfig:
         # Heavy, and rarely used.
         from optuna_metasampler.priors.overlap import inspect
 
-        return inspect(studies, target, self.filter, self.rename)
+        return inspect(studies, target, self.filter, self.rename, self.constants.here)
 
 
 def _method(method: str | Method, options: Mapping[str, Any] | None, has_sources: bool) -> Method:

@@ -9,8 +9,8 @@ space of the prior studies.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 import warnings
 
@@ -38,10 +38,16 @@ from optuna_metasampler.priors.align import (
     pool,
     shared_names,
 )
+from optuna_metasampler.priors.constants import Constants, is_number, meant
 from optuna_metasampler.priors.study import PriorFilter, PriorStudy, select, used_studies
 from optuna_metasampler.space import SearchSpace
 from optuna_metasampler.surrogates.constraints import Feasibility, PriorFeasibility
-from optuna_metasampler.surrogates.prior_model import best_configurations, pareto_sets
+from optuna_metasampler.surrogates.prior_model import (
+    SourceProcesses,
+    best_configurations,
+    most_informative,
+    pareto_sets,
+)
 from optuna_metasampler.task import Task, to_tensor
 
 
@@ -51,9 +57,31 @@ _MAX_NAMES_SHOWN = 8
 Weights = tuple[float, ...]
 """Scalarisation weights: the weight of each objective in one outcome."""
 
-Learn = Callable[[Weights, frozenset[str]], AlignedPrior]
-"""From scalarisation weights and names of parameters to leave out to the prior, in the common
-space of the prior studies."""
+
+@dataclass(frozen=True)
+class View:
+    """What a running study makes of the common space of its prior studies.
+
+    Attributes:
+        without: Parameters to leave out.
+        ranges: Its distributions of parameters that no prior study tuned.
+        fixed: Values of parameters that prior studies tuned, and that it holds constant.
+    """
+
+    without: frozenset[str] = frozenset()
+    ranges: Mapping[str, BaseDistribution] = field(default_factory=dict)
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def key(self) -> object:
+        """Equal for views that are learned from alike."""
+        values = (tuple(sorted(map(repr, m.items()))) for m in (self.ranges, self.fixed))
+        return self.without, *values
+
+
+Learn = Callable[[Weights, View], AlignedPrior]
+"""From scalarisation weights and a view of the common space of the prior studies to the prior, in
+that space."""
 
 
 class PriorKnowledge:
@@ -62,8 +90,15 @@ class PriorKnowledge:
     Args:
         method: The method that learned.
         space: Common space of the prior studies.
-        learn: Learns, given weights and parameters to leave out. Called once for each combination.
+        learn: Learns, given weights and a view of the space. Called once for each combination.
         curve_correlation: Correlation of early with final values in learning curves.
+        fixed: Values of parameters that the running study holds constant.
+        constants: The parameters of the space that no prior study tuned, with the values that
+            prior studies held them at.
+        said: Names of the parameters that the user says prior studies held constant.
+
+    Attributes:
+        held: Values of parameters of the space, where the running study has none of its own.
     """
 
     def __init__(
@@ -72,13 +107,26 @@ class PriorKnowledge:
         space: SearchSpace,
         learn: Learn,
         curve_correlation: CurveCorrelation | None = None,
+        fixed: Mapping[str, Any] | None = None,
+        constants: Mapping[str, tuple[Any, ...]] | None = None,
+        said: Collection[str] = (),
     ) -> None:
         self.method = method
         self.space = space
         self.curve_correlation = curve_correlation
         self._learn = learn
-        self._learned: dict[tuple[Weights, frozenset[str]], AlignedPrior] = {}
+        self._learned: dict[tuple[Weights, object], AlignedPrior] = {}
         self._warned = False
+        self._constants = constants or {}
+        # Names given in vain, unless this study tunes them: warned of once.
+        self._doubtful = set(said) - (space.distributions.keys() - self._constants.keys())
+        self._fixed = {
+            name: value
+            for name, value in (fixed or {}).items()
+            if name in space.distributions and name not in self._constants
+        }
+        self._trusted = set(self._fixed)
+        self.held = {n: v[0] for n, v in self._constants.items() if len(v) == 1} | self._fixed
 
     @classmethod
     def of(
@@ -94,8 +142,11 @@ class PriorKnowledge:
         if not config.informs:
             return None
         method, checkpoint = config.method, config.checkpoint
+        constants = config.constants
         if checkpoint is not None:
-            return cls(method, checkpoint.space, _LearnedBefore(checkpoint))
+            constants.check(checkpoint.space.distributions)
+            fixed = _known(constants, checkpoint.space, ())
+            return cls(method, checkpoint.space, _LearnedBefore(checkpoint), fixed=fixed)
         selected = select(config.studies(), as_prior(study), config.filter, config.rename)
         used = used_studies(selected)
         if selected and not used and config.filter != PriorFilter():
@@ -107,18 +158,43 @@ class PriorKnowledge:
             )
         pooled = pool(used, study.directions, config.rename, method.models_constraints)
         pooled.warn_of_skipped(stacklevel=3)
-        return cls.from_pool(pooled, method, draw_seed())
+        constants.check(pooled.tuned, config.rename)
+        fixed = _known(constants, pooled.space, pooled.constants)
+        said = {name for name, _ in constants.said_of_priors(config.rename)}
+        return cls.from_pool(pooled, method, draw_seed(), fixed, said)
 
     @classmethod
-    def from_pool(cls, pooled: Pool, method: Method, seed: int) -> PriorKnowledge:
-        """The prior knowledge of a method from a pool of prior studies; learning is lazy."""
-        return cls(method, pooled.space, _Learner(pooled, method, seed), pooled.curve_correlation)
+    def from_pool(
+        cls,
+        pooled: Pool,
+        method: Method,
+        seed: int,
+        fixed: Mapping[str, Any] | None = None,
+        said: Collection[str] = (),
+    ) -> PriorKnowledge:
+        """The prior knowledge of a method from a pool of prior studies; learning is lazy.
+
+        Args:
+            pooled: The prior studies.
+            method: The method.
+            seed: Seed of all randomness.
+            fixed: Values of parameters that the running study holds constant.
+            said: Names of the parameters that the user says prior studies held constant.
+        """
+        learn, curves = _Learner(pooled, method, seed), pooled.curve_correlation
+        return cls(method, pooled.space, learn, curves, fixed, pooled.constants, said)
+
+    @property
+    def view(self) -> View:
+        """The whole common space, before the running study has parameters of its own."""
+        return View(fixed=self._fixed)
 
     def missing(self, space: SearchSpace, observed: Iterable[str]) -> frozenset[str] | None:
         """Parameters to leave out of the common space; ``None`` if no parameter is shared.
 
         These are unconditional parameters of the prior studies that no trial of the running study
-        has, and parameters of another kind here. Conditional ones stay: they may still come.
+        has, and parameters of another kind here. Conditional ones stay: they may still come. So do
+        those that the running study is known to hold constant.
 
         Args:
             space: The space of the running study.
@@ -130,11 +206,13 @@ class PriorKnowledge:
         own, seen = space.distributions, set(observed)
         theirs = self.space.parameters
         shared = shared_names(space, self.space)
+        self._warn_of_names(own.keys(), seen)
         if shared:
             return frozenset(
                 p.name
                 for p in theirs
                 if p.name not in shared
+                and (p.name in own or p.name not in self._fixed)
                 and (p.name in own or (p.activity is None and p.name not in seen))
             )
         if theirs and self.method.same_parameters:
@@ -152,21 +230,20 @@ class PriorKnowledge:
             )
         return None
 
-    def in_common_space(
-        self, weights: Weights, without: frozenset[str] = frozenset()
-    ) -> AlignedPrior:
+    def in_common_space(self, weights: Weights, view: View | None = None) -> AlignedPrior:
         """The prior in the common space of the prior studies.
 
         Args:
             weights: Scalarisation weights.
-            without: Parameters of the prior studies to leave out.
+            view: What the running study makes of that space; :attr:`view` by default.
 
         Raises:
             MethodError: If the method needs more prior studies.
         """
-        key = (weights, without)
+        view = view or self.view
+        key = (weights, view.key)
         if key not in self._learned:
-            self._learned[key] = self._learn(weights, without)
+            self._learned[key] = self._learn(weights, view)
         return self._learned[key]
 
     def aligned(
@@ -181,10 +258,14 @@ class PriorKnowledge:
         # running study, or are of another kind there.
         shared = shared_names(space, self.space) - without
         unknown = tuple(name for name in space.names if name not in shared)
-        if self.method.same_parameters and (unknown or without):
+        held = {n: v for n, v in self.held.items() if n not in space.distributions}
+        fixed = {n: v for n, v in self._fixed.items() if n in held and n not in without}
+        lacking = (without - self._constants.keys()) | fixed.keys()
+        if self.method.same_parameters and (unknown or lacking):
             raise self._other_parameters(space)
-        common = self.in_common_space(weights, without)
-        to_prior = Alignment.of(space, common.space)
+        ranges = {n: space.distributions[n] for n in shared & self._constants.keys()}
+        common = self.in_common_space(weights, View(without, ranges, fixed))
+        to_prior = Alignment.of(space, common.space, held)
         from_prior = _FromPrior(space, common.space)
         return replace(
             common,
@@ -194,6 +275,31 @@ class PriorKnowledge:
             unknown=unknown,
             feasibility=replace(common.feasibility, to_prior=to_prior),
         )
+
+    def _warn_of_names(self, own: Collection[str], seen: Collection[str]) -> None:
+        """Warn, once each, of what ``fixed`` and ``prior_fixed`` say in vain.
+
+        Args:
+            own: The parameters that the running study tunes.
+            seen: Those that its trials have had.
+        """
+        for name in sorted(self._trusted.intersection(own)):
+            warnings.warn(
+                f"`fixed` holds {name!r} at {self._fixed[name]!r}, but this study tunes it. The "
+                "values of its trials are used. Leave it out of `fixed`.",
+                PriorWarning,
+                stacklevel=3,
+            )
+        self._trusted.difference_update(own)
+        known = sorted({*own, *seen, *self.space.names} - self._doubtful)
+        for name in sorted(self._doubtful.difference(own, seen)):
+            warnings.warn(
+                f"`prior_fixed` holds {name!r} constant, but neither a prior study nor this one "
+                f"has tuned it so far. {meant(name, known, 'Parameters')}",
+                PriorWarning,
+                stacklevel=3,
+            )
+            self._doubtful.discard(name)
 
     def _other_parameters(self, space: SearchSpace) -> MethodError:
         here = listed(space.names, _MAX_NAMES_SHOWN)
@@ -212,12 +318,12 @@ class _Learner:
         self._pool = pooled
         self._method = method
         self._seed = seed
-        self._feasibility: dict[frozenset[str], PriorFeasibility | None] = {}
+        self._feasibility: dict[object, PriorFeasibility | None] = {}
 
-    def __call__(self, weights: Weights, without: frozenset[str]) -> AlignedPrior:
+    def __call__(self, weights: Weights, view: View) -> AlignedPrior:
         method = self._method
-        tasks = self._pool.tasks(weights, without)
-        failures = self._pool.failure_tasks(without)
+        tasks = self._pool.tasks(weights, view.without, view.ranges)
+        failures = self._pool.failure_tasks(view.without, view.ranges)
         if not tasks and failures:
             # Nothing to prefer, but places to avoid.
             common = failures[0].space
@@ -227,7 +333,7 @@ class _Learner:
                 _identity,
                 _identity,
                 torch.zeros((0, common.n_columns), dtype=torch.float64),
-                feasibility=Feasibility(self._where_feasible([], failures, without), _identity),
+                feasibility=Feasibility(self._where_feasible([], failures, view), _identity),
                 ranked=False,
             )
         if len(tasks) < method.min_studies:
@@ -238,9 +344,10 @@ class _Learner:
             )
         feasibility = None
         alone = len(weights) > 1 and max(weights) == 1.0
-        incumbents = pareto_sets(tasks) if alone else best_configurations(tasks)
+        there = _moved(tasks, view.fixed, alone)
+        incumbents = pareto_sets(there) if alone else best_configurations(there)
         if method.models_constraints:
-            feasibility = self._where_feasible(tasks, failures, without)
+            feasibility = self._where_feasible(tasks, failures, view)
         else:
             tasks = [penalized(task) for task in tasks]
         generator = torch.Generator(device="cpu").manual_seed(self._seed)
@@ -258,12 +365,12 @@ class _Learner:
         )
 
     def _where_feasible(
-        self, tasks: Sequence[Task], failures: Sequence[Task], without: frozenset[str]
+        self, tasks: Sequence[Task], failures: Sequence[Task], view: View
     ) -> PriorFeasibility | None:
         # It does not depend on the weights.
-        if without not in self._feasibility:
-            self._feasibility[without] = PriorFeasibility.fit(tasks, failures)
-        return self._feasibility[without]
+        if view.key not in self._feasibility:
+            self._feasibility[view.key] = PriorFeasibility.fit(tasks, failures)
+        return self._feasibility[view.key]
 
 
 class _LearnedBefore:
@@ -275,14 +382,102 @@ class _LearnedBefore:
     def __init__(self, checkpoint: Checkpoint) -> None:
         self._checkpoint = checkpoint
 
-    def __call__(self, weights: Weights, without: frozenset[str]) -> AlignedPrior:
+    def __call__(self, weights: Weights, view: View) -> AlignedPrior:
         if len(weights) > 1:
             raise MethodError(
                 f"Checkpoints support one objective, but this study has {len(weights)}. Pass the "
                 "prior studies themselves as `prior`."
             )
         known = self._checkpoint
-        return AlignedPrior(known.space, known.learned, _identity, _identity, known.best)
+        best = known.best
+        choices = {n: v for n, v in view.fixed.items() if not is_number(v)}
+        # The trials that would say what is best elsewhere are not in the file.
+        row, columns = _place(known.space, choices)
+        alike = (best[:, columns] == row[columns]).all(dim=1)
+        best = best[alike] if bool(alike.any()) else best
+        return AlignedPrior(known.space, known.learned, _identity, _identity, best)
+
+
+def _known(constants: Constants, space: SearchSpace, held: Collection[str]) -> dict[str, Any]:
+    """What the running study holds constant, with the names and choices of the prior studies.
+
+    Warns of names and choices that no prior study has.
+
+    Args:
+        constants: What objectives hold constant.
+        space: Common space of the prior studies.
+        held: The parameters of the space that no prior study tuned.
+    """
+    known = {}
+    for name, value in constants.here.items():
+        distribution = space.distributions.get(name)
+        if distribution is None:
+            warnings.warn(
+                f"`fixed` holds {name!r} at {value!r}, but no prior study has that parameter. "
+                f"{meant(name, space.names, 'Parameters')}",
+                PriorWarning,
+                stacklevel=3,
+            )
+            continue
+        known[name] = value
+        if not isinstance(distribution, CategoricalDistribution) or name in held:
+            continue
+        choice = nearest_choice(distribution, value)
+        if choice is NO_CHOICE:
+            choices = listed(map(repr, distribution.choices), _MAX_NAMES_SHOWN)
+            warnings.warn(
+                f"`fixed` holds {name!r} at {value!r}, which no prior study has tried. "
+                f"Choices: {choices}.",
+                PriorWarning,
+                stacklevel=3,
+            )
+        else:
+            known[name] = choice
+    return known
+
+
+def _place(space: SearchSpace, values: Mapping[str, Any]) -> tuple[Tensor, list[int]]:
+    """The encoding of values, shape ``(e,)``, and the columns of their parameters."""
+    columns: list[int] = []
+    for p in space.parameters:
+        if p.name in values:
+            columns += range(p.start, p.start + p.width)
+            columns += [] if p.activity is None else [p.activity]
+    return to_tensor(space.encode([values])[0]), columns
+
+
+def _moved(tasks: Sequence[Task], fixed: Mapping[str, Any], objectives: bool) -> Sequence[Task]:
+    """The most informative studies as if they had held parameters at fixed values.
+
+    The trials of a study that had other values move there, with the outcomes that a Gaussian
+    process on the study's trials predicts: what was best elsewhere need not be best there.
+
+    Args:
+        tasks: The studies.
+        fixed: The values.
+        objectives: Whether the outcome of every objective is needed, and not the one in ``y``.
+    """
+    if not fixed:
+        return tasks
+    row, columns = _place(tasks[0].space, fixed)
+    moved = []
+    for task in most_informative(tasks):
+        x = task.x.clone()
+        x[:, columns] = row[columns]
+        mask = dict(zip(task.space.names, task.mask.any(dim=0).tolist(), strict=True))
+        if torch.equal(x, task.x) or not any(mask[name] for name in fixed):
+            moved.append(task)
+        elif objectives and task.outcomes is not None:
+            each = [_predicted(replace(task, y=y), x) for y in task.outcomes.T]
+            moved.append(replace(task, x=x, outcomes=torch.stack(each, dim=1)))
+        else:
+            moved.append(replace(task, x=x, y=_predicted(task, x)))
+    return moved
+
+
+def _predicted(task: Task, x: Tensor) -> Tensor:
+    """Outcomes at other points ``(q, e)``, as quantiles of those of the task."""
+    return SourceProcesses.fit([task])(x)[:, 0]
 
 
 class _FromPrior:

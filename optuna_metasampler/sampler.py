@@ -32,6 +32,7 @@ from optuna_metasampler._runtime import isolated
 from optuna_metasampler._study_state import Settings, StudyState, keep
 from optuna_metasampler.explain.trial_record import INDEPENDENT, TrialRecord
 from optuna_metasampler.prior_config import PriorConfig
+from optuna_metasampler.priors.constants import Constants
 from optuna_metasampler.priors.sources import PriorLike
 from optuna_metasampler.priors.storages import redacted
 from optuna_metasampler.priors.study import PriorFilter, PriorFilterOptions
@@ -88,6 +89,15 @@ class MetaSampler(BaseSampler):
             ``{"user_attrs": {"model": "resnet"}, "min_trials": 20, "newer_than": "90 days"}``.
         rename: Parameter names in the prior studies to names here:
             ``{"name there": "name here"}``.
+        fixed: What the objective of this study holds constant, by name: ``{"dropout": 0.0}``. The
+            model of the prior studies that tuned such a parameter is used at this value. The
+            values of a parameter that the study tunes after all are those of its trials.
+        prior_fixed: What the objectives of the prior studies held constant, by their own names:
+            one mapping ``{"dropout": 0.0}`` for all of them, or a mapping of names or globs of
+            prior studies to such mappings. A study may also say it itself, with
+            ``study.set_user_attr("fixed_params", {"dropout": 0.0})``. First comes what a trial
+            recorded, then ``prior_fixed`` under the study's very name, then the study's attribute,
+            then ``prior_fixed`` under a glob (the last one that matches) or for all studies.
         method: How to learn and to choose: a name from the table in the documentation, or a
             :class:`~optuna_metasampler.extension.Method`. ``"auto"`` is recommended; ``"gp"`` is
             its target-only Gaussian process, which ignores the priors.
@@ -107,11 +117,14 @@ class MetaSampler(BaseSampler):
 
     Raises:
         TypeError: If ``prior`` or another argument has an unsupported type.
-        ValueError: If ``method``, ``method_options``, ``n_startup_trials``, ``rename``, ``seed``
-            or ``prior_filter`` is invalid, or ``prior`` is an empty string.
+        ValueError: If ``method``, ``method_options``, ``n_startup_trials``, ``rename``, ``seed``,
+            ``prior_fixed`` or ``prior_filter`` is invalid, or ``prior`` is an empty string; also
+            at the first suggestion, if ``fixed`` or ``prior_fixed`` gives a parameter that prior
+            studies tuned as a number something else.
         MethodError: If the method needs prior studies and there are none; also at a suggestion, if
             the given ones do not meet its requirements.
-        CheckpointError: If ``checkpoint`` cannot be read, or comes with ``prior`` or ``method``.
+        CheckpointError: If ``checkpoint`` cannot be read, or comes with ``prior``,
+            ``prior_fixed`` or ``method``.
         PriorNotFoundError: If a file or a study named in ``prior`` or ``prior_studies`` does not
             exist.
         PriorError: If a storage named in ``prior`` cannot be read.
@@ -132,6 +145,8 @@ class MetaSampler(BaseSampler):
         prior_studies: str | Sequence[str] | None = None,
         prior_filter: PriorFilter | PriorFilterOptions | None = None,
         rename: Mapping[str, str] | None = None,
+        fixed: Mapping[str, Any] | None = None,
+        prior_fixed: Mapping[str, Any] | None = None,
         method: MethodName | str | Method = "auto",
         method_options: MethodOptions | Mapping[str, Any] | None = None,
         checkpoint: str | Path | None = None,
@@ -158,7 +173,14 @@ class MetaSampler(BaseSampler):
             )
         check_kind("explain", explain, bool, "True or False")
         self._priors = PriorConfig(
-            prior, prior_studies, prior_filter, rename, method, method_options, checkpoint
+            prior,
+            prior_studies,
+            prior_filter,
+            rename,
+            method,
+            method_options,
+            checkpoint,
+            Constants.of(fixed, prior_fixed),
         )
         self._constraints_func = constraints_func
         self._explain = explain

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 import warnings
 
 import click
@@ -15,9 +15,12 @@ from optuna_metasampler.cli.output import (
     as_json,
     echo_json,
     failures,
+    fixed,
+    fixed_values,
     force,
     only,
     printable,
+    prior_fixed,
     rename,
     renames,
     wrong_usage,
@@ -54,6 +57,8 @@ _EXAMPLES = (
 )
 @only
 @rename
+@fixed
+@prior_fixed
 @click.option(
     "--html",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -68,6 +73,8 @@ def explain(
     prior: tuple[str, ...],
     only: tuple[str, ...],
     rename: tuple[str, ...],
+    fixed: tuple[str, ...],
+    prior_fixed: tuple[str, ...],
     html: Path | None,
     force: bool,
     json_: bool,
@@ -79,6 +86,7 @@ def explain(
     which knows the prior studies only if --prior is given.
     """
     names = renames(rename)
+    here, there = fixed_values(fixed, "--fixed"), fixed_values(prior_fixed, "--prior-fixed")
     if html is not None and html.exists() and not force:
         raise click.BadParameter(
             f"{html} exists. Choose another name, or replace it with --force.",
@@ -92,7 +100,7 @@ def explain(
         from optuna_metasampler.priors.storages import opened
 
         with _called("--storage"), opened(storage) as held:
-            report = _report(held, storage, name, prior, only, names)
+            report = _report(held, storage, name, prior, only, names, here, there)
         if html is not None:
             report.write_html(html)
     if json_:
@@ -110,6 +118,8 @@ def _report(
     prior: tuple[str, ...],
     only: tuple[str, ...],
     names: dict[str, str],
+    here: dict[str, Any],
+    there: dict[str, Any],
 ) -> Report:
     from difflib import get_close_matches
 
@@ -130,7 +140,12 @@ def _report(
         )
     with _called("--prior"), wrong_usage("'--prior'"):
         sampler = MetaSampler(
-            list(prior) or None, prior_studies=list(only) or None, rename=names, seed=0
+            list(prior) or None,
+            prior_studies=list(only) or None,
+            rename=names,
+            fixed=here,
+            prior_fixed=there,
+            seed=0,
         )
     study = optuna.load_study(study_name=name, storage=held, sampler=sampler)
     with warnings.catch_warnings():

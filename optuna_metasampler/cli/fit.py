@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict
-import json
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -15,9 +12,12 @@ from optuna_metasampler.cli.output import (
     counted,
     echo_json,
     failures,
+    fixed_values,
     force,
+    named_values,
     only,
     printable,
+    prior_fixed,
     rename,
     renames,
     wrong_usage,
@@ -64,6 +64,7 @@ _EXAMPLES = (
     help="Direction of prior studies that have none.",
 )
 @rename
+@prior_fixed
 @click.option("--seed", type=int, default=0, show_default=True, help="Random seed.")
 @click.option(
     "--device", default="cpu", show_default=True, help="Device for training, such as cuda."
@@ -79,6 +80,7 @@ def fit(
     options: tuple[str, ...],
     direction: str | None,
     rename: tuple[str, ...],
+    prior_fixed: tuple[str, ...],
     seed: int,
     device: str,
     resume: bool,
@@ -102,7 +104,8 @@ def fit(
             f"{out} does not exist, so there is no training to continue.",
             param_hint="'--resume'",
         )
-    names, values = renames(rename), _options(options)
+    names, values = renames(rename), named_values(options, "--option", "n_steps=100")
+    held = fixed_values(prior_fixed, "--prior-fixed")
     with failures():
         from optuna_metasampler._runtime import progress
         from optuna_metasampler.checkpoint import Checkpoint
@@ -115,12 +118,14 @@ def fit(
         _check_device(device)
         was_finished = resume and Checkpoint.read_unfinished(out).header.finished
         try:
-            with wrong_usage("'--direction'"), progress(f"Learning ({method})", "step") as show:
+            hint = "'--direction' or '--prior-fixed'" if held else "'--direction'"
+            with wrong_usage(hint), progress(f"Learning ({method})", "step") as show:
                 checkpoint = fit_priors(
                     list(prior),
                     out,
                     prior_studies=only or None,
                     rename=names,
+                    prior_fixed=held,
                     direction=direction,
                     method=chosen,
                     seed=seed,
@@ -163,20 +168,3 @@ def _check_device(device: str) -> None:
         raise click.BadParameter(
             f"torch cannot use {device!r}: {reason}", param_hint="'--device'"
         ) from error
-
-
-def _options(pairs: Sequence[str]) -> dict[str, Any]:
-    """The mapping given by ``--option NAME=VALUE``; values are JSON, or else strings."""
-    values: dict[str, Any] = {}
-    for pair in pairs:
-        name, separator, value = pair.partition("=")
-        if not (name and separator):
-            raise click.BadParameter(
-                f"must be NAME=VALUE, such as n_steps=100, but got {pair!r}.",
-                param_hint="'--option'",
-            )
-        try:
-            values[name] = json.loads(value)
-        except json.JSONDecodeError:
-            values[name] = value
-    return values

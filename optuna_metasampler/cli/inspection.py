@@ -15,8 +15,11 @@ from optuna_metasampler.cli.output import (
     counted,
     echo_json,
     failures,
+    fixed,
+    fixed_values,
     only,
     printable,
+    prior_fixed,
     rename,
     renames,
     shortened,
@@ -28,6 +31,7 @@ from optuna_metasampler.cli.output import (
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
 
+    from optuna_metasampler.priors.constants import Constants
     from optuna_metasampler.priors.study import PriorStudy
 
 _MAX_STUDIES_SHOWN = 40
@@ -52,6 +56,8 @@ _EXAMPLES = (
     help="Show how the other studies overlap with this study of LOCATION.",
 )
 @rename
+@fixed
+@prior_fixed
 @click.option("--all", "everything", is_flag=True, help="Show all studies.")
 @as_json
 def inspect(
@@ -59,6 +65,8 @@ def inspect(
     only: tuple[str, ...],
     target: str | None,
     rename: tuple[str, ...],
+    fixed: tuple[str, ...],
+    prior_fixed: tuple[str, ...],
     everything: bool,
     json_: bool,
 ) -> None:
@@ -68,12 +76,16 @@ def inspect(
     journal log, a CSV file of study.trials_dataframe(), or an archive. It is only read.
     """
     names = renames(rename)
+    here, there = fixed_values(fixed, "--fixed"), fixed_values(prior_fixed, "--prior-fixed")
     with failures():
+        from optuna_metasampler.priors.constants import Constants
         from optuna_metasampler.priors.sources import read_priors
+
+        constants = Constants.of(here, there)
 
         studies = read_priors(location, only or None)
         if target is not None:
-            _show_overlaps(location, studies, target, names, everything, json_)
+            _show_overlaps(location, studies, target, names, constants, everything, json_)
             return
     if json_:
         echo_json({"location": location, "studies": [_described(study) for study in studies]})
@@ -92,6 +104,7 @@ def _show_overlaps(
     studies: Sequence[PriorStudy],
     target: str,
     rename: Mapping[str, str],
+    constants: Constants,
     everything: bool,
     json_: bool,
 ) -> None:
@@ -104,8 +117,8 @@ def _show_overlaps(
     if not found:
         raise PriorError(f"The study {target!r} of {location} is damaged and cannot be read.")
     own = found[0]
-    others = [s for s in studies if s.name != own.name]
-    overlaps = overlaps_of(others, own, PriorFilter(), rename)
+    others = constants.completed([s for s in studies if s.name != own.name])
+    overlaps = overlaps_of(others, own, PriorFilter(), rename, constants.here)
     if json_:
         echo_json(
             {

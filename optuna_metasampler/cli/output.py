@@ -33,6 +33,20 @@ rename = click.option(
     help="Name of a parameter in the prior studies, and here; can be repeated.",
 )
 
+prior_fixed = click.option(
+    "--prior-fixed",
+    metavar="NAME=VALUE",
+    multiple=True,
+    help="What the objectives of the prior studies held constant; can be repeated.",
+)
+
+fixed = click.option(
+    "--fixed",
+    metavar="NAME=VALUE",
+    multiple=True,
+    help="What the objective of the study holds constant; can be repeated.",
+)
+
 force = click.option("--force", is_flag=True, help="Replace the file if it exists.")
 
 
@@ -101,3 +115,38 @@ def renames(pairs: Sequence[str]) -> dict[str, str]:
             )
         names[old] = new
     return names
+
+
+def named_values(pairs: Sequence[str], option: str, example: str) -> dict[str, Any]:
+    """The mapping given by ``NAME=VALUE``; values are JSON, or else strings.
+
+    Args:
+        pairs: The values of the option.
+        option: Its name.
+        example: One of its values.
+    """
+    values: dict[str, Any] = {}
+    for pair in pairs:
+        name, separator, value = pair.partition("=")
+        if not (name and separator):
+            raise click.BadParameter(
+                f"must be NAME=VALUE, such as {example}, but got {pair!r}.",
+                param_hint=f"'{option}'",
+            )
+        try:
+            values[name] = json.loads(value)
+        except json.JSONDecodeError:
+            values[name] = value
+    return values
+
+
+def fixed_values(pairs: Sequence[str], option: str) -> dict[str, Any]:
+    """The mapping from parameters to values given by ``NAME=VALUE``; see :func:`named_values`."""
+    values = named_values(pairs, option, "dropout=0.0")
+    for name, value in values.items():
+        if isinstance(value, (dict, list)):
+            raise click.BadParameter(
+                f"must give {name!r} one value, such as 0.0 or adam, but got {value!r}.",
+                param_hint=f"'{option}'",
+            )
+    return values

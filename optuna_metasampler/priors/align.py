@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 import math
 from typing import TYPE_CHECKING, Any
 import warnings
@@ -33,6 +33,7 @@ from optuna_metasampler.history import (
 )
 from optuna_metasampler.learning_curves import CurveCorrelation
 from optuna_metasampler.outcomes import scalarize
+from optuna_metasampler.priors.constants import single, with_choices
 from optuna_metasampler.priors.study import PriorStudy, meta_features
 from optuna_metasampler.shortlist import best_first, shortlists_of_priors
 from optuna_metasampler.space import Parameter, SearchSpace, choice_key
@@ -62,6 +63,8 @@ class Pool:
         skipped: Names of the other studies, with the reason.
         features: Meta-features of the studies.
         curve_correlation: What is left of early differences at the end of their learning curves.
+        constants: The parameters of the space that no study tuned, with the values that studies
+            held them at.
     """
 
     space: SearchSpace
@@ -71,22 +74,34 @@ class Pool:
     features: tuple[Mapping[str, float], ...]
     curve_correlation: CurveCorrelation
     failures: tuple[tuple[str, FinishedTrials], ...] = ()
+    constants: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
 
-    def tasks(self, weights: Sequence[float], without: frozenset[str] = frozenset()) -> list[Task]:
+    @property
+    def tuned(self) -> dict[str, BaseDistribution]:
+        """The distributions of the parameters that a study tuned."""
+        return {n: d for n, d in self.space.distributions.items() if n not in self.constants}
+
+    def tasks(
+        self,
+        weights: Sequence[float],
+        without: frozenset[str] = frozenset(),
+        ranges: Mapping[str, BaseDistribution] | None = None,
+    ) -> list[Task]:
         """The studies as tasks of one outcome, without those that have none of the parameters.
 
         Args:
             weights: Weights of the objectives, see :func:`~optuna_metasampler.task.scalarize`.
             without: Parameters excluded from the common space.
+            ranges: The running study's distributions of :attr:`constants`.
         """
-        space = self._space(without)
+        space = self._space(without, ranges or {})
         names = frozenset(space.names)
         used = [
             (name, records, features)
             for name, records, features in zip(
                 self.studies, self.records, self.features, strict=True
             )
-            if any(names & c.keys() for c in records.configurations)
+            if any(records.has_any(names, c) for c in records.configurations)
         ]
         # All studies at once: each call of the encoding has a cost besides that of the trials.
         configurations = [c for _, records, _ in used for c in records.configurations]
@@ -109,24 +124,29 @@ class Pool:
                 task = replace(
                     task, constraints=to_tensor(table), constraint_names=constraint_names
                 )
-            crashed = [c for c in records.crashed if names & c.keys()]
+            crashed = [c for c in records.crashed if records.has_any(names, c)]
             if crashed:
                 task = replace(task, crashed=to_tensor(space.encode(crashed)))
             tasks.append(task)
         return tasks
 
-    def failure_tasks(self, without: frozenset[str] = frozenset()) -> list[Task]:
+    def failure_tasks(
+        self,
+        without: frozenset[str] = frozenset(),
+        ranges: Mapping[str, BaseDistribution] | None = None,
+    ) -> list[Task]:
         """The studies of :attr:`failures` as tasks whose outcome is 1, or -1 where a trial failed.
 
         Args:
             without: Parameters excluded from the common space.
+            ranges: The running study's distributions of :attr:`constants`.
         """
-        space = self._space(without)
+        space = self._space(without, ranges or {})
         names = frozenset(space.names)
         tasks = []
         for name, records in self.failures:
-            ended = [(c, 1.0) for c in records.configurations if names & c.keys()]
-            ended += [(c, -1.0) for c in records.crashed if names & c.keys()]
+            ended = [(c, 1.0) for c in records.configurations if records.has_any(names, c)]
+            ended += [(c, -1.0) for c in records.crashed if records.has_any(names, c)]
             if any(label < 0 for _, label in ended):
                 labels = torch.tensor([label for _, label in ended], dtype=torch.float64)
                 tasks.append(Task.of(space, [c for c, _ in ended], labels, name=name))
@@ -146,10 +166,15 @@ class Pool:
                 stacklevel=stacklevel,
             )
 
-    def _space(self, without: frozenset[str]) -> SearchSpace:
-        if not without:
+    def _space(
+        self, without: frozenset[str], ranges: Mapping[str, BaseDistribution]
+    ) -> SearchSpace:
+        if not without and not ranges:
             return self.space
-        remaining = {n: d for n, d in self.space.distributions.items() if n not in without}
+        known = {n: with_choices(d, self.constants[n]) for n, d in ranges.items()}
+        remaining = {
+            n: known.get(n, d) for n, d in self.space.distributions.items() if n not in without
+        }
         return _common_space(remaining, self.records)
 
 
@@ -165,7 +190,8 @@ def pool(
     Parameters are matched by name. Ranges are merged to their hull, choices to their union. A
     number in one study and a choice of numbers in another become a number; other disagreements on
     the kind, or on the log scale, are decided by the majority of trials. Values that do not fit,
-    and parameters that a study does not have, are missing.
+    and parameters that a study does not have, are missing. What a study held constant
+    (:attr:`PriorStudy.fixed`) counts as if its trials had recorded it.
 
     Args:
         studies: Prior studies.
@@ -185,7 +211,7 @@ def pool(
     failures: list[tuple[str, FinishedTrials]] = []
     for study in studies:
         own = study.directions or tuple(directions)
-        records = finished_trials(study.trials, own, rename)
+        records = finished_trials(study.trials, own, rename, fixed=study.fixed)
         distributions = distributions_of(study.trials, rename)
         reason = unusable(own, directions, records, distributions)
         if (
@@ -207,7 +233,19 @@ def pool(
         features.append(meta_features(study.user_attrs))
         for name, many in distributions.items():
             drawn.setdefault(name, []).extend(many)
-    space = _common_space({name: merge(many) for name, many in drawn.items()}, used)
+    merged = {name: merge(many) for name, many in drawn.items()}
+    held: dict[str, dict[object, Any]] = {}
+    for records in (*used, *(records for _, records in failures)):
+        for name, value in records.assumed.items():
+            held.setdefault(name, {})[choice_key(value)] = value
+    for name, values in held.items():
+        constant = tuple(values.values())
+        merged[name] = (
+            with_choices(merged[name], constant)
+            if name in drawn
+            else merge([single(value) for value in constant])
+        )
+    space = _common_space(merged, used)
     return Pool(
         space,
         tuple(names),
@@ -216,6 +254,7 @@ def pool(
         tuple(features),
         curve_correlation_in(curves),
         tuple(failures),
+        {name: tuple(values.values()) for name, values in held.items() if name not in drawn},
     )
 
 
@@ -382,7 +421,7 @@ class Alignment:
     an exponential if only one is logarithmic, and choice by choice for categories. A choice of
     numbers is mapped to the position of its number; a number between two choices becomes a linear
     blend of both, and a number beyond them the last choice. Parameters that the running study does
-    not have are missing. Differentiable in numeric columns.
+    not have are missing, but for those that it holds constant. Differentiable in numeric columns.
 
     Attributes:
         matrix: Linear part, shape ``(d, e)``.
@@ -405,12 +444,21 @@ class Alignment:
     neutral: Tensor
 
     @classmethod
-    def of(cls, own: SearchSpace, common: SearchSpace) -> Alignment:
-        """The map from a study's ``own`` space to the ``common`` one."""
+    def of(
+        cls, own: SearchSpace, common: SearchSpace, held: Mapping[str, Any] | None = None
+    ) -> Alignment:
+        """The map from a study's ``own`` space to the ``common`` one.
+
+        Args:
+            own: The study's space.
+            common: The other space.
+            held: Values that the study holds other parameters at.
+        """
         d, e = own.n_columns, common.n_columns
         matrix = torch.zeros((d, e), dtype=torch.float64)
         neutral = to_tensor(common.neutral)
-        offset = neutral.clone()
+        others = {n: v for n, v in (held or {}).items() if n not in own.distributions}
+        offset = to_tensor(common.encode([others])[0])
         activity = torch.full((e,), -1, dtype=torch.int64)
         bent: list[tuple[int, int, bool, float, float, float, float]] = []
         blended: list[tuple[int, Tensor, Tensor]] = []

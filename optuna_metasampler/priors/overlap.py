@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from optuna.distributions import (
     BaseDistribution,
@@ -16,12 +17,14 @@ from optuna.study import Study, StudyDirection
 from optuna_metasampler._text import counted, listed, printable, table
 from optuna_metasampler.history import distributions_of, finished_trials
 from optuna_metasampler.priors.align import compatible, merge, says_where_trials_fail, unusable
+from optuna_metasampler.priors.constants import single
 from optuna_metasampler.priors.study import PriorFilter, PriorStudy, Selected, select
 from optuna_metasampler.space import choice_key
 
 
 _MAX_SHOWN = 6
 _ONLY_HERE, _ONLY_PRIOR = "only here", "only in the prior study"
+_FIXED = "fixed"
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,10 @@ class StudyOverlap:
         reason: Why the study is not used; ``None`` if it is used.
         parameters: Its parameters and those of the search space, by name; none if the study was
             left out before they were compared.
+        fixed: Values of shared parameters that it is said to have held constant, for the trials
+            that recorded none.
+        fixed_here: Values of the parameters that it tuned, and that the running study is said to
+            hold constant.
     """
 
     name: str
@@ -57,6 +64,8 @@ class StudyOverlap:
     n_own: int
     reason: str | None
     parameters: tuple[ParameterOverlap, ...]
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+    fixed_here: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def usable(self) -> bool:
@@ -123,6 +132,7 @@ def inspect(
     target: Mapping[str, BaseDistribution] | Study | PriorStudy,
     prior_filter: PriorFilter,
     rename: Mapping[str, str] | None = None,
+    fixed: Mapping[str, Any] | None = None,
 ) -> Overlaps:
     """Overlap of prior studies with a search space or with a study.
 
@@ -132,13 +142,14 @@ def inspect(
             latest distributions of its finished trials.
         prior_filter: Conditions that prior studies must meet.
         rename: Parameter names, from prior studies to the target.
+        fixed: Values of parameters that the objective of the running study holds constant.
     """
     if isinstance(target, Mapping):
-        return overlaps(select(priors, None, prior_filter, rename), target, None, rename)
+        return overlaps(select(priors, None, prior_filter, rename), target, None, rename, fixed)
     running = PriorStudy.of(target) if isinstance(target, Study) else target
     space = {name: many[-1] for name, many in distributions_of(running.trials).items()}
     selected = select(priors, running, prior_filter, rename)
-    return overlaps(selected, space or None, running.directions, rename)
+    return overlaps(selected, space or None, running.directions, rename, fixed)
 
 
 def overlaps(
@@ -146,6 +157,7 @@ def overlaps(
     target: Mapping[str, BaseDistribution] | None,
     directions: Sequence[StudyDirection] | None = None,
     rename: Mapping[str, str] | None = None,
+    fixed: Mapping[str, Any] | None = None,
 ) -> Overlaps:
     """Overlap of selected prior studies with a search space.
 
@@ -154,8 +166,11 @@ def overlaps(
         target: The search space, name to distribution; ``None`` if it is unknown.
         directions: The directions of the running study; ``None`` if they do not matter.
         rename: Parameter names, from prior studies to the running study.
+        fixed: Values of parameters that the objective of the running study holds constant.
     """
-    rows = tuple(_study_overlap(s, target, directions, rename or {}) for s in selected)
+    rows = tuple(
+        _study_overlap(s, target, directions, rename or {}, fixed or {}) for s in selected
+    )
     return Overlaps(rows, None if target is None else tuple(sorted(target)))
 
 
@@ -164,13 +179,14 @@ def _study_overlap(
     target: Mapping[str, BaseDistribution] | None,
     directions: Sequence[StudyDirection] | None,
     rename: Mapping[str, str],
+    fixed_here: Mapping[str, Any],
 ) -> StudyOverlap:
     study = selected.study
     own = study.directions or directions
     if own is None:
         n_values = max((len(t.values) for t in study.trials if t.values), default=1)
         own = (StudyDirection.MINIMIZE,) * n_values
-    records = finished_trials(study.trials, own, rename)
+    records = finished_trials(study.trials, own, rename, fixed=study.fixed)
     n_trials = len(records.configurations)
     if selected.reason is not None:
         return StudyOverlap(study.name, n_trials, selected.n_own, selected.reason, ())
@@ -182,16 +198,64 @@ def _study_overlap(
         n_failed = counted(len(records.crashed), "failed trial says", "failed trials say")
         reason = f"{reason}; {n_failed} where trials fail"
     space = {name: merge(many) for name, many in distributions.items()}
-    fixed = {name for c in records.configurations for name in c if name not in space}
+    recorded = {name for c in records.configurations for name in c} - records.assumed.keys()
     old_names = {new: old for old, new in rename.items()}
-    parameters = tuple(
-        _parameter_overlap(name, space.get(name), target, name in fixed, old_names.get(name))
-        for name in sorted({*space, *fixed, *(target or ())})
-    )
-    if reason is None and target is not None and not any(p.shared for p in parameters):
+    filled = _filled(study, rename)
+    held = {n: v for n, v in fixed_here.items() if n in space and n not in (target or ())}
+    parameters = []
+    for name in sorted({*space, *recorded, *records.assumed, *(target or ())}):
+        known = space.get(name)
+        if name in records.assumed:
+            row = _constant_overlap(name, records.assumed[name], target, old_names.get(name))
+        else:
+            row = _parameter_overlap(name, known, target, name in recorded, old_names.get(name))
+        if name in held:
+            notes = [note for note in row.notes if note != _ONLY_PRIOR]
+            row = replace(row, notes=(*notes, f"{held[name]!r} here (fixed)"))
+        elif name in filled and row.shared and known is not None:
+            note = f"{filled[name]!r} in the trials without it (fixed)"
+            row = replace(row, notes=(*row.notes, note))
+        parameters.append(row)
+    shared = [p.name for p in parameters if p.shared]
+    if reason is None and target is not None and not set(shared) - records.assumed.keys():
         names = listed(sorted(space), _MAX_SHOWN)
         reason = f"none of its parameters ({names}) is in this search space"
-    return StudyOverlap(study.name, n_trials, selected.n_own, reason, parameters)
+    return StudyOverlap(
+        study.name,
+        n_trials,
+        selected.n_own,
+        reason,
+        tuple(parameters),
+        {name: filled[name] for name in shared if name in filled},
+        held,
+    )
+
+
+def _filled(study: PriorStudy, rename: Mapping[str, str]) -> dict[str, Any]:
+    """What the study is said to have held constant, and some trial did not record."""
+    said = {rename.get(name, name): value for name, value in study.fixed.items()}
+    trials = [t for t in study.trials if t.state.is_finished()] if said else []
+    recorded = [{rename.get(name, name) for name in t.params} for t in trials]
+    return {n: v for n, v in said.items() if any(n not in names for names in recorded)}
+
+
+def _constant_overlap(
+    name: str,
+    value: Any,
+    target: Mapping[str, BaseDistribution] | None,
+    old_name: str | None,
+) -> ParameterOverlap:
+    """A parameter that the prior study is said to have held constant."""
+    if target is not None and name not in target:
+        return ParameterOverlap(name, False, (_ONLY_PRIOR,))
+    own = None if target is None else target[name]
+    prior = single(value)
+    notes = [] if old_name is None else [f"named {old_name}"]
+    notes.append(f"{value!r} in the prior study (fixed)")
+    shared = own is not None and compatible(prior, own)
+    if own is not None and not shared:
+        notes.append(f"{_kind(prior)}, here {_kind(own)}")
+    return ParameterOverlap(name, shared, tuple(notes))
 
 
 def _parameter_overlap(
@@ -208,7 +272,7 @@ def _parameter_overlap(
     if own is None:
         return ParameterOverlap(name, False, (*renamed, _ONLY_PRIOR))
     if prior is None:
-        return ParameterOverlap(name, False, (*renamed, "fixed" if fixed else _ONLY_HERE))
+        return ParameterOverlap(name, False, (*renamed, _FIXED if fixed else _ONLY_HERE))
     if not compatible(prior, own):
         notes = (*renamed, f"{_kind(prior)}, here {_kind(own)}")
         return ParameterOverlap(name, False, notes)

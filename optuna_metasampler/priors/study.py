@@ -32,12 +32,15 @@ class PriorStudy:
         directions: Its directions; ``None`` for bare trials, which have none.
         trials: Its trials.
         user_attrs: User attributes of the study.
+        fixed: Values of parameters that its objective held constant, by name in the study. A trial
+            that has a value of its own keeps it.
     """
 
     name: str
     directions: tuple[StudyDirection, ...] | None
     trials: tuple[FrozenTrial, ...]
     user_attrs: Mapping[str, Any] = field(default_factory=dict)
+    fixed: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(cls, study: Study) -> PriorStudy:

@@ -96,6 +96,16 @@ def test_which_priors_is_a_matter_of_options(folder: Path) -> None:
     assert at_hand == {"old-1": ["x"]}
 
 
+def test_assumed_values_are_options(folder: Path) -> None:
+    result = run(
+        *("--storage", folder / "new.db", "--study", "now", "--prior", folder / "old.db"),
+        *("--rename", "y=z", "--prior-fixed", "y=9", "--fixed", "z=0.5", "--json"),
+    )
+    assert result.exit_code == 0, result.output
+    used = [p for p in json.loads(result.output)["priors"] if p["n_trials"]]
+    assert [p["fixed_here"] for p in used] == [{"z": 0.5}] * 2
+
+
 def test_the_page_is_written_once(folder: Path, tmp_path: Path) -> None:
     page = tmp_path / "now.html"
     arguments = ("--storage", folder / "new.db", "--study", "now", "--html", page)

@@ -46,6 +46,18 @@ def test_the_json_document_has_the_same_content(database: Path, tmp_path: Path) 
     assert document["finished"] is True
 
 
+def test_what_prior_studies_held_constant_is_an_option(database: Path, tmp_path: Path) -> None:
+    held = run(
+        "--prior", database, "--out", tmp_path / "a.safetensors", "--prior-fixed", "depth=3"
+    )
+    assert held.exit_code == 0, held.output
+    wrong = run(
+        "--prior", database, "--out", tmp_path / "b.safetensors", "--prior-fixed", "x=high"
+    )
+    assert wrong.exit_code == 2
+    assert "'high'" in wrong.output
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [

@@ -74,6 +74,19 @@ def test_the_use_of_each_study_for_another_is_listed(database: Path) -> None:
     assert [studies[name]["usable"] for name in ("resnet-b", "svm")] == [True, False]
 
 
+def test_assumed_values_are_options(database: Path) -> None:
+    result = run(
+        *(database, "--study", "resnet-a", "--rename", "eta=depth", "--json"),
+        *("--prior-fixed", "lr=0.5", "--fixed", "depth=0.25", "--fixed", "C=100"),
+    )
+    assert result.exit_code == 0, result.output
+    studies = {s["name"]: s for s in json.loads(result.output)["studies"]}
+    resnet = studies["resnet-b"]
+    assert [p["name"] for p in resnet["parameters"] if p["shared"]] == ["act", "lr"]
+    assert (resnet["fixed"], resnet["fixed_here"]) == ({"lr": 0.5}, {"depth": 0.25})
+    assert not studies["svm"]["usable"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
@@ -81,6 +94,8 @@ def test_the_use_of_each_study_for_another_is_listed(database: Path) -> None:
         (["{}", "--only", "vgg"], 1, "no such study"),
         (["{}", "--study", "vgg"], 1, "no such study"),
         (["{}", "--rename", "eta"], 2, "must be OLD=NEW"),
+        (["{}", "--fixed", "lr"], 2, "must be NAME=VALUE"),
+        (["{}", "--prior-fixed", "lr=[1]"], 2, "one value"),
         (["{}", "--what"], 2, "No such option"),
         ([], 2, "Missing argument"),
     ],

@@ -144,6 +144,8 @@ def _priors(
             weight=last if now is None else now.weight,
             weights=tuple(w.get(name, 0.0) for w in over_time) if name in names else (),
             n_strongest=n_strongest[name],
+            fixed={} if row is None else row.fixed,
+            fixed_here={} if row is None else row.fixed_here,
         )
 
     # A list, because two storages may have studies of one name.

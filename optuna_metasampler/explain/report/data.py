@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from optuna_metasampler.explain.calibration import Calibration, PriorGain, Progress
@@ -39,6 +40,9 @@ class PriorPart:
         weight: Its weight in the next suggestion, in ``[0, 1]``; ``None`` if not known.
         weights: Its weights in the suggestions at :attr:`ReportData.weights_at`.
         n_strongest: Number of suggestions in which it had the largest weight.
+        fixed: Values of shared parameters that it is said to have held constant.
+        fixed_here: Values of the parameters that it tuned, and that this study is said to hold
+            constant.
     """
 
     name: str
@@ -50,6 +54,8 @@ class PriorPart:
     weight: float | None = None
     weights: tuple[float, ...] = ()
     n_strongest: int = 0
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+    fixed_here: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

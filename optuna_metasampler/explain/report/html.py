@@ -26,6 +26,7 @@ from optuna_metasampler.explain.plots.chart import Chart
 from optuna_metasampler.explain.plots.plotly import figure
 from optuna_metasampler.explain.report.data import ParameterPart, ReportData
 from optuna_metasampler.explain.report.phrases import (
+    describe_fixed,
     describe_phase,
     describe_phases,
     describe_states,
@@ -100,6 +101,7 @@ def _template() -> Template:
         "percent": percent,
         "short": shortened,
         "value": value_of,
+        "fixed": describe_fixed,
         "states": describe_states,
         "phases": describe_phases,
         "phase": describe_phase,

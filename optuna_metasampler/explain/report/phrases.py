@@ -63,6 +63,16 @@ def describe_params(trial: BestTrial, most: int = 12) -> str:
     return listed(pairs, most) or "no parameter"
 
 
+def describe_fixed(prior: PriorPart, most: int = 12) -> str:
+    """The values of parameters that a prior study, or this one, is said to hold constant."""
+    pairs = [
+        f"{shortened(name, 30)}={value_of(value)} {where}"
+        for values, where in ((prior.fixed, "there"), (prior.fixed_here, "here"))
+        for name, value in values.items()
+    ]
+    return listed(pairs, most)
+
+
 def describe_best(best: Sequence[BestTrial], directions: Sequence[str]) -> str:
     """The best trial, or the size of the Pareto front."""
     if not best:

@@ -9,6 +9,7 @@ import textwrap
 from optuna_metasampler._text import WIDTH, counted, number, percent, shortened, table, thinned
 from optuna_metasampler.explain.report.data import ObjectivePart, PriorPart, ReportData
 from optuna_metasampler.explain.report.phrases import (
+    describe_fixed,
     describe_params,
     describe_phase,
     describe_phases,
@@ -35,6 +36,7 @@ def text_of(report: ReportData) -> str:
         lines += _parameter_details(objective, m)
         lines += _calibration(objective, m)
     lines += _shared(report.used)
+    lines += _fixed(report.used)
     lines += _unused(report.unused)
     return "\n".join(lines)
 
@@ -190,6 +192,19 @@ def _shared(used: Sequence[PriorPart]) -> Iterator[str]:
     for shared, names in list(by_shared.items())[:_MOST_DETAILS]:
         who = shortened(names[0]) + (f" and {len(names) - 1:,} more" if len(names) > 1 else "")
         yield from _wrapped(f"{who}: {', '.join(map(shortened, shared))}")
+
+
+def _fixed(used: Sequence[PriorPart]) -> Iterator[str]:
+    by_values: dict[str, list[str]] = {}
+    for p in used:
+        if values := describe_fixed(p):
+            by_values.setdefault(values, []).append(p.name)
+    if by_values:
+        yield ""
+        yield "Parameters that are not tuned, with their assumed values"
+    for values, names in list(by_values.items())[:_MOST_DETAILS]:
+        who = shortened(names[0]) + (f" and {len(names) - 1:,} more" if len(names) > 1 else "")
+        yield from _wrapped(f"{who}: {values}")
 
 
 def _unused(unused: Sequence[PriorPart]) -> Iterator[str]:
