@@ -42,12 +42,8 @@ from optuna_metasampler.priors.constants import Constants, is_number, meant
 from optuna_metasampler.priors.study import PriorFilter, PriorStudy, select, used_studies
 from optuna_metasampler.space import SearchSpace
 from optuna_metasampler.surrogates.constraints import Feasibility, PriorFeasibility
-from optuna_metasampler.surrogates.prior_model import (
-    SourceProcesses,
-    best_configurations,
-    most_informative,
-    pareto_sets,
-)
+from optuna_metasampler.surrogates.prior_model import best_configurations, pareto_sets
+from optuna_metasampler.surrogates.source_processes import SourceProcesses, most_informative
 from optuna_metasampler.task import Task, to_tensor
 
 

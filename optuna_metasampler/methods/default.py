@@ -106,11 +106,14 @@ class Auto(PriorModelMethod):
 def transfer_design(prior: AlignedPrior, n_startup_trials: int | None) -> InitialDesign:
     """The initial design with prior studies, which stand in for space-filling trials.
 
-    Its candidates are configurations that complement one another: together they leave little to
-    gain in any prior study.
+    Its candidates are configurations of the prior studies that complement one another: together
+    they leave little to gain in any prior study, at the values that the running study allows.
     """
     model: PriorModel = prior.learned
-    return _warm_start(prior, prior.from_prior(model.complementary), n_startup_trials)
+    points = prior.from_prior(model.points)
+    with torch.no_grad():
+        chosen = model.complementary(prior.to_prior(points))
+    return _warm_start(prior, points[chosen], n_startup_trials)
 
 
 def _warm_start(

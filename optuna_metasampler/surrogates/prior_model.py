@@ -73,8 +73,6 @@ class PriorModel:
         weights: Kernel weights of the prior mean, the components and the studies' functions at the
             scaled points, shape ``(m, 1 + r + k)``.
         offsets: Constant parts of these, shape ``(1 + r + k,)``.
-        complementary: Configurations that together leave little to gain in any study, the best on
-            average first, shape ``(c, d)``.
         share: Weight of each study in the prior mean, shape ``(k,)``, sum 1.
         cross_study_correlation: The mean rank correlation of the other studies' average with each
             study, in ``[0, 1]``; 0.5 for a single study, where it is unknown.
@@ -87,7 +85,6 @@ class PriorModel:
     points: Tensor
     weights: Tensor
     offsets: Tensor
-    complementary: Tensor
     share: Tensor
     cross_study_correlation: float
 
@@ -143,7 +140,6 @@ class PriorModel:
             points=points,
             weights=torch.cat([each @ mixing, each], dim=1),
             offsets=torch.cat([constants @ mixing, constants]),
-            complementary=points[greedy(_log_regret(values), _MAX_COMPLEMENTARY)],
             share=share,
             cross_study_correlation=float(correlation.clamp_min(0.0).mean()) if k > 1 else 0.5,
         )
@@ -170,7 +166,6 @@ class PriorModel:
             points=points,
             weights=weights,
             offsets=checked(tensors, "offsets", weights.shape[1]),
-            complementary=checked(tensors, "complementary", None, d),
             share=share,
             cross_study_correlation=float(checked(tensors, "agreement")),
         )
@@ -183,7 +178,6 @@ class PriorModel:
                 "points": self.points,
                 "weights": self.weights,
                 "offsets": self.offsets,
-                "complementary": self.complementary,
                 "n_trials": torch.tensor(self.n_trials),
                 "share": self.share,
                 "agreement": self.cross_study_correlation,
@@ -211,6 +205,17 @@ class PriorModel:
     def each(self, x: Tensor) -> Tensor:
         """Predicted quantiles of each study at points ``(q, d)``: shape ``(q, k)``."""
         return self._at(x, slice(1 + self.n_components, None))
+
+    def complementary(self, x: Tensor) -> list[int]:
+        """Rows of configurations that together leave little to gain in any study.
+
+        Args:
+            x: Configurations to choose from, shape ``(c, d)``.
+
+        Returns:
+            At most 30 rows, the best on average first.
+        """
+        return greedy(_log_regret(self.each(x).T), _MAX_COMPLEMENTARY)
 
     def _at(self, x: Tensor, columns: slice) -> Tensor:
         kernel = matern52(x * self.scale, self.points * self.scale)
@@ -382,10 +387,12 @@ def greedy(losses: Tensor, size: int) -> list[int]:
 
 
 def _log_regret(values: Tensor) -> Tensor:
-    """Logarithm of the regret of each common point in each study, shape ``(k, m)``.
+    """Logarithm of the regret of each configuration in each study, shape ``(k, c)``.
+
+    In units of the distance from the study's median to its best configuration.
 
     Args:
-        values: Functions at the common points, shape ``(k, m)``.
+        values: Outcomes, larger is better, shape ``(k, c)``.
     """
     top = values.max(dim=1, keepdim=True).values
     middle = values.median(dim=1, keepdim=True).values

@@ -249,3 +249,19 @@ def test_the_common_kernel_fits_all_studies_at_once() -> None:
             moved = theta.clone()
             moved[i] = float((moved[i] + step).clamp(prior.low[i], prior.high[i]))
             assert loss(moved) > best - 1e-3
+
+
+def test_complementary_configurations_cover_studies_that_want_different_things() -> None:
+    """Half of the studies are best on one side and half on the other: two are enough."""
+    tasks = [study(i, shift=0.5 * (i % 2)) for i in range(6)]
+    model = PriorModel.fit(tasks)
+    first, second, *_ = model.points[model.complementary(model.points)]
+    assert abs(float(first[0]) - float(second[0])) > 0.25
+    regret = torch.stack(
+        [
+            value(model.points, 0.5 * i).max()
+            - torch.maximum(value(first[None], 0.5 * i), value(second[None], 0.5 * i))[0]
+            for i in range(2)
+        ]
+    )
+    assert float(regret.max()) < 0.05
