@@ -187,8 +187,8 @@ AIMS = (
     ),
     Aim(
         "5 priors",
-        f"above itself without priors (by more than {TIE}) over trials {_LATE} to {HORIZON} on at "
-        "most 0.10 of the tasks",
+        f"mean log10 regret over trials {_LATE} to {HORIZON} more than {TIE} above itself without "
+        "priors on at most 0.10 of the tasks",
         0.10,
         MAIN,
         _COLD,
