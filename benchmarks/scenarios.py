@@ -49,7 +49,9 @@ SCENARIOS: dict[str, Scenario] = {
     "tpe-5": Scenario(_N),
     "tpe-8": Scenario(8, exact=True),
     "tpe-30": Scenario(30, exact=True),
+    "tpe-100": Scenario(100, exact=True),
     "random-5": Scenario(_N, design="random"),
+    "random-30x200": Scenario(30, exact=True, design="random", n_trials=200),
     "short": Scenario(_N, n_trials=10),
     "long": Scenario(1, design="random", n_trials=1000),
     "one-sided": Scenario(_N, spoil=(priors.keep_best,) * _N),
@@ -84,7 +86,7 @@ def prior_logs(name: str, suite: Suite, target: str, seed: int) -> list[Log]:
     """The logs of the prior studies: the same for every peer, and never of the target itself.
 
     Sources are drawn at random by suite, target and seed; a scenario with more of them has those
-    of a scenario with fewer first.
+    of a scenario with fewer first, so that peers can be compared across scenarios.
     """
     scenario = SCENARIOS[name]
     generator = np.random.default_rng(seed_of(suite.name, target, seed, "sources"))

@@ -31,6 +31,7 @@ _ALL: tuple[Experiment[Any], ...] = (
     comparison.QUICK,
     comparison.MAIN,
     comparison.EXTRA,
+    comparison.HEBO,
     comparison.DEVELOP,
     methods.EXPERIMENT,
     audit.EXPERIMENT,

@@ -13,6 +13,7 @@ import pytest
 from benchmarks.experiment import NOT_RUN
 from benchmarks.experiments.comparison.data import REFERENCE, WITHHELD
 from benchmarks.experiments.comparison.summary import summarize
+from benchmarks.experiments.comparison.tables import tables
 from benchmarks.problems.base import Scale
 from benchmarks.run import Run
 from tests.benchmarks.runs import run_of
@@ -331,7 +332,7 @@ def test_ablations_are_in_no_other_table() -> None:
 
 def test_an_aim_is_held_against_the_better_of_two_peers() -> None:
     runs = [make(REFERENCE, 0.01, "tpe-5"), make("TPE", 1.0), make("GPSampler", 0.02)]
-    aim = row(numbers(runs)["aims"], situation="5 priors")
+    aim = row(numbers(runs)["aims"], aim="-0.45 to the better of TPE, GPSampler")
     assert aim["measured"][0] == pytest.approx(-0.3010, abs=1e-4)
     assert not aim["met"]
 
@@ -385,5 +386,96 @@ def test_there_is_no_hindsight_where_a_peer_is_missing() -> None:
     assert numbers(runs)["hindsight"] is None
 
 
-def test_an_aim_without_runs_has_no_row() -> None:
+def test_where_no_aim_is_measured_there_is_none() -> None:
     assert numbers([make("TPE", 0.1)])["aims"] == []
+
+
+def test_an_aim_whose_runs_are_missing_is_shown_as_not_measured() -> None:
+    found = numbers([make(REFERENCE, 0.01, "tpe-5"), make("TPE", 1.0), make("GPSampler", 1.0)])
+    missing = row(found["aims"], situation="100 priors")
+    assert (missing["measured"], missing["n_tasks"], missing["met"]) == (None, 0, None)
+    assert (
+        "| 100 priors | below 30 priors on the same tasks | – | 0 | not measured |"
+        in tables(found)["aims"]
+    )
+    assert {aim["met"] for aim in found["aims"] if aim["n_tasks"]} == {True}
+
+
+OWN_BEST = "MetaSampler (gp) + best priors"
+RANDOM = "30 priors of 200 random trials"
+
+
+@pytest.mark.parametrize(("regret", "met"), [(0.06, True), (0.07, False)])
+def test_many_random_priors_are_held_against_the_best_of_five_on_the_same_task(
+    regret: float, met: bool
+) -> None:
+    runs = [
+        make(REFERENCE, regret, "random-30x200", n_priors=30),
+        make(OWN_BEST, 0.1, "tpe-5"),
+        # Another task, and the best of all thirty, are no part of it.
+        make(OWN_BEST, 0.0001, "tpe-5", task="t1"),
+        make(OWN_BEST, 0.0001, "random-30x200", n_priors=30),
+    ]
+    first = next(aim for aim in numbers(runs)["aims"] if aim["situation"] == RANDOM)
+    assert first["measured"][0] == pytest.approx(np.log10(regret / 0.1), abs=1e-4)
+    assert (first["n_tasks"], first["met"]) == (1, met)
+
+
+@pytest.mark.parametrize(("at_five", "met"), [(0.049, True), (0.051, False)])
+def test_regret_at_trial_five_has_to_be_half(at_five: float, met: bool) -> None:
+    mine = replace(
+        make(REFERENCE, 1.0, "random-30x200"), values=[1.0] * 4 + [at_five] + [0.0001] * 5
+    )
+    aims = numbers([mine, make(OWN_BEST, 0.1, "tpe-5")])["aims"]
+    aim = next(a for a in aims if "at trial 5 " in a["aim"])
+    assert aim["measured"][0] == pytest.approx(np.log10(at_five / 0.1), abs=1e-4)
+    assert aim["met"] is met
+
+
+def test_tasks_on_which_the_best_priors_alone_are_clearly_ahead_are_counted() -> None:
+    # By log10: 0.04, 0.06, 0.3 and -1 above.
+    regrets = [0.1096, 0.1148, 0.2, 0.01]
+    runs = [make(REFERENCE, r, "tpe-5", f"t{i}") for i, r in enumerate(regrets)]
+    runs += [make(OWN_BEST, 0.1, "tpe-5", f"t{i}") for i in range(4)]
+    aim = next(a for a in numbers(runs)["aims"] if a["aim"].startswith("more than 0.05 above"))
+    assert aim["measured"][0] == pytest.approx(0.5)
+    assert not aim["met"]
+
+
+def test_late_trials_are_held_against_itself_without_priors_whatever_the_early_ones() -> None:
+    runs = []
+    for i in range(10):
+        # Ahead at first; from trial 20 on behind on one task, and by next to nothing on another.
+        late = 0.2 if i == 0 else 0.102 if i == 1 else 0.1
+        warm = make(REFERENCE, 0.0, "tpe-5", f"t{i}", n_trials=50)
+        runs.append(replace(warm, values=[0.4] * 19 + [late] * 31))
+        cold = make(REFERENCE, 0.0, "none", f"t{i}", n_trials=50)
+        runs.append(replace(cold, values=[1.0] * 19 + [0.1] * 31))
+    aim = next(a for a in numbers(runs)["aims"] if "over trials 20 to 50" in a["aim"])
+    assert aim["measured"][0] == pytest.approx(0.1)
+    assert aim["met"]
+
+
+def test_priors_of_another_space_are_held_against_the_better_naive_warm_start() -> None:
+    runs = [
+        make(peer, regret, "overlap-all")
+        for peer, regret in ((REFERENCE, 0.1), (OWN_BEST, 0.05), ("TPE + best priors", 1.0))
+    ]
+    aim = row(numbers(runs)["aims"], situation="5 priors, all of these")
+    assert aim["measured"][0] == pytest.approx(np.log10(2.0), abs=1e-4)
+    assert not aim["met"]
+
+
+def test_many_priors_are_compared_with_few_and_as_many_on_the_same_tasks() -> None:
+    runs = [make(REFERENCE, 0.01, "tpe-30", t, n_priors=30) for t in ("t0", "t1")]
+    runs += [make(REFERENCE, 0.1, "tpe-5"), make(OWN_BEST, 1.0, "tpe-5")]
+    runs += [make("TPE + best priors", 0.001, "tpe-30", n_priors=30)]
+    found = numbers(runs)["many_priors"]
+    assert [(r["scenario"], r["peer"], r["against"], r["n_tasks"]) for r in found] == [
+        ("tpe-30", REFERENCE, "tpe-5", 1),
+        ("tpe-30", OWN_BEST, "tpe-5", 1),
+        ("tpe-30", "TPE + best priors", "tpe-30", 1),
+    ]
+    assert [r["difference"][0] for r in found] == pytest.approx([-1.0, -2.0, 1.0])
+    assert [r["losses"] for r in found] == [0, 0, 1]
+    assert found[0]["by_trial"] == {"1": -1.0, "3": -1.0, "5": -1.0, "10": -1.0}

@@ -10,15 +10,19 @@ import numpy as np
 from optuna.distributions import CategoricalDistribution
 import pytest
 
-from benchmarks import priors
+from benchmarks import priors, scenarios
 from benchmarks.priors import View, fingerprint, make_log
-from benchmarks.problems.base import Objective
+from benchmarks.problems.base import Objective, Suite
 from benchmarks.problems.synthetic import SyntheticSuite
 from benchmarks.problems.tables import FolderSuite
 from benchmarks.scenarios import SCENARIOS, applies, prior_logs
 
 
-@pytest.mark.parametrize("name", [n for n in SCENARIOS if n not in ("none", "tpe-8", "tpe-30")])
+# Scenarios that a suite of seven tasks has.
+HAD = [name for name, scenario in SCENARIOS.items() if 0 < scenario.n_priors < 7]
+
+
+@pytest.mark.parametrize("name", HAD)
 def test_priors_are_never_made_from_the_target(
     suite: FolderSuite, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -49,6 +53,36 @@ def test_more_priors_begin_with_the_fewer(suite: FolderSuite) -> None:
     three = prior_logs("tpe-3", suite, "task0", seed=0)
     five = prior_logs("tpe-5", suite, "task0", seed=0)
     assert five[:3] == three
+
+
+def test_scenarios_of_many_priors_begin_with_the_tasks_of_five(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Many(SyntheticSuite):
+        """A hundred and twenty tasks, of which none has to be evaluated."""
+
+        def __init__(self) -> None:
+            super().__init__(0.9)
+            self.tasks = tuple(map(str, range(120)))
+
+        def sources(self, target: str) -> tuple[str, ...]:
+            return tuple(task for task in self.tasks if task != target)
+
+    made = []
+
+    def spy(suite: Suite, task: str, view: View, design: str, seed: int, n_trials: int) -> str:
+        made.append((design, n_trials))
+        return task
+
+    monkeypatch.setattr(scenarios, "_log", spy)
+    suite = Many()
+    for seed in (0, 1):
+        five = prior_logs("tpe-5", suite, "7", seed)
+        for name, n in (("tpe-30", 30), ("tpe-100", 100), ("random-30x200", 30)):
+            assert applies(name, suite, "7")
+            logs = prior_logs(name, suite, "7", seed)
+            assert (len(set(logs)), logs[:5]) == (n, five)
+    assert made[-30:] == [("random", 200)] * 30
 
 
 def test_tpe_logs_are_better_than_random_ones(suite: FolderSuite) -> None:

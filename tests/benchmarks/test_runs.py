@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 import gc
 import inspect
+import itertools
 import types
 from typing import Any
 
@@ -243,6 +244,20 @@ def test_cold_peers_are_not_run_again_for_every_scenario() -> None:
             for peer in block.peers:
                 if peer in PEERS and not PEERS[peer].uses_priors:
                     assert block.scenarios == ("none",)
+
+
+def test_warm_starts_that_learn_nothing_run_wherever_the_default_has_priors() -> None:
+    found: dict[str, set[tuple[object, ...]]] = {}
+    for block in PLANS["main"]:
+        targets = range(block.n_skipped, block.n_targets)
+        for peer, *job in itertools.product(
+            block.peers, block.suites, block.scenarios, range(block.seeds), targets
+        ):
+            found.setdefault(peer, set()).add((*job, block.n_trials))
+    mine = {job for job in found["MetaSampler"] if job[1] != "none"}
+    assert {scenario for _, scenario, *_ in mine} == SCENARIOS.keys() - {"none", "tpe-3"}
+    for peer in ("TPE + best priors", "MetaSampler (gp) + best priors"):
+        assert mine <= found[peer]
 
 
 def test_plans_name_peers_and_scenarios_that_there_are() -> None:

@@ -51,6 +51,13 @@ EXTRA = replace(
     jobs=_plan("extra"),
     records="main",
 )
+HEBO = replace(
+    MAIN,
+    name="hebo",
+    title="HEBO, from an environment of its own, for the tables of `main`",
+    jobs=_plan("hebo"),
+    records="main",
+)
 QUICK = replace(
     MAIN,
     name="quick",

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 import itertools
+import math
 from typing import Any
 
 import numpy as np
 
 from benchmarks.experiments.comparison.data import REFERENCE, Data, Paired
-from benchmarks.statistics import pooled_mean
+from benchmarks.statistics import TIE, pooled_mean
 
 
 HORIZON = 50
@@ -40,6 +41,11 @@ def _is_worse(paired: Paired, horizon: int) -> np.ndarray:
     return (paired.differences_at(horizon) > HARM).astype(float)
 
 
+def _is_above(by: float, first: int = 1) -> Value:
+    """1 where the mean log10 regret from a trial on is higher by more than so much."""
+    return lambda paired, horizon: (paired.differences_from(first) > by).astype(float)
+
+
 @dataclass(frozen=True)
 class Aim:
     """A limit that `MetaSampler` is to keep.
@@ -62,22 +68,22 @@ class Aim:
     value: Value = _mean
     n_trials: int = 0
 
-    def row(self, data: Data, suites: Collection[str]) -> dict[str, Any] | None:
-        """What is measured; ``None`` where a run is missing."""
+    def row(self, data: Data, suites: Collection[str]) -> dict[str, Any]:
+        """What is measured: ``None`` where no task has all that is compared."""
         mine = data.entry(REFERENCE, self.scenario, suites)
         horizon = max(data.horizon, self.n_trials)
         pairs = [
             Paired.of(mine, data.regrets.get(other, {}), horizon).with_trials(self.n_trials)
             for other in self.others
         ]
+        row = {"situation": self.situation, "aim": self.text.format(horizon=data.horizon)}
         if not all(paired.tasks for paired in pairs):
-            return None
+            return {**row, "measured": None, "n_tasks": 0, "met": None}
         # The best of the others is the one that least is gained on.
         best = max(pairs, key=lambda p: float(pooled_mean(p.differences(), p.suites)))
         measured = data.interval(self.value(best, data.horizon), best.suites)
         return {
-            "situation": self.situation,
-            "aim": self.text.format(horizon=data.horizon),
+            **row,
             "measured": measured,
             "n_tasks": len(best.tasks),
             "met": bool(measured[0] is not None and measured[0] <= self.limit),
@@ -92,6 +98,21 @@ _ENQUEUED = "-0.30 to the better of these with the best priors enqueued"
 _EARLY = f"log10 regret at trial {_SOON} not above TPE's at trial {HORIZON}"
 _WORSE = f"at most 0.10 of the tasks worse by {HARM} regret at trial {{horizon}}"
 _COLD = ((REFERENCE, "none"),)
+
+_BAD = ("flipped", "mixed", "shuffled", "foreign")
+_OVERLAPS = {
+    "dropped": "parameters dropped",
+    "ranges": "other ranges",
+    "renamed": "a parameter renamed",
+    "linear": "linear scales",
+    "choices": "fewer choices",
+    "all": "all of these",
+}
+_RANDOM = "30 priors of 200 random trials"
+_OWN_BEST = "MetaSampler (gp) + best priors"
+_FIVE_BEST = ((_OWN_BEST, MAIN),)
+"""What its own process does with the best trials of five priors, and nothing else of them."""
+_LATE, _ABOVE = 20, 0.05
 
 AIMS = (
     Aim("5 priors", "-0.45 to the better of TPE, GPSampler", -0.45, MAIN, _both()),
@@ -122,15 +143,82 @@ AIMS = (
     ),
     *(
         aim
-        for bad in ("flipped", "mixed", "shuffled", "foreign")
+        for bad in _BAD
         for aim in (
             Aim(bad, "at most 0.10 above itself without priors", 0.10, bad, _COLD),
             Aim(bad, _WORSE, 0.10, bad, _COLD, _is_worse),
         )
     ),
+    # Limits for the default that comes after the first.
+    Aim(
+        _RANDOM,
+        "-0.20 to its own process with the best of 5 TPE priors enqueued",
+        -0.20,
+        "random-30x200",
+        _FIVE_BEST,
+    ),
+    Aim(
+        _RANDOM,
+        "regret at trial 5 at most half of that one's (log10: -0.30)",
+        math.log10(0.5),
+        "random-30x200",
+        _FIVE_BEST,
+        _at(5),
+        5,
+    ),
+    Aim("30 priors", "-0.10 to 5 priors on the same tasks", -0.10, "tpe-30", ((REFERENCE, MAIN),)),
+    Aim(
+        "100 priors", "below 30 priors on the same tasks", 0.0, "tpe-100", ((REFERENCE, "tpe-30"),)
+    ),
+    Aim(
+        "5 priors",
+        "-0.05 to its own process with the best priors enqueued",
+        -0.05,
+        MAIN,
+        _FIVE_BEST,
+    ),
+    Aim(
+        "5 priors",
+        f"more than {_ABOVE} above that one on at most 0.25 of the tasks",
+        0.25,
+        MAIN,
+        _FIVE_BEST,
+        _is_above(_ABOVE),
+    ),
+    Aim(
+        "5 priors",
+        f"mean log10 regret over trials {_LATE} to {HORIZON} more than {TIE} above itself without "
+        "priors on at most 0.10 of the tasks",
+        0.10,
+        MAIN,
+        _COLD,
+        _is_above(TIE, _LATE),
+        HORIZON,
+    ),
+    Aim(
+        "5 priors",
+        "log10 regret at trial 3 not above Zero-shot portfolio's",
+        0.0,
+        MAIN,
+        (("Zero-shot portfolio", MAIN),),
+        _at(3),
+        3,
+    ),
+    *(
+        Aim(
+            f"5 priors, {change}",
+            "below the better of TPE, its own process with the best priors enqueued",
+            0.0,
+            f"overlap-{kind}",
+            tuple((peer, f"overlap-{kind}") for peer in ("TPE + best priors", _OWN_BEST)),
+        )
+        for kind, change in _OVERLAPS.items()
+    ),
+    *(Aim(bad, "not above itself without priors", 0.0, bad, _COLD) for bad in _BAD),
 )
 
 
 def aims_table(data: Data, suites: Collection[str]) -> list[dict[str, Any]]:
-    """A row for each aim that there are runs for."""
-    return [row for aim in AIMS if (row := aim.row(data, suites)) is not None]
+    """A row for each aim, measured or not; none at all where nothing is measured."""
+    rows = [aim.row(data, suites) for aim in AIMS]
+    return rows if any(row["n_tasks"] for row in rows) else []

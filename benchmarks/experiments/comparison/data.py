@@ -181,6 +181,12 @@ class Paired:
         """First minus second, of mean log10 regret."""
         return np.array([endpoint(a, floor) - endpoint(b, floor) for a, b in self.pairs])
 
+    def differences_from(self, trial: int) -> np.ndarray:
+        """First minus second, of mean log10 regret over the trials from this one on."""
+        return np.array(
+            [endpoint(a[:, trial - 1 :]) - endpoint(b[:, trial - 1 :]) for a, b in self.pairs]
+        )
+
     def differences_at(self, trial: int) -> np.ndarray:
         """First minus second, of the regret at a trial (or the last that both have)."""
         values = []

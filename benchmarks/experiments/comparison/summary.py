@@ -51,6 +51,7 @@ LOSS = 0.05
 CHECKPOINTS = (1, 3, 5, 10, 20, 30, 50, 100)
 RANKED_AT = (10, 25, 50)
 ABLATED_AT = (5, 10, 20, 50)
+MANY_AT = (1, 3, 5, 10, 20, 50)
 
 _N_FIRST = 10
 
@@ -70,6 +71,8 @@ HARMS = (
     "mixed",
     "flipped",
 )
+MANY = ("random-30x200", "tpe-30", "tpe-100")
+"""Scenarios of so many priors that the best trial of each would take up the new study."""
 SYNTHETIC = "synthetic_"
 SIMULATORS = "sim_"
 ABLATED = {f"{REFERENCE} {name}": name for name in ABLATIONS}
@@ -77,6 +80,9 @@ ABLATED = {f"{REFERENCE} {name}": name for name in ABLATIONS}
 
 ENQUEUED = ("TPE + best priors", "GPSampler + best priors")
 """Optuna's samplers that get the best trial of each prior study, which is what most users do."""
+
+FEW = ((REFERENCE, MAIN), ("MetaSampler (gp) + best priors", MAIN), ("TPE + best priors", MAIN))
+"""What many priors are held against: peers, and their scenario of few."""
 
 MAIN_PEERS = (REFERENCE, WITHHELD, "RGPE", *reversed(ENQUEUED), "GPSampler", "TPE", "Random")
 """Those of the short table, of curves and of the table by suite."""
@@ -149,6 +155,7 @@ def summarize(
         "harm": harm_table(data, pooled),
         "harm_simulators": harm_table(data, pools["simulators"]),
         "n_priors": n_priors_table(data, pooled),
+        "many_priors": many_priors_table(data, pooled),
         "overlap": overlap_table(data, pooled),
         "relatedness": relatedness_table(data, suites),
         "ablation": ablation_table(data, regrets_by_peer(ablated, scales.of), pooled),
@@ -413,6 +420,42 @@ def n_priors_table(data: Data, suites: Collection[str]) -> list[dict[str, Any]]:
             }
             for k, found in paired.items()
         ]
+    return rows
+
+
+def many_priors_table(data: Data, suites: Collection[str]) -> list[dict[str, Any]]:
+    """`MetaSampler` with many priors minus others with as many, with few and with none.
+
+    On the tasks that both have; the few are among the many.
+    """
+    rows = []
+    for scenario in MANY:
+        mine = data.entry(REFERENCE, scenario, suites)
+        as_many = tuple((peer, scenario) for peer, _ in FEW if peer != REFERENCE)
+        for peer, theirs in ((REFERENCE, "none"), *FEW, *as_many):
+            found = Paired.of(mine, data.entry(peer, theirs, suites), data.horizon)
+            if not found.tasks:
+                continue
+            differences = found.differences()
+            wins, ties, losses = wins_ties_losses(differences)
+            n_trials = min(first.shape[1] for first, _ in found.pairs)
+            rows.append(
+                {
+                    "scenario": scenario,
+                    "peer": peer,
+                    "against": theirs,
+                    **found.counts,
+                    "difference": data.difference(found),
+                    "wins": wins,
+                    "ties": ties,
+                    "losses": losses,
+                    "by_trial": {
+                        str(n): rounded(pooled_mean(found.gaps_at(n), found.suites))
+                        for n in MANY_AT
+                        if n <= n_trials
+                    },
+                }
+            )
     return rows
 
 

@@ -116,7 +116,8 @@ def _cold(summary: Summary) -> str:
 
 
 def _aims(summary: Summary) -> str:
-    rows = [{**row, "verdict": "yes" if row["met"] else "**no**"} for row in summary["aims"]]
+    verdict = {True: "yes", False: "**no**", None: "not measured"}
+    rows = [{**row, "verdict": verdict[row["met"]]} for row in summary["aims"]]
     columns = [
         ("situation", "{situation}"),
         ("aim", "{aim}"),
@@ -247,6 +248,13 @@ def _n_priors(summary: Summary) -> str:
     )
 
 
+def _many_priors(summary: Summary) -> str:
+    rows = named(summary["many_priors"])
+    by_trial = _each("by_trial", rows, "at {}", "2")
+    who = [("scenario", "{scenario}"), ("against", "{sampler}"), ("in", "{against}")]
+    return table(rows, [*who, TASKS, DIFFERENCE, ("wins/ties/losses", "{record}"), *by_trial])
+
+
 def _overlap(summary: Summary) -> str:
     kept = [("with full overlap", "{full:ci}"), ("share kept", "{share:ci%}")]
     columns = [("scenario", "{scenario}"), SAMPLER, TASKS, ENDPOINT, DIFFERENCE, *kept]
@@ -326,6 +334,7 @@ _BLOCKS: dict[str, Callable[[Summary], str]] = {
     "repeats": _repeats,
     "harm": _harm,
     "n-priors": _n_priors,
+    "many-priors": _many_priors,
     "overlap": _overlap,
     "relatedness": _relatedness,
     "cold": _cold,
