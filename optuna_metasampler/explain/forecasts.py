@@ -40,6 +40,8 @@ from optuna_metasampler.surrogates.transfer import TransferPredictor
 from optuna_metasampler.task import Task, to_tensor
 
 
+# Weights that a trial stores, the highest first: there may be a thousand prior studies.
+_MAX_STORED = 30
 _N_HALVINGS = 30
 _SEED = 0
 _N_SAMPLES = 512
@@ -67,7 +69,7 @@ def record_of(proposal: Proposal, task: Task, signs: Sequence[float]) -> TrialRe
         forecasts=_forecasts(proposal.predictors, proposal.x, task, signs),
         acquisition=proposal.acquisition,
         p_transfer=sum(p.p_transfer for p in transfer) / len(transfer) if transfer else None,
-        weights=tuple((row.name, row.weight) for row in prior_weights(transfer)),
+        weights=tuple((r.name, r.weight) for r in prior_weights(transfer)[:_MAX_STORED]),
         sign_flipped=any(p.sign_flipped for p in transfer),
     )
 

@@ -60,7 +60,7 @@ class TrialRecord:
             documents another; ``None`` where points were not scored.
         p_transfer: Transfer weight, the probability of the model with prior studies, in ``[0,
             1]``: the mean over the objectives; ``None`` without prior studies.
-        weights: Names and weights of the prior studies, the highest weight first; see
+        weights: Names and weights of prior studies, the highest first, at most 30; see
             :class:`~optuna_metasampler.explain.prior_studies.PriorWeight`.
         sign_flipped: Whether the prior studies entered the model of any objective with their
             sign flipped.
