@@ -203,7 +203,8 @@ def _means(predictor: GaussianProcessPredictor, x: Tensor) -> Tensor:
     for part in torch.split(x, _CHUNK):
         phi = predictor.features(part)
         each = phi @ posterior.mean_weights + posterior.covariance(part, phi) @ posterior.alpha
-        rows.append(torch.cat([torch.einsum("h,hqo->qo", weights, each), phi[:, 1:]], dim=1))
+        here = torch.einsum("h,hqo->qo", weights, each)
+        rows.append(torch.cat([here, predictor.of_priors(part)], dim=1))
     return torch.cat(rows)
 
 
@@ -279,10 +280,11 @@ def _averages(predictor: GaussianProcessPredictor, x: Tensor) -> tuple[Tensor, T
         the prior studies, together and each: ``(1 + k, g)``.
     """
     posterior = predictor.with_pending
-    phis, crosses, smooths = [], [], []
+    phis, crosses, smooths, priors = [], [], [], []
     for group in x:
         phi = predictor.features(group)
         phis.append(phi.mean(0))
+        priors.append(predictor.of_priors(group).mean(0))
         crosses.append(posterior.covariance(group, phi).mean(1))
         scaled = group * posterior.scale
         smooths.append(posterior.outputscale[:, 0, 0] * matern52(scaled, scaled).mean((1, 2)))
@@ -292,7 +294,7 @@ def _averages(predictor: GaussianProcessPredictor, x: Tensor) -> tuple[Tensor, T
     prior = torch.stack(smooths, dim=1) + linear.square().sum(2)
     explained = (cross @ posterior.inverse_root.transpose(1, 2)).square().sum(2)
     stddev = STDDEV_FACTOR * (prior - explained).clamp_min(1e-12).sqrt()
-    return mean, stddev, phi[:, 1:].T
+    return mean, stddev, torch.stack(priors, dim=1)
 
 
 def _values(p: Parameter) -> tuple[tuple[Any, ...], FloatArray]:

@@ -657,6 +657,13 @@ class GaussianProcessPredictor(Predictor):
         """Basis functions at points ``(q, d)``: a constant, shape ``(q, 1)``."""
         return constant_feature(x)
 
+    def of_priors(self, x: Tensor) -> Tensor:
+        """Predictions of the prior studies, together and each, at ``(q, d)``: ``(q, 1 + k)``.
+
+        Sign-flipped where the model uses them so; shape ``(q, 0)`` without prior studies.
+        """
+        return torch.zeros((len(x), 0), dtype=torch.float64)
+
     def each(self, x: Tensor) -> Normal:
         """Distribution of the warped outcome at ``(q, d)`` per hypothesis: batch shape ``(g, q)``.
 

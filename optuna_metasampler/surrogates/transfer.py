@@ -71,6 +71,12 @@ class TransferPredictor(GaussianProcessPredictor):
         """
         return self.surrogate.features(x, self.sign_flipped)
 
+    def of_priors(self, x: Tensor) -> Tensor:
+        """See :meth:`GaussianProcessPredictor.of_priors`."""
+        model, at = self.surrogate.model, self.surrogate.to_prior(x)
+        sign = -1.0 if self.sign_flipped else 1.0
+        return torch.cat([model(at, self.sign_flipped)[:, :1], sign * model.each(at)], dim=1)
+
     @property
     def predictions(self) -> Tensor:
         """Predictions of the modelled trials by each prior study, not sign-flipped: ``(n, k)``."""
