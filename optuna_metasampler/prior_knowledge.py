@@ -351,10 +351,11 @@ class _Learner:
         with progress(f"Learning from {n_studies}", "step") as show:
             learned = method.learn(tasks, generator, Trainer(watch=watch_on(show)))
         _logger.info("Learned from %s.", n_studies)
+        space = tasks[0].space
         return AlignedPrior(
-            tasks[0].space,
+            space,
             learned,
-            _identity,
+            _Held.at(space, view.fixed) if view.fixed else _identity,
             _identity,
             incumbents,
             feasibility=Feasibility(feasibility, _identity),
@@ -391,7 +392,8 @@ class _LearnedBefore:
         row, columns = _place(known.space, choices)
         alike = (best[:, columns] == row[columns]).all(dim=1)
         best = best[alike] if bool(alike.any()) else best
-        return AlignedPrior(known.space, known.learned, _identity, _identity, best)
+        to_prior = _Held.at(known.space, view.fixed) if view.fixed else _identity
+        return AlignedPrior(known.space, known.learned, to_prior, _identity, best)
 
 
 def _known(constants: Constants, space: SearchSpace, held: Collection[str]) -> dict[str, Any]:
@@ -486,6 +488,29 @@ class _FromPrior:
         space = self._space
         configurations = [fitted(c, space) for c in self._common.decode(x.numpy())]
         return to_tensor(space.project(space.encode(configurations)))
+
+
+@dataclass(frozen=True)
+class _Held:
+    """The map of points ``(q, e)`` of the common space to those with some values held constant.
+
+    Attributes:
+        row: Encoding of the constants, shape ``(e,)``.
+        held: Which columns are theirs, shape ``(e,)``, bool.
+    """
+
+    row: Tensor
+    held: Tensor
+
+    @classmethod
+    def at(cls, space: SearchSpace, values: Mapping[str, Any]) -> _Held:
+        row, columns = _place(space, values)
+        held = torch.zeros(len(row), dtype=torch.bool)
+        held[columns] = True
+        return cls(row, held)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return torch.where(self.held, self.row, x)
 
 
 def _identity(x: Tensor) -> Tensor:

@@ -305,9 +305,10 @@ def pivots(x: Tensor, n_first: int, n_most: int) -> Tensor:
     chosen: list[int] = []
     queue = list(range(min(n_first, len(x))))
     while len(chosen) < len(factor):
-        row = queue.pop(0) if queue else int(left.argmax())
+        from_queue = bool(queue)
+        row = queue.pop(0) if from_queue else int(left.argmax())
         if float(left[row]) < _NEW:
-            if queue:
+            if from_queue:
                 continue
             break
         known = factor[: len(chosen)]

@@ -2,7 +2,7 @@
 
 There are two hypotheses about the running study. The *transfer* hypothesis::
 
-    z(x) = c + a m(x) + sum_r w_r g_r(x) + f(x) + e,      a ~ N(1, 0.5^2),  w_r ~ N(0, b^2)
+    z(x) = c + a m(x) + sum_r w_r g_r(x) + f(x) + e,      a ~ N(1, 1),  w_r ~ N(0, b^2)
 
 has the prior mean ``m`` and the components ``g_r`` as basis functions: ``b`` is the scale of the
 empirical covariance of studies, and all weights are integrated out (as in the additive models of
@@ -196,7 +196,7 @@ class TransferGaussianProcess(Surrogate[TransferPredictor]):
         mean = torch.zeros(n, dtype=torch.float64)
         mean[1] = 1.0
         variances = torch.full((n,), float(self.config.components), dtype=torch.float64)
-        variances[0], variances[1] = 1.0, 0.25
+        variances[0], variances[1] = 1.0, 1.0
         scaled = torch.ones(n, dtype=torch.bool)
         scaled[:2] = False
         return [BasisPrior(mean, variances, scaled), BasisPrior.constant(n)]

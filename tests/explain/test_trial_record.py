@@ -90,7 +90,7 @@ def test_an_honest_model_predicts_an_easy_objective_well(priors: list[optuna.Stu
     late = list(zip(records(study)[10:], study.trials[10:], strict=True))
     errors = [abs(s.forecasts[0].predicted - t.value) for s, t in late]  # type: ignore[operator]
     assert sorted(errors)[4] < 1.0  # of values between 0 and 98
-    assert sorted(errors)[5] < 5.0
+    assert sorted(errors)[5] < 15.0
 
 
 @pytest.mark.parametrize("sign", [1.0, -1.0])

@@ -223,8 +223,9 @@ def test_the_next_point_is_the_one_of_which_the_others_tell_the_least() -> None:
 
 
 def test_points_of_which_all_is_known_are_not_chosen() -> None:
-    x = points(4, 3)
-    assert pivots(torch.cat([x, x]), 8, 8).tolist() == [0, 1, 2, 3]
+    x = points(6, 3)
+    assert pivots(torch.cat([x[:4], x[:4], x]), 8, 14).tolist()[:4] == [0, 1, 2, 3]
+    assert sorted(pivots(torch.cat([x[:4], x[:4], x]), 8, 14).tolist()[4:]) == [12, 13]
 
 
 def test_the_common_kernel_fits_all_studies_at_once() -> None:
