@@ -165,10 +165,10 @@ def test_how_it_works_has_the_numbers_of_the_code() -> None:
     for fragment in (
         f"at most {initial_design.N_WARM_START_TRIALS} trials",
         f"Once there are {transfer._MIN_TRIALS_TO_FLIP} trials",
-        f"at {prior_model._MAX_POINTS}\n*common points*",
+        f"at {prior_model._MAX_POINTS} *common points*",
         f"at most {prior_model._MAX_COMPONENTS}.",
         f"than {prior_model._MAX_TRIALS} trials, the best {prior_model._MAX_TRIALS // 4}",
-        f"up to {prior_model._MAX_COMPLEMENTARY} configurations",
+        f"up to {prior_model._MAX_COMPLEMENTARY}",
         f"Up to {outcomes.MAX_MODELLED_OBJECTIVES} objectives",
         f"{how_it_works.N_PRIOR_TRIALS} trials of Optuna's default sampler each",
         f"2 prior studies of {how_it_works.N_SLICE_PRIOR_TRIALS} trials each",

@@ -31,6 +31,8 @@ from optuna_metasampler.surrogates.transfer import TransferConfig, TransferGauss
 from optuna_metasampler.task import Task
 
 
+# The best configurations of fewer studies are few enough to choose among.
+_MANY_STUDIES = 10
 # With a trend in each objective, proposals are slow to reach the ends of a Pareto front.
 _NO_TREND = GaussianProcessConfig(trend=False)
 
@@ -106,10 +108,13 @@ class Auto(PriorModelMethod):
 def transfer_design(prior: AlignedPrior, n_startup_trials: int | None) -> InitialDesign:
     """The initial design with prior studies, which stand in for space-filling trials.
 
-    Its candidates are configurations of the prior studies that complement one another: together
-    they leave little to gain in any prior study, at the values that the running study allows.
+    Its candidates are the prior incumbents; of many studies, configurations that complement one
+    another: together they leave little to gain in any prior study, at the values that the running
+    study allows.
     """
     model: PriorModel = prior.learned
+    if len(model.names) < _MANY_STUDIES or prior.feasibility.prior is not None:
+        return _warm_start(prior, prior.prior_incumbents, n_startup_trials)
     points = prior.from_prior(model.points)
     with torch.no_grad():
         chosen = model.complementary(prior.to_prior(points))

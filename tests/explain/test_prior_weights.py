@@ -53,7 +53,7 @@ def test_studies_of_the_wrong_direction_have_a_high_weight_and_a_warning() -> No
 
     sampler = MetaSampler([wrong(0), wrong(1)], seed=0)
     study = optuna.create_study(sampler=sampler)
-    study.optimize(objective, n_trials=6)
+    study.optimize(objective, n_trials=8)
     rows = sampler.prior_weights(study)
     assert all(row.rank_correlation < -0.5 for row in rows)
     assert sum(row.weight for row in rows) > 0.5

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from optuna_metasampler.meta_train.simulators import Simulators
-from optuna_metasampler.surrogates.prior_model import SourceProcesses
+from optuna_metasampler.surrogates.source_processes import SourceProcesses
 from tests.tasks import MIXED, NUMBERS, generator, study
 
 

@@ -15,7 +15,7 @@ from optuna_metasampler.methods.cluster import (
     shared_features,
     standardized,
 )
-from optuna_metasampler.surrogates.prior_model import SourceProcesses
+from optuna_metasampler.surrogates.source_processes import SourceProcesses
 from optuna_metasampler.task import Task
 from tests.tasks import cube, generator, task_of, uniform
 
