@@ -314,12 +314,15 @@ def fit_common_hyperparameters(
     if not any(len(x) for x, _, _ in studies):
         return first
 
+    # Every study's value holds the hyper-prior, which counts once.
+    extra = len(studies) - 1
+
     def objective(theta: np.ndarray) -> tuple[float, np.ndarray]:
         at = to_tensor(theta)
-        # Every study's value holds the hyper-prior, which counts once.
-        pull = (at - prior.mean) / prior.std
-        extra = len(studies) - 1
-        value, gradient = -0.5 * extra * float(pull @ pull), -extra * pull / prior.std
+        value, gradient = 0.0, torch.zeros_like(at)
+        if extra:
+            pull = (at - prior.mean) / prior.std
+            value, gradient = -0.5 * extra * float(pull @ pull), -extra * pull / prior.std
         try:
             for x, z, phi in studies:
                 one, slope = negative_log_posterior(at, x, z, phi, metric, linear, prior)

@@ -73,9 +73,10 @@ class TransferPredictor(GaussianProcessPredictor):
 
     def of_priors(self, x: Tensor) -> Tensor:
         """See :meth:`GaussianProcessPredictor.of_priors`."""
-        model, at = self.surrogate.model, self.surrogate.to_prior(x)
-        sign = -1.0 if self.sign_flipped else 1.0
-        return torch.cat([model(at, self.sign_flipped)[:, :1], sign * model.each(at)], dim=1)
+        model = self.surrogate.model
+        each = model.each(self.surrogate.to_prior(x))
+        each = -each if self.sign_flipped else each
+        return torch.cat([(each @ model.share)[:, None], each], dim=1)
 
     @property
     def predictions(self) -> Tensor:

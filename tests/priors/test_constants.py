@@ -218,9 +218,8 @@ def test_the_first_trial_is_the_best_at_what_is_fixed_here(
     assert first["x"] == pytest.approx(BEST_OF[mode], abs=0.15)
 
 
-def test_the_model_is_that_of_what_is_fixed_here(with_modes: list[optuna.Study]) -> None:
-    """Also once the parameters of the study are known, in every later suggestion."""
-    sampler = MetaSampler(with_modes, fixed={"mode": "b"}, seed=0)
+def prefers_b(sampler: MetaSampler) -> None:
+    """Check that the prior mean is that of mode `b` once the parameters of a study are known."""
     study = optuna.create_study(sampler=sampler)
     study.enqueue_trial({"x": 0.5})
     study.optimize(lambda t: (t.suggest_float("x", 0, 1) - 0.9) ** 2, n_trials=1)
@@ -228,6 +227,22 @@ def test_the_model_is_that_of_what_is_fixed_here(with_modes: list[optuna.Study])
     (predictor,) = sampler.transfer_predictors(study)
     at_a, at_b = predictor.features(torch.tensor([[0.1], [0.9]], dtype=torch.float64))[:, 1]
     assert at_b > at_a
+
+
+def test_of_many_studies_the_first_trial_is_the_best_at_what_is_fixed_here() -> None:
+    studies = [random_study(in_modes, 20, seed=30 + i, name=f"many-{i}") for i in range(10)]
+
+    def objective(trial: optuna.Trial) -> float:
+        return (trial.suggest_float("x", 0, 1) - 0.9) ** 2
+
+    (first,) = params(MetaSampler(studies, fixed={"mode": "b"}, seed=0), objective)
+    assert first["x"] == pytest.approx(0.9, abs=0.15)
+
+
+def test_the_model_is_that_of_what_is_fixed_here(with_modes: list[optuna.Study]) -> None:
+    """Also once the parameters of the study are known, in every later suggestion."""
+    sampler = MetaSampler(with_modes, fixed={"mode": "b"}, seed=0)
+    prefers_b(sampler)
 
 
 def test_points_are_placed_at_what_is_fixed_here() -> None:
@@ -284,13 +299,7 @@ def test_fixed_values_apply_to_a_checkpoint(
     path = tmp_path / "model.safetensors"
     fit(with_modes, path)
     sampler = MetaSampler(checkpoint=path, fixed={"mode": "b"}, seed=0)
-    study = optuna.create_study(sampler=sampler)
-    study.enqueue_trial({"x": 0.5})
-    study.optimize(lambda t: (t.suggest_float("x", 0, 1) - 0.9) ** 2, n_trials=1)
-    study.ask({"x": FloatDistribution(0, 1)})
-    (predictor,) = sampler.transfer_predictors(study)
-    at_a, at_b = predictor.features(torch.tensor([[0.1], [0.9]], dtype=torch.float64))[:, 1]
-    assert at_b > at_a
+    prefers_b(sampler)
 
 
 def test_a_checkpoint_learns_from_completed_trials(

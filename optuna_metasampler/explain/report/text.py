@@ -182,29 +182,27 @@ def _calibration(objective: ObjectivePart, m: int) -> Iterator[str]:
 
 
 def _shared(used: Sequence[PriorPart]) -> Iterator[str]:
-    by_shared: dict[tuple[str, ...], list[str]] = {}
-    for p in used:
-        if p.shared:
-            by_shared.setdefault(p.shared, []).append(p.name)
-    if by_shared:
-        yield ""
-        yield "Parameters shared with the prior studies"
-    for shared, names in list(by_shared.items())[:_MOST_DETAILS]:
-        who = shortened(names[0]) + (f" and {len(names) - 1:,} more" if len(names) > 1 else "")
-        yield from _wrapped(f"{who}: {', '.join(map(shortened, shared))}")
+    shared = [(p.name, ", ".join(map(shortened, p.shared))) for p in used]
+    return _alike("Parameters shared with the prior studies", shared)
 
 
 def _fixed(used: Sequence[PriorPart]) -> Iterator[str]:
-    by_values: dict[str, list[str]] = {}
-    for p in used:
-        if values := describe_fixed(p):
-            by_values.setdefault(values, []).append(p.name)
-    if by_values:
+    fixed = [(p.name, describe_fixed(p)) for p in used]
+    return _alike("Parameters that are not tuned, with their assumed values", fixed)
+
+
+def _alike(title: str, texts: Sequence[tuple[str, str]]) -> Iterator[str]:
+    """Names of studies with their texts, those with the same one together; none if it is empty."""
+    by_text: dict[str, list[str]] = {}
+    for name, text in texts:
+        if text:
+            by_text.setdefault(text, []).append(name)
+    if by_text:
         yield ""
-        yield "Parameters that are not tuned, with their assumed values"
-    for values, names in list(by_values.items())[:_MOST_DETAILS]:
+        yield title
+    for text, names in list(by_text.items())[:_MOST_DETAILS]:
         who = shortened(names[0]) + (f" and {len(names) - 1:,} more" if len(names) > 1 else "")
-        yield from _wrapped(f"{who}: {values}")
+        yield from _wrapped(f"{who}: {text}")
 
 
 def _unused(unused: Sequence[PriorPart]) -> Iterator[str]:
