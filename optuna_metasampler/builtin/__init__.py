@@ -1,0 +1,1 @@
+"""What is known of common learners without any study of the user's."""
