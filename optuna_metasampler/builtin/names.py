@@ -53,8 +53,10 @@ _MARKS = {
     **dict.fromkeys(["percent", "percentage", "pct", "perc"], "percent"),
 }
 _LAYERS = {"l", "layer", "layers", "hidden", "dense", "fc"}
-# A step of a pipeline, a group of a configuration: whatever stands before is no part of the name.
-_STEP = re.compile(r"__|[./:|>]")
+# Behind a step of a pipeline the name begins, whatever stands before. Behind a dot it may begin: it
+# ends a group of a configuration, but in R only a word.
+_STEP = re.compile(r"__|[/:|>]")
+_GROUP = re.compile(r"__|[./:|>]")
 
 # Part of the smaller range that has to be common, for a name whose unit is not in doubt.
 _COMMON = 0.25
@@ -63,7 +65,8 @@ _INSIDE = 0.5
 # Exponents outside are not those of a learner's parameter, and overflow.
 _MAX_EXPONENT = 100
 
-_MIN_TRANSLATED = 2
+# What a learner needs of a study's parameters: a number, and a part of them.
+_MIN_OWN = 2
 _MIN_SHARE = 0.5
 
 
@@ -147,12 +150,12 @@ def recognise(
 
     A learner is recognised if (1) it has every parameter of the study that any of the learners
     has, so a study that tunes ``momentum`` is not LightGBM's; (2) at least half of the study's
-    parameters translate, and two different ones; and (3) names tell it that others do not have,
-    such as ``num_leaves``, or ``C`` together with ``gamma``. A learner that is called by its name,
-    before a parameter (``xgb_max_depth``) or in a hint, needs only one parameter and no telling
-    names, and the others are then out. If several are left, the one with most translated
-    parameters wins; without one there is no answer. Nor is there for a study that chooses between
-    learners.
+    parameters are its own, by name and, where a range is known, by range: two or more, of which
+    one translates; and (3) names tell it that others do not have, such as ``num_leaves``, or ``C``
+    together with ``gamma``. A learner that is called by its name, before a parameter
+    (``xgb_max_depth``) or in a hint, needs only one parameter and no telling names, and the others
+    are then out. If several are left, the one with most translated parameters wins; where that is
+    a tie, there is no answer. Nor is there for a study that chooses between learners.
 
     Args:
         distributions: The study's parameters.
@@ -203,26 +206,27 @@ def _recognised(
     found: Mapping[str, _Reading],
     called: bool,
 ) -> Recognised | None:
-    """The learner, if enough of the study's parameters translate and are telling."""
+    """The learner, if enough of the study's parameters are its own and are telling."""
     translated = {
         name: known
         for name in found
         if (known := translate(learner, name, distributions[name])) is not None
     }
-    if len({known.parameter for known in translated.values()}) < (
-        1 if called else _MIN_TRANSLATED
-    ):
-        return None
-    # A name that should have been translated, but was not, tells nothing.
-    names = {
-        reading.key
+    # A name that should have been translated, but was not, says nothing.
+    own = {
+        name: reading.key
         for name, reading in found.items()
         if name in translated or learner.vocabulary[reading.key] is None
     }
-    if not called and not any(all(names & each for each in entry) for entry in learner.telling):
+    if not translated or len(own) < _MIN_SHARE * len(distributions):
         return None
-    score = len(translated) / len(distributions)
-    return Recognised(learner.name, translated, score) if score >= _MIN_SHARE else None
+    if not called:
+        # The units of several layers are one parameter.
+        names = set(own.values())
+        told = any(all(names & each for each in entry) for entry in learner.telling)
+        if len(names) < _MIN_OWN or not told:
+            return None
+    return Recognised(learner.name, translated, len(translated) / len(distributions))
 
 
 # Names
@@ -264,10 +268,11 @@ def _readings(name: str) -> Iterator[_Reading]:
     found = words(name)
     parts = [word.group().lower() for word in found]
     gaps = [name[a.end() : b.start()] for a, b in pairwise(found)]
-    steps = [0, *(i for i, gap in enumerate(gaps, start=1) if _STEP.search(gap))]
-    for start in range(len(parts)):
-        step = max(each for each in steps if each <= start)
-        if None in _said(parts[step:start]):
+    groups = [0, *(i for i, gap in enumerate(gaps, start=1) if _GROUP.search(gap))]
+    first = max((i for i, gap in enumerate(gaps, start=1) if _STEP.search(gap)), default=0)
+    for start in range(first, len(parts)):
+        group = max(each for each in groups if each <= start)
+        if None in _said(parts[group:start]):
             continue
         callers = frozenset(each for each in _said(parts[:start]) if each)
         rest = parts[start:]

@@ -115,6 +115,17 @@ SOMEBODYS = (
         },
     ),
     Space(
+        "LightGBM with an unbalanced target",
+        "lightgbm",
+        {
+            "num_leaves": (whole(10, 100), "num_leaves"),
+            "learning_rate": (log(0.01, 0.3), "learning_rate"),
+            "scale_pos_weight": (real(1, 10), None),
+            "is_unbalance": (of(True, False), None),
+            "extra_trees": (of(True, False), None),
+        },
+    ),
+    Space(
         "a pipeline with a step called lgbm",
         "lightgbm",
         {
@@ -367,6 +378,20 @@ SOMEBODYS = (
         },
     ),
     Space(
+        "logistic regression with a choice of penalties",
+        "linear",
+        {
+            "C": (log(1e-4, 1e2), "C"),
+            "penalty": (of("l1", "l2"), None),
+            "solver": (of("liblinear", "saga"), None),
+        },
+    ),
+    Space(
+        "a lasso behind polynomials",
+        "linear",
+        {"poly__degree": (whole(1, 3), None), "lasso__alpha": (log(1e-4, 1), "alpha")},
+    ),
+    Space(
         "an elastic net",
         "linear",
         {
@@ -429,6 +454,17 @@ SOMEBODYS = (
             "module__num_units": (of(16, 32, 64), "n_units"),
             "module__dropout": (real(0, 0.5), "dropout"),
             "optimizer__momentum": (real(0, 0.95), "momentum"),
+        },
+    ),
+    Space(
+        "scikit-learn's perceptron",
+        "neural_network",
+        {
+            "hidden_layer_sizes": (of("50", "100"), None),
+            "activation": (of("relu", "logistic"), "activation"),
+            "alpha": (log(1e-6, 0.1), None),
+            "learning_rate_init": (log(1e-4, 0.1), "learning_rate"),
+            "solver": (of("adam", "sgd", "lbfgs"), "optimizer"),
         },
     ),
     Space(
@@ -523,6 +559,60 @@ NOBODYS = (
         max_features=real(0.1, 1),
         contamination=real(0.01, 0.2),
     ),
+    nobodys(
+        "bagged trees",
+        n_estimators=whole(10, 100),
+        max_samples=real(0.1, 1),
+        max_features=real(0.1, 1),
+        bootstrap=of(True, False),
+        bootstrap_features=of(True, False),
+    ),
+    nobodys(
+        "a linear support-vector classifier",
+        C=log(1e-3, 100),
+        loss=of("hinge", "squared_hinge"),
+        penalty=of("l1", "l2"),
+    ),
+    nobodys(
+        "stochastic gradient descent of linear models",
+        alpha=log(1e-5, 0.1),
+        l1_ratio=real(0, 1),
+        loss=of("hinge", "log_loss"),
+        eta0=log(1e-3, 1),
+    ),
+    nobodys(
+        "a recurrent network",
+        hidden_size=whole(16, 256),
+        num_layers=whole(1, 4),
+        dropout=real(0, 0.5),
+        learning_rate=log(1e-5, 1e-2),
+    ),
+    nobodys(
+        "a vision transformer",
+        depth=whole(4, 12),
+        num_heads=of(4, 8),
+        embed_dim=of(128, 256),
+        lr=log(1e-5, 1e-2),
+        weight_decay=log(1e-6, 0.1),
+    ),
+    nobodys(
+        "groups of any network's configuration",
+        **{
+            "optimizer.lr": log(1e-5, 0.1),
+            "optimizer.weight_decay": log(1e-6, 0.1),
+            "model.dropout": real(0, 0.5),
+            "data.batch_size": of(32, 64),
+        },
+    ),
+    nobodys(
+        "a choice between classes of trees",
+        model_type=of("RandomForestClassifier", "XGBClassifier"),
+        n_estimators=whole(50, 300),
+        max_depth=whole(3, 20),
+        min_samples_split=whole(2, 10),
+    ),
+    nobodys("an epidemic", beta=log(0.01, 1), gamma=log(0.01, 1), sigma=log(0.01, 1)),
+    nobodys("neighbours by number and norm alone", n_neighbors=whole(1, 30), p=whole(1, 2)),
     nobodys("an inverse penalty alone", C=log(1e-3, 1e3)),
     nobodys("kernel ridge regression", alpha=log(1e-4, 10), gamma=log(1e-4, 10), kernel=of("rbf")),
     nobodys("glmnet, whose alpha is a mixture", alpha=real(0, 1), **{"lambda": log(1e-4, 1)}),
