@@ -53,8 +53,8 @@ _MARKS = {
     **dict.fromkeys(["percent", "percentage", "pct", "perc"], "percent"),
 }
 _LAYERS = {"l", "layer", "layers", "hidden", "dense", "fc"}
-# Behind a step of a pipeline the name begins, whatever stands before. Behind a dot it may begin: it
-# ends a group of a configuration, but in R only a word.
+# Behind a step of a pipeline the name begins, whatever stands before. Behind a dot it may begin,
+# which ends a group of a configuration, but in R only a word.
 _STEP = re.compile(r"__|[/:|>]")
 _GROUP = re.compile(r"__|[./:|>]")
 
