@@ -93,6 +93,10 @@ class TestNames:
     def test_a_parameter_of_another_step_is_unknown(self, name: str) -> None:
         assert parameter("svm", name, log(1e-3, 1)) is None
 
+    def test_a_learner_that_only_selects_features_is_not_the_learner(self) -> None:
+        assert parameter("random_forest", "rf__max_depth", whole(2, 20)) == "max_depth"
+        assert parameter("random_forest", "selector__rf__max_depth", whole(2, 20)) is None
+
     def test_a_step_is_no_part_of_a_name(self) -> None:
         assert parameter("svm", "poly_degree", whole(2, 4)) == "degree"
         assert parameter("svm", "poly__degree", whole(2, 4)) is None
@@ -376,6 +380,10 @@ class TestRecognition:
         others = {f"x{i}": real(0, 1) for i in range(3)}
         assert recognise(space | {"x0": real(0, 1), "x1": real(0, 1)}) is not None
         assert recognise(space | others) is None
+
+    def test_one_parameter_is_not_enough_unless_the_learner_is_called(self) -> None:
+        assert recognise({"num_leaves": whole(8, 64)}) is None
+        assert recognise({"lgbm__num_leaves": whole(8, 64)}) is not None
 
     def test_a_telling_name_of_another_range_tells_nothing(self) -> None:
         space = {"learning_rate": log(0.01, 0.3), "max_depth": whole(3, 9)}
