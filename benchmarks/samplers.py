@@ -25,6 +25,6 @@ SAMPLERS: dict[str, Make] = {
     GP: lambda priors, seed: GPSampler(seed=seed),
     NSGA: lambda priors, seed: NSGAIISampler(seed=seed),
     META: lambda priors, seed: MetaSampler(list(priors()), seed=seed),
-    COLD: lambda priors, seed: MetaSampler(seed=seed),
+    COLD: lambda priors, seed: MetaSampler(seed=seed, learner=None),
 }
 """By name, as in tables."""

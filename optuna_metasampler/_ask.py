@@ -97,6 +97,7 @@ def _suggested(
     trials: Sequence[FrozenTrial],
 ) -> tuple[dict[str, Any], TrialRecord]:
     """A configuration for a trial, given all trials of its study, and why it was chosen."""
+    _see(state, study, distributions)
     history = _history(state, study, trial, trials, distributions)
     fixed = fixed_params(trial)
     fixed = {**_opening(state, study, fixed, distributions), **fixed}
@@ -119,6 +120,7 @@ def suggest_new(
     It is part of a joint configuration that is proposed once a trial, in the common space of the
     prior studies.
     """
+    _see(state, study, {**trial.distributions, name: distribution})
     knowledge = _prior_knowledge(state, study)
     if knowledge is None or name not in knowledge.space.distributions:
         return {}
@@ -148,6 +150,7 @@ def recommend(
     ]
     if len(candidates) < _MIN_CANDIDATES:
         return best
+    _see(state, study, distributions)
     history = _history(state, study, best, trials_of_all_brackets(study))
     space = history.space(distributions, _shortlists(state, study, distributions, history))
     policy = _policy(state, study, ((1.0,),), space, history)
@@ -176,6 +179,7 @@ def snapshot(state: StudyState, study: Study, trials: Sequence[FrozenTrial]) -> 
             f"The study {study.study_name!r} has {len(trials)} trials, none of which has "
             "a parameter that varies: there is nothing to show yet. Run a trial first."
         )
+    _see(state, study, distributions)
     history = _history(state, study, None, trials)
     space = history.space(distributions, _shortlists(state, study, distributions, history))
     m = len(study.directions)
@@ -376,10 +380,32 @@ def _new_policy(
     return method.policy(space, priors, n_startup_trials)
 
 
+def _see(state: StudyState, study: Study, distributions: Mapping[str, BaseDistribution]) -> None:
+    """Note parameters of a study, and translate what is shipped about its learner into them."""
+    config = state.settings.priors
+    if config.learner is None or len(study.directions) > 1:
+        return
+    seen = {**state.seen, **distributions}
+    if seen == state.seen:
+        return
+    state.seen = seen
+    knowledge = PriorKnowledge.of_learner(config, seen, state.knowledge)
+    if knowledge is None or knowledge is state.knowledge:
+        return
+    if state.knowledge is not None:
+        # What is planned for running trials has the names that were known before.
+        names = dict(zip(state.knowledge.space.names, knowledge.space.names, strict=True))
+        for key, plan in state.plans.items():
+            state.plans[key] = {names.get(name, name): value for name, value in plan.items()}
+    state.knowledge = knowledge
+    state.policies.clear()
+    state.plan_policies.clear()
+
+
 def _prior_knowledge(state: StudyState, study: Study) -> PriorKnowledge | None:
     """Prior knowledge for the study; prior studies are read on first use."""
     settings = state.settings
-    if state.knowledge is None:
+    if state.knowledge is None and settings.priors.learner is None:
         state.knowledge = PriorKnowledge.of(
             settings.priors, study, lambda: draw_seed(settings.rng)
         )

@@ -156,7 +156,10 @@ class StudyState:
         plans: Joint configurations of trials whose parameters are new to the study, by trial id.
         recorded: Ids of the running trials whose record is stored.
         search_space: The union of the distributions of its trials.
-        knowledge: Prior knowledge for the study; ``None`` before prior studies are read.
+        knowledge: Prior knowledge for the study; ``None`` before prior studies are read, or before
+            the learner that it tunes is known.
+        seen: The distributions of the parameters that it is known to tune, where a learner's
+            shipped knowledge may be used.
         policies: The policy of the study's own space, by scalarisation weights.
         plan_policies: The policy of the prior studies' common space, by scalarisation weights.
         last_transfer: The transfer model of each objective at the last suggestion.
@@ -171,6 +174,7 @@ class StudyState:
     recorded: dict[int, None] = field(default_factory=dict)
     search_space: UnionSearchSpace = field(default_factory=UnionSearchSpace)
     knowledge: PriorKnowledge | None = None
+    seen: dict[str, BaseDistribution] = field(default_factory=dict)
     policies: dict[ScalarisationWeights, PolicyOfSpace] = field(default_factory=dict)
     plan_policies: dict[ScalarisationWeights, Policy] = field(default_factory=dict)
     last_transfer: tuple[TransferPredictor, ...] = ()

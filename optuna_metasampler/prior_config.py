@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import warnings
 
 from optuna_metasampler._arguments import check_kind, checked_rename
+from optuna_metasampler.builtin.catalogue import LearnerName, learner_of
+from optuna_metasampler.builtin.origin import origins
 from optuna_metasampler.exceptions import CheckpointError, MethodError, PriorError, PriorWarning
 from optuna_metasampler.methods import method_of
 from optuna_metasampler.priors.constants import Constants
@@ -31,6 +33,11 @@ if TYPE_CHECKING:
 
 # Methods that need no prior study: their class is imported at the first suggestion only.
 _WITHOUT_NEEDS = ("auto", "gp")
+# Methods that the shipped knowledge is made for.
+_WITH_LEARNERS = ("auto", "hyperband")
+
+LearnerLike: TypeAlias = LearnerName | Literal["auto"] | None
+"""A learner; ``"auto"`` recognises it, ``None`` does without."""
 
 
 class PriorConfig:
@@ -47,13 +54,17 @@ class PriorConfig:
         method_options: Its options.
         checkpoint: Path of a checkpoint.
         constants: What the objectives of the running study and of prior studies hold constant.
+        learner: The learner that the running study tunes.
 
     Attributes:
         filter: Conditions that prior studies must meet.
         rename: Names of parameters in prior studies to names here.
         constants: What objectives hold constant.
         checkpoint: The checkpoint, in place of prior studies; ``None`` without.
-        informs: Whether there are prior studies or a checkpoint, and the method uses them.
+        learner: The learner whose shipped knowledge is used in place of prior studies; ``"auto"``
+            if it is to be recognised, ``None`` if none is used.
+        informs: Whether something is known before the first trial, and the method uses it: prior
+            studies, a checkpoint, or a learner.
 
     Raises:
         TypeError: If an argument has an unsupported type.
@@ -73,6 +84,7 @@ class PriorConfig:
         method_options: Mapping[str, Any] | None,
         checkpoint: str | Path | None,
         constants: Constants,
+        learner: LearnerLike = None,
     ) -> None:
         self.rename = checked_rename(rename)
         if method_options is not None:
@@ -93,7 +105,22 @@ class PriorConfig:
             self._chosen = _method(method, method_options, bool(self._sources))
         else:
             self._chosen = method
-        self.informs = bool(self._sources or self.checkpoint) and self._chosen != "gp"
+        named = None if learner in ("auto", None) else _shipped(learner)
+        has_priors = bool(self._sources or self.checkpoint)
+        if named is not None and self.checkpoint is not None:
+            raise CheckpointError(
+                "`checkpoint` replaces all other knowledge. Pass either `checkpoint` or `learner`."
+            )
+        if named is not None and self.method_name not in _WITH_LEARNERS:
+            raise MethodError(
+                f"`learner` works with the methods {' and '.join(map(repr, _WITH_LEARNERS))}, but "
+                f"`method` is {self.method_name!r}. Leave one of them out."
+            )
+        usable = not has_priors and self.method_name in _WITH_LEARNERS
+        self.learner: LearnerLike = (named or learner) if usable else None
+        self.informs = (has_priors or self.learner not in ("auto", None)) and (
+            self.method_name != "gp"
+        )
         self._studies: list[PriorStudy] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -148,6 +175,17 @@ class PriorConfig:
         from optuna_metasampler.priors.overlap import inspect
 
         return inspect(studies, target, self.filter, self.rename, self.constants.here)
+
+
+def _shipped(learner: Any) -> LearnerName:
+    """The name of a learner that something is shipped about."""
+    name = learner_of(learner).name
+    if name not in origins():
+        raise ValueError(
+            f"Nothing is shipped about `learner={name!r}` yet. Learners: "
+            f"{', '.join(map(repr, origins()))}. Leave it out, or pass studies as `prior`."
+        )
+    return name
 
 
 def _method(method: str | Method, options: Mapping[str, Any] | None, has_sources: bool) -> Method:

@@ -22,6 +22,8 @@ from torch import Tensor
 from optuna_metasampler._optuna import trials_of_all_brackets
 from optuna_metasampler._runtime import get_logger, progress
 from optuna_metasampler._text import counted, listed
+from optuna_metasampler.builtin.names import recognise
+from optuna_metasampler.builtin.origin import origins
 from optuna_metasampler.checkpoint import Checkpoint
 from optuna_metasampler.exceptions import MethodError, PriorWarning
 from optuna_metasampler.learning_curves import CurveCorrelation
@@ -40,6 +42,7 @@ from optuna_metasampler.priors.align import (
 )
 from optuna_metasampler.priors.constants import Constants, is_number, meant
 from optuna_metasampler.priors.study import PriorFilter, PriorStudy, select, used_studies
+from optuna_metasampler.shipped import Shipped
 from optuna_metasampler.space import SearchSpace
 from optuna_metasampler.surrogates.constraints import Feasibility, PriorFeasibility
 from optuna_metasampler.surrogates.prior_model import best_configurations, pareto_sets
@@ -92,6 +95,7 @@ class PriorKnowledge:
         constants: The parameters of the space that no prior study tuned, with the values that
             prior studies held them at.
         said: Names of the parameters that the user says prior studies held constant.
+        shipped: The shipped knowledge that this is, in place of prior studies.
 
     Attributes:
         held: Values of parameters of the space, where the running study has none of its own.
@@ -106,12 +110,16 @@ class PriorKnowledge:
         fixed: Mapping[str, Any] | None = None,
         constants: Mapping[str, tuple[Any, ...]] | None = None,
         said: Collection[str] = (),
+        shipped: Shipped | None = None,
     ) -> None:
         self.method = method
         self.space = space
         self.curve_correlation = curve_correlation
         self._learn = learn
         self._learned: dict[tuple[Weights, object], AlignedPrior] = {}
+        self._learner = shipped.learner if shipped is not None else None
+        # Values of parameters that the running study holds constant, unless it tunes them.
+        self._defaults = shipped.defaults if shipped is not None else {}
         self._warned = False
         self._constants = constants or {}
         # Names given in vain, unless this study tunes them: warned of once.
@@ -185,6 +193,48 @@ class PriorKnowledge:
         """The whole common space, before the running study has parameters of its own."""
         return View(fixed=self._fixed)
 
+    @classmethod
+    def of_learner(
+        cls,
+        config: PriorConfig,
+        distributions: Mapping[str, BaseDistribution],
+        previous: PriorKnowledge | None = None,
+    ) -> PriorKnowledge | None:
+        """The shipped knowledge for a study; ``None`` if its learner is not known.
+
+        Args:
+            config: Says which learner it is, or that it is to be recognised.
+            distributions: The parameters that the study is known to tune.
+            previous: What an earlier call returned.
+        """
+        name = previous._learner if previous is not None else None
+        if config.learner == "auto" and name is None:
+            found = recognise(distributions)
+            if found is None or found.learner not in origins():
+                return None
+            name = found.learner
+            _logger.info(
+                "The study seems to tune %s (%s): it starts from what is shipped about that "
+                "learner. Pass `learner=None` to do without.",
+                name,
+                listed(sorted(found.translated), _MAX_NAMES_SHOWN),
+            )
+        elif config.learner != "auto":
+            assert config.learner is not None
+            name = config.learner
+        assert name is not None
+        shipped = Shipped.of(name, distributions, config.constants.here)
+        checkpoint = shipped.checkpoint
+        if previous is not None and previous.space.layout == checkpoint.space.layout:
+            return previous
+        return cls(
+            config.method,
+            checkpoint.space,
+            _LearnedBefore(checkpoint),
+            fixed=shipped.fixed,
+            shipped=shipped,
+        )
+
     def missing(self, space: SearchSpace, observed: Iterable[str]) -> frozenset[str] | None:
         """Parameters to leave out of the common space; ``None`` if no parameter is shared.
 
@@ -208,13 +258,23 @@ class PriorKnowledge:
                 p.name
                 for p in theirs
                 if p.name not in shared
-                and (p.name in own or p.name not in self._fixed)
+                and (p.name in own or p.name not in self._fixed.keys() | self._defaults.keys())
                 and (p.name in own or (p.activity is None and p.name not in seen))
             )
         if theirs and self.method.same_parameters:
             raise self._other_parameters(space)
         if theirs and not self._warned:
             self._warned = True
+            if self._learner is not None:
+                warnings.warn(
+                    f"What is shipped about {self._learner!r} is of no use here: none of this "
+                    f"study's parameters ({listed(sorted(own), _MAX_NAMES_SHOWN)}) is known to be "
+                    "one of that learner's, with a range in which it was tried. "
+                    f"`optuna-metasampler builtin show {self._learner}` lists them.",
+                    PriorWarning,
+                    stacklevel=2,
+                )
+                return None
             here = listed(sorted(own), _MAX_NAMES_SHOWN)
             there = listed(sorted(p.name for p in theirs), _MAX_NAMES_SHOWN)
             warnings.warn(
@@ -254,8 +314,10 @@ class PriorKnowledge:
         # running study, or are of another kind there.
         shared = shared_names(space, self.space) - without
         unknown = tuple(name for name in space.names if name not in shared)
-        held = {n: v for n, v in self.held.items() if n not in space.distributions}
-        fixed = {n: v for n, v in self._fixed.items() if n in held and n not in without}
+        known = {**self._defaults, **self.held}
+        held = {n: v for n, v in known.items() if n not in space.distributions}
+        said = {**self._defaults, **self._fixed}
+        fixed = {n: v for n, v in said.items() if n in held and n not in without}
         lacking = (without - self._constants.keys()) | fixed.keys()
         if self.method.same_parameters and (unknown or lacking):
             raise self._other_parameters(space)

@@ -31,7 +31,7 @@ from optuna_metasampler._optuna import (
 from optuna_metasampler._runtime import isolated
 from optuna_metasampler._study_state import Settings, StudyState, keep
 from optuna_metasampler.explain.trial_record import INDEPENDENT, TrialRecord
-from optuna_metasampler.prior_config import PriorConfig
+from optuna_metasampler.prior_config import LearnerLike, PriorConfig
 from optuna_metasampler.priors.constants import Constants
 from optuna_metasampler.priors.sources import PriorLike
 from optuna_metasampler.priors.storages import redacted
@@ -98,6 +98,11 @@ class MetaSampler(BaseSampler):
             ``study.set_user_attr("fixed_params", {"dropout": 0.0})``. First comes what a trial
             recorded, then ``prior_fixed`` under the study's very name, then the study's attribute,
             then ``prior_fixed`` under a glob (the last one that matches) or for all studies.
+        learner: The learner that the study tunes, such as ``"lightgbm"``: without prior studies,
+            the study starts from what is shipped about it. Its parameters are recognised by names
+            and ranges; the others are taken to stand at the library's defaults unless ``fixed``
+            says more. ``"auto"`` recognises the learner once the first trial has shown the
+            parameters, and stays out where it is in doubt; ``None`` does without.
         method: How to learn and to choose: a name from the table in the documentation, or a
             :class:`~optuna_metasampler.extension.Method`. ``"auto"`` is recommended; ``"gp"`` is
             its target-only Gaussian process, which ignores the priors.
@@ -147,6 +152,7 @@ class MetaSampler(BaseSampler):
         rename: Mapping[str, str] | None = None,
         fixed: Mapping[str, Any] | None = None,
         prior_fixed: Mapping[str, Any] | None = None,
+        learner: LearnerLike = "auto",
         method: MethodName | str | Method = "auto",
         method_options: MethodOptions | Mapping[str, Any] | None = None,
         checkpoint: str | Path | None = None,
@@ -181,6 +187,7 @@ class MetaSampler(BaseSampler):
             method_options,
             checkpoint,
             Constants.of(fixed, prior_fixed),
+            learner,
         )
         self._constraints_func = constraints_func
         self._explain = explain

@@ -550,6 +550,30 @@ class SearchSpace:
         """The same space with parameters fixed at ``values``; unknown names are ignored."""
         return replace(self, pinned={k: v for k, v in values.items() if k in self.distributions})
 
+    def renamed(self, names: Mapping[str, tuple[str, BaseDistribution]]) -> SearchSpace:
+        """The same columns under other names, and in other units.
+
+        Args:
+            names: Name here to the name and the distribution there. A distribution must encode its
+                values as the one here encodes those that they stand for.
+
+        Raises:
+            ValueError: If a distribution has another number of columns than the one here.
+        """
+        found = []
+        for p in self.parameters:
+            name, distribution = names.get(p.name, (p.name, p.distribution))
+            q = _layout(name, distribution, p.start, p.activity is not None)
+            if q.width != p.width:
+                raise ValueError(
+                    f"{name!r} has {q.width} columns, but {p.name!r}, for which it stands, has "
+                    f"{p.width}."
+                )
+            found.append(q)
+        again = dict(zip(self.parameters, found, strict=True))
+        rules = [replace(rule, parameter=again[rule.parameter]) for rule in self.rules]
+        return SearchSpace(tuple(found), tuple(rules))
+
     def encode(self, configurations: Sequence[Mapping[str, Any]]) -> FloatArray:
         """Encode configurations; unknown names are ignored.
 

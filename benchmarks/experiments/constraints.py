@@ -68,7 +68,7 @@ class Unmodelled(Auto):
 
 
 PEERS: dict[str, Make] = {name: SAMPLERS[name] for name in (RANDOM, TPE, GP, META, COLD)} | {
-    UNMODELLED: lambda priors, seed: MetaSampler(method=Unmodelled(), seed=seed)
+    UNMODELLED: lambda priors, seed: MetaSampler(method=Unmodelled(), seed=seed, learner=None)
 }
 
 

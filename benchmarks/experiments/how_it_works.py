@@ -112,7 +112,7 @@ def initial_design() -> dict[str, Any]:
 def prior_weight(mixture: str, seed: int) -> dict[str, Any]:
     """By trial: the weight of each prior study, and the best value so far."""
     priors = [_prior_study(name) for name in MIXTURES[mixture]]
-    sampler = MetaSampler(priors or None, seed=seed)
+    sampler = MetaSampler(priors or None, seed=seed, learner=None)
     study = optuna.create_study(sampler=sampler)
     weights: list[dict[str, float]] = []
     for _ in range(N_TRIALS):

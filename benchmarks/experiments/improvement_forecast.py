@@ -87,7 +87,8 @@ def forecasts(suite: Suite, target: str, scenario: str) -> list[dict[str, Any]]:
     assert scale is not None
     unit = abs(scale.median - scale.best)
     study = optuna.create_study(
-        direction=suite.direction, sampler=MetaSampler(list(setting.priors) or None, seed=seed)
+        direction=suite.direction,
+        sampler=MetaSampler(list(setting.priors) or None, seed=seed, learner=None),
     )
     expected = {}
     for n in (*N_TRIALS, max(N_TRIALS) + N_MORE):

@@ -85,7 +85,7 @@ def run(job: Job, options: Options) -> dict[str, Any]:
 
     study.optimize(objective, n_trials=N_TRIALS)
     sampler = study.sampler
-    chooser = sampler if isinstance(sampler, MetaSampler) else MetaSampler(seed=seed)
+    chooser = sampler if isinstance(sampler, MetaSampler) else MetaSampler(seed=seed, learner=None)
     chosen = (study.best_trial.params, chooser.recommend(study).params)
     return dict(zip(CHOICES, (round(problem.regret(p), 5) for p in chosen), strict=True))
 

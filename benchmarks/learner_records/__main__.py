@@ -14,9 +14,13 @@ from benchmarks.learner_records.data import load
 from benchmarks.learner_records.learners import LEARNERS
 from benchmarks.learner_records.store import FOLDER, Store
 from benchmarks.learner_records.unit import PARTS
+from optuna_metasampler.builtin.catalogue import LearnerName
 
 
 ARCHIVES = FOLDER / "archives"
+BUILTIN = FOLDER.parent.parent / "optuna_metasampler" / "builtin"
+SHIPPED: tuple[LearnerName, ...] = ("lightgbm", "xgboost")
+"""The learners that something is shipped of."""
 MANIFEST = "data_sets.json"
 
 _ARCHIVES_OPTION = click.option(
@@ -114,6 +118,38 @@ def publish(archives: Path, out: Path | None) -> None:
     _write(
         store.pieces / "learners.json", {name: each.describe() for name, each in LEARNERS.items()}
     )
+
+
+@main.command()
+@click.option("--learner", "names", multiple=True, type=click.Choice(list(LEARNERS)))
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=BUILTIN,
+    help="Where the files go.  [default: into the package]",
+)
+def learn(names: tuple[LearnerName, ...], out: Path) -> None:
+    """Write what the package ships about learners, from the published records."""
+    from tqdm import tqdm
+
+    from benchmarks.learner_records import knowledge
+
+    store = Store()
+    described = json.loads((store.pieces / MANIFEST).read_text())
+    features = {row["name"]: row["features"] for row in described}
+    path = out / "origins.json"
+    learned = json.loads(path.read_text())["learners"] if path.exists() else {}
+    for name in tqdm(names or SHIPPED, unit="learner"):
+        checkpoint = knowledge.learn(name, store.published(name), features)
+        checkpoint.write(out / f"{name}.safetensors")
+        learned[name] = {
+            "data_sets": sorted({record["data_set"] for record in store.published(name)}),
+            "trials": checkpoint.header.n_trials,
+        }
+    used = {each for row in learned.values() for each in row["data_sets"]}
+    columns = ("name", "kind", "package", "version", "licence", "rows", "features", "classes")
+    rows = [{c: row[c] for c in columns} for row in described if row["name"] in used]
+    _write(path, {"learners": learned, "data_sets": rows})
 
 
 def _write(path: Path, content: object) -> None:

@@ -45,9 +45,13 @@ class Store:
 
     def read(self, learner: str | None = None) -> Iterator[Record]:
         """All units, of one learner or of all; the packed ones first."""
+        yield from self.published(learner)
+        yield from map(self._unit, self._pending(learner))
+
+    def published(self, learner: str | None = None) -> Iterator[Record]:
+        """The packed units, of one learner or of all."""
         for piece in self._pieces(learner):
             yield from map(json.loads, lzma.decompress(piece.read_bytes()).splitlines())
-        yield from map(self._unit, self._pending(learner))
 
     def publish(self) -> list[Path]:
         """Pack what is pending, a piece a learner; the pieces that were made."""

@@ -103,7 +103,9 @@ def with_ablation(name: str) -> Callable[[Setting], optuna.Study]:
     method = AblatedAuto(ABLATIONS[name])
 
     def build(setting: Setting) -> optuna.Study:
-        sampler = MetaSampler(list(setting.priors) or None, method=method, seed=setting.seed)
+        sampler = MetaSampler(
+            list(setting.priors) or None, method=method, seed=setting.seed, learner=None
+        )
         return optuna.create_study(direction=setting.direction, sampler=sampler)
 
     return build

@@ -31,6 +31,8 @@ def with_method(
             method=method,
             method_options=options,
             seed=setting.seed,
+            # Spaces of known learners too are tuned without what is shipped about them.
+            learner=None,
         )
         return optuna.create_study(direction=setting.direction, sampler=sampler)
 

@@ -143,6 +143,26 @@ def translate(learner: Learner, name: str, distribution: BaseDistribution) -> Tr
     return Translated(parameter.name, _expressed(parameter, unit), unit, default)
 
 
+def translate_constant(learner: Learner, name: str, value: object) -> Translated | None:
+    """What is known of a parameter that the running study holds constant.
+
+    A number may lie beyond all that was tried, unless it may be a count in place of a fraction.
+
+    Args:
+        learner: As in :func:`translate`.
+        name: The study's name of the parameter.
+        value: Its value.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return translate(learner, name, CategoricalDistribution((str(value),)))
+    found = translate(learner, name, FloatDistribution(value, value))
+    reading = _understood(learner, _readings(name))
+    parameter = None if reading is None or reading.mark else learner.vocabulary[reading.key]
+    if found is not None or parameter is None or parameter.choices or parameter.fraction:
+        return found
+    return Translated(parameter.name, parameter.distribution, "same", None)
+
+
 def recognise(
     distributions: Mapping[str, BaseDistribution], hints: Iterable[str] = ()
 ) -> Recognised | None:

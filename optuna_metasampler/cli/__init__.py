@@ -14,6 +14,7 @@ import click
 
 from optuna_metasampler import __version__
 from optuna_metasampler.cli.archive import archive
+from optuna_metasampler.cli.builtin import builtin
 from optuna_metasampler.cli.explanation import explain
 from optuna_metasampler.cli.fit import fit
 from optuna_metasampler.cli.imports import import_studies
@@ -28,7 +29,7 @@ def main(context: click.Context) -> None:
     context.with_resource(_warnings_only())
 
 
-for command in (archive, explain, fit, import_studies, inspect):
+for command in (archive, builtin, explain, fit, import_studies, inspect):
     main.add_command(command)
 
 

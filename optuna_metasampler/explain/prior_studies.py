@@ -71,6 +71,10 @@ def _prior_weights(predictor: TransferPredictor) -> list[PriorWeight]:
     else:
         sign = -1.0 if predictor.sign_flipped else 1.0
         merits = [max(sign * rho, 0.0) if not math.isnan(rho) else 0.0 for rho in correlations]
+    if model.collection:
+        average = predictor.predictions @ model.share
+        (rho,) = spearman_of_columns(average[:, None], predictor.posterior.outcomes)
+        return [PriorWeight(model.collection, sum(model.n_trials), rho, predictor.p_transfer)]
     unit = predictor.p_transfer / max(sum(merits), 1e-12)
     return [
         PriorWeight(name=name, n_trials=n, rank_correlation=rho, weight=unit * merit)

@@ -39,9 +39,6 @@ from optuna_metasampler.surrogates.source_processes import columns_of, most_info
 from optuna_metasampler.task import Task
 
 
-_MAX_POINTS = 400
-# Trials of a study that its function is fitted to: a quarter the best, the others spread in time.
-_MAX_TRIALS = 200
 # Trials of a study that are common points before any other, if there is room.
 _N_BEST = 5
 _MAX_COMPONENTS = 24
@@ -61,6 +58,20 @@ _MAX_INCUMBENTS = 60
 
 
 @dataclass(frozen=True)
+class Resolution:
+    """How finely studies are modelled.
+
+    Attributes:
+        n_points: Number of common points, at most.
+        n_trials: Trials of a study that its function is fitted to, at most: a quarter the best,
+            the others spread in time.
+    """
+
+    n_points: int = 400
+    n_trials: int = 200
+
+
+@dataclass(frozen=True)
 class PriorModel:
     """The prior model, in the common space of the prior studies.
 
@@ -76,6 +87,7 @@ class PriorModel:
         share: Weight of each study in the prior mean, shape ``(k,)``, sum 1.
         cross_study_correlation: The mean rank correlation of the other studies' average with each
             study, in ``[0, 1]``; 0.5 for a single study, where it is unknown.
+        collection: What all studies belong to, and are listed as; empty if each is listed.
     """
 
     space: SearchSpace
@@ -87,16 +99,21 @@ class PriorModel:
     offsets: Tensor
     share: Tensor
     cross_study_correlation: float
+    collection: str = ""
 
     @classmethod
     def fit(
-        cls, tasks: Sequence[Task], watch: Callable[[int, int], None] | None = None
+        cls,
+        tasks: Sequence[Task],
+        watch: Callable[[int, int], None] | None = None,
+        resolution: Resolution | None = None,
     ) -> PriorModel:
         """Learn from prior studies.
 
         Args:
             tasks: Prior studies in one common space.
             watch: Called after each study with the number of studies done and in total.
+            resolution: How finely they are modelled.
 
         Raises:
             ValueError: If there is no task.
@@ -104,16 +121,21 @@ class PriorModel:
         if not tasks:
             raise ValueError("`tasks` must contain at least one prior study, but it is empty.")
         with torch.no_grad():
-            return cls._fit(tasks, watch)
+            return cls._fit(tasks, watch, resolution or Resolution())
 
     @classmethod
-    def _fit(cls, tasks: Sequence[Task], watch: Callable[[int, int], None] | None) -> PriorModel:
+    def _fit(
+        cls,
+        tasks: Sequence[Task],
+        watch: Callable[[int, int], None] | None,
+        resolution: Resolution,
+    ) -> PriorModel:
         space, k = tasks[0].space, len(tasks)
         metric = Metric.of(space, trend=False)
-        data = [_Modelled.of(task) for task in tasks]
+        data = [_Modelled.of(task, resolution.n_trials) for task in tasks]
         theta = _common_kernel(data, metric)
         scale = metric.scale(theta[: metric.n_blocks])[None]
-        points = _common_points(data, scale)
+        points = _common_points(data, scale, resolution.n_points)
         functions, offsets = [], []
         for i, own in enumerate(data):
             phi = constant_feature(own.x)
@@ -155,7 +177,8 @@ class PriorModel:
         share = checked(tensors, "share", None)
         k, d = len(share), space.n_columns
         points = checked(tensors, "points", None, d)
-        weights = checked(tensors, "weights", len(points), None)
+        # Files may have fewer digits of them.
+        weights = checked(tensors, "weights", len(points), None).double()
         if weights.shape[1] < 1 + k:
             raise ValueError(f"'weights' has {weights.shape[1]} columns, not at least {1 + k}")
         return cls(
@@ -237,13 +260,13 @@ class _Modelled:
     has: Tensor
 
     @classmethod
-    def of(cls, task: Task) -> _Modelled:
+    def of(cls, task: Task, n_most: int) -> _Modelled:
         has = columns_of(task.space, task.mask.any(dim=0))
         rows = torch.arange(len(task))
-        if len(task) > _MAX_TRIALS:
+        if len(task) > n_most:
             order = torch.argsort(task.y, descending=True, stable=True)
-            best, others = order[: _MAX_TRIALS // 4], order[_MAX_TRIALS // 4 :].sort().values
-            even = torch.linspace(0, len(others) - 1, _MAX_TRIALS - len(best)).round().long()
+            best, others = order[: n_most // 4], order[n_most // 4 :].sort().values
+            even = torch.linspace(0, len(others) - 1, n_most - len(best)).round().long()
             rows = torch.cat([best, others[even]]).sort().values
         return cls(task.x[rows] * has, rank_gaussianize(task.y)[rows], has)
 
@@ -265,7 +288,7 @@ def _common_kernel(data: Sequence[_Modelled], metric: Metric) -> Tensor:
     )
 
 
-def _common_points(data: Sequence[_Modelled], scale: Tensor) -> Tensor:
+def _common_points(data: Sequence[_Modelled], scale: Tensor, n_most: int) -> Tensor:
     """Points that determine the functions of all studies, shape ``(m, d)``.
 
     First the best few of each study, in turns, then those whose outcome is the least known given
@@ -277,11 +300,11 @@ def _common_points(data: Sequence[_Modelled], scale: Tensor) -> Tensor:
         for rank in range(_N_BEST)
         for own, top in zip(data, tops, strict=True)
         if rank < len(top)
-    ][: _MAX_POINTS // 2]
+    ][: n_most // 2]
     everything = torch.cat([own.x for own in data])
     stride = math.ceil(len(everything) / _MAX_CANDIDATES)
     candidates = torch.cat([torch.stack(best), everything[::stride]])
-    chosen = pivots(candidates * scale, len(best), _MAX_POINTS)
+    chosen = pivots(candidates * scale, len(best), n_most)
     points: Tensor = candidates[chosen]
     return points
 
