@@ -161,13 +161,13 @@ def test_the_figures_are_drawn_from_the_committed_data(tmp_path: Path) -> None:
 
 def test_how_it_works_has_the_numbers_of_the_code() -> None:
     text = " ".join(HOW_IT_WORKS.split())
-    summary = read_summary()["how_it_works"]
+    summary, resolution = read_summary()["how_it_works"], prior_model.Resolution()
     for fragment in (
         f"at most {initial_design.N_WARM_START_TRIALS} trials",
         f"Once there are {transfer._MIN_TRIALS_TO_FLIP} trials",
-        f"at {prior_model._MAX_POINTS} *common points*",
+        f"at {resolution.n_points} *common points*",
         f"at most {prior_model._MAX_COMPONENTS}.",
-        f"than {prior_model._MAX_TRIALS} trials, the best {prior_model._MAX_TRIALS // 4}",
+        f"than {resolution.n_trials} trials, the best {resolution.n_trials // 4}",
         f"up to {prior_model._MAX_COMPLEMENTARY}",
         f"Up to {outcomes.MAX_MODELLED_OBJECTIVES} objectives",
         f"{how_it_works.N_PRIOR_TRIALS} trials of Optuna's default sampler each",

@@ -15,6 +15,7 @@ from benchmarks.experiments import (
     forecasts,
     how_it_works,
     improvement_forecast,
+    learners,
     load,
     methods,
     noise,
@@ -50,6 +51,7 @@ _ALL: tuple[Experiment[Any], ...] = (
     objectives.EXPERIMENT,
     noise.EXPERIMENT,
     how_it_works.EXPERIMENT,
+    learners.EXPERIMENT,
 )
 
 EXPERIMENTS: dict[str, Experiment[Any]] = {experiment.name: experiment for experiment in _ALL}

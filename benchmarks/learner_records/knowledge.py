@@ -42,13 +42,9 @@ def learn(name: LearnerName, records: Iterable[Record], features: Mapping[str, i
     model = PriorModel.fit(tasks, resolution=RESOLUTION)
     # Points keep their digits, so that round values are suggested as they were.
     small = replace(model, weights=model.weights.to(_DIGITS))
-    digest = hashlib.sha256()
-    for task in tasks:
-        digest.update(np.ascontiguousarray(task.x.numpy()).tobytes())
-        digest.update(np.ascontiguousarray(task.y.numpy()).tobytes())
     header = Header(
         seed=0,
-        data=digest.hexdigest(),
+        data=digest_of(tasks),
         n_studies=len(tasks),
         n_trials=sum(map(len, tasks)),
         versions={},
@@ -56,6 +52,15 @@ def learn(name: LearnerName, records: Iterable[Record], features: Mapping[str, i
         finished=True,
     )
     return Checkpoint(method_of("auto"), space, best_configurations(tasks), small, header, {})
+
+
+def digest_of(tasks: Iterable[Task]) -> str:
+    """SHA-256 of configurations and outcomes."""
+    digest = hashlib.sha256()
+    for task in tasks:
+        digest.update(np.ascontiguousarray(task.x.numpy()).tobytes())
+        digest.update(np.ascontiguousarray(task.y.numpy()).tobytes())
+    return digest.hexdigest()
 
 
 def tasks_of(
@@ -130,7 +135,8 @@ def _completed(
         if parameter.needs is not None and whole.get(parameter.needs[0]) not in parameter.needs[1]:
             continue
         value = given.get(name)
-        if value is None:
+        if value is None and (parameter.default is not None or name != "learning_rate"):
+            # CatBoost's learning rate is chosen by the data.
             value = stand_in(name, known[name].default, kind, n_features)
         if value is None:
             return None

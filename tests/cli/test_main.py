@@ -12,4 +12,4 @@ def test_the_command_line_shows_its_version_and_its_commands() -> None:
     result = CliRunner().invoke(main, ["--version"])
     assert result.exit_code == 0
     assert __version__ in result.output
-    assert sorted(main.commands) == ["archive", "explain", "fit", "import", "inspect"]
+    assert sorted(main.commands) == ["archive", "builtin", "explain", "fit", "import", "inspect"]

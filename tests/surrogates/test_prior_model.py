@@ -16,7 +16,7 @@ from optuna_metasampler.surrogates.gaussian_process import (
     matern52,
     negative_log_posterior,
 )
-from optuna_metasampler.surrogates.prior_model import PriorModel, pivots
+from optuna_metasampler.surrogates.prior_model import PriorModel, Resolution, pivots
 from optuna_metasampler.task import Task
 from tests.surrogates.related import SPACE, points, study, value
 
@@ -165,12 +165,10 @@ def test_a_parameter_that_a_study_lacks_does_not_change_what_it_predicts() -> No
     assert float((model.each(moved)[:, 1] - known).abs().mean()) < 0.15
 
 
-def test_studies_beyond_any_number_of_points_are_summarised_on_them(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_studies_beyond_any_number_of_points_are_summarised_on_them() -> None:
     """The work of a suggestion does not grow with the prior studies."""
-    monkeypatch.setattr(prior_model, "_MAX_POINTS", 40)
-    model = PriorModel.fit([study(i, n=30, shift=0.02 * i) for i in range(12)])
+    tasks = [study(i, n=30, shift=0.02 * i) for i in range(12)]
+    model = PriorModel.fit(tasks, resolution=Resolution(n_points=40))
     assert model.points.shape == (40, SPACE.n_columns)
     assert model.weights.shape == (40, 1 + 11 + 12)
     x = points(200, 99)

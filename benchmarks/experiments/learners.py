@@ -1,0 +1,318 @@
+"""Shipped knowledge: learners tuned live, on data sets that it has not seen.
+
+For a data set of the records, the knowledge is learned again from those of all others. The five
+data sets of scikit-learn are in no record. Every trial trains the learner, as its record was made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+import functools
+import json
+from typing import Any, cast
+from unittest import mock
+
+import numpy as np
+import optuna
+from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
+from optuna.samplers import BaseSampler
+
+from benchmarks.experiment import Experiment, Options, Record, Summary, finished
+from benchmarks.learner_records import knowledge
+from benchmarks.learner_records.__main__ import ARCHIVES, MANIFEST, SHIPPED
+from benchmarks.learner_records.catalogue import HELD_OUT, SOURCES, Kind, Source
+from benchmarks.learner_records.data import DataSet, load
+from benchmarks.learner_records.learners import LEARNERS
+from benchmarks.learner_records.store import Store
+from benchmarks.learner_records.unit import evaluate, names_of_metrics
+from benchmarks.markdown import blocks, table
+from benchmarks.problems.base import seed_of
+from benchmarks.samplers import COLD, GP, SAMPLERS, TPE
+from benchmarks.statistics import t_interval
+from optuna_metasampler import MetaSampler, shipped
+from optuna_metasampler.builtin.catalogue import LearnerName, learners
+from optuna_metasampler.checkpoint import Checkpoint
+
+
+KNOWS = "MetaSampler(learner=...)"
+NEGATED = "its knowledge negated"
+PEERS = (TPE, GP, COLD, KNOWS)
+N_TRIALS = 30
+# Regrets below a hundredth of the distance from a random trial to the best count as equal.
+FLOOR = 0.01
+
+SPACES = {
+    "wide": "all parameters, as in the records",
+    "narrow": "six parameters around the defaults",
+    "part": "three parameters, the others at the defaults",
+}
+"""Name to what is tuned."""
+
+_NARROW: dict[str, dict[str, BaseDistribution]] = {
+    "lightgbm": {
+        "n_estimators": IntDistribution(50, 200),
+        "learning_rate": FloatDistribution(0.03, 0.3, log=True),
+        "num_leaves": IntDistribution(15, 63),
+        "min_child_samples": IntDistribution(5, 50),
+        "subsample": FloatDistribution(0.6, 1.0),
+        "colsample_bytree": FloatDistribution(0.6, 1.0),
+    },
+    "xgboost": {
+        "n_estimators": IntDistribution(50, 200),
+        "learning_rate": FloatDistribution(0.05, 0.5, log=True),
+        "max_depth": IntDistribution(3, 9),
+        "min_child_weight": FloatDistribution(0.5, 10, log=True),
+        "subsample": FloatDistribution(0.6, 1.0),
+        "colsample_bytree": FloatDistribution(0.6, 1.0),
+    },
+}
+_PART = {
+    "lightgbm": ("learning_rate", "num_leaves", "min_child_samples"),
+    "xgboost": ("learning_rate", "max_depth", "reg_lambda"),
+}
+
+
+@dataclass(frozen=True)
+class Job:
+    """A study of a learner on a data set."""
+
+    learner: str
+    data_set: str
+    space: str
+    seed: int
+    peer: str
+
+
+def jobs(options: Options) -> list[Job]:
+    """Every peer; negated knowledge in the wide spaces only."""
+    n_seeds = options.settings["seeds"]
+    return [
+        Job(learner, data_set, space, seed, peer)
+        for learner in SHIPPED
+        for space in SPACES
+        for data_set in (*HELD_OUT, *_recorded(learner))
+        for seed in range(n_seeds if data_set in HELD_OUT else 1)
+        for peer in (*PEERS, *([NEGATED] if space == "wide" else []))
+    ]
+
+
+def run(job: Job, options: Options) -> dict[str, Any]:
+    """One study: the loss of every trial, ``None`` where the learner failed."""
+    del options
+    name = cast("LearnerName", job.learner)
+    data, learner = data_set_of(job.data_set), LEARNERS[name]
+    metric = names_of_metrics(learner, data)[0]
+    distributions = space_of(name, data.kind, job.space)
+    parameters = {p.name: p for p in learner.parameters(data.kind)}
+
+    def objective(trial: optuna.Trial) -> float:
+        values: dict[str, Any] = {}
+        for parameter, distribution in distributions.items():
+            known = parameters.get(parameter)
+            if known is None or known.applies(values):
+                values[parameter] = _suggest(trial, parameter, distribution)
+        stages = [int(values.pop(learner.size.name, learner.size.default))] if learner.size else []
+        value = evaluate(learner, data, values, stages)["metrics"][metric][-1]
+        if value is None:
+            raise optuna.TrialPruned
+        return float(-value if metric == "accuracy" else value)
+
+    # The seed of a study is that of all peers.
+    seed = seed_of(job.learner, job.data_set, job.space, job.seed) % 1000
+    left_out = () if job.data_set in HELD_OUT else (job.data_set,)
+    found = _knowledge(name, left_out) if job.peer in (KNOWS, NEGATED) else None
+    if found is not None and job.peer == NEGATED:
+        found = _negated(found)
+    with mock.patch.object(shipped, "knowledge_of", return_value=found):
+        study = optuna.create_study(sampler=_sampler(job.peer, name, seed))
+        study.optimize(objective, n_trials=N_TRIALS)
+    return {"values": [t.value if t.state.name == "COMPLETE" else None for t in study.trials]}
+
+
+def space_of(name: LearnerName, kind: Kind, space: str) -> dict[str, BaseDistribution]:
+    """What is tuned of a learner."""
+    if space == "narrow":
+        return _NARROW[name]
+    learner = LEARNERS[name]
+    own = {p.name for p in learner.parameters(kind)}
+    own |= {learner.size.name} if learner.size else set()
+    own = own if space == "wide" else own & set(_PART[name])
+    return {p.name: p.distribution for p in learners()[name].parameters if p.name in own}
+
+
+@functools.lru_cache(maxsize=4)
+def data_set_of(name: str) -> DataSet:
+    """A data set of the records, or one of scikit-learn's."""
+    if name not in HELD_OUT:
+        return load({source.name: source for source in SOURCES}[name], ARCHIVES)
+    from sklearn import datasets
+
+    found = getattr(datasets, f"load_{name}")()
+    x, y = np.asarray(found.data, dtype=float), np.asarray(found.target)
+    deviation = 1.0
+    kind: Kind = "classification"
+    if name == "diabetes":
+        kind, deviation = "regression", float(y.std())
+        y = (y - y.mean()) / deviation
+    return DataSet(Source(name, "scikit-learn", "", kind, "target"), x, y, deviation)
+
+
+def _recorded(learner: str) -> list[str]:
+    """The data sets that a learner has a tuned log of."""
+    return sorted({r["data_set"] for r in _records(learner) if r["part"] == "tuned"})
+
+
+@functools.cache
+def _records(learner: str) -> list[Record]:
+    return list(Store().published(learner))
+
+
+@functools.lru_cache(maxsize=2)
+def _knowledge(name: LearnerName, left_out: tuple[str, ...]) -> Checkpoint:
+    manifest = json.loads((Store().pieces / MANIFEST).read_text())
+    features = {row["name"]: row["features"] for row in manifest}
+    records = [dict(r) for r in _records(name) if r["data_set"] not in left_out]
+    found = knowledge.learn(name, records, features)
+    model = replace(
+        found.learned, weights=found.learned.weights.double(), collection=shipped.title(name)
+    )
+    return replace(found, learned=model)
+
+
+def _negated(found: Checkpoint) -> Checkpoint:
+    model = found.learned
+    return replace(found, learned=replace(model, weights=-model.weights, offsets=-model.offsets))
+
+
+def _sampler(peer: str, name: LearnerName, seed: int) -> BaseSampler:
+    if peer in (KNOWS, NEGATED):
+        return MetaSampler(learner=name, seed=seed)
+    return SAMPLERS[peer](list, seed)
+
+
+def _suggest(trial: optuna.Trial, name: str, distribution: BaseDistribution) -> Any:
+    if isinstance(distribution, IntDistribution):
+        return trial.suggest_int(name, distribution.low, distribution.high, log=distribution.log)
+    if isinstance(distribution, FloatDistribution):
+        return trial.suggest_float(name, distribution.low, distribution.high, log=distribution.log)
+    return trial.suggest_categorical(name, getattr(distribution, "choices", ()))
+
+
+def summarize(records: Sequence[Record]) -> Summary:
+    """Differences of mean log10 regret, a row a learner, space and kind of data set."""
+    done = finished(records)
+    curves = _curves(done)
+    rows = []
+    for learner in SHIPPED:
+        for space in SPACES:
+            for held_out in (False, True):
+                keys = [
+                    key
+                    for key in curves
+                    if key[0] == learner and key[2] == space and (key[1] in HELD_OUT) == held_out
+                ]
+                of = {
+                    peer: {key: curves[key][peer] for key in keys if peer in curves[key]}
+                    for peer in (*PEERS, NEGATED)
+                }
+                if of[KNOWS]:
+                    rows.append(_row(learner, space, held_out, of))
+    return {"rows": rows, "n_trials": N_TRIALS}
+
+
+def _curves(done: Sequence[Record]) -> dict[tuple[str, str, str], dict[str, np.ndarray]]:
+    """Log10 regrets after each trial, the mean over seeds, by problem and peer.
+
+    The best value of all runs of a problem is the optimum, and the median of the first ten trials
+    of TPE, which are random, is a regret of 1.
+    """
+    values: dict[tuple[str, str, str], dict[str, list[np.ndarray]]] = {}
+    for r in done:
+        key = r["learner"], r["data_set"], r["space"]
+        losses = np.array([np.inf if v is None else v for v in r["values"]])
+        values.setdefault(key, {}).setdefault(r["peer"], []).append(losses)
+    found = {}
+    for key, by_peer in values.items():
+        if TPE not in by_peer:
+            continue
+        best = min(losses.min() for runs in by_peer.values() for losses in runs)
+        middle = float(np.median(np.concatenate([losses[:10] for losses in by_peer[TPE]])))
+        width = max(middle - best, 1e-12)
+        found[key] = {
+            peer: np.mean(
+                [
+                    np.log10(np.clip((np.minimum.accumulate(x) - best) / width, FLOOR, 1 / FLOOR))
+                    for x in runs
+                ],
+                axis=0,
+            )
+            for peer, runs in by_peer.items()
+        }
+    return found
+
+
+def _row(
+    learner: str, space: str, held_out: bool, of: dict[str, dict[Any, np.ndarray]]
+) -> dict[str, Any]:
+    def gap(peer: str, other: str, trial: int | None = None) -> list[float]:
+        return [
+            float(
+                (curve - of[other][key]).mean()
+                if trial is None
+                else (curve - of[other][key])[trial - 1]
+            )
+            for key, curve in of[peer].items()
+            if key in of[other]
+        ]
+
+    whole = gap(KNOWS, COLD)
+    third = [
+        float(curve[2] - of[COLD][key][9]) for key, curve in of[KNOWS].items() if key in of[COLD]
+    ]
+    return {
+        "learner": learner,
+        "space": space,
+        "data": "scikit-learn's" if held_out else "left out",
+        "n": len(whole),
+        "cold": t_interval(whole),
+        "ahead": float(np.mean(np.array(whole) < 0)) if whole else None,
+        "third": t_interval(third),
+        "tpe": t_interval(gap(KNOWS, TPE)),
+        "gp": t_interval(gap(KNOWS, GP)),
+        **{f"at{n}": t_interval(gap(KNOWS, COLD, n)) for n in (1, 3, 5, 10, N_TRIALS)},
+        "negated": t_interval(gap(NEGATED, COLD)),
+    }
+
+
+def tables(summary: Summary) -> dict[str, str]:
+    """The gain over the same sampler without it, over others, and what negated knowledge costs."""
+    head = [("learner", "{learner}"), ("space", "{space}"), ("data sets", "{n} {data}")]
+    gains = [
+        *head,
+        ("trials 1 to 30", "{cold:diff}"),
+        ("ahead on", "{ahead:.0%}"),
+        *((f"trial {n}", f"{{at{n}:diff}}") for n in (1, 3, 5, 10, N_TRIALS)),
+    ]
+    others = [
+        *head,
+        ("its trial 3 - trial 10 without", "{third:diff}"),
+        ("against TPE", "{tpe:diff}"),
+        ("against GPSampler", "{gp:diff}"),
+        ("negated", "{negated:diff}"),
+    ]
+    rows = summary["rows"]
+    return {"learners": blocks(table(rows, gains), table(rows, others))}
+
+
+EXPERIMENT = Experiment(
+    name="learners",
+    title="learners tuned live with what is shipped about them, data sets left out",
+    job=Job,
+    jobs=jobs,
+    run=run,
+    summarize=summarize,
+    tables=tables,
+    shared=("learner", "data_set", "space", "seed"),
+    settings={"seeds": 5},
+)
