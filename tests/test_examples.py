@@ -14,6 +14,9 @@ EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.py"))
 # Its workers are processes, which import the main module.
 WITH_PROCESSES = ("08_many_machines",)
 
+# Run where they are installed.
+NEEDS = {"10_lightgbm": ("lightgbm",), "11_xgboost": ("xgboost",)}
+
 
 @pytest.mark.parametrize(
     "path", [p for p in EXAMPLES if p.stem not in WITH_PROCESSES], ids=lambda p: p.stem
@@ -24,6 +27,8 @@ def test_the_example_runs_without_a_warning(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+    for needed in NEEDS.get(path.stem, ()):
+        pytest.importorskip(needed)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", [str(path)])
     # Warnings are errors.
