@@ -11,11 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 import warnings
 
 from optuna import Study
-from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 import torch
 from torch import Tensor
 
@@ -40,12 +40,15 @@ from optuna_metasampler.priors.align import (
 )
 from optuna_metasampler.priors.constants import Constants, is_number, meant
 from optuna_metasampler.priors.study import PriorFilter, PriorStudy, select, used_studies
-from optuna_metasampler.space import SearchSpace
+from optuna_metasampler.space import SearchSpace, as_recorded
 from optuna_metasampler.surrogates.constraints import Feasibility, PriorFeasibility
 from optuna_metasampler.surrogates.prior_model import best_configurations, pareto_sets
 from optuna_metasampler.surrogates.source_processes import SourceProcesses, most_informative
 from optuna_metasampler.task import Task, to_tensor
 
+
+if TYPE_CHECKING:
+    from optuna_metasampler.space import FloatArray
 
 _logger = get_logger(__name__)
 _MAX_NAMES_SHOWN = 8
@@ -112,6 +115,7 @@ class PriorKnowledge:
         self.curve_correlation = curve_correlation
         self._learn = learn
         self._learned: dict[tuple[Weights, object], AlignedPrior] = {}
+        self._recorded: Mapping[str, FloatArray] = {}
         self._warned = False
         self._constants = constants or {}
         # Names given in vain, unless this study tunes them: warned of once.
@@ -178,7 +182,16 @@ class PriorKnowledge:
             said: Names of the parameters that the user says prior studies held constant.
         """
         learn, curves = _Learner(pooled, method, seed), pooled.curve_correlation
-        return cls(method, pooled.space, learn, curves, fixed, pooled.constants, said)
+        knowledge = cls(method, pooled.space, learn, curves, fixed, pooled.constants, said)
+        knowledge._recorded = pooled.recorded
+        return knowledge
+
+    def as_recorded(self, params: Mapping[str, Any], space: SearchSpace) -> dict[str, Any]:
+        """A decoded configuration of ``space``, with the values of prior trials as they were."""
+        return {
+            n: as_recorded(space.distributions[n], value, self._recorded.get(n))
+            for n, value in params.items()
+        }
 
     @property
     def view(self) -> View:
@@ -538,5 +551,9 @@ def fit_value(distribution: BaseDistribution, value: Any) -> Any:
         return nearest_choice(distribution, value)
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return NO_VALUE
+    if isinstance(distribution, FloatDistribution) and distribution.step is None:
+        # The encoding would round it. NaN, which is not equal to itself, is no place in a range.
+        inside = min(max(value, distribution.low), distribution.high)
+        return float(inside) if value == value else NO_VALUE  # noqa: PLR0124
     space = SearchSpace.of({"value": distribution})
     return space.decode(space.encode([{"value": value}]))[0]["value"]

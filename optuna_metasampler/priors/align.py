@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 import math
 from typing import TYPE_CHECKING, Any
 import warnings
 
+import numpy as np
 from optuna.distributions import (
     BaseDistribution,
     CategoricalDistribution,
@@ -33,7 +35,7 @@ from optuna_metasampler.history import (
 )
 from optuna_metasampler.learning_curves import CurveCorrelation
 from optuna_metasampler.outcomes import scalarize
-from optuna_metasampler.priors.constants import single, with_choices
+from optuna_metasampler.priors.constants import is_number, single, with_choices
 from optuna_metasampler.priors.study import PriorStudy, meta_features
 from optuna_metasampler.shortlist import best_first, shortlists_of_priors
 from optuna_metasampler.space import Parameter, SearchSpace, choice_key
@@ -42,6 +44,8 @@ from optuna_metasampler.task import Task, to_tensor
 
 if TYPE_CHECKING:
     from typing import TypeAlias
+
+    from optuna_metasampler.space import FloatArray
 
     Numeric: TypeAlias = "FloatDistribution | IntDistribution"
 
@@ -80,6 +84,20 @@ class Pool:
     def tuned(self) -> dict[str, BaseDistribution]:
         """The distributions of the parameters that a study tuned."""
         return {n: d for n, d in self.space.distributions.items() if n not in self.constants}
+
+    @cached_property
+    def recorded(self) -> dict[str, FloatArray]:
+        """The values of each continuous parameter in finished trials, in ascending order."""
+        names = [
+            n
+            for n, d in self.space.distributions.items()
+            if isinstance(d, FloatDistribution) and d.step is None
+        ]
+        configurations = [c for records in self.records for c in records.configurations]
+        return {
+            name: np.unique([float(c[name]) for c in configurations if is_number(c.get(name))])
+            for name in names
+        }
 
     def tasks(
         self,
