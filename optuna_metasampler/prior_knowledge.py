@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
-import warnings
 
 from optuna import Study
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
@@ -22,8 +21,9 @@ from torch import Tensor
 from optuna_metasampler._optuna import trials_of_all_brackets
 from optuna_metasampler._runtime import get_logger, progress
 from optuna_metasampler._text import counted, listed
+from optuna_metasampler._warnings import warn
 from optuna_metasampler.checkpoint import Checkpoint
-from optuna_metasampler.exceptions import MethodError, PriorWarning
+from optuna_metasampler.exceptions import MethodError
 from optuna_metasampler.learning_curves import CurveCorrelation
 from optuna_metasampler.meta_train.loop import Trainer, watch_on
 from optuna_metasampler.methods.base import AlignedPrior, Method
@@ -37,6 +37,7 @@ from optuna_metasampler.priors.align import (
     nearest_choice,
     pool,
     shared_names,
+    warn_of_renames,
 )
 from optuna_metasampler.priors.constants import Constants, is_number, meant
 from optuna_metasampler.priors.study import PriorFilter, PriorStudy, select, used_studies
@@ -150,14 +151,13 @@ class PriorKnowledge:
         selected = select(config.studies(), as_prior(study), config.filter, config.rename)
         used = used_studies(selected)
         if selected and not used and config.filter != PriorFilter():
-            warnings.warn(
+            warn(
                 f"`prior_filter` excludes all {len(selected)} prior studies. The first, "
-                f"{selected[0].study.name!r}, is excluded: {selected[0].reason}.",
-                PriorWarning,
-                stacklevel=2,
+                f"{selected[0].study.name!r}, is excluded: {selected[0].reason}."
             )
         pooled = pool(used, study.directions, config.rename, method.models_constraints)
-        pooled.warn_of_skipped(stacklevel=3)
+        pooled.warn_of_skipped()
+        warn_of_renames(config.rename, config.studies())
         constants.check(pooled.tuned, config.rename)
         fixed = _known(constants, pooled.space, pooled.constants)
         said = {name for name, _ in constants.said_of_priors(config.rename)}
@@ -230,12 +230,10 @@ class PriorKnowledge:
             self._warned = True
             here = listed(sorted(own), _MAX_NAMES_SHOWN)
             there = listed(sorted(p.name for p in theirs), _MAX_NAMES_SHOWN)
-            warnings.warn(
+            warn(
                 f"The prior studies are of no use here: none of their parameters ({there}) is one "
                 f"of this study ({here}). If only the names differ, pass `rename={{'name there': "
-                "'name here'}`.",
-                PriorWarning,
-                stacklevel=2,
+                "'name here'}`."
             )
         return None
 
@@ -293,20 +291,16 @@ class PriorKnowledge:
             seen: Those that its trials have had.
         """
         for name in sorted(self._trusted.intersection(own)):
-            warnings.warn(
+            warn(
                 f"`fixed` holds {name!r} at {self._fixed[name]!r}, but this study tunes it. The "
-                "values of its trials are used. Leave it out of `fixed`.",
-                PriorWarning,
-                stacklevel=3,
+                "values of its trials are used. Leave it out of `fixed`."
             )
         self._trusted.difference_update(own)
         known = sorted({*own, *seen, *self.space.names} - self._doubtful)
         for name in sorted(self._doubtful.difference(own, seen)):
-            warnings.warn(
+            warn(
                 f"`prior_fixed` holds {name!r} constant, but neither a prior study nor this one "
-                f"has tuned it so far. {meant(name, known, 'Parameters')}",
-                PriorWarning,
-                stacklevel=3,
+                f"has tuned it so far. {meant(name, known, 'Parameters')}"
             )
             self._doubtful.discard(name)
 
@@ -423,11 +417,9 @@ def _known(constants: Constants, space: SearchSpace, held: Collection[str]) -> d
     for name, value in constants.here.items():
         distribution = space.distributions.get(name)
         if distribution is None:
-            warnings.warn(
+            warn(
                 f"`fixed` holds {name!r} at {value!r}, but no prior study has that parameter. "
-                f"{meant(name, space.names, 'Parameters')}",
-                PriorWarning,
-                stacklevel=3,
+                f"{meant(name, space.names, 'Parameters')}"
             )
             continue
         known[name] = value
@@ -436,11 +428,9 @@ def _known(constants: Constants, space: SearchSpace, held: Collection[str]) -> d
         choice = nearest_choice(distribution, value)
         if choice is NO_CHOICE:
             choices = listed(map(repr, distribution.choices), _MAX_NAMES_SHOWN)
-            warnings.warn(
+            warn(
                 f"`fixed` holds {name!r} at {value!r}, which no prior study has tried. "
-                f"Choices: {choices}.",
-                PriorWarning,
-                stacklevel=3,
+                f"Choices: {choices}."
             )
         else:
             known[name] = choice

@@ -16,7 +16,6 @@ import math
 from pathlib import Path
 import re
 from typing import Any, Literal, TypeAlias, TypedDict
-import warnings
 
 from optuna.distributions import (
     BaseDistribution,
@@ -29,7 +28,8 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from optuna_metasampler._text import counted, listed, shortened
-from optuna_metasampler.exceptions import PriorError, PriorNotFoundError, PriorWarning
+from optuna_metasampler._warnings import warn
+from optuna_metasampler.exceptions import PriorError, PriorNotFoundError
 from optuna_metasampler.priors.study import PriorStudy
 from optuna_metasampler.space import choice_key
 
@@ -244,7 +244,7 @@ class Table:
             )
             for name, rows in self._rows(columns, odd).items()
         ]
-        odd.warn(stacklevel=3)
+        odd.warn()
         return studies
 
     @property
@@ -337,18 +337,12 @@ class _OddCells:
             f"{row + 1} with {got}; such rows {effect}"
         )
 
-    def warn(self, stacklevel: int) -> None:
-        """Warn of all of them at once, if there are any.
-
-        Args:
-            stacklevel: As in :func:`warnings.warn`, called from here.
-        """
+    def warn(self) -> None:
+        """Warn of all of them at once, if there are any."""
         if self._notes:
-            warnings.warn(
+            warn(
                 f"The table {self._table!r} has odd cells: {'. Also, '.join(self._notes)}. "
-                "Correct or empty these cells to silence this warning.",
-                PriorWarning,
-                stacklevel=stacklevel,
+                "Correct or empty these cells to silence this warning."
             )
 
 
