@@ -41,13 +41,19 @@ def make_sampler(prior: str | None) -> Callable[..., MetaSampler]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave the dearest of Optuna's tests, but for the first case, to those that may take long.
+    """Leave the dearest of Optuna's tests, but for a case of each kind, to those that take long.
 
-    A hundred suggestions for two objectives with prior studies take five seconds a case.
+    A hundred suggestions with prior studies take five seconds a case.
     """
+    cases = {
+        "test_float": (1, 2, 5),
+        "test_int": (1, 2, 4, 5),
+        "test_multi_objective_sample_independent": range(1, 16),
+    }
     dearest = [
-        f"TestWithMatchingPriors::test_multi_objective_sample_independent[distribution{i}]"
-        for i in (1, 2, 3)
+        f"TestWithMatchingPriors::{test}[distribution{i}]"
+        for test, numbers in cases.items()
+        for i in numbers
     ]
     for item in items:
         if item.nodeid.endswith(tuple(dearest)):
