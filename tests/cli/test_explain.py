@@ -50,7 +50,7 @@ def contents(folder: Path) -> dict[str, str]:
 @pytest.mark.parametrize("name", ["new.db", "new.log"])
 def test_a_study_is_explained_and_only_read(folder: Path, name: str) -> None:
     before = contents(folder)
-    result = run("--storage", folder / name, "--study", "now", "--prior", folder / "old.db")
+    result = run(folder / name, "now", "--prior", folder / "old.db")
     assert result.exit_code == 0, result.output
     assert "now: 8 trials, minimize" in result.output
     assert "Transfer weight" in result.output
@@ -60,7 +60,7 @@ def test_a_study_is_explained_and_only_read(folder: Path, name: str) -> None:
 
 
 def test_without_priors_the_trial_records_are_reported(folder: Path) -> None:
-    result = run("--storage", f"sqlite:///{folder}/new.db", "--study", "now", "--json")
+    result = run(f"sqlite:///{folder}/new.db", "--json")
     assert result.exit_code == 0, result.output
     document = json.loads(result.output)
     assert {p["name"] for p in document["priors"]} == {"old-0", "old-1"}
@@ -76,9 +76,7 @@ def test_the_document_is_json_to_the_letter(folder: Path) -> None:
     def refuse(constant: str) -> None:
         raise AssertionError(constant)
 
-    result = run(
-        "--storage", folder / "new.db", "--study", "now", "--prior", folder / "old.db", "--json"
-    )
+    result = run(folder / "new.db", "now", "--prior", folder / "old.db", "--json")
     document = json.loads(result.output, parse_constant=refuse)
     assert document["version"] == 1
     assert document["study"] == "now"
@@ -87,8 +85,8 @@ def test_the_document_is_json_to_the_letter(folder: Path) -> None:
 
 def test_which_priors_is_a_matter_of_options(folder: Path) -> None:
     result = run(
-        *("--storage", folder / "new.db", "--study", "now", "--prior", folder / "old.db"),
-        *("--only", "old-1", "--rename", "y=z", "--json"),
+        *(folder / "new.db", "now", "--prior", folder / "old.db"),
+        *("--studies", "old-1", "--rename", "y=z", "--json"),
     )
     assert result.exit_code == 0, result.output
     document = json.loads(result.output)
@@ -98,6 +96,7 @@ def test_which_priors_is_a_matter_of_options(folder: Path) -> None:
 
 def test_assumed_values_are_options(folder: Path) -> None:
     result = run(
+        # As it was written before.
         *("--storage", folder / "new.db", "--study", "now", "--prior", folder / "old.db"),
         *("--rename", "y=z", "--prior-fixed", "y=9", "--fixed", "z=0.5", "--json"),
     )
@@ -108,7 +107,7 @@ def test_assumed_values_are_options(folder: Path) -> None:
 
 def test_the_page_is_written_once(folder: Path, tmp_path: Path) -> None:
     page = tmp_path / "now.html"
-    arguments = ("--storage", folder / "new.db", "--study", "now", "--html", page)
+    arguments = (folder / "new.db", "--html", page)
     result = run(*arguments)
     assert result.exit_code == 0, result.output
     assert f"Wrote {page}." in " ".join(result.output.split("\n"))
@@ -125,23 +124,23 @@ def test_the_page_is_written_once(folder: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["--storage", "nowhere.db", "--study", "now"], 1, "--storage names 'nowhere.db', but"),
-        (["--storage", "{}/new.db", "--study", "then"], 1, "Studies: 'now'."),
+        (["nowhere.db"], 1, "LOCATION names 'nowhere.db', but"),
+        (["{}/new.db", "then"], 1, "Studies: 'now'."),
+        (["{}/old.db"], 1, "STUDY must be named"),
         (
-            ["--storage", "{}/new.db", "--study", "now", "--prior", "nowhere.db"],
+            ["{}/new.db", "--prior", "nowhere.db"],
             1,
             "--prior names 'nowhere.db', but",
         ),
-        (["--storage", "{}/new.db", "--study", "now", "--only", "a"], 2, "requires --prior"),
-        (["--storage", "{}/new.db", "--study", "now", "--rename", "a"], 2, "must be OLD=NEW"),
+        (["{}/new.db", "--studies", "a"], 2, "requires --prior"),
+        (["{}/new.db", "--rename", "a"], 2, "must be OLD=NEW"),
         (
-            ["--storage", "{}/new.db", "--study", "now", "--html", "{}/nowhere/a.html"],
+            ["{}/new.db", "--html", "{}/nowhere/a.html"],
             1,
             "No such file",
         ),
-        (["--study", "now"], 2, "Missing option '--storage'"),
-        (["--storage", "{}/new.db"], 2, "Missing option '--study'"),
-        (["--storage", "sqlite:///:memory:", "--study", "now"], 1, "a database in memory"),
+        ([], 2, "Missing argument 'LOCATION'"),
+        (["sqlite:///:memory:"], 1, "a database in memory"),
     ],
 )
 def test_wrong_usage_is_an_error_of_one_line(
@@ -157,7 +156,7 @@ def test_it_works_in_a_process_of_its_own(folder: Path) -> None:
     result = subprocess.run(
         [
             *(sys.executable, "-m", "optuna_metasampler", "explain"),
-            *("--storage", folder / "new.db", "--study", "now", "--prior", folder / "old.db"),
+            *(folder / "new.db", "--prior", folder / "old.db"),
         ],
         capture_output=True,
         check=False,
