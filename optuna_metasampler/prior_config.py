@@ -12,6 +12,7 @@ from optuna_metasampler._warnings import warn
 from optuna_metasampler.exceptions import CheckpointError, MethodError, PriorError
 from optuna_metasampler.methods import method_of
 from optuna_metasampler.priors.constants import Constants
+from optuna_metasampler.priors.origin import origin_of
 from optuna_metasampler.priors.sources import PriorLike, resolve
 from optuna_metasampler.priors.study import (
     PriorFilter,
@@ -92,6 +93,16 @@ class PriorConfig:
                         f"`{name}` is about prior studies, but `checkpoint` has learned from its "
                         f"own already. Pass `{name}` to `fit`."
                     )
+        said = {
+            "prior_studies": prior_studies,
+            "prior_filter": prior_filter and vars(self.filter),
+            "rename": self.rename,
+            "fixed": constants.here,
+            "prior_fixed": {**constants.in_all, **constants.in_studies},
+            "checkpoint": checkpoint,
+        }
+        told = {name: value for name, value in said.items() if value}
+        self.origin = origin_of(told if prior is None else {"prior": prior, **told})
         self._chosen: str | Method = "auto"
         if self.checkpoint is not None:
             self._chosen = self.checkpoint.method

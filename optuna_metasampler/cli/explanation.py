@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 import sys
 from typing import TYPE_CHECKING, Any
@@ -27,8 +28,10 @@ from optuna_metasampler.cli.output import (
 
 
 if TYPE_CHECKING:
+    from optuna import Study
     from optuna.storages import BaseStorage
 
+    from optuna_metasampler import MetaSampler
     from optuna_metasampler.explain.report import Report
 
 _EXAMPLES = (
@@ -85,7 +88,8 @@ def explain(
 
     The study can be finished or running, on this or another machine; it is only read. How each
     trial was chosen is stored with the trial. Everything else comes from a model of the study,
-    which knows the prior studies only if --prior is given.
+    with the prior studies that the trials say they were run with, if these are files that are
+    still there, or those of --prior.
     """
     if (place := location or storage) is None:
         raise click.UsageError("Missing argument 'LOCATION'.")
@@ -152,20 +156,48 @@ def _report(
     from optuna_metasampler import MetaSampler
     from optuna_metasampler.exceptions import PriorWarning
 
-    with called("--prior"), wrong_usage("'--prior'"):
-        sampler = MetaSampler(
-            list(prior) or None,
-            prior_studies=list(patterns) or None,
-            rename=names,
-            fixed=here,
-            prior_fixed=there,
-            seed=0,
-        )
-    study = optuna.load_study(study_name=name, storage=held, sampler=sampler)
+    study = optuna.load_study(study_name=name, storage=held)
+    given: dict[str, Any] = {
+        "prior": list(prior),
+        "prior_studies": list(patterns),
+        "rename": names,
+        "fixed": here,
+        "prior_fixed": there,
+    }
+    given = {argument: value for argument, value in given.items() if value}
+    sampler = None if prior else _as_it_was_run(study, given)
+    if sampler is None:
+        with called("--prior"), wrong_usage("'--prior'"):
+            sampler = MetaSampler(**given, seed=0)
+    study.sampler = sampler
     with warnings.catch_warnings():
         # The report lists the studies that are not used.
         warnings.simplefilter("ignore", PriorWarning)
         return sampler.report(study)
+
+
+def _as_it_was_run(study: Study, given: Mapping[str, Any]) -> MetaSampler | None:
+    """A sampler with the prior studies that the study was run with, if its trials record them.
+
+    Only files are opened: whoever can write to a storage could name any server.
+    """
+    from optuna_metasampler import MetaSampler
+    from optuna_metasampler.priors.origin import is_local, recorded_origin
+
+    arguments = recorded_origin(study.get_trials(deepcopy=False))
+    places = [*arguments.get("prior", ()), *filter(None, [arguments.get("checkpoint")])]
+    if not places:
+        return None
+    shown = printable(", ".join(map(str, places)))
+    if not all(map(is_local, places)):
+        click.echo(f"The study was run with {shown}. Pass it as --prior to use it.", err=True)
+        return None
+    try:
+        return MetaSampler(**{**arguments, **given}, seed=0)
+    except (TypeError, ValueError) as error:
+        text = printable(f"The study was run with {shown}, which is not used: {error}")
+        click.echo(f"{text} Pass --prior.", err=True)
+        return None
 
 
 def _encodable(text: str) -> str:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 import hashlib
 import json
 from pathlib import Path
+import shutil
+import sqlite3
 import subprocess
 import sys
 
@@ -15,6 +18,7 @@ import pytest
 
 from optuna_metasampler import MetaSampler
 from optuna_metasampler.cli import main
+from optuna_metasampler.priors.origin import ORIGIN
 from tests.studies import random_study, sqlite
 
 
@@ -59,8 +63,51 @@ def test_a_study_is_explained_and_only_read(folder: Path, name: str) -> None:
     assert contents(folder) == before
 
 
-def test_without_priors_the_trial_records_are_reported(folder: Path) -> None:
-    result = run(f"sqlite:///{folder}/new.db", "--json")
+def change_origin(path: Path, origin: object) -> None:
+    """Change what the trials of a storage say of the prior studies, or take it away."""
+    with closing(sqlite3.connect(path)) as database:
+        where = f"FROM trial_system_attributes WHERE key = '{ORIGIN}'"
+        assert database.execute(f"SELECT count(*) {where}").fetchone() == (1,)
+        if origin is None:
+            database.execute(f"DELETE {where}")
+        else:
+            database.execute(
+                f"UPDATE trial_system_attributes SET value_json = ? WHERE key = '{ORIGIN}'",
+                [json.dumps(origin)],
+            )
+        database.commit()
+
+
+def test_the_prior_studies_that_a_study_was_run_with_are_found(folder: Path) -> None:
+    result = run(folder / "new.db", "--json")
+    assert result.exit_code == 0, result.output
+    assert all(p["n_trials"] == 12 for p in json.loads(result.output)["priors"])
+
+
+@pytest.mark.parametrize(
+    ("origin", "message"),
+    [
+        ({"prior": ["gone.db"]}, "gone.db, which is not used"),
+        ({"prior": ["postgresql://u@host/db"]}, "postgresql://u@host/db. Pass it as --prior"),
+        ({"prior": [3]}, "Pass it as --prior"),
+        ({"prior": ["gone.db"], "rename": "x"}, "which is not used"),
+    ],
+)
+def test_prior_studies_that_cannot_be_found_are_named_and_not_used(
+    folder: Path, tmp_path: Path, origin: object, message: str
+) -> None:
+    shutil.copy(folder / "new.db", tmp_path)
+    change_origin(tmp_path / "new.db", origin)
+    result = run(tmp_path / "new.db")
+    assert result.exit_code == 0, result.output
+    assert message in " ".join(result.output.split())
+    assert "now: 8 trials" in result.output
+
+
+def test_without_priors_the_trial_records_are_reported(folder: Path, tmp_path: Path) -> None:
+    shutil.copy(folder / "new.db", tmp_path)
+    change_origin(tmp_path / "new.db", None)
+    result = run(f"sqlite:///{tmp_path}/new.db", "--json")
     assert result.exit_code == 0, result.output
     document = json.loads(result.output)
     assert {p["name"] for p in document["priors"]} == {"old-0", "old-1"}
