@@ -41,20 +41,32 @@ def make_sampler(prior: str | None) -> Callable[..., MetaSampler]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave the dearest of Optuna's tests, but for a case of each kind, to those that take long.
+    """Leave the dearest of Optuna's tests to those that may take long, but for some cases.
 
-    A hundred suggestions with prior studies take five seconds a case.
+    A hundred suggestions with prior studies take five seconds a case; one case of each kind stays.
+    Of the 36 pairs of distributions, each of the six stays once as the first and once as the
+    second with prior studies, and all pairs without.
     """
     cases = {
         "test_float": (1, 2, 5),
         "test_int": (1, 2, 4, 5),
         "test_multi_objective_sample_independent": range(1, 16),
     }
-    dearest = [
+    dearest = tuple(
         f"TestWithMatchingPriors::{test}[distribution{i}]"
         for test, numbers in cases.items()
         for i in numbers
-    ]
+    )
     for item in items:
-        if item.nodeid.endswith(tuple(dearest)):
+        with_priors = "MatchingPriors::" in item.nodeid or "MismatchingPriors::" in item.nodeid
+        if item.nodeid.endswith(dearest) or (with_priors and _is_far(item)):
             item.add_marker(pytest.mark.slow)
+
+
+def _is_far(item: pytest.Item) -> bool:
+    """Whether a test is of a pair of distributions that do not follow on each other."""
+    places = getattr(getattr(item, "callspec", None), "indices", {})
+    pairs = (("suggest_method_x", "suggest_method_y"), ("x_distribution", "y_distribution"))
+    # The place of a pair among all 36.
+    found = [places[x] for x, y in pairs if x in places and y in places]
+    return any((place // 6 + 1) % 6 != place % 6 for place in found)
