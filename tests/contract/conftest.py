@@ -52,14 +52,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         "test_int": (1, 2, 4, 5),
         "test_multi_objective_sample_independent": range(1, 16),
     }
-    dearest = tuple(
-        f"TestWithMatchingPriors::{test}[distribution{i}]"
-        for test, numbers in cases.items()
-        for i in numbers
-    )
+    dearest = tuple(f"{t}[distribution{i}]" for t, numbers in cases.items() for i in numbers)
+    with_priors = ("TestWithMatchingPriors", "TestWithMismatchingPriors")
     for item in items:
-        with_priors = "MatchingPriors::" in item.nodeid or "MismatchingPriors::" in item.nodeid
-        if item.nodeid.endswith(dearest) or (with_priors and _is_far(item)):
+        dear = item.nodeid.endswith(dearest) or _is_far(item)
+        if dear and any(f"::{name}::" in item.nodeid for name in with_priors):
             item.add_marker(pytest.mark.slow)
 
 
