@@ -14,6 +14,7 @@ from optuna_metasampler import MetaSampler
 
 
 N_EPOCHS = 27
+N_TRIALS = 12
 
 
 def train(trial: optuna.Trial, x: np.ndarray, y: np.ndarray) -> float:
@@ -39,11 +40,11 @@ def train(trial: optuna.Trial, x: np.ndarray, y: np.ndarray) -> float:
 def tune(
     data: tuple[np.ndarray, np.ndarray], sampler: optuna.samplers.BaseSampler
 ) -> optuna.Study:
-    """A study of 20 trials, most of which Hyperband stops after a few epochs."""
+    """A study of which Hyperband stops most trials after a few epochs."""
     x, y = scale(data[0]), data[1]
     pruner = optuna.pruners.HyperbandPruner(max_resource=N_EPOCHS, reduction_factor=3)
     study = optuna.create_study(direction="maximize", sampler=sampler, pruner=pruner)
-    study.optimize(lambda trial: train(trial, x, y), n_trials=20)
+    study.optimize(lambda trial: train(trial, x, y), n_trials=N_TRIALS)
     return study
 
 
@@ -54,7 +55,8 @@ def main() -> None:
     new = tune(load_digits(return_X_y=True), MetaSampler(old, method="hyperband", seed=0))
     for name, study in (("Wine", old), ("Digits", new)):
         epochs = sum(len(t.intermediate_values) for t in study.trials)
-        print(f"{name}: best of 20 {study.best_value:.3f}, {epochs} of {20 * N_EPOCHS} epochs")
+        print(f"{name}: best of {N_TRIALS} {study.best_value:.3f}, ", end="")
+        print(f"{epochs} of {N_TRIALS * N_EPOCHS} epochs")
 
 
 if __name__ == "__main__":

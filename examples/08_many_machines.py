@@ -6,8 +6,8 @@ start and stop at any time:
     pip install optuna-metasampler "psycopg[binary]"
     python examples/08_many_machines.py postgresql+psycopg://user:password@server/tuning
 
-Run: ``python examples/08_many_machines.py``. Without a database it starts 3 workers on this
-machine, with an SQLite file. Takes about 20 seconds.
+Run: ``python examples/08_many_machines.py``. Without a database it starts 2 workers on this
+machine, with an SQLite file. Takes about 10 seconds.
 """
 
 import multiprocessing
@@ -19,7 +19,7 @@ import optuna
 from optuna_metasampler import MetaSampler
 
 
-N_TRIALS = 24
+N_TRIALS = 16
 
 
 def train(trial: optuna.Trial, best_rate: float = 3e-3) -> float:
@@ -43,13 +43,13 @@ def work(url: str) -> None:
 
 
 def main(url: str) -> None:
-    """Run an earlier study, then 3 workers at once."""
+    """Run an earlier study, then 2 workers at once."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     earlier = optuna.create_study(study_name="earlier-1", storage=url)
     earlier.optimize(lambda trial: train(trial, best_rate=1e-3), n_trials=20)
 
     context = multiprocessing.get_context("spawn")
-    workers = [context.Process(target=work, args=(url,)) for _ in range(3)]
+    workers = [context.Process(target=work, args=(url,)) for _ in range(2)]
     for worker in workers:
         worker.start()
     for worker in workers:

@@ -245,6 +245,8 @@ def _propose(
     transfer = tuple(p for p in proposal.predictors if isinstance(p, TransferPredictor))
     state.last_transfer = transfer or state.last_transfer
     params = space.decode(proposal.x.numpy()[None])[0]
+    if (knowledge := _prior_knowledge(state, study)) is not None:
+        params = knowledge.as_recorded(params, space)
     if not settings.explain:
         return params, TrialRecord(proposal.phase.value)
     return params, record_of(proposal, task, signs_of(study))

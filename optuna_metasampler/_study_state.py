@@ -27,6 +27,7 @@ from optuna_metasampler._optuna import (
 from optuna_metasampler._runtime import get_logger
 from optuna_metasampler.explain.trial_record import TrialRecord
 from optuna_metasampler.prior_config import PriorConfig
+from optuna_metasampler.priors.origin import ORIGIN
 
 
 if TYPE_CHECKING:
@@ -155,6 +156,7 @@ class StudyState:
         asked: Values handed out to the running trials served here, by trial id.
         plans: Joint configurations of trials whose parameters are new to the study, by trial id.
         recorded: Ids of the running trials whose record is stored.
+        origin_stored: Whether a trial says where the prior studies came from.
         search_space: The union of the distributions of its trials.
         knowledge: Prior knowledge for the study; ``None`` before prior studies are read, or before
             the learner that it tunes is known.
@@ -172,6 +174,7 @@ class StudyState:
     asked: dict[int, dict[str, Any]] = field(default_factory=dict)
     plans: dict[int, dict[str, Any]] = field(default_factory=dict)
     recorded: dict[int, None] = field(default_factory=dict)
+    origin_stored: bool = False
     search_space: UnionSearchSpace = field(default_factory=UnionSearchSpace)
     knowledge: PriorKnowledge | None = None
     seen: dict[str, BaseDistribution] = field(default_factory=dict)
@@ -232,7 +235,11 @@ class StudyState:
         if not self.settings.explain or trial_id(trial) in self.recorded:
             return
         keep(self.recorded, trial_id(trial), None)
-        self.store(study, trial, record.user_attributes(), record.system_attributes())
+        system = record.system_attributes()
+        if self.settings.priors.origin is not None and not self.origin_stored:
+            self.origin_stored = True
+            system[ORIGIN] = self.settings.priors.origin
+        self.store(study, trial, record.user_attributes(), system)
 
     def store(
         self, study: Study, trial: FrozenTrial, user: Mapping[str, Any], system: Mapping[str, Any]

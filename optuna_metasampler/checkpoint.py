@@ -28,7 +28,7 @@ from optuna_metasampler.meta_train.loop import Point, Trainer
 from optuna_metasampler.methods import METHODS, MethodName, MethodOptions, method_of
 from optuna_metasampler.methods.base import Method
 from optuna_metasampler.packing import below, checked
-from optuna_metasampler.priors.align import Pool, pool
+from optuna_metasampler.priors.align import Pool, pool, warn_of_renames
 from optuna_metasampler.priors.constants import Constants
 from optuna_metasampler.priors.sources import PriorLike, read_priors
 from optuna_metasampler.priors.study import (
@@ -39,7 +39,7 @@ from optuna_metasampler.priors.study import (
     used_studies,
 )
 from optuna_metasampler.space import SearchSpace, space_from_json, space_to_json
-from optuna_metasampler.surrogates.prior_model import best_configurations
+from optuna_metasampler.surrogates.prior_model import PriorModel, best_configurations
 from optuna_metasampler.task import Task
 
 
@@ -58,6 +58,8 @@ class Header:
         versions: Versions of this package, torch, NumPy and Python, by name.
         curve: Points of the training curve.
         finished: Whether the training has finished.
+        studies: Name and number of trials of each prior study; empty in files of versions that
+            did not keep them.
     """
 
     seed: int
@@ -67,6 +69,7 @@ class Header:
     versions: Mapping[str, str]
     curve: tuple[Point, ...]
     finished: bool
+    studies: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -160,11 +163,14 @@ class Checkpoint:
                 versions={str(k): str(v) for k, v in document["versions"].items()},
                 curve=tuple(_with_nan(point) for point in document["curve"]),
                 finished=bool(document["finished"]),
+                studies=tuple((str(s), int(n)) for s, n in document.get("studies", ())),
             )
             best = checked(tensors, "best", None, space.n_columns)
             learned = None
             if header.finished:
                 learned = method.unpack(space, below("learned.", tensors))
+            if isinstance(learned, PriorModel) and len(header.studies) == len(learned.names):
+                learned = replace(learned, names=tuple(name for name, _ in header.studies))
             return cls(method, space, best, learned, header, below("training.", tensors))
 
 
@@ -242,6 +248,7 @@ def fit(
             versions=_versions(),
             curve=(),
             finished=False,
+            studies=tuple((task.name, len(task)) for task in tasks),
         )
         space, best = tasks[0].space, best_configurations(tasks)
         unfinished = Checkpoint(chosen, space, best, None, header, {})
@@ -273,7 +280,8 @@ def _pooled(
     """The prior studies in one common space; warns of each that cannot be used."""
     used = used_studies(select(studies, None, prior_filter, rename))
     pooled = pool(used, _directions(used, direction), rename)
-    pooled.warn_of_skipped(stacklevel=4)
+    pooled.warn_of_skipped()
+    warn_of_renames(rename or {}, studies)
     if not pooled.studies:
         raise PriorError(
             f"None of {len(studies)} prior studies can be used. Their contents are shown by "

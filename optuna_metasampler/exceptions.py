@@ -24,4 +24,8 @@ class CheckpointError(MetaSamplerError, ValueError):
 
 
 class PriorWarning(UserWarning):
-    """A prior study is left out; the running study continues without it."""
+    """Something of prior studies is left out, or an argument about them says it in vain.
+
+    The running study goes on. The warning points at the nearest line outside of this package and
+    of Optuna.
+    """

@@ -6,14 +6,15 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
-import warnings
 
 from optuna_metasampler._arguments import check_kind, checked_rename
+from optuna_metasampler._warnings import warn
 from optuna_metasampler.builtin.catalogue import LearnerName, learner_of
 from optuna_metasampler.builtin.origin import origins
-from optuna_metasampler.exceptions import CheckpointError, MethodError, PriorError, PriorWarning
+from optuna_metasampler.exceptions import CheckpointError, MethodError, PriorError
 from optuna_metasampler.methods import method_of
 from optuna_metasampler.priors.constants import Constants
+from optuna_metasampler.priors.origin import origin_of
 from optuna_metasampler.priors.sources import PriorLike, resolve
 from optuna_metasampler.priors.study import (
     PriorFilter,
@@ -93,11 +94,27 @@ class PriorConfig:
         self.constants = constants
         self._sources = resolve(prior, prior_studies)
         self.checkpoint = _checkpoint(checkpoint, method, method_options, bool(self._sources))
-        if self.checkpoint is not None and constants.of_priors:
-            raise CheckpointError(
-                "`prior_fixed` says what prior studies held constant, but `checkpoint` has "
-                "learned from its prior studies already. Pass `prior_fixed` to `fit`."
-            )
+        if self.checkpoint is not None:
+            for name, value in (
+                ("prior_filter", prior_filter),
+                ("prior_fixed", constants.of_priors),
+                ("rename", self.rename),
+            ):
+                if value:
+                    raise CheckpointError(
+                        f"`{name}` is about prior studies, but `checkpoint` has learned from its "
+                        f"own already. Pass `{name}` to `fit`."
+                    )
+        said = {
+            "prior_studies": prior_studies,
+            "prior_filter": prior_filter and vars(self.filter),
+            "rename": self.rename,
+            "fixed": constants.here,
+            "prior_fixed": {**constants.in_all, **constants.in_studies},
+            "checkpoint": checkpoint,
+        }
+        told = {name: value for name, value in said.items() if value}
+        self.origin = origin_of(told if prior is None else {"prior": prior, **told})
         self._chosen: str | Method = "auto"
         if self.checkpoint is not None:
             self._chosen = self.checkpoint.method
@@ -155,9 +172,7 @@ class PriorConfig:
             try:
                 studies += source()
             except PriorError as error:
-                warnings.warn(
-                    f"A source of prior studies is left out: {error}", PriorWarning, stacklevel=2
-                )
+                warn(f"A source of prior studies is left out: {error}")
         return self.constants.completed(studies)
 
     def overlaps(
@@ -172,8 +187,11 @@ class PriorConfig:
             studies: The prior studies.
         """
         # Heavy, and rarely used.
-        from optuna_metasampler.priors.overlap import inspect
+        from optuna_metasampler.priors.overlap import inspect, of_space
 
+        if self.checkpoint is not None:
+            learned = self.checkpoint.space.distributions
+            return of_space(learned, self.checkpoint.header.studies, target)
         return inspect(studies, target, self.filter, self.rename, self.constants.here)
 
 

@@ -11,21 +11,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
-import warnings
+from typing import TYPE_CHECKING, Any
 
 from optuna import Study
-from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 import torch
 from torch import Tensor
 
 from optuna_metasampler._optuna import trials_of_all_brackets
 from optuna_metasampler._runtime import get_logger, progress
 from optuna_metasampler._text import counted, listed
+from optuna_metasampler._warnings import warn
 from optuna_metasampler.builtin.names import recognise
 from optuna_metasampler.builtin.origin import origins
 from optuna_metasampler.checkpoint import Checkpoint
-from optuna_metasampler.exceptions import MethodError, PriorWarning
+from optuna_metasampler.exceptions import MethodError
 from optuna_metasampler.learning_curves import CurveCorrelation
 from optuna_metasampler.meta_train.loop import Trainer, watch_on
 from optuna_metasampler.methods.base import AlignedPrior, Method
@@ -39,16 +39,20 @@ from optuna_metasampler.priors.align import (
     nearest_choice,
     pool,
     shared_names,
+    warn_of_renames,
 )
 from optuna_metasampler.priors.constants import Constants, is_number, meant
 from optuna_metasampler.priors.study import PriorFilter, PriorStudy, select, used_studies
 from optuna_metasampler.shipped import Shipped
-from optuna_metasampler.space import SearchSpace
+from optuna_metasampler.space import SearchSpace, as_recorded
 from optuna_metasampler.surrogates.constraints import Feasibility, PriorFeasibility
 from optuna_metasampler.surrogates.prior_model import best_configurations, pareto_sets
 from optuna_metasampler.surrogates.source_processes import SourceProcesses, most_informative
 from optuna_metasampler.task import Task, to_tensor
 
+
+if TYPE_CHECKING:
+    from optuna_metasampler.space import FloatArray
 
 _logger = get_logger(__name__)
 _MAX_NAMES_SHOWN = 8
@@ -117,6 +121,7 @@ class PriorKnowledge:
         self.curve_correlation = curve_correlation
         self._learn = learn
         self._learned: dict[tuple[Weights, object], AlignedPrior] = {}
+        self._recorded: Mapping[str, FloatArray] = {}
         self._learner = shipped.learner if shipped is not None else None
         # Values of parameters that the running study holds constant, unless it tunes them.
         self._defaults = shipped.defaults if shipped is not None else {}
@@ -154,14 +159,13 @@ class PriorKnowledge:
         selected = select(config.studies(), as_prior(study), config.filter, config.rename)
         used = used_studies(selected)
         if selected and not used and config.filter != PriorFilter():
-            warnings.warn(
+            warn(
                 f"`prior_filter` excludes all {len(selected)} prior studies. The first, "
-                f"{selected[0].study.name!r}, is excluded: {selected[0].reason}.",
-                PriorWarning,
-                stacklevel=2,
+                f"{selected[0].study.name!r}, is excluded: {selected[0].reason}."
             )
         pooled = pool(used, study.directions, config.rename, method.models_constraints)
-        pooled.warn_of_skipped(stacklevel=3)
+        pooled.warn_of_skipped()
+        warn_of_renames(config.rename, config.studies())
         constants.check(pooled.tuned, config.rename)
         fixed = _known(constants, pooled.space, pooled.constants)
         said = {name for name, _ in constants.said_of_priors(config.rename)}
@@ -186,7 +190,16 @@ class PriorKnowledge:
             said: Names of the parameters that the user says prior studies held constant.
         """
         learn, curves = _Learner(pooled, method, seed), pooled.curve_correlation
-        return cls(method, pooled.space, learn, curves, fixed, pooled.constants, said)
+        knowledge = cls(method, pooled.space, learn, curves, fixed, pooled.constants, said)
+        knowledge._recorded = pooled.recorded
+        return knowledge
+
+    def as_recorded(self, params: Mapping[str, Any], space: SearchSpace) -> dict[str, Any]:
+        """A decoded configuration of ``space``, with the values of prior trials as they were."""
+        return {
+            n: as_recorded(space.distributions[n], value, self._recorded.get(n))
+            for n, value in params.items()
+        }
 
     @property
     def view(self) -> View:
@@ -266,23 +279,19 @@ class PriorKnowledge:
         if theirs and not self._warned:
             self._warned = True
             if self._learner is not None:
-                warnings.warn(
+                warn(
                     f"What is shipped about {self._learner!r} is of no use here: none of this "
                     f"study's parameters ({listed(sorted(own), _MAX_NAMES_SHOWN)}) is known to be "
                     "one of that learner's, with a range in which it was tried. "
-                    f"`optuna-metasampler builtin show {self._learner}` lists them.",
-                    PriorWarning,
-                    stacklevel=2,
+                    f"`optuna-metasampler builtin show {self._learner}` lists them."
                 )
                 return None
             here = listed(sorted(own), _MAX_NAMES_SHOWN)
             there = listed(sorted(p.name for p in theirs), _MAX_NAMES_SHOWN)
-            warnings.warn(
+            warn(
                 f"The prior studies are of no use here: none of their parameters ({there}) is one "
                 f"of this study ({here}). If only the names differ, pass `rename={{'name there': "
-                "'name here'}`.",
-                PriorWarning,
-                stacklevel=2,
+                "'name here'}`."
             )
         return None
 
@@ -342,20 +351,16 @@ class PriorKnowledge:
             seen: Those that its trials have had.
         """
         for name in sorted(self._trusted.intersection(own)):
-            warnings.warn(
+            warn(
                 f"`fixed` holds {name!r} at {self._fixed[name]!r}, but this study tunes it. The "
-                "values of its trials are used. Leave it out of `fixed`.",
-                PriorWarning,
-                stacklevel=3,
+                "values of its trials are used. Leave it out of `fixed`."
             )
         self._trusted.difference_update(own)
         known = sorted({*own, *seen, *self.space.names} - self._doubtful)
         for name in sorted(self._doubtful.difference(own, seen)):
-            warnings.warn(
+            warn(
                 f"`prior_fixed` holds {name!r} constant, but neither a prior study nor this one "
-                f"has tuned it so far. {meant(name, known, 'Parameters')}",
-                PriorWarning,
-                stacklevel=3,
+                f"has tuned it so far. {meant(name, known, 'Parameters')}"
             )
             self._doubtful.discard(name)
 
@@ -472,11 +477,9 @@ def _known(constants: Constants, space: SearchSpace, held: Collection[str]) -> d
     for name, value in constants.here.items():
         distribution = space.distributions.get(name)
         if distribution is None:
-            warnings.warn(
+            warn(
                 f"`fixed` holds {name!r} at {value!r}, but no prior study has that parameter. "
-                f"{meant(name, space.names, 'Parameters')}",
-                PriorWarning,
-                stacklevel=3,
+                f"{meant(name, space.names, 'Parameters')}"
             )
             continue
         known[name] = value
@@ -485,11 +488,9 @@ def _known(constants: Constants, space: SearchSpace, held: Collection[str]) -> d
         choice = nearest_choice(distribution, value)
         if choice is NO_CHOICE:
             choices = listed(map(repr, distribution.choices), _MAX_NAMES_SHOWN)
-            warnings.warn(
+            warn(
                 f"`fixed` holds {name!r} at {value!r}, which no prior study has tried. "
-                f"Choices: {choices}.",
-                PriorWarning,
-                stacklevel=3,
+                f"Choices: {choices}."
             )
         else:
             known[name] = choice
@@ -600,5 +601,9 @@ def fit_value(distribution: BaseDistribution, value: Any) -> Any:
         return nearest_choice(distribution, value)
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return NO_VALUE
+    if isinstance(distribution, FloatDistribution) and distribution.step is None:
+        # The encoding would round it. NaN, which is not equal to itself, is no place in a range.
+        inside = min(max(value, distribution.low), distribution.high)
+        return float(inside) if value == value else NO_VALUE  # noqa: PLR0124
     space = SearchSpace.of({"value": distribution})
     return space.decode(space.encode([{"value": value}]))[0]["value"]

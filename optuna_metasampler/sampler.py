@@ -118,7 +118,7 @@ class MetaSampler(BaseSampler):
             above 0 are violated. The only form before Optuna 5; constraints set by
             ``trial.set_constraint`` need no argument.
         explain: Whether each trial stores, in user attributes with the prefix ``meta:``, how it
-            was chosen and what was predicted for it.
+            was chosen and what was predicted for it; and one trial, where the prior studies are.
 
     Raises:
         TypeError: If ``prior`` or another argument has an unsupported type.
@@ -129,7 +129,7 @@ class MetaSampler(BaseSampler):
         MethodError: If the method needs prior studies and there are none; also at a suggestion, if
             the given ones do not meet its requirements.
         CheckpointError: If ``checkpoint`` cannot be read, or comes with ``prior``,
-            ``prior_fixed`` or ``method``.
+            ``prior_filter``, ``prior_fixed``, ``rename`` or ``method``.
         PriorNotFoundError: If a file or a study named in ``prior`` or ``prior_studies`` does not
             exist.
         PriorError: If a storage named in ``prior`` cannot be read.

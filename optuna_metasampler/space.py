@@ -25,7 +25,7 @@ from functools import cached_property
 import json
 import math
 from numbers import Real
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 from optuna.distributions import (
@@ -50,6 +50,8 @@ _NEUTRAL = 0.5
 _NAN = object()
 # Beyond this, floating-point numbers have no halves.
 _EXACT = 2**51
+# Values of a range that are this part of it apart are the same, but for rounding.
+_SAME = 1e-12
 # A log scale over less than this part of its numbers is as good as linear.
 _NEARLY_LINEAR = 1024
 
@@ -212,6 +214,9 @@ class Parameter:
             step = Decimal(str(distribution.step))
             value_on_grid = float(Decimal(str(distribution.low)) + self._cell(u) * step)
             return min(max(value_on_grid, distribution.low), distribution.high)
+        if u in (0.0, 1.0):
+            # Rounding below may miss them by a digit.
+            return distribution.high if u else distribution.low
         number = 2 * (self.lower / 2 + u * (self.upper / 2 - self.lower / 2))
         if self.log:
             number = math.exp(number)
@@ -275,6 +280,37 @@ def as_stored(distribution: BaseDistribution, value: Any) -> Any:
         return value
     key = equal_key(value)
     return next(choice for choice in distribution.choices if equal_key(choice) == key)
+
+
+def as_recorded(distribution: BaseDistribution, value: Any, recorded: FloatArray | None) -> Any:
+    """The recorded value whose encoding was decoded to ``value``; ``value`` if there is none.
+
+    An encoded number has the last digits of its place in the range, not its own: 0.001 on a log
+    scale becomes 0.0010000000000000002.
+
+    Args:
+        distribution: The distribution of the value.
+        value: What was decoded.
+        recorded: Known values in ascending order, shape ``(r,)``.
+    """
+    if not _is_continuous(distribution) or recorded is None:
+        return value
+    if value in (distribution.low, distribution.high):
+        return value
+    # Each end by itself, for a range such as [-1e308, 1e308] has no finite width.
+    gap = _SAME * distribution.high - _SAME * distribution.low
+    if distribution.log:
+        gap = _SAME * value * (math.log(distribution.high) - math.log(distribution.low))
+    above = int(np.searchsorted(recorded, value))
+    beside = [float(r) for r in recorded[max(above - 1, 0) : above + 1]]
+    nearest = min(beside, key=lambda r: abs(r - value), default=value)
+    # Far above the rounding of encodings, and far below what an objective can tell apart.
+    near = abs(nearest - value) <= gap + 2 * math.ulp(value)
+    return nearest if near and distribution.low <= nearest <= distribution.high else value
+
+
+def _is_continuous(distribution: BaseDistribution) -> TypeGuard[FloatDistribution]:
+    return isinstance(distribution, FloatDistribution) and distribution.step is None
 
 
 def _layout(

@@ -126,6 +126,36 @@ def test_a_study_without_any_of_the_parameters_goes_on_without(path: Path) -> No
     assert len(running.trials) == 3
 
 
+def test_the_studies_of_a_checkpoint_are_known_by_their_names(path: Path) -> None:
+    sampler = MetaSampler(checkpoint=path, seed=0)
+    space = {"x": FloatDistribution(-1, 1), "new": FloatDistribution(0, 1)}
+    overlaps = sampler.inspect_priors(space)
+    assert [(s.name, s.n_trials, s.shared) for s in overlaps] == [
+        (f"old-{seed}", 20, ("x",)) for seed in range(4)
+    ]
+    assert not any(s.usable for s in sampler.inspect_priors({"other": FloatDistribution(0, 1)}))
+    running = optuna.create_study(sampler=sampler)
+    running.optimize(objective, n_trials=3)
+    names = {f"old-{seed}" for seed in range(4)}
+    assert {row.name for row in sampler.prior_weights(running)} == names
+    assert {p.name for p in sampler.report(running).used} == names
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("rename", {"a": "x"}),
+        ("prior_filter", {"min_trials": 2}),
+        ("prior_fixed", {"y": 0.5}),
+    ],
+)
+def test_what_belongs_to_fit_is_refused_beside_a_checkpoint(
+    path: Path, name: str, value: Any
+) -> None:
+    with pytest.raises(CheckpointError, match=f"Pass `{name}` to `fit`"):
+        MetaSampler(checkpoint=path, **{name: value})
+
+
 # --- Damaged and hostile files --------------------------------------------------------------
 
 

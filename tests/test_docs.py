@@ -299,22 +299,14 @@ def run_a_warm_study() -> optuna.Study:
     return study
 
 
-@pytest.mark.parametrize(
-    ("page", "text", "complaint"),
-    [
-        ("faq.md", "[nowhere](../benchmarks/NOWHERE.md)", "NOWHERE.md"),
-        ("faq.md", "[nowhere](../benchmarks/README.md#nowhere)", "does not contain an anchor"),
-    ],
-)
-def test_a_broken_link_ends_the_build_of_the_site(
-    page: str, text: str, complaint: str, tmp_path: Path
-) -> None:
+def test_broken_links_end_the_build_of_the_site(tmp_path: Path) -> None:
     for name in ("CHANGELOG.md", "Makefile", "benchmarks", "examples", "optuna_metasampler"):
         (tmp_path / name).symlink_to(ROOT / name)
     shutil.copy(ROOT / "mkdocs.yml", tmp_path)
     shutil.copytree(DOCS, tmp_path / "docs", ignore=shutil.ignore_patterns("__pycache__"))
-    with (tmp_path / "docs" / page).open("a", encoding="utf-8") as file:
-        file.write(f"\n{text}\n")
+    with (tmp_path / "docs" / "faq.md").open("a", encoding="utf-8") as file:
+        file.write("\n[nowhere](../benchmarks/NOWHERE.md)\n")
+        file.write("\n[nowhere](../benchmarks/README.md#nowhere)\n")
     done = subprocess.run(
         ["make", "-o", f"{sys.prefix}/.installed", f"VENV={sys.prefix}", "docs"],
         cwd=tmp_path,
@@ -323,4 +315,5 @@ def test_a_broken_link_ends_the_build_of_the_site(
         check=False,
     )
     assert done.returncode != 0
-    assert complaint in done.stderr
+    assert "NOWHERE.md" in done.stderr
+    assert "does not contain an anchor" in done.stderr

@@ -30,17 +30,17 @@ def studies() -> list[optuna.Study]:
 
 
 LIGHT: dict[str, dict[str, Any]] = {
-    "mlp": {"n_meta_steps": 40},
-    "fine-tune": {"n_meta_steps": 40},
-    "maml": {"n_meta_steps": 40},
-    "reptile": {"n_meta_steps": 40},
-    "meta-sgd": {"n_meta_steps": 40},
-    "imaml": {"n_meta_steps": 40},
+    "mlp": {"n_meta_steps": 12},
+    "fine-tune": {"n_meta_steps": 12},
+    "maml": {"n_meta_steps": 12},
+    "reptile": {"n_meta_steps": 12},
+    "meta-sgd": {"n_meta_steps": 12},
+    "imaml": {"n_meta_steps": 12},
     "meta-random-search": {"n_candidates": 2, "n_finalists": 1},
     "lstm": {"n_steps": 20, "n_rollouts": 4, "horizon": 5},
-    "q-learning": {"n_steps": 40, "n_parallel": 4, "horizon": 5},
-    "deep-kernel": {"n_steps": 40},
-    "cluster": {"base_options": {"n_meta_steps": 40}},
+    "q-learning": {"n_steps": 16, "n_parallel": 4, "horizon": 5},
+    "deep-kernel": {"n_steps": 16},
+    "cluster": {"base_options": {"n_meta_steps": 12}},
 }
 # Those that run the loop; the others learn in one go.
 TRAINED = [name for name in LIGHT if name != "meta-random-search"]
@@ -103,7 +103,7 @@ def test_an_interrupted_training_resumes_to_the_very_same_file(
     ("changes", "message"),
     [
         ({"seed": 1}, "another seed"),
-        ({"method_options": {"n_meta_steps": 41}}, "another method or other options"),
+        ({"method_options": {"n_meta_steps": 13}}, "another method or other options"),
         ({"method": "reptile"}, "another method or other options"),
         ({"prior_studies": "old-1"}, "other prior studies"),
     ],
@@ -115,10 +115,10 @@ def test_a_training_of_something_else_is_not_resumed(
     for i in range(3):
         old = optuna.create_study(study_name=f"old-{i}", storage=storage)
         old.optimize(lambda t: objective(t, 0.5), n_trials=4)
-    arguments: dict[str, Any] = {"method": "maml", "method_options": {"n_meta_steps": 40}}
+    arguments: dict[str, Any] = {"method": "maml", "method_options": {"n_meta_steps": 12}}
 
     def interrupt(step: int, n_steps: int, point: Point | None) -> None:
-        if step == 20:
+        if step == 6:
             raise KeyboardInterrupt
 
     path = tmp_path / "model.safetensors"

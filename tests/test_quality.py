@@ -61,6 +61,7 @@ def test_ten_trials_with_related_priors_are_better_than_those_of_the_default_sam
     assert wins >= 5
 
 
+@pytest.mark.slow
 def test_thirty_trials_without_priors_are_better_than_random_ones() -> None:
     wins = n_wins(
         SUITE, lambda t: MetaSampler(seed=0), lambda t: RandomSampler(seed=0), n_trials=30

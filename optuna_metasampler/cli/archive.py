@@ -8,12 +8,13 @@ import click
 
 from optuna_metasampler.cli.output import (
     as_json,
+    called,
     counted,
     echo_json,
     failures,
     force,
-    only,
     printable,
+    studies,
     table,
 )
 
@@ -31,11 +32,12 @@ def archive() -> None:
 
 
 _EXAMPLE = (
-    "\b\nExample:\n  optuna-metasampler archive build old.db --only 'resnet-*' -o resnet.metaprior"
+    "\b\nExample:\n  optuna-metasampler archive build old.db --studies 'resnet-*' \\\n"
+    "      --out resnet.metaprior"
 )
 
 
-@archive.command(epilog=_EXAMPLE)
+@archive.command(short_help="Write studies into one archive.", epilog=_EXAMPLE)
 @click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
 @click.option(
     "-o",
@@ -44,11 +46,11 @@ _EXAMPLE = (
     required=True,
     help="Archive to write, such as old.metaprior.",
 )
-@only
+@studies
 @force
 @as_json
 def build(
-    sources: tuple[str, ...], out: Path, only: tuple[str, ...], force: bool, json_: bool
+    sources: tuple[str, ...], out: Path, patterns: tuple[str, ...], force: bool, json_: bool
 ) -> None:
     """Write the studies of all SOURCEs into one archive.
 
@@ -64,20 +66,21 @@ def build(
         from optuna_metasampler.priors.sources import read_priors
         from optuna_metasampler.priors.storages import redacted
 
-        studies = read_priors(list(sources), only or None)
-        written = Archive.write(out, studies, origin=", ".join(map(redacted, sources)))
+        with called("SOURCE"):
+            found = read_priors(list(sources), patterns or None)
+        written = Archive.write(out, found, origin=", ".join(map(redacted, sources)))
         n_trials = sum(entry.n_trials for entry in written.entries())
         size = out.stat().st_size
     if json_:
-        echo_json({"path": out, "studies": len(studies), "trials": n_trials, "bytes": size})
+        echo_json({"path": out, "studies": len(found), "trials": n_trials, "bytes": size})
         return
     click.echo(
-        f"Wrote {counted(len(studies), 'study', 'studies')} with "
+        f"Wrote {counted(len(found), 'study', 'studies')} with "
         f"{counted(n_trials, 'finished trial')} to {out} ({size:,} bytes)."
     )
 
 
-@archive.command("list")
+@archive.command("list", short_help="List the studies of archives, or the cache.")
 @_files
 @as_json
 def list_(files: tuple[Path, ...], json_: bool) -> None:
@@ -144,7 +147,7 @@ def _list_cache(json_: bool) -> None:
         click.echo("The cache is empty.")
 
 
-@archive.command()
+@archive.command(short_help="Verify that archives are whole.")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @as_json
 @click.pass_context

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 import sys
 from typing import TYPE_CHECKING, Any
@@ -13,49 +12,50 @@ import click
 
 from optuna_metasampler.cli.output import (
     as_json,
+    called,
     echo_json,
     failures,
     fixed,
     fixed_values,
     force,
-    only,
     printable,
     prior_fixed,
     rename,
     renames,
+    studies,
     wrong_usage,
 )
 
 
 if TYPE_CHECKING:
+    from optuna import Study
     from optuna.storages import BaseStorage
 
+    from optuna_metasampler import MetaSampler
     from optuna_metasampler.explain.report import Report
 
 _EXAMPLES = (
     "\b\nExamples:\n"
-    "  optuna-metasampler explain --storage new.db --study resnet --prior old.db\n"
-    "  optuna-metasampler explain --storage sqlite:///new.db --study resnet \\\n"
-    "      --prior old.db --only 'resnet-*' --html report.html\n"
-    "  optuna-metasampler explain --storage journal.log --study resnet --json"
+    "  optuna-metasampler explain new.db --prior old.db\n"
+    "  optuna-metasampler explain sqlite:///new.db resnet --prior old.db \\\n"
+    "      --studies 'resnet-*' --html report.html\n"
+    "  optuna-metasampler explain journal.log resnet --json"
 )
 
 
-@click.command(epilog=_EXAMPLES)
-@click.option(
-    "--storage",
-    metavar="LOCATION",
-    required=True,
-    help="Storage of the study: a URL, an SQLite file or a journal log.",
-)
-@click.option("--study", "name", metavar="NAME", required=True, help="Name of the study.")
+@click.command(short_help="Report what the sampler did in a study, and why.", epilog=_EXAMPLES)
+@click.argument("location", required=False, metavar="LOCATION")
+@click.argument("name", required=False, metavar="[STUDY]")
+# The former way to give both.
+@click.option("--storage", hidden=True)
+@click.option("--study", hidden=True)
 @click.option(
     "--prior",
     metavar="LOCATION",
     multiple=True,
     help="Prior studies of the sampler, as in MetaSampler(prior=...); can be repeated.",
 )
-@only
+@studies
 @rename
 @fixed
 @prior_fixed
@@ -68,10 +68,12 @@ _EXAMPLES = (
 @force
 @as_json
 def explain(
-    storage: str,
-    name: str,
+    location: str | None,
+    name: str | None,
+    storage: str | None,
+    study: str | None,
     prior: tuple[str, ...],
-    only: tuple[str, ...],
+    patterns: tuple[str, ...],
     rename: tuple[str, ...],
     fixed: tuple[str, ...],
     prior_fixed: tuple[str, ...],
@@ -79,12 +81,18 @@ def explain(
     force: bool,
     json_: bool,
 ) -> None:
-    """Report what the sampler did in a study, and why.
+    """Report what the sampler did in STUDY, a study of LOCATION, and why.
+
+    LOCATION is a storage URL, an SQLite file or a journal log. STUDY can be left out where there
+    is only one.
 
     The study can be finished or running, on this or another machine; it is only read. How each
     trial was chosen is stored with the trial. Everything else comes from a model of the study,
-    which knows the prior studies only if --prior is given.
+    with the prior studies that the trials say they were run with, if these are files that are
+    still there, or those of --prior.
     """
+    if (place := location or storage) is None:
+        raise click.UsageError("Missing argument 'LOCATION'.")
     names = renames(rename)
     here, there = fixed_values(fixed, "--fixed"), fixed_values(prior_fixed, "--prior-fixed")
     if html is not None and html.exists() and not force:
@@ -92,15 +100,16 @@ def explain(
             f"{html} exists. Choose another name, or replace it with --force.",
             param_hint="'--html'",
         )
-    if only and not prior:
+    if patterns and not prior:
         raise click.BadParameter(
-            "selects prior studies, so it requires --prior.", param_hint="'--only'"
+            "selects prior studies, so it requires --prior.", param_hint="'--studies'"
         )
     with failures():
         from optuna_metasampler.priors.storages import opened
 
-        with _called("--storage"), opened(storage) as held:
-            report = _report(held, storage, name, prior, only, names, here, there)
+        with called("LOCATION"), opened(place) as held:
+            chosen = _chosen(held, place, name or study)
+            report = _report(held, chosen, prior, patterns, names, here, there)
         if html is not None:
             report.write_html(html)
     if json_:
@@ -111,59 +120,84 @@ def explain(
         click.echo(f"\nWrote {printable(str(html))}.")
 
 
-def _report(
-    held: BaseStorage,
-    location: str,
-    name: str,
-    prior: tuple[str, ...],
-    only: tuple[str, ...],
-    names: dict[str, str],
-    here: dict[str, Any],
-    there: dict[str, Any],
-) -> Report:
+def _chosen(held: BaseStorage, location: str, name: str | None) -> str:
+    """The study of this name, or the only one."""
     from difflib import get_close_matches
 
-    import optuna
-
-    from optuna_metasampler import MetaSampler
     from optuna_metasampler._text import listed
-    from optuna_metasampler.exceptions import PriorNotFoundError, PriorWarning
+    from optuna_metasampler.exceptions import PriorNotFoundError
     from optuna_metasampler.priors.reading import study_names
     from optuna_metasampler.priors.storages import redacted
 
     known = study_names(held)
-    if name not in known:
-        names_shown = listed(map(repr, get_close_matches(name, known) or known), 8) or "none"
-        raise PriorNotFoundError(
-            f"--study asks for {name!r}, but {redacted(location)} has no such study. "
-            f"Studies: {names_shown}."
-        )
-    with _called("--prior"), wrong_usage("'--prior'"):
-        sampler = MetaSampler(
-            list(prior) or None,
-            prior_studies=list(only) or None,
-            rename=names,
-            fixed=here,
-            prior_fixed=there,
-            seed=0,
-        )
-    study = optuna.load_study(study_name=name, storage=held, sampler=sampler)
+    if name is None and len(known) == 1:
+        return known[0]
+    if name in known:
+        return str(name)
+    near = known if name is None else get_close_matches(name, known) or known
+    shown = listed(map(repr, near), 8) or "none"
+    asked = f"STUDY must be named, for {redacted(location)} does not have exactly one study."
+    if name is not None:
+        asked = f"STUDY is {name!r}, but {redacted(location)} has no such study."
+    raise PriorNotFoundError(f"{asked} Studies: {shown}.")
+
+
+def _report(
+    held: BaseStorage,
+    name: str,
+    prior: tuple[str, ...],
+    patterns: tuple[str, ...],
+    names: dict[str, str],
+    here: dict[str, Any],
+    there: dict[str, Any],
+) -> Report:
+    import optuna
+
+    from optuna_metasampler import MetaSampler
+    from optuna_metasampler.exceptions import PriorWarning
+
+    study = optuna.load_study(study_name=name, storage=held)
+    given: dict[str, Any] = {
+        "prior": list(prior),
+        "prior_studies": list(patterns),
+        "rename": names,
+        "fixed": here,
+        "prior_fixed": there,
+    }
+    given = {argument: value for argument, value in given.items() if value}
+    sampler = None if prior else _as_it_was_run(study, given)
+    if sampler is None:
+        with called("--prior"), wrong_usage("'--prior'"):
+            sampler = MetaSampler(**given, seed=0)
+    study.sampler = sampler
     with warnings.catch_warnings():
         # The report lists the studies that are not used.
         warnings.simplefilter("ignore", PriorWarning)
         return sampler.report(study)
 
 
-@contextmanager
-def _called(option: str) -> Iterator[None]:
-    """Name the option in place of the argument of ``MetaSampler`` in error messages."""
-    from optuna_metasampler.exceptions import PriorError
+def _as_it_was_run(study: Study, given: Mapping[str, Any]) -> MetaSampler | None:
+    """A sampler with the prior studies that the study was run with, if its trials record them.
 
+    Only files are opened: whoever can write to a storage could name any server.
+    """
+    from optuna_metasampler import MetaSampler
+    from optuna_metasampler.priors.origin import is_local, recorded_origin
+
+    arguments = recorded_origin(study.get_trials(deepcopy=False))
+    places = [*arguments.get("prior", ()), *filter(None, [arguments.get("checkpoint")])]
+    if not places:
+        return None
+    shown = printable(", ".join(map(str, places)))
+    if not all(map(is_local, places)):
+        click.echo(f"The study was run with {shown}. Pass it as --prior to use it.", err=True)
+        return None
     try:
-        yield
-    except PriorError as error:
-        text = str(error).replace("`prior`", option).replace("`prior_studies`", "--only")
-        raise type(error)(text) from error
+        return MetaSampler(**{**arguments, **given}, seed=0)
+    except (TypeError, ValueError) as error:
+        text = printable(f"The study was run with {shown}, which is not used: {error}")
+        click.echo(f"{text} Pass --prior.", err=True)
+        return None
 
 
 def _encodable(text: str) -> str:

@@ -9,17 +9,18 @@ import click
 
 from optuna_metasampler.cli.output import (
     as_json,
+    called,
     counted,
     echo_json,
     failures,
     fixed_values,
     force,
     named_values,
-    only,
     printable,
     prior_fixed,
     rename,
     renames,
+    studies,
     wrong_usage,
 )
 from optuna_metasampler.methods import METHODS
@@ -28,12 +29,14 @@ from optuna_metasampler.methods import METHODS
 _EXAMPLES = (
     "\b\nExamples:\n"
     "  optuna-metasampler fit --prior sqlite:///old.db --out model.safetensors\n"
-    "  optuna-metasampler fit --prior old.db --only 'xgb-*' --method maml \\\n"
+    "  optuna-metasampler fit --prior old.db --studies 'xgb-*' --method maml \\\n"
     "      --option n_inner_steps=10 --out xgb.safetensors"
 )
 
 
-@click.command(epilog=_EXAMPLES)
+@click.command(
+    short_help="Learn from prior studies once, and write a checkpoint.", epilog=_EXAMPLES
+)
 @click.option(
     "--prior",
     metavar="SOURCE",
@@ -42,7 +45,7 @@ _EXAMPLES = (
     help="A storage URL, an SQLite file, a journal log, a CSV file of study.trials_dataframe() or "
     "an archive; can be repeated.",
 )
-@only
+@studies
 @click.option(
     "-o",
     "--out",
@@ -74,7 +77,7 @@ _EXAMPLES = (
 @as_json
 def fit(
     prior: tuple[str, ...],
-    only: tuple[str, ...],
+    patterns: tuple[str, ...],
     out: Path,
     method: str,
     options: tuple[str, ...],
@@ -119,11 +122,15 @@ def fit(
         was_finished = resume and Checkpoint.read_unfinished(out).header.finished
         try:
             hint = "'--direction' or '--prior-fixed'" if held else "'--direction'"
-            with wrong_usage(hint), progress(f"Learning ({method})", "step") as show:
+            with (
+                called("--prior"),
+                wrong_usage(hint),
+                progress(f"Learning ({method})", "step") as show,
+            ):
                 checkpoint = fit_priors(
                     list(prior),
                     out,
-                    prior_studies=only or None,
+                    prior_studies=patterns or None,
                     rename=names,
                     prior_fixed=held,
                     direction=direction,

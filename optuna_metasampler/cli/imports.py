@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from copy import copy
 from datetime import datetime
@@ -11,17 +12,21 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from optuna_metasampler.cli.output import (
+    Renamed,
     as_json,
+    called,
+    counted,
     echo_json,
     failures,
     force,
-    only,
+    studies,
     table,
     wrong_usage,
 )
 
 
 if TYPE_CHECKING:
+    from optuna import Study
     from optuna.trial import FrozenTrial
 
     from optuna_metasampler.priors.study import PriorStudy
@@ -35,18 +40,24 @@ _HOW = (
 )
 _EXAMPLES = (
     "\b\nExamples:\n"
-    "  optuna-metasampler import runs.csv --to old.db --objective val_loss\n"
-    "      --direction minimize --parameter lr=log --parameter layers\n"
+    "  optuna-metasampler import runs.csv --out old.db --objective val_loss \\\n"
+    "      --direction minimize --parameter lr=log --parameter layers \\\n"
     "      --study-column data_set\n"
-    "  optuna-metasampler import trials.csv --to old.metaprior"
+    "  optuna-metasampler import runs.csv --out old.db --objective val_loss \\\n"
+    "      --direction minimize --parameter 'config.*' --strip-prefix config. \\\n"
+    "      --update\n"
+    "  optuna-metasampler import trials.csv --out old.metaprior"
 )
 
 
-@click.command("import", epilog=_EXAMPLES)
+@click.command("import", short_help="Write results of any tool into a storage.", epilog=_EXAMPLES)
 @click.argument("source")
 @click.option(
+    "-o",
+    "--out",
     "--to",
     "target",
+    cls=Renamed,
     required=True,
     metavar="TARGET",
     help="Storage URL, SQLite file (.db) or archive (.metaprior) to write to.",
@@ -67,12 +78,22 @@ _EXAMPLES = (
     "--parameter",
     metavar="COLUMN[=SCALE]",
     multiple=True,
-    help="Column of a parameter, and its scale if it should not be inferred: log, linear or "
-    "categorical; can be repeated.",
+    help="Column of a parameter, or a glob such as 'config.*', and its scale if it should not be "
+    "inferred: log, linear or categorical; can be repeated.",
+)
+@click.option(
+    "--strip-prefix",
+    metavar="PREFIX",
+    help="Beginning of the columns that the names of parameters do without, such as config.",
 )
 @click.option("--study-column", metavar="COLUMN", help="Column with the name of the study.")
 @click.option("--name", metavar="NAME", help="Name of the study, or prefix if there are several.")
-@only
+@studies
+@click.option(
+    "--update",
+    is_flag=True,
+    help="Add the trials that a study of the storage does not have yet; repeating it adds none.",
+)
 @force
 @as_json
 def import_studies(
@@ -81,47 +102,74 @@ def import_studies(
     objective: tuple[str, ...],
     direction: tuple[str, ...],
     parameter: tuple[str, ...],
+    strip_prefix: str | None,
     study_column: str | None,
     name: str | None,
-    only: tuple[str, ...],
+    patterns: tuple[str, ...],
+    update: bool,
     force: bool,
     json_: bool,
 ) -> None:
     """Write the studies of SOURCE into an Optuna storage or an archive.
 
     SOURCE is a CSV file with column names in its first row, or any source that
-    MetaSampler(prior=...) reads. Existing studies of the storage are never changed.
+    MetaSampler(prior=...) reads. Existing studies of the storage are changed with --update only.
+
+    A row is a failed trial if it has no finite objective, or if a column called state or status
+    says that the run failed, crashed or still runs.
     """
-    prior = _prior(source, objective, direction, parameter, study_column, name)
+    prior = _prior(source, objective, direction, parameter, strip_prefix, study_column, name)
     path = None if "://" in target else Path(target)
     is_archive = path is not None and path.suffix not in _DATABASES
     if path is not None and is_archive and path.suffix != ".metaprior":
         raise click.BadParameter(
             f"must be a storage URL, or a file that ends in {', '.join(_DATABASES)} or "
             f".metaprior, but got {target!r}.",
-            param_hint="'--to'",
+            param_hint="'--out'",
         )
+    if is_archive and update:
+        raise click.UsageError("--update requires a storage. Replace an archive with --force.")
     if path is not None and is_archive and path.exists() and not force:
         raise click.BadParameter(
-            f"{path} exists. Choose another name, or replace it with --force.", param_hint="'--to'"
+            f"{path} exists. Choose another name, or replace it with --force.",
+            param_hint="'--out'",
         )
     with failures(_HOW if _is_table(source) and not objective else ""):
         from optuna_metasampler import Archive
         from optuna_metasampler.priors.sources import read_priors
 
-        studies = read_priors(prior, only or None)
+        with called("SOURCE"):
+            found = read_priors(prior, patterns or None)
+            n_rows = None if patterns or isinstance(prior, str) else prior.n_rows()
+        added = {s.name: sum(t.state.is_finished() for t in s.trials) for s in found}
         if path is not None and is_archive:
-            Archive.write(path, studies, origin=source)
+            Archive.write(path, found, origin=source)
         else:
-            _store(studies, target if path is None else f"sqlite:///{path}", direction)
+            url = target if path is None else f"sqlite:///{path}"
+            added = _store(found, url, direction, update)
     rows = [
-        {"study": s.name, "trials": sum(t.state.is_finished() for t in s.trials)} for s in studies
+        {"study": s.name, "trials": sum(t.state.is_finished() for t in s.trials)}
+        | ({"added": added[s.name]} if update else {})
+        for s in found
     ]
     if json_:
         echo_json({"target": target, "studies": rows})
         return
     click.echo(table(rows, "study"))
-    click.echo(f"\nWrote {target}.")
+    click.echo(f"\n{_outcome(found, n_rows)}")
+    click.echo(f"Wrote {target}.")
+
+
+def _outcome(found: Sequence[PriorStudy], n_rows: int | None) -> str:
+    """What became of the rows, in one line."""
+    states = Counter(t.state.name for s in found for t in s.trials)
+    parts = [counted(states["COMPLETE"], "result")]
+    if states["PRUNED"]:
+        parts.append(counted(states["PRUNED"], "pruned trial"))
+    parts.append(counted(states["FAIL"], "failed trial"))
+    if n_rows is not None:
+        parts.append(counted(n_rows - sum(states.values()), "row left out", "rows left out"))
+    return f"{', '.join(parts)}."
 
 
 def _is_table(source: str) -> bool:
@@ -133,6 +181,7 @@ def _prior(
     objective: Sequence[str],
     direction: Sequence[Any],
     parameter: Sequence[str],
+    strip_prefix: str | None,
     study_column: str | None,
     name: str | None,
 ) -> Any:
@@ -141,6 +190,7 @@ def _prior(
         for option, value in (
             ("--objective", objective),
             ("--parameter", parameter),
+            ("--strip-prefix", strip_prefix),
             ("--study-column", study_column),
             ("--name", name),
         ):
@@ -169,11 +219,18 @@ def _prior(
             parameters=scales or None,
             study=study_column,
             name=name,
+            strip_prefix=strip_prefix,
         )
 
 
-def _store(studies: Sequence[PriorStudy], url: str, direction: Sequence[str]) -> None:
-    """Write studies into a storage, each of them completely or not at all."""
+def _store(
+    studies: Sequence[PriorStudy], url: str, direction: Sequence[str], update: bool
+) -> dict[str, int]:
+    """Write studies into a storage, each new one completely or not at all.
+
+    Returns:
+        The number of trials added to each.
+    """
     import optuna
 
     from optuna_metasampler._runtime import tracked
@@ -185,14 +242,22 @@ def _store(studies: Sequence[PriorStudy], url: str, direction: Sequence[str]) ->
             )
     given = [optuna.study.StudyDirection[d.upper()] for d in direction]
     storage = optuna.storages.RDBStorage(url)
-    taken = optuna.get_all_study_names(storage)
+    before = set(optuna.get_all_study_names(storage))
+    taken = set() if update else set(before)
     for study in studies:
         if study.name in taken:
             raise click.ClickException(
-                f"The storage already has a study {study.name!r}. Choose another name with --name."
+                f"The storage already has a study {study.name!r}. Choose another name with "
+                "--name, or add new trials to it with --update."
             )
-        taken.append(study.name)
+        taken.add(study.name)
+    added = {}
     for study in tracked(studies, "Writing", "study"):
+        trials = [_dated(t) for t in study.trials if t.state.is_finished()]
+        if study.name in before:
+            old = optuna.load_study(study_name=study.name, storage=storage)
+            added[study.name] = _add_new(old, study.directions or given, trials)
+            continue
         new = optuna.create_study(
             study_name=study.name,
             storage=storage,
@@ -201,10 +266,41 @@ def _store(studies: Sequence[PriorStudy], url: str, direction: Sequence[str]) ->
         try:
             for key, value in study.user_attrs.items():
                 new.set_user_attr(key, value)
-            new.add_trials([_dated(t) for t in study.trials if t.state.is_finished()])
+            new.add_trials(trials)
         except BaseException:
             optuna.delete_study(study_name=study.name, storage=storage)
             raise
+        added[study.name] = len(trials)
+    return added
+
+
+def _add_new(study: Study, directions: Sequence[Any], trials: Sequence[FrozenTrial]) -> int:
+    """Add the trials that a study does not have yet; their number."""
+    if list(study.directions) != list(directions):
+        raise click.ClickException(
+            f"The study {study.study_name!r} of the storage has other directions. Choose another "
+            "name with --name."
+        )
+    known = Counter(map(_key, study.get_trials(deepcopy=False)))
+    n_added = 0
+    for trial in trials:
+        if known[_key(trial)] > 0:
+            known[_key(trial)] -= 1
+            continue
+        try:
+            study.add_trial(trial)
+        except ValueError as error:
+            raise click.ClickException(
+                f"The study {study.study_name!r} of the storage has a parameter of another kind "
+                f"or with other choices: {error} Choose another name with --name."
+            ) from error
+        n_added += 1
+    return n_added
+
+
+def _key(trial: FrozenTrial) -> object:
+    """Equal for trials of the same row; times are not compared, for a row may have none."""
+    return trial.state, tuple(trial.values or ()), frozenset(trial.params.items())
 
 
 def _dated(trial: FrozenTrial) -> FrozenTrial:

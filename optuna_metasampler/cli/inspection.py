@@ -12,17 +12,18 @@ import click
 from optuna_metasampler.cli.output import (
     WIDTH,
     as_json,
+    called,
     counted,
     echo_json,
     failures,
     fixed,
     fixed_values,
-    only,
     printable,
     prior_fixed,
     rename,
     renames,
     shortened,
+    studies,
     table,
     wrapped,
 )
@@ -41,14 +42,14 @@ _MAX_SPACES_SHOWN = 8
 _EXAMPLES = (
     "\b\nExamples:\n"
     "  optuna-metasampler inspect old.db\n"
-    "  optuna-metasampler inspect sqlite:///old.db --only 'resnet-*' --json\n"
+    "  optuna-metasampler inspect sqlite:///old.db --studies 'resnet-*' --json\n"
     "  optuna-metasampler inspect old.db --study new --rename eta=lr"
 )
 
 
-@click.command(epilog=_EXAMPLES)
+@click.command(short_help="Show studies, their trials and their search spaces.", epilog=_EXAMPLES)
 @click.argument("location")
-@only
+@studies
 @click.option(
     "--study",
     "target",
@@ -62,7 +63,7 @@ _EXAMPLES = (
 @as_json
 def inspect(
     location: str,
-    only: tuple[str, ...],
+    patterns: tuple[str, ...],
     target: str | None,
     rename: tuple[str, ...],
     fixed: tuple[str, ...],
@@ -83,20 +84,21 @@ def inspect(
 
         constants = Constants.of(here, there)
 
-        studies = read_priors(location, only or None)
+        with called("LOCATION"):
+            found = read_priors(location, patterns or None)
         if target is not None:
-            _show_overlaps(location, studies, target, names, constants, everything, json_)
+            _show_overlaps(location, found, target, names, constants, everything, json_)
             return
     if json_:
-        echo_json({"location": location, "studies": [_described(study) for study in studies]})
+        echo_json({"location": location, "studies": [_described(study) for study in found]})
         return
-    n_trials = sum(len(_finished(study)) for study in studies)
+    n_trials = sum(len(_finished(study)) for study in found)
     click.echo(
-        f"{printable(location)}: {counted(len(studies), 'study', 'studies')} with "
+        f"{printable(location)}: {counted(len(found), 'study', 'studies')} with "
         f"{counted(n_trials, 'finished trial')}\n"
     )
-    _show_studies(studies if everything else studies[:_MAX_STUDIES_SHOWN], len(studies))
-    _show_spaces(studies, everything)
+    _show_studies(found if everything else found[:_MAX_STUDIES_SHOWN], len(found))
+    _show_spaces(found, everything)
 
 
 def _show_overlaps(
@@ -113,7 +115,10 @@ def _show_overlaps(
     from optuna_metasampler.priors.sources import read_priors
     from optuna_metasampler.priors.study import PriorFilter
 
-    found = [s for s in studies if s.name == target] or read_priors(location, [target])
+    found = [s for s in studies if s.name == target]
+    if not found:
+        with called("LOCATION", "--study"):
+            found = read_priors(location, [target])
     if not found:
         raise PriorError(f"The study {target!r} of {location} is damaged and cannot be read.")
     own = found[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import copy
 import json
 from typing import Any
 
@@ -19,8 +20,24 @@ from optuna_metasampler._text import table as lines_of_table
 as_json = click.option("--json", "json_", is_flag=True, help="Print one JSON document instead.")
 """Option of every command that prints a result."""
 
-only = click.option(
+
+class Renamed(click.Option):
+    """An option that goes by its former names too, which its help does not show."""
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        """See :meth:`click.Option.get_help_record`."""
+        shown = copy(self)
+        shown.opts = [o for o in self.opts if o not in _FORMER]
+        return click.Option.get_help_record(shown, ctx)
+
+
+_FORMER = ("--only", "--to")
+
+studies = click.option(
+    "--studies",
     "--only",
+    "patterns",
+    cls=Renamed,
     metavar="GLOB",
     multiple=True,
     help="Only studies whose name matches; can be repeated.",
@@ -66,6 +83,23 @@ def failures(hint: str = "") -> Iterator[None]:
         yield
     except (MetaSamplerError, OptunaError, SQLAlchemyError, ImportError, OSError) as error:
         raise click.ClickException(printable(str(error) + hint, lines=True)) from error
+
+
+@contextmanager
+def called(prior: str, prior_studies: str = "--studies") -> Iterator[None]:
+    """Name options in place of the arguments of ``MetaSampler`` in error messages.
+
+    Args:
+        prior: What the command calls ``prior``.
+        prior_studies: What it calls ``prior_studies``.
+    """
+    from optuna_metasampler.exceptions import PriorError
+
+    try:
+        yield
+    except PriorError as error:
+        text = str(error).replace("`prior`", prior).replace("`prior_studies`", prior_studies)
+        raise type(error)(text) from error
 
 
 @contextmanager

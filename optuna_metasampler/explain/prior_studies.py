@@ -275,7 +275,8 @@ def convergence(
     minimize = snapshot.signs[objective] < 0
     own = _values(trials, objective)
     priors, comparable = [], True
-    for prior, overlap in zip(snapshot.priors, snapshot.overlaps, strict=True):
+    # A checkpoint has the names of studies, but not their trials.
+    for prior, overlap in zip(snapshot.priors, snapshot.overlaps, strict=bool(snapshot.priors)):
         values = _values(prior.trials, objective)
         if not overlap.usable or not values:
             continue

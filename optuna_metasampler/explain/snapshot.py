@@ -32,7 +32,8 @@ class Snapshot:
         predictors: The models, one an objective, conditioned on all of ``task``. They predict the
             half-rank-warped outcome, see :func:`~optuna_metasampler.outcomes.half_rank_unwarp`.
         overlaps: Which prior studies are used, and why the others are not.
-        priors: The prior studies, including those that are not used, in the order of ``overlaps``.
+        priors: The prior studies, including those that are not used, in the order of ``overlaps``;
+            empty with a checkpoint, which does not keep them.
         rename: Other names of parameters in the prior studies: ``{"name there": "name here"}``.
     """
 

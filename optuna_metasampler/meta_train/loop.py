@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from optuna_metasampler._runtime import get_logger
+from optuna_metasampler.meta_train.adam import Adam
 from optuna_metasampler.packing import below, pack
 
 
@@ -175,7 +176,7 @@ class Trainer:
         n_held_out = _n_held_out(learner.n_studies, config.validation_share)
         held_out, used = order[:n_held_out], order[n_held_out:]
         validation_seed = int(torch.randint(2**31 - 1, (1,), generator=generator))
-        optimizer = torch.optim.Adam(learner.parameters(), lr=config.learning_rate)
+        optimizer = Adam(learner.parameters())
         best: dict[str, Tensor] | None = None
         lowest, n_stale, n_lost, first = math.inf, 0, 0, 0
         if self._resume:
@@ -217,15 +218,14 @@ class Trainer:
     def _state(
         self,
         learner: Learner,
-        optimizer: torch.optim.Adam,
+        optimizer: Adam,
         generator: torch.Generator,
         lowest: float,
         n_stale: int,
         best: dict[str, Tensor] | None,
     ) -> dict[str, Tensor]:
         """The state of the training, from which it can be resumed."""
-        parameters = optimizer.param_groups[0]["params"]
-        moments = [{k: t.clone() for k, t in optimizer.state[p].items()} for p in parameters]
+        moments = [{k: t.clone() for k, t in state.items()} for state in optimizer.state]
         rows = [(p.step, p.n_steps, p.loss, p.validation, p.best) for p in self.curve]
         return pack(
             {
@@ -240,15 +240,13 @@ class Trainer:
         )
 
     def _restore(
-        self, learner: Learner, optimizer: torch.optim.Adam, generator: torch.Generator
+        self, learner: Learner, optimizer: Adam, generator: torch.Generator
     ) -> tuple[int, float, int, dict[str, Tensor] | None]:
         """Restore the state that was passed in."""
         state = self._resume
         learner.load(below("learner.", state))
-        for i, parameter in enumerate(optimizer.param_groups[0]["params"]):
-            saved = below(f"optimizer.{i}.", state)
-            if saved:
-                optimizer.state[parameter] = {k: t.clone() for k, t in saved.items()}
+        for i, moments in enumerate(optimizer.state):
+            moments.update({k: t.clone() for k, t in below(f"optimizer.{i}.", state).items()})
         generator.set_state(state["generator"])
         lowest, n_stale = state["progress"].tolist()
         self.curve = [
@@ -278,23 +276,26 @@ def _n_held_out(n_studies: int, share: float) -> int:
 
 def _step(
     learner: Learner,
-    optimizer: torch.optim.Adam,
+    optimizer: Adam,
     used: Tensor,
     config: TrainConfig,
     step: int,
     generator: torch.Generator,
 ) -> tuple[float, bool]:
     """Make one step on some of the studies ``used``: the loss, and whether it was finite."""
-    rate = 0.5 * (1.0 + math.cos(math.pi * step / config.n_steps))
-    for group in optimizer.param_groups:
-        group["lr"] = config.learning_rate * rate
     n_studies = min(config.n_studies, len(used))
     studies = used[torch.randint(len(used), (n_studies,), generator=generator)]
-    parameters = optimizer.param_groups[0]["params"]
     with torch.enable_grad():
         loss = learner.meta_loss(studies, generator)
-        gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
-    return float(loss.detach()), _apply(optimizer, parameters, gradients, config.max_norm)
+        gradients = torch.autograd.grad(loss, optimizer.parameters, allow_unused=True)
+    norm = math.sqrt(sum(float(g.square().sum()) for g in gradients if g is not None))
+    if math.isfinite(norm):
+        scale = min(1.0, config.max_norm / max(norm, 1e-12))
+        decay = 0.5 * (1.0 + math.cos(math.pi * step / config.n_steps))
+        optimizer.step(
+            [None if g is None else g * scale for g in gradients], config.learning_rate * decay
+        )
+    return float(loss.detach()), math.isfinite(norm)
 
 
 def _validation(learner: Learner, held_out: Tensor, seed: int) -> float:
@@ -302,22 +303,3 @@ def _validation(learner: Learner, held_out: Tensor, seed: int) -> float:
     if not len(held_out):
         return math.nan
     return learner.validation_loss(held_out, torch.Generator(device="cpu").manual_seed(seed))
-
-
-def _apply(
-    optimizer: torch.optim.Adam,
-    parameters: list[Tensor],
-    gradients: tuple[Tensor | None, ...],
-    max_norm: float,
-) -> bool:
-    """Make one step, or return ``False`` if the gradient is not finite."""
-    squares = [float(g.square().sum()) for g in gradients if g is not None]
-    norm = math.sqrt(sum(squares))
-    if not math.isfinite(norm):
-        return False
-    scale = min(1.0, max_norm / max(norm, 1e-12))
-    for parameter, gradient in zip(parameters, gradients, strict=True):
-        parameter.grad = None if gradient is None else gradient * scale
-    optimizer.step()
-    optimizer.zero_grad()
-    return True

@@ -25,6 +25,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Normal
 
+from optuna_metasampler.meta_train.adam import Adam
 from optuna_metasampler.meta_train.episodes import StudyRecords
 from optuna_metasampler.meta_train.loop import Learner, TrainConfig, Trainer
 from optuna_metasampler.methods import networks
@@ -167,7 +168,7 @@ def adapt(
     if n_steps == 0 or not bool((z != z[:1]).any()):
         return best
     moving = [p.clone().requires_grad_() for p in best]
-    optimizer = torch.optim.Adam(moving, lr=learning_rate)
+    optimizer = Adam(moving)
     for step in range(n_steps + 1):
         with torch.enable_grad():
             loss = negative_log_likelihood(moving, x, z)
@@ -176,10 +177,7 @@ def adapt(
         if float(loss.detach()) < lowest:
             lowest, best = float(loss.detach()), [p.detach().clone() for p in moving]
         if step < n_steps:
-            gradients = torch.autograd.grad(loss, moving)
-            for p, gradient in zip(moving, gradients, strict=True):
-                p.grad = gradient
-            optimizer.step()
+            optimizer.step(torch.autograd.grad(loss, moving), learning_rate)
     return best
 
 

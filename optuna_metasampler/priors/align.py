@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 import math
 from typing import TYPE_CHECKING, Any
-import warnings
 
+import numpy as np
 from optuna.distributions import (
     BaseDistribution,
     CategoricalDistribution,
@@ -24,7 +25,8 @@ import torch
 from torch import Tensor
 
 from optuna_metasampler._runtime import gc_paused
-from optuna_metasampler.exceptions import PriorWarning
+from optuna_metasampler._text import listed
+from optuna_metasampler._warnings import warn
 from optuna_metasampler.history import (
     FinishedTrials,
     curve_correlation_in,
@@ -33,7 +35,7 @@ from optuna_metasampler.history import (
 )
 from optuna_metasampler.learning_curves import CurveCorrelation
 from optuna_metasampler.outcomes import scalarize
-from optuna_metasampler.priors.constants import single, with_choices
+from optuna_metasampler.priors.constants import is_number, meant, single, with_choices
 from optuna_metasampler.priors.study import PriorStudy, meta_features
 from optuna_metasampler.shortlist import best_first, shortlists_of_priors
 from optuna_metasampler.space import Parameter, SearchSpace, choice_key
@@ -43,11 +45,14 @@ from optuna_metasampler.task import Task, to_tensor
 if TYPE_CHECKING:
     from typing import TypeAlias
 
+    from optuna_metasampler.space import FloatArray
+
     Numeric: TypeAlias = "FloatDistribution | IntDistribution"
 
 # As in the encoding: values up to half a range outside the common range are kept.
 _LOW, _HIGH = -0.5, 1.5
 _LARGEST = 1e308
+_MAX_NAMES = 3
 
 
 @dataclass(frozen=True)
@@ -80,6 +85,20 @@ class Pool:
     def tuned(self) -> dict[str, BaseDistribution]:
         """The distributions of the parameters that a study tuned."""
         return {n: d for n, d in self.space.distributions.items() if n not in self.constants}
+
+    @cached_property
+    def recorded(self) -> dict[str, FloatArray]:
+        """The values of each continuous parameter in finished trials, in ascending order."""
+        names = [
+            n
+            for n, d in self.space.distributions.items()
+            if isinstance(d, FloatDistribution) and d.step is None
+        ]
+        configurations = [c for records in self.records for c in records.configurations]
+        return {
+            name: np.unique([float(c[name]) for c in configurations if is_number(c.get(name))])
+            for name in names
+        }
 
     def tasks(
         self,
@@ -152,19 +171,21 @@ class Pool:
                 tasks.append(Task.of(space, [c for c, _ in ended], labels, name=name))
         return tasks
 
-    def warn_of_skipped(self, stacklevel: int) -> None:
-        """Warn of each study that is not used.
-
-        Args:
-            stacklevel: As in :func:`warnings.warn`, called from here.
-        """
+    def warn_of_skipped(self) -> None:
+        """Warn of the studies that are not used, of all at once."""
+        if not self.skipped:
+            return
+        named: dict[str, list[str]] = {}
         for name, reason in self.skipped.items():
-            warnings.warn(
-                f"The prior study {name!r} is left out: {reason}. Take it out of `prior` or "
-                "`prior_studies` to silence this warning.",
-                PriorWarning,
-                stacklevel=stacklevel,
-            )
+            named.setdefault(reason, []).append(repr(name))
+        n = len(self.skipped) + len(self.studies) + len(self.failures)
+        if len(self.skipped) == 1:
+            ((reason, (name,)),) = named.items()
+            text = f"The prior study {name} is left out: {reason}."
+        else:
+            groups = [f"{listed(names, _MAX_NAMES)} ({why})" for why, names in named.items()]
+            text = f"{len(self.skipped)} of {n} prior studies are left out: {'; '.join(groups)}."
+        warn(f"{text} Take them out of `prior` or `prior_studies` to silence this warning.")
 
     def _space(
         self, without: frozenset[str], ranges: Mapping[str, BaseDistribution]
@@ -256,6 +277,20 @@ def pool(
         tuple(failures),
         {name: tuple(values.values()) for name, values in held.items() if name not in drawn},
     )
+
+
+def warn_of_renames(rename: Mapping[str, str], studies: Sequence[PriorStudy]) -> None:
+    """Warn of each name in ``rename`` that no prior study has, with what was probably meant."""
+    if not rename:
+        return
+    known = {name for s in studies for t in s.trials for name in t.params}
+    known.update(name for s in studies for name in s.fixed)
+    for old, new in rename.items():
+        if known and old not in known:
+            hint = meant(old, sorted(known), "Parameters")
+            if new in known:
+                hint = f"It maps names there to names here: did you mean {{{new!r}: {old!r}}}?"
+            warn(f"`rename` names {old!r}, but no prior study has that parameter. {hint}")
 
 
 def unusable(

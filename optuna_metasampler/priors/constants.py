@@ -8,7 +8,6 @@ from difflib import get_close_matches
 from fnmatch import fnmatchcase
 import math
 from typing import Any
-import warnings
 
 from optuna.distributions import (
     BaseDistribution,
@@ -19,7 +18,7 @@ from optuna.distributions import (
 
 from optuna_metasampler._arguments import checked_values
 from optuna_metasampler._text import listed
-from optuna_metasampler.exceptions import PriorWarning
+from optuna_metasampler._warnings import warn
 from optuna_metasampler.priors.study import PriorStudy
 from optuna_metasampler.space import choice_key
 
@@ -97,11 +96,9 @@ class Constants:
         names = [study.name for study in studies]
         for pattern in self.in_studies:
             if names and not any(n == pattern or fnmatchcase(n, pattern) for n in names):
-                warnings.warn(
+                warn(
                     f"`prior_fixed` names the prior study {pattern!r}, but there is none. "
-                    f"{meant(pattern, names, 'Prior studies')}",
-                    PriorWarning,
-                    stacklevel=2,
+                    f"{meant(pattern, names, 'Prior studies')}"
                 )
         return found
 
@@ -171,9 +168,5 @@ def _attribute(study: PriorStudy) -> dict[str, Any]:
     try:
         return checked_values(ATTRIBUTE, study.user_attrs.get(ATTRIBUTE))
     except TypeError as error:
-        warnings.warn(
-            f"The user attribute of the prior study {study.name!r} is ignored: {error}",
-            PriorWarning,
-            stacklevel=3,
-        )
+        warn(f"The user attribute of the prior study {study.name!r} is ignored: {error}")
         return {}

@@ -147,9 +147,47 @@ def inspect(
     if isinstance(target, Mapping):
         return overlaps(select(priors, None, prior_filter, rename), target, None, rename, fixed)
     running = PriorStudy.of(target) if isinstance(target, Study) else target
-    space = {name: many[-1] for name, many in distributions_of(running.trials).items()}
+    space = _space_of(running)
     selected = select(priors, running, prior_filter, rename)
     return overlaps(selected, space or None, running.directions, rename, fixed)
+
+
+def of_space(
+    learned: Mapping[str, BaseDistribution],
+    studies: Sequence[tuple[str, int]],
+    target: Mapping[str, BaseDistribution] | Study | PriorStudy,
+) -> Overlaps:
+    """Overlap of prior studies, of which only their common space is kept, with a space or study.
+
+    Args:
+        learned: The common space, name to distribution.
+        studies: Name and number of trials of each prior study.
+        target: As in :func:`inspect`.
+    """
+    if not isinstance(target, Mapping):
+        target = _space_of(PriorStudy.of(target) if isinstance(target, Study) else target)
+    space = target or None
+    rows = tuple(
+        _parameter_overlap(name, learned.get(name), space, False, None)
+        for name in sorted({*learned, *target})
+    )
+    reason = None
+    if space is not None and not any(row.shared for row in rows):
+        reason = _foreign(learned)
+    return Overlaps(
+        tuple(StudyOverlap(name, n, 0, reason, rows) for name, n in studies),
+        None if space is None else tuple(sorted(space)),
+    )
+
+
+def _space_of(running: PriorStudy) -> dict[str, BaseDistribution]:
+    """The latest distributions of a study."""
+    return {name: many[-1] for name, many in distributions_of(running.trials).items()}
+
+
+def _foreign(space: Mapping[str, BaseDistribution]) -> str:
+    names = listed(sorted(space), _MAX_SHOWN)
+    return f"none of its parameters ({names}) is in this search space"
 
 
 def overlaps(
@@ -218,8 +256,7 @@ def _study_overlap(
         parameters.append(row)
     shared = [p.name for p in parameters if p.shared]
     if reason is None and target is not None and not set(shared) - records.assumed.keys():
-        names = listed(sorted(space), _MAX_SHOWN)
-        reason = f"none of its parameters ({names}) is in this search space"
+        reason = _foreign(space)
     return StudyOverlap(
         study.name,
         n_trials,

@@ -15,7 +15,6 @@ from datetime import datetime
 import math
 from numbers import Integral, Real
 from typing import Any
-import warnings
 
 import optuna
 from optuna.distributions import (
@@ -30,7 +29,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from optuna_metasampler._optuna import constraints_of, database_of, trial_id
 from optuna_metasampler._text import counted, described_error, listed
-from optuna_metasampler.exceptions import PriorWarning
+from optuna_metasampler._warnings import warn
 from optuna_metasampler.priors import rows
 from optuna_metasampler.priors.journal import SalvagedJournal
 from optuna_metasampler.priors.study import PriorStudy
@@ -66,12 +65,11 @@ class Damage:
         """A function that notes a trial of a study, by its number, and the reason."""
         return self.trials.setdefault(name, {}).__setitem__
 
-    def warn(self, place: str, stacklevel: int = 3) -> None:
+    def warn(self, place: str) -> None:
         """Warn of everything at once, if there is anything.
 
         Args:
             place: What was read.
-            stacklevel: As in :func:`warnings.warn`, called from here.
         """
         parts = [f"the study {name!r} ({reason})" for name, reason in self.studies.items()]
         for name, faults in self.trials.items():
@@ -81,11 +79,9 @@ class Damage:
         if parts or self.notes:
             left_out = f" It is used without {listed(parts, _MAX_SHOWN)}." if parts else ""
             notes = "".join(f" {note}." for note in self.notes)
-            warnings.warn(
+            warn(
                 f"The prior {place} is damaged.{left_out}{notes} Take it out of `prior`, or these "
-                "studies out of `prior_studies`, to silence this warning.",
-                PriorWarning,
-                stacklevel=stacklevel,
+                "studies out of `prior_studies`, to silence this warning."
             )
 
 

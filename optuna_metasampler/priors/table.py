@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import csv
 from dataclasses import KW_ONLY, dataclass
 from datetime import datetime
+from fnmatch import fnmatchcase
 import io
 import json
 import math
 from pathlib import Path
 import re
 from typing import Any, Literal, TypeAlias, TypedDict
-import warnings
 
 from optuna.distributions import (
     BaseDistribution,
@@ -29,7 +29,8 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from optuna_metasampler._text import counted, listed, shortened
-from optuna_metasampler.exceptions import PriorError, PriorNotFoundError, PriorWarning
+from optuna_metasampler._warnings import warn
+from optuna_metasampler.exceptions import PriorError, PriorNotFoundError
 from optuna_metasampler.priors.study import PriorStudy
 from optuna_metasampler.space import choice_key
 
@@ -87,6 +88,36 @@ _THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d+)?")
 _DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+(e[+-]?\d+)?", re.IGNORECASE)
 _MAX_NAMES_SHOWN = 12
 
+# What tools call the columns of a run's state and times, in lower case and with underscores, and
+# the states in which a run has no result.
+_STATE_COLUMNS = ("state", "status", "run_status")
+_START_COLUMNS = ("datetime_start", "start_time", "started_at", "created", "created_at")
+_END_COLUMNS = ("datetime_complete", "end_time", "ended_at", "finished_at")
+_WITHOUT_RESULT = frozenset(
+    {
+        "aborted",
+        "canceled",
+        "cancelled",
+        "crash",
+        "crashed",
+        "error",
+        "errored",
+        "fail",
+        "failed",
+        "killed",
+        "pending",
+        "preempted",
+        "preempting",
+        "queued",
+        "running",
+        "scheduled",
+        "stopping",
+        "timeout",
+    }
+)
+# Times as numbers are seconds, or from here on milliseconds, since 1970.
+_MILLISECONDS = 1e11
+
 
 @dataclass(frozen=True, eq=False)
 class Table:
@@ -101,12 +132,15 @@ class Table:
     is given: integers, floats or choices (words, ``True``, ``False``, ``None``), in the range of
     the values; on a log scale if all numbers are positive and the largest is more than 30 times
     their first decile. An empty cell, or "none" among numbers, means that the trial did not have
-    the parameter; a row without an objective is a failed trial. "12.5%" is the number 12.5, or
-    0.125 beside fractions; "1,000" is a number too.
+    the parameter. "12.5%" is the number 12.5, or 0.125 beside fractions; "1,000" is a number too.
+
+    A row is a failed trial without an objective or with an infinite one, and where a column called
+    "state" or "status" says that the run failed, crashed or still runs. Times are read from a
+    column such as "created" or "start_time".
 
     An odd cell costs its row, not the table: where nearly all cells of a parameter are numbers,
     rows with a word are left out; a word in place of an objective ("diverged") is a failed trial.
-    One warning counts them.
+    A row of a file with too many or too few cells is left out. One warning counts them.
 
     Args:
         data: A DataFrame (of pandas, or of a library with its interface), or the path of a CSV
@@ -114,13 +148,16 @@ class Table:
         objective: Column of the objective, or a list of several; ``None`` in Optuna's format.
         direction: ``"minimize"`` or ``"maximize"``, one per objective. In Optuna's format ``None``
             means the direction of the running study.
-        parameters: Columns of the parameters, or a mapping from these to how each was sampled:
+        parameters: Columns of the parameters, or globs such as ``"config.*"``, or a mapping from
+            these to how each was sampled:
             ``"log"``, ``"linear"``, ``"categorical"``, a distribution of Optuna, its short form
             ``{"type": "int", "low": 1, "high": 8, "log": False}`` or ``{"type": "categorical",
             "choices": ["a", "b"]}``, or ``None`` to infer it. In Optuna's format, names are given
             without ``params_``, and ``None`` means all.
         study: Column of the study's name; ``None`` if all rows belong to one study.
         name: Name of the study, or prefix of the studies' names; by default the name of the file.
+        strip_prefix: Beginning of the columns of parameters, such as ``"config."``, that does not
+            belong to the parameters' names.
 
     Raises:
         TypeError: If an argument is of the wrong type.
@@ -145,6 +182,7 @@ class Table:
     parameters: Sequence[str] | Mapping[str, Scale] | None = None
     study: str | None = None
     name: str | None = None
+    strip_prefix: str | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.data, (str, Path)) and not is_frame(self.data):
@@ -159,7 +197,7 @@ class Table:
                 "`parameters` must be a list of columns, or a mapping from columns to how each "
                 f"was sampled, but got {self.parameters!r}."
             )
-        for argument in ("study", "name"):
+        for argument in ("study", "name", "strip_prefix"):
             value = getattr(self, argument)
             if not isinstance(value, (str, type(None))):
                 raise TypeError(f"`{argument}` must be a name, but got {value!r}.")
@@ -196,9 +234,20 @@ class Table:
             PriorNotFoundError: If there is no such file.
             PriorError: If the table cannot be read, or lacks a column.
         """
-        columns = self._read()
+        odd = _OddCells(self.label)
+        columns = self._read(odd)
         _Form.of(self, columns)
-        return list(self._rows(columns, _OddCells(self.label)))
+        return list(self._rows(columns, odd))
+
+    def n_rows(self) -> int:
+        """Number of rows of data, also of those that are left out; reads the table.
+
+        Raises:
+            PriorNotFoundError: If there is no such file.
+            PriorError: If the table cannot be read.
+        """
+        odd = _OddCells(self.label)
+        return len(next(iter(self._read(odd).values()))) + odd.n_ragged
 
     def studies(self) -> list[PriorStudy]:
         """The studies; reads the table.
@@ -213,10 +262,9 @@ class Table:
             PriorError: If the table cannot be read, lacks a column, or has a cell of the wrong
                 kind.
         """
-        columns = self._read()
-        form = _Form.of(self, columns)
         odd = _OddCells(self.label)
-        scales = self._scales
+        columns = self._read(odd)
+        form = _Form.of(self, columns)
         params = {}
         for name, column in form.parameters.items():
             cells = columns[column]
@@ -224,7 +272,7 @@ class Table:
                 # Not Optuna's strings, which are meant as such, but those of tools that keep
                 # every parameter as a string, or of pandas beside a word.
                 cells = [Text(c.strip()) if isinstance(c, str) else c for c in cells]
-            given = _given_distribution(name, scales.get(name))
+            given = _given_distribution(name, form.scales.get(name))
             params[name] = _parameter(column, cells, given, odd)
         outcomes = form.outcomes(columns, odd)
         directions = (
@@ -244,7 +292,7 @@ class Table:
             )
             for name, rows in self._rows(columns, odd).items()
         ]
-        odd.warn(stacklevel=3)
+        odd.warn()
         return studies
 
     @property
@@ -253,10 +301,12 @@ class Table:
             return dict(self.parameters)
         return dict.fromkeys(self.parameters or ())
 
-    def _read(self) -> Columns:
-        if isinstance(self.data, (str, Path)):
-            return read_csv(Path(self.data))
-        return read_frame(self.data)
+    def _read(self, odd: _OddCells) -> Columns:
+        if not isinstance(self.data, (str, Path)):
+            return read_frame(self.data)
+        columns, ragged = read_csv(Path(self.data))
+        odd.note_ragged(ragged)
+        return columns
 
     def _rows(self, columns: Columns, odd: _OddCells) -> dict[str, list[int]]:
         """Row numbers of each study."""
@@ -289,6 +339,7 @@ class TableOptions(_TableData, total=False):
     parameters: Sequence[str] | Mapping[str, Scale] | None
     study: str | None
     name: str | None
+    strip_prefix: str | None
 
 
 class _OddCells:
@@ -299,10 +350,12 @@ class _OddCells:
 
     Attributes:
         rows: Rows that are left out.
+        n_ragged: Number of further rows, which have another number of cells than the others.
     """
 
     def __init__(self, table: str) -> None:
         self.rows: set[int] = set()
+        self.n_ragged = 0
         self._table = table
         self._notes: list[str] = []
 
@@ -337,18 +390,22 @@ class _OddCells:
             f"{row + 1} with {got}; such rows {effect}"
         )
 
-    def warn(self, stacklevel: int) -> None:
-        """Warn of all of them at once, if there are any.
+    def note_ragged(self, lines: Sequence[int]) -> None:
+        """Note the lines of rows that have another number of cells than the others."""
+        self.n_ragged = len(lines)
+        if lines:
+            many = counted(len(lines), "row has", "rows have")
+            self._notes.append(
+                f"{many} too many or too few cells, the first of them in line {lines[0]}; such "
+                "rows are left out"
+            )
 
-        Args:
-            stacklevel: As in :func:`warnings.warn`, called from here.
-        """
+    def warn(self) -> None:
+        """Warn of all of them at once, if there are any."""
         if self._notes:
-            warnings.warn(
+            warn(
                 f"The table {self._table!r} has odd cells: {'. Also, '.join(self._notes)}. "
-                "Correct or empty these cells to silence this warning.",
-                PriorWarning,
-                stacklevel=stacklevel,
+                "Correct or empty these cells to silence this warning."
             )
 
 
@@ -377,6 +434,8 @@ class _Form:
         objectives: Columns of the objectives.
         parameters: Name of the parameter to its column.
         user_attrs: Name of the attribute to its column.
+        scales: How each parameter was sampled, by its name.
+        foreign: Whether another tool than Optuna wrote the table.
         state: Column of the trial's state.
         start: Column of the start time.
         end: Column of the completion time.
@@ -385,6 +444,8 @@ class _Form:
     objectives: tuple[str, ...]
     parameters: dict[str, str]
     user_attrs: dict[str, str]
+    scales: dict[str, Scale]
+    foreign: bool
     state: str | None = None
     start: str | None = None
     end: str | None = None
@@ -397,9 +458,7 @@ class _Form:
             PriorError: If a column is missing.
         """
         if table.objective is not None:
-            form = cls(
-                tuple(_as_list(table.objective)), {name: name for name in table._scales}, {}
-            )
+            form = cls._of_another_tool(table, columns)
         else:
             form = cls._of_optuna(table, columns)
         needed = [*form.objectives, *form.parameters.values()]
@@ -410,6 +469,45 @@ class _Form:
                     f"{_shown(columns)}."
                 )
         return form
+
+    @classmethod
+    def _of_another_tool(cls, table: Table, columns: Columns) -> _Form:
+        objectives = tuple(_as_list(table.objective))
+        other = {*objectives, table.study}
+        own = {*other, *table._scales}
+
+        def called(names: Sequence[str]) -> str | None:
+            """The column of one of these names that has no other role."""
+            known = {c.lower().replace(" ", "_"): c for c in columns if c not in own}
+            return next((known[name] for name in names if name in known), None)
+
+        roles = [called(n) for n in (_STATE_COLUMNS, _START_COLUMNS, _END_COLUMNS)]
+        scales: dict[str, Scale] = {}
+        for name, scale in table._scales.items():
+            if name in columns or not _is_glob(name):
+                scales[name] = scale
+                continue
+            found = [
+                c for c in columns if fnmatchcase(c, name) and c not in other and c not in roles
+            ]
+            if not found:
+                raise PriorError(
+                    f"The table {table.label!r} has no column for a parameter like {name!r}. It "
+                    f"has {_shown(columns)}."
+                )
+            for column in found:
+                # A column that is named by itself has its own scale.
+                if column not in table._scales:
+                    scales[column] = scale
+        prefix = table.strip_prefix or ""
+        parameters = {column.removeprefix(prefix): column for column in scales}
+        if len(parameters) < len(scales):
+            raise PriorError(
+                f"Without the prefix {prefix!r}, two parameters of the table {table.label!r} have "
+                f"one name. Its columns are {_shown(columns)}."
+            )
+        by_name = {column.removeprefix(prefix): scale for column, scale in scales.items()}
+        return cls(objectives, parameters, {}, by_name, True, *roles)
 
     @classmethod
     def _of_optuna(cls, table: Table, columns: Columns) -> _Form:
@@ -433,7 +531,7 @@ class _Form:
             for column in ("state", "datetime_start", "datetime_complete")
         )
         attrs = {c[11:]: c for c in columns if c.startswith("user_attrs_")}
-        return cls(tuple(objectives), params, attrs, state, start, end)
+        return cls(tuple(objectives), params, attrs, table._scales, False, state, start, end)
 
     def outcomes(self, columns: Columns, odd: _OddCells) -> _Outcomes:
         """What the columns of objectives, state and times say."""
@@ -446,9 +544,23 @@ class _Form:
                 return [None] * n
             return _converted(column, columns[column], convert, wanted, odd, empty=None)
 
+        values = [_objective(c, columns[c], odd) for c in self.objectives]
+        if self.foreign:
+            empty: list[Any] = [EMPTY] * n
+            starts, ends = (
+                [_known_moment(cell) for cell in columns.get(column or "", empty)]
+                for column in (self.start, self.end)
+            )
+            ran = [_has_result(cell) for cell in columns.get(self.state or "", empty)]
+            return _Outcomes(
+                [[v if v is not None and math.isfinite(v) else None for v in c] for c in values],
+                [TrialState.COMPLETE if done else TrialState.FAIL for done in ran],
+                starts,
+                ends,
+            )
         found = converted(self.state, _state, f"one of {states}")
         return _Outcomes(
-            [_objective(c, columns[c], odd) for c in self.objectives],
+            values,
             [TrialState.COMPLETE if self.state is None else s or TrialState.FAIL for s in found],
             converted(self.start, _moment, time),
             converted(self.end, _moment, time),
@@ -728,6 +840,30 @@ def _comma_means(texts: Iterable[str]) -> str:
     return "" if all(_THOUSANDS.fullmatch(t) for t in numbers) else "."
 
 
+def _is_glob(name: str) -> bool:
+    return any(c in name for c in "*?[")
+
+
+def _has_result(cell: Any) -> bool:
+    """Whether a run came to its end, by what a tool says of its state."""
+    return str(cell).strip().lower() not in _WITHOUT_RESULT
+
+
+def _known_moment(cell: Any) -> datetime | None:
+    """A time as any tool writes it; ``None`` if it cannot be read, which costs no row."""
+    try:
+        number = None if isinstance(cell, datetime) else float(str(cell))
+    except ValueError:
+        number = None
+    try:
+        if number is not None:
+            return datetime.fromtimestamp(number / 1e3 if number >= _MILLISECONDS else number)
+        # Python 3.10 does not know the Z of UTC.
+        return _moment(cell if isinstance(cell, datetime) else str(cell).replace("Z", "+00:00"))
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
 def _state(cell: Any) -> TrialState:
     try:
         return TrialState[str(cell).removeprefix("TrialState.").upper()]
@@ -790,13 +926,50 @@ def is_frame(value: object) -> bool:
     return all(hasattr(type(value), name) for name in ("columns", "__getitem__", "to_dict"))
 
 
-def read_csv(path: Path, max_bytes: int = _MAX_BYTES, max_rows: int = _MAX_ROWS) -> Columns:
+def read_csv(
+    path: Path, max_bytes: int = _MAX_BYTES, max_rows: int = _MAX_ROWS
+) -> tuple[Columns, list[int]]:
     """Columns of a CSV file: a row of names, then the cells; comma, semicolon or tab.
+
+    Returns:
+        The columns, and the lines of the rows that have another number of cells, which are not
+        among them.
 
     Raises:
         PriorNotFoundError: If there is no such file.
-        PriorError: If it is not CSV, not UTF-8, or too large.
+        PriorError: If it is not CSV, not UTF-8, or too large, or most rows have another number of
+            cells than the first line.
     """
+    text = _text_of(path, max_bytes)
+    head = text.split("\n", 1)[0]
+    delimiter = max(",;\t", key=head.count)
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    try:
+        names = next(rows, [])
+        _check_names(path, names)
+        cells: list[list[Any]] = [[] for _ in names]
+        ragged: dict[int, int] = {}
+        for row in rows:
+            if not row:
+                continue
+            if len(row) != len(names):
+                ragged[rows.line_num] = len(row)
+                continue
+            for column, cell in zip(cells, row, strict=True):
+                column.append(EMPTY if cell.strip().lower() in _NULLS else Text(cell.strip()))
+            _check_rows(path, len(cells[0]), max_rows)
+    except csv.Error as error:
+        raise _unreadable(path, f"line {rows.line_num} is not CSV ({error})") from error
+    if ragged and len(ragged) >= len(cells[0]):
+        line, n = next(iter(ragged.items()))
+        raise _unreadable(
+            path, f"line {line} has {n} cells, but the first line names {len(names)} columns"
+        )
+    return dict(zip(names, cells, strict=True)), list(ragged)
+
+
+def _text_of(path: Path, max_bytes: int) -> str:
+    """The text of a file; errors as in :func:`read_csv`."""
     if not path.exists():
         raise PriorNotFoundError(
             f"`prior` names {str(path)!r}, but there is no file {str(path.absolute())!r}. Check "
@@ -815,32 +988,10 @@ def read_csv(path: Path, max_bytes: int = _MAX_BYTES, max_rows: int = _MAX_ROWS)
         line = content[: content.index(b"\x00")].count(b"\n") + 1
         raise _unreadable(path, f"line {line} holds a NUL byte; save it as CSV in UTF-8")
     try:
-        text = content.decode("utf-8-sig")
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
         raise _unreadable(path, f"line {line} is not UTF-8; save it as CSV in UTF-8") from error
-    head = text.split("\n", 1)[0]
-    delimiter = max(",;\t", key=head.count)
-    rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    try:
-        names = next(rows, [])
-        _check_names(path, names)
-        cells: list[list[Any]] = [[] for _ in names]
-        for row in rows:
-            if not row:
-                continue
-            if len(row) != len(names):
-                raise _unreadable(
-                    path,
-                    f"line {rows.line_num} has {len(row)} cells, but the first line names "
-                    f"{len(names)} columns",
-                )
-            for column, cell in zip(cells, row, strict=True):
-                column.append(EMPTY if cell.strip().lower() in _NULLS else Text(cell.strip()))
-            _check_rows(path, len(cells[0]), max_rows)
-    except csv.Error as error:
-        raise _unreadable(path, f"line {rows.line_num} is not CSV ({error})") from error
-    return dict(zip(names, cells, strict=True))
 
 
 def read_frame(frame: Any, max_rows: int = _MAX_ROWS) -> Columns:

@@ -26,7 +26,7 @@ def run(*arguments: object) -> Result:
 
 def test_an_archive_is_built_listed_and_verified(written: Path) -> None:
     out = written.with_name("new.metaprior")
-    result = run("build", written, "--only", "b", "-o", out)
+    result = run("build", written, "--studies", "b", "-o", out)
     assert result.exit_code == 0, result.output
     assert "1 study with 4 finished trials" in result.output
     assert [e.name for e in Archive(out).entries()] == ["b"]
@@ -72,11 +72,11 @@ def test_verify_finds_a_damaged_archive(written: Path) -> None:
 
 def test_a_file_that_exists_is_replaced_only_by_force(written: Path) -> None:
     before = written.read_bytes()
-    result = run("build", written, "--only", "a", "-o", written)
+    result = run("build", written, "--studies", "a", "-o", written)
     assert result.exit_code == 2
     assert "--force" in result.output
     assert written.read_bytes() == before
-    assert run("build", written, "--only", "a", "-o", written, "--force").exit_code == 0
+    assert run("build", written, "--studies", "a", "-o", written, "--force").exit_code == 0
     assert len(Archive(written).entries()) == 1
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 import hashlib
 import json
 from pathlib import Path
+import shutil
+import sqlite3
 import subprocess
 import sys
 
@@ -15,6 +18,7 @@ import pytest
 
 from optuna_metasampler import MetaSampler
 from optuna_metasampler.cli import main
+from optuna_metasampler.priors.origin import ORIGIN
 from tests.studies import random_study, sqlite
 
 
@@ -50,7 +54,7 @@ def contents(folder: Path) -> dict[str, str]:
 @pytest.mark.parametrize("name", ["new.db", "new.log"])
 def test_a_study_is_explained_and_only_read(folder: Path, name: str) -> None:
     before = contents(folder)
-    result = run("--storage", folder / name, "--study", "now", "--prior", folder / "old.db")
+    result = run(folder / name, "now", "--prior", folder / "old.db")
     assert result.exit_code == 0, result.output
     assert "now: 8 trials, minimize" in result.output
     assert "Transfer weight" in result.output
@@ -59,8 +63,51 @@ def test_a_study_is_explained_and_only_read(folder: Path, name: str) -> None:
     assert contents(folder) == before
 
 
-def test_without_priors_the_trial_records_are_reported(folder: Path) -> None:
-    result = run("--storage", f"sqlite:///{folder}/new.db", "--study", "now", "--json")
+def change_origin(path: Path, origin: object) -> None:
+    """Change what the trials of a storage say of the prior studies, or take it away."""
+    with closing(sqlite3.connect(path)) as database:
+        where = f"FROM trial_system_attributes WHERE key = '{ORIGIN}'"
+        assert database.execute(f"SELECT count(*) {where}").fetchone() == (1,)
+        if origin is None:
+            database.execute(f"DELETE {where}")
+        else:
+            database.execute(
+                f"UPDATE trial_system_attributes SET value_json = ? WHERE key = '{ORIGIN}'",
+                [json.dumps(origin)],
+            )
+        database.commit()
+
+
+def test_the_prior_studies_that_a_study_was_run_with_are_found(folder: Path) -> None:
+    result = run(folder / "new.db", "--json")
+    assert result.exit_code == 0, result.output
+    assert all(p["n_trials"] == 12 for p in json.loads(result.output)["priors"])
+
+
+@pytest.mark.parametrize(
+    ("origin", "message"),
+    [
+        ({"prior": ["gone.db"]}, "gone.db, which is not used"),
+        ({"prior": ["postgresql://u@host/db"]}, "postgresql://u@host/db. Pass it as --prior"),
+        ({"prior": [3]}, "Pass it as --prior"),
+        ({"prior": ["gone.db"], "rename": "x"}, "which is not used"),
+    ],
+)
+def test_prior_studies_that_cannot_be_found_are_named_and_not_used(
+    folder: Path, tmp_path: Path, origin: object, message: str
+) -> None:
+    shutil.copy(folder / "new.db", tmp_path)
+    change_origin(tmp_path / "new.db", origin)
+    result = run(tmp_path / "new.db")
+    assert result.exit_code == 0, result.output
+    assert message in " ".join(result.output.split())
+    assert "now: 8 trials" in result.output
+
+
+def test_without_priors_the_trial_records_are_reported(folder: Path, tmp_path: Path) -> None:
+    shutil.copy(folder / "new.db", tmp_path)
+    change_origin(tmp_path / "new.db", None)
+    result = run(f"sqlite:///{tmp_path}/new.db", "--json")
     assert result.exit_code == 0, result.output
     document = json.loads(result.output)
     assert {p["name"] for p in document["priors"]} == {"old-0", "old-1"}
@@ -76,9 +123,7 @@ def test_the_document_is_json_to_the_letter(folder: Path) -> None:
     def refuse(constant: str) -> None:
         raise AssertionError(constant)
 
-    result = run(
-        "--storage", folder / "new.db", "--study", "now", "--prior", folder / "old.db", "--json"
-    )
+    result = run(folder / "new.db", "now", "--prior", folder / "old.db", "--json")
     document = json.loads(result.output, parse_constant=refuse)
     assert document["version"] == 1
     assert document["study"] == "now"
@@ -87,8 +132,8 @@ def test_the_document_is_json_to_the_letter(folder: Path) -> None:
 
 def test_which_priors_is_a_matter_of_options(folder: Path) -> None:
     result = run(
-        *("--storage", folder / "new.db", "--study", "now", "--prior", folder / "old.db"),
-        *("--only", "old-1", "--rename", "y=z", "--json"),
+        *(folder / "new.db", "now", "--prior", folder / "old.db"),
+        *("--studies", "old-1", "--rename", "y=z", "--json"),
     )
     assert result.exit_code == 0, result.output
     document = json.loads(result.output)
@@ -98,6 +143,7 @@ def test_which_priors_is_a_matter_of_options(folder: Path) -> None:
 
 def test_assumed_values_are_options(folder: Path) -> None:
     result = run(
+        # As it was written before.
         *("--storage", folder / "new.db", "--study", "now", "--prior", folder / "old.db"),
         *("--rename", "y=z", "--prior-fixed", "y=9", "--fixed", "z=0.5", "--json"),
     )
@@ -108,7 +154,7 @@ def test_assumed_values_are_options(folder: Path) -> None:
 
 def test_the_page_is_written_once(folder: Path, tmp_path: Path) -> None:
     page = tmp_path / "now.html"
-    arguments = ("--storage", folder / "new.db", "--study", "now", "--html", page)
+    arguments = (folder / "new.db", "--html", page)
     result = run(*arguments)
     assert result.exit_code == 0, result.output
     assert f"Wrote {page}." in " ".join(result.output.split("\n"))
@@ -125,23 +171,23 @@ def test_the_page_is_written_once(folder: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["--storage", "nowhere.db", "--study", "now"], 1, "--storage names 'nowhere.db', but"),
-        (["--storage", "{}/new.db", "--study", "then"], 1, "Studies: 'now'."),
+        (["nowhere.db"], 1, "LOCATION names 'nowhere.db', but"),
+        (["{}/new.db", "then"], 1, "Studies: 'now'."),
+        (["{}/old.db"], 1, "STUDY must be named"),
         (
-            ["--storage", "{}/new.db", "--study", "now", "--prior", "nowhere.db"],
+            ["{}/new.db", "--prior", "nowhere.db"],
             1,
             "--prior names 'nowhere.db', but",
         ),
-        (["--storage", "{}/new.db", "--study", "now", "--only", "a"], 2, "requires --prior"),
-        (["--storage", "{}/new.db", "--study", "now", "--rename", "a"], 2, "must be OLD=NEW"),
+        (["{}/new.db", "--studies", "a"], 2, "requires --prior"),
+        (["{}/new.db", "--rename", "a"], 2, "must be OLD=NEW"),
         (
-            ["--storage", "{}/new.db", "--study", "now", "--html", "{}/nowhere/a.html"],
+            ["{}/new.db", "--html", "{}/nowhere/a.html"],
             1,
             "No such file",
         ),
-        (["--study", "now"], 2, "Missing option '--storage'"),
-        (["--storage", "{}/new.db"], 2, "Missing option '--study'"),
-        (["--storage", "sqlite:///:memory:", "--study", "now"], 1, "a database in memory"),
+        ([], 2, "Missing argument 'LOCATION'"),
+        (["sqlite:///:memory:"], 1, "a database in memory"),
     ],
 )
 def test_wrong_usage_is_an_error_of_one_line(
@@ -157,7 +203,7 @@ def test_it_works_in_a_process_of_its_own(folder: Path) -> None:
     result = subprocess.run(
         [
             *(sys.executable, "-m", "optuna_metasampler", "explain"),
-            *("--storage", folder / "new.db", "--study", "now", "--prior", folder / "old.db"),
+            *(folder / "new.db", "--prior", folder / "old.db"),
         ],
         capture_output=True,
         check=False,

@@ -30,7 +30,7 @@ def run(*arguments: object) -> Result:
 
 def test_a_file_is_written_that_the_sampler_reads(database: Path, tmp_path: Path) -> None:
     out = tmp_path / "model.safetensors"
-    result = run("--prior", f"sqlite:///{database}", "--only", "xgb-*", "--out", out)
+    result = run("--prior", f"sqlite:///{database}", "--studies", "xgb-*", "--out", out)
     assert result.exit_code == 0, result.output
     assert "learned from 4 studies with 32 trials" in result.output
     assert Checkpoint.read(out).header.n_studies == 4
@@ -62,7 +62,7 @@ def test_what_prior_studies_held_constant_is_an_option(database: Path, tmp_path:
     ("arguments", "code", "message"),
     [
         (["--prior", "nowhere.db"], 1, "nowhere.db"),
-        (["--only", "no-such-*"], 1, "no-such-"),
+        (["--studies", "no-such-*"], 1, "no-such-"),
         (["--method", "of-tomorrow"], 2, "of-tomorrow"),
         (["--option", "unheard=1"], 2, "unheard"),
         (["--option", "novalue"], 2, "NAME=VALUE"),

@@ -52,7 +52,7 @@ def test_studies_are_listed_with_their_trials_and_spaces(database: Path) -> None
 
 
 def test_the_json_document_has_the_same_content(database: Path) -> None:
-    result = run(f"sqlite:///{database}", "--only", "svm", "--json")
+    result = run(f"sqlite:///{database}", "--studies", "svm", "--json")
     assert result.exit_code == 0, result.output
     (study,) = json.loads(result.output)["studies"]
     assert study["name"] == "svm"
@@ -91,7 +91,7 @@ def test_assumed_values_are_options(database: Path) -> None:
     ("arguments", "code", "message"),
     [
         (["nowhere.db"], 1, "there is no file"),
-        (["{}", "--only", "vgg"], 1, "no such study"),
+        (["{}", "--studies", "vgg"], 1, "no such study"),
         (["{}", "--study", "vgg"], 1, "no such study"),
         (["{}", "--rename", "eta"], 2, "must be OLD=NEW"),
         (["{}", "--fixed", "lr"], 2, "must be NAME=VALUE"),

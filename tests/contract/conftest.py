@@ -41,14 +41,29 @@ def make_sampler(prior: str | None) -> Callable[..., MetaSampler]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave the dearest of Optuna's tests, but for the first case, to those that may take long.
+    """Leave the dearest of Optuna's tests to those that may take long, but for some cases.
 
-    A hundred suggestions for two objectives with prior studies take five seconds a case.
+    A hundred suggestions with prior studies take five seconds a case; one case of each kind stays.
+    Of the 36 pairs of distributions, each of the six stays once as the first and once as the
+    second with prior studies, and all pairs without.
     """
-    dearest = [
-        f"TestWithMatchingPriors::test_multi_objective_sample_independent[distribution{i}]"
-        for i in (1, 2, 3)
-    ]
+    cases = {
+        "test_float": (1, 2, 5),
+        "test_int": (1, 2, 4, 5),
+        "test_multi_objective_sample_independent": range(1, 16),
+    }
+    dearest = tuple(f"{t}[distribution{i}]" for t, numbers in cases.items() for i in numbers)
+    with_priors = ("TestWithMatchingPriors", "TestWithMismatchingPriors")
     for item in items:
-        if item.nodeid.endswith(tuple(dearest)):
+        dear = item.nodeid.endswith(dearest) or _is_far(item)
+        if dear and any(f"::{name}::" in item.nodeid for name in with_priors):
             item.add_marker(pytest.mark.slow)
+
+
+def _is_far(item: pytest.Item) -> bool:
+    """Whether a test is of a pair of distributions that do not follow on each other."""
+    places = getattr(getattr(item, "callspec", None), "indices", {})
+    pairs = (("suggest_method_x", "suggest_method_y"), ("x_distribution", "y_distribution"))
+    # The place of a pair among all 36.
+    found = [places[x] for x, y in pairs if x in places and y in places]
+    return any((place // 6 + 1) % 6 != place % 6 for place in found)

@@ -101,8 +101,8 @@ def new_sampler(prior: str | None, seed: int | None) -> MetaSampler:
 
 @functools.cache
 def reference(prior: str | None, seed: int = 0, *, constant: bool = False) -> list[dict[str, Any]]:
-    """What a fresh sampler suggests in the first twelve trials of a fresh study; not to change."""
-    return optimise(optuna.create_study(sampler=new_sampler(prior, seed)), 12, constant=constant)
+    """What a fresh sampler suggests in the first eight trials of a fresh study; not to change."""
+    return optimise(optuna.create_study(sampler=new_sampler(prior, seed)), 8, constant=constant)
 
 
 def is_inside(value: Any, distribution: BaseDistribution) -> bool:

@@ -12,7 +12,6 @@ import sys
 import optuna
 from optuna.study import Study
 from optuna.trial import Trial
-import pytest
 
 from optuna_metasampler import MetaSampler
 from tests.studies import random_study
@@ -61,7 +60,6 @@ def earlier(objective: object, n_objectives: int) -> Study:
 
 def run(with_priors: bool) -> None:
     """Small studies of every kind."""
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
     single = [earlier(loss, 1)] if with_priors else None
     double = [earlier(front, 2)] if with_priors else None
 
@@ -81,10 +79,16 @@ def run(with_priors: bool) -> None:
     )
 
 
-@pytest.mark.parametrize("with_priors", [False, True], ids=["without priors", "with priors"])
-def test_no_warning_is_part_of_normal_use(with_priors: bool) -> None:
+def run_all() -> None:
+    """Without prior studies and with them, in the order in which more and more is imported."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    for with_priors in (False, True):
+        run(with_priors)
+
+
+def test_no_warning_is_part_of_normal_use() -> None:
     path = os.pathsep.join(entry for entry in sys.path if entry)
-    code = f"from tests.integration.test_warnings import run; run({with_priors})"
+    code = "from tests.integration.test_warnings import run_all; run_all()"
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", code],
         env={**os.environ, "PYTHONPATH": path},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from datetime import datetime, timezone
 import os
 from pathlib import Path
 import random
@@ -413,6 +414,83 @@ def test_odd_cells_of_all_kinds_cost_their_rows_in_one_warning(tmp_path: Path) -
     assert [t.number for t in got.trials] == [0, 1, 4, *range(6, 30)]
 
 
+@pytest.fixture
+def exported(tmp_path: Path) -> Path:
+    """What a tracking tool exports: runs of all ends, and columns that nobody asked for."""
+    rows = [
+        f"run-{i},finished,2024-01-{i + 1:02}T12:00:00.000Z,{10 ** -(i % 4)},{i % 5},{0.1 * i:.1f}"
+        for i in range(12)
+    ]
+    rows += [
+        "run-12,crashed,2024-02-01T12:00:00.000Z,0.1,2,0.0",
+        "run-13,Failed,2024-02-02T12:00:00.000Z,0.1,2,",
+        "run-14,running,some day,0.1,2,0.4",
+        "run-15,finished,2024-02-04T12:00:00.000Z,0.1,2,Infinity",
+        "run-16,finished,2024-02-05T12:00:00.000Z,0.1",
+    ]
+    path = tmp_path / "runs.csv"
+    text = "\n".join(["Name,State,Created,config.lr,config.layers,loss", *rows])
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def of_export(path: Path, **arguments: Any) -> Table:
+    return Table(
+        path,
+        objective="loss",
+        direction="minimize",
+        **{"parameters": ["config.*"], "strip_prefix": "config.", **arguments},
+    )
+
+
+def test_runs_that_failed_or_still_run_are_failed_trials_with_their_times(exported: Path) -> None:
+    table = of_export(exported)
+    with pytest.warns(PriorWarning, match="1 row has too many or too few cells.*line 18"):
+        (study,) = table.studies()
+    assert table.n_rows() == 17
+    states = [t.state for t in study.trials]
+    assert states == [TrialState.COMPLETE] * 12 + [TrialState.FAIL] * 4
+    assert study.trials[0].params == {"lr": 1.0, "layers": 0}
+    noon = datetime(2024, 1, 1, 12, tzinfo=timezone.utc).astimezone().replace(tzinfo=None)
+    assert study.trials[0].datetime_start == noon
+    assert study.trials[14].datetime_start is None
+
+
+def test_a_column_named_by_itself_has_its_own_scale_beside_a_glob(exported: Path) -> None:
+    table = of_export(exported, parameters={"config.*": None, "config.layers": "categorical"})
+    with pytest.warns(PriorWarning, match="too few cells"):
+        (study,) = table.studies()
+    kinds = {name: type(d) for name, d in study.trials[0].distributions.items()}
+    assert kinds == {"lr": FloatDistribution, "layers": CategoricalDistribution}
+
+
+def test_a_glob_takes_no_column_with_another_role(exported: Path) -> None:
+    with pytest.warns(PriorWarning, match="too few cells"):
+        (study,) = of_export(exported, parameters=["*"]).studies()
+    assert study.trials[0].params.keys() == {"Name", "lr", "layers"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        ({"parameters": ["conf.*"]}, "no column for a parameter like 'conf"),
+        ({"parameters": ["conf"]}, "no column 'conf'"),
+    ],
+)
+def test_a_parameter_without_a_column_is_an_error(
+    exported: Path, arguments: dict[str, Any], complaint: str
+) -> None:
+    with pytest.raises(PriorError, match=complaint):
+        of_export(exported, **arguments).study_names()
+
+
+def test_a_prefix_without_which_two_parameters_have_one_name_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "runs.csv"
+    path.write_text("lr,config.lr,loss\n1,2,3\n4,5,6\n", encoding="utf-8")
+    with pytest.raises(PriorError, match="have one name"):
+        of_export(path, parameters=["lr", "config.lr"]).study_names()
+
+
 def test_a_row_beyond_what_is_told_of_a_parameter_is_left_out(tmp_path: Path) -> None:
     told_depth = {"type": "int", "low": 1, "high": 7}
     trials, (message,) = told(runs(depth={3: "70"}), tmp_path, "csv", depth=told_depth)
@@ -548,18 +626,18 @@ def path(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
 def test_columns_are_separated_by_what_the_first_line_has(path: Path, delimiter: str) -> None:
     path.write_text(f"a{delimiter}b\n1{delimiter}x y\n\n2{delimiter}\n")
-    assert read_csv(path) == {"a": ["1", "2"], "b": ["x y", EMPTY]}
+    assert read_csv(path)[0] == {"a": ["1", "2"], "b": ["x y", EMPTY]}
 
 
 def test_a_file_as_spreadsheets_write_it_is_read(path: Path) -> None:
     path.write_bytes('\ufeffname,"two\nlines"\r\n"a, ""b""",1\r\n'.encode())
-    assert read_csv(path) == {"name": ['a, "b"'], "two\nlines": ["1"]}
+    assert read_csv(path)[0] == {"name": ['a, "b"'], "two\nlines": ["1"]}
 
 
 @pytest.mark.parametrize("text", ["", "nan", "NaN", "NA", "null", "  "])
 def test_what_programs_write_for_nothing_is_an_empty_cell(path: Path, text: str) -> None:
     path.write_text(f"a,b\n{text},1\n")
-    assert read_csv(path)["a"] == [EMPTY]
+    assert read_csv(path)[0]["a"] == [EMPTY]
 
 
 @pytest.mark.parametrize(
@@ -613,7 +691,7 @@ def test_any_bytes_are_read_or_refused(
     path = tmp_path_factory.getbasetemp() / "any.csv"
     path.write_bytes(content)
     try:
-        got = read_csv(path)
+        got, _ = read_csv(path)
     except PriorError:
         return
     assert len({len(cells) for cells in got.values()}) == 1

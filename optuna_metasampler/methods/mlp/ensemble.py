@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.distributions import Normal
 from torch.nn.functional import pad
 
+from optuna_metasampler.meta_train.adam import Adam
 from optuna_metasampler.methods.networks import forward, initial
 from optuna_metasampler.outcomes import half_rank_warp, rank_gaussianize
 from optuna_metasampler.space import SearchSpace
@@ -308,18 +309,14 @@ class Ensemble(Surrogate[EnsemblePredictor]):
         prior_share = self._prior_share * (share * n_prior / max(batch, 1))
         own_share = z.new_full((len(self.weights[0]), len(x)), own)
         weights = [w.clone().requires_grad_() for w in self.weights]
-        optimizer = torch.optim.Adam(weights, lr=config.learning_rate)
+        optimizer = Adam(weights)
         for step in range(config.n_steps):
-            for group in optimizer.param_groups:
-                decay = 0.5 * (1.0 + math.cos(math.pi * step / config.n_steps))
-                group["lr"] = config.learning_rate * decay
             rows = (torch.arange(batch) + step * batch) % max(n_prior, 1)
             with torch.enable_grad():
                 output = forward(weights, torch.cat([self._prior_x[rows], x])).squeeze(2)
                 error = (output - torch.cat([self._prior_z[rows], z])).square()
                 loss = (error * torch.cat([prior_share[:, rows], own_share], dim=1)).sum()
                 gradients = torch.autograd.grad(loss, weights)
-            for w, gradient in zip(weights, gradients, strict=True):
-                w.grad = gradient
-            optimizer.step()
+            decay = 0.5 * (1.0 + math.cos(math.pi * step / config.n_steps))
+            optimizer.step(gradients, config.learning_rate * decay)
         return [w.detach() for w in weights]

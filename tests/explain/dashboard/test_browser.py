@@ -87,14 +87,14 @@ def test_a_study_explains_itself_while_it_runs(
     assert len(first) == 6, titles(driver)
     assert any("Weights of the prior studies" in t for t in first)
 
-    study.optimize(objective, n_trials=9)
+    study.optimize(objective, n_trials=2)
     # The page asks again by itself.
-    until(driver, lambda: sum("(15 trials)" in t for t in titles(driver)) == 6)
+    until(driver, lambda: sum("(8 trials)" in t for t in titles(driver)) == 6)
     for width, height in SIZES:
         # The page lays its figures out once.
         driver.set_window_size(width, height)
         driver.get(page_of(study, address))
-        until(driver, lambda: sum("(15 trials)" in t for t in titles(driver)) == 6)
+        until(driver, lambda: sum("(8 trials)" in t for t in titles(driver)) == 6)
         screenshot(driver, ARTIFACTS / f"dashboard-{width}.png")
         for figure in driver.find_elements(By.CSS_SELECTOR, ".js-plotly-plot"):
             assert figure.rect["x"] >= 0
