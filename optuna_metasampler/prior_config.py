@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from optuna_metasampler._arguments import check_kind, checked_rename
 from optuna_metasampler._warnings import warn
 from optuna_metasampler.builtin.catalogue import LearnerName, learner_of
+from optuna_metasampler.builtin.names import recognise
 from optuna_metasampler.builtin.origin import origins
 from optuna_metasampler.exceptions import CheckpointError, MethodError, PriorError
 from optuna_metasampler.methods import method_of
@@ -175,6 +176,17 @@ class PriorConfig:
                 warn(f"A source of prior studies is left out: {error}")
         return self.constants.completed(studies)
 
+    def learner_of(self, distributions: Mapping[str, BaseDistribution]) -> LearnerName | None:
+        """The learner whose shipped knowledge is used for a search space, if any is.
+
+        Args:
+            distributions: The search space, name to distribution.
+        """
+        if self.learner != "auto":
+            return self.learner
+        found = recognise(distributions)
+        return found.learner if found is not None and found.learner in origins() else None
+
     def overlaps(
         self,
         target: Mapping[str, BaseDistribution] | Study | PriorStudy,
@@ -187,11 +199,18 @@ class PriorConfig:
             studies: The prior studies.
         """
         # Heavy, and rarely used.
-        from optuna_metasampler.priors.overlap import inspect, of_space
+        from optuna_metasampler.priors.overlap import inspect, of_space, space_of
 
         if self.checkpoint is not None:
             learned = self.checkpoint.space.distributions
             return of_space(learned, self.checkpoint.header.studies, target)
+        name = self.learner_of(space_of(target))
+        if name is not None:
+            from optuna_metasampler.shipped import Shipped, title
+
+            shipped = Shipped.of(name, space_of(target), self.constants.here)
+            n_trials = shipped.checkpoint.header.n_trials
+            return of_space(shipped.tuned, [(title(name), n_trials)], target)
         return inspect(studies, target, self.filter, self.rename, self.constants.here)
 
 

@@ -22,8 +22,6 @@ from optuna_metasampler._optuna import trials_of_all_brackets
 from optuna_metasampler._runtime import get_logger, progress
 from optuna_metasampler._text import counted, listed
 from optuna_metasampler._warnings import warn
-from optuna_metasampler.builtin.names import recognise
-from optuna_metasampler.builtin.origin import origins
 from optuna_metasampler.checkpoint import Checkpoint
 from optuna_metasampler.exceptions import MethodError
 from optuna_metasampler.learning_curves import CurveCorrelation
@@ -220,23 +218,17 @@ class PriorKnowledge:
             distributions: The parameters that the study is known to tune.
             previous: What an earlier call returned.
         """
-        name = previous._learner if previous is not None else None
-        if config.learner == "auto" and name is None:
-            found = recognise(distributions)
-            if found is None or found.learner not in origins():
-                return None
-            name = found.learner
+        name = previous._learner if previous is not None else config.learner_of(distributions)
+        if name is None:
+            return None
+        shipped = Shipped.of(name, distributions, config.constants.here)
+        if config.learner == "auto" and previous is None:
             _logger.info(
                 "The study seems to tune %s (%s): it starts from what is shipped about that "
                 "learner. Pass `learner=None` to do without.",
                 name,
-                listed(sorted(found.translated), _MAX_NAMES_SHOWN),
+                listed(sorted(shipped.tuned), _MAX_NAMES_SHOWN),
             )
-        elif config.learner != "auto":
-            assert config.learner is not None
-            name = config.learner
-        assert name is not None
-        shipped = Shipped.of(name, distributions, config.constants.here)
         checkpoint = shipped.checkpoint
         if previous is not None and previous.space.layout == checkpoint.space.layout:
             return previous

@@ -33,6 +33,12 @@ class Shipped:
     fixed: Mapping[str, Any]
     defaults: Mapping[str, Any]
 
+    @property
+    def tuned(self) -> dict[str, BaseDistribution]:
+        """What is known of the parameters that the study tunes or is said to hold constant."""
+        known = self.checkpoint.space.distributions
+        return {name: d for name, d in known.items() if not is_hidden(self.learner, name)}
+
     @classmethod
     def of(
         cls,
@@ -96,6 +102,11 @@ def title(name: LearnerName) -> str:
 def hidden(name: LearnerName, parameter: str) -> str:
     """The name of a learner's parameter that the running study does not tune."""
     return f"{name}:{parameter}"
+
+
+def is_hidden(name: LearnerName, parameter: str) -> bool:
+    """Whether a name is a :func:`hidden` one."""
+    return parameter.startswith(hidden(name, ""))
 
 
 def within(distribution: BaseDistribution, value: Any) -> Any:

@@ -234,8 +234,18 @@ def test_a_pruned_trial_is_learned_from() -> None:
     assert [trial.state.name for trial in study.trials] == ["COMPLETE", "PRUNED"] * 3
 
 
+def test_the_overlap_with_a_space_is_shown_as_of_one_study() -> None:
+    sampler = MetaSampler(learner="lightgbm", fixed={"n_estimators": 300})
+    space = {"lr": FloatDistribution(1e-3, 1.0, log=True), "x": FloatDistribution(0, 1)}
+    (row,) = sampler.inspect_priors(space)
+    assert row.name == shipped.title("lightgbm")
+    assert [p.name for p in row.parameters if p.shared] == ["lr"]
+    assert not [p.name for p in row.parameters if p.name.startswith("lightgbm:")]
+    assert not list(MetaSampler().inspect_priors(space))
+
+
 def test_a_report_lists_what_is_shipped_as_one_source() -> None:
     study = run(plain, 6, learner="lightgbm")
     text = str(study.sampler.report(study))
-    assert "17,056" in text or f"{origins()['lightgbm'].n_trials:,}" in text
-    assert "prior study 2" not in text
+    assert f"{origins()['lightgbm'].n_trials:,}" in text
+    assert not [d.name for d in origins()["lightgbm"].data_sets if d.name in text]

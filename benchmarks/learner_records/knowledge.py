@@ -50,6 +50,7 @@ def learn(name: LearnerName, records: Iterable[Record], features: Mapping[str, i
         versions={},
         curve=(),
         finished=True,
+        studies=tuple((task.name, len(task)) for task in tasks),
     )
     return Checkpoint(method_of("auto"), space, best_configurations(tasks), small, header, {})
 

@@ -164,12 +164,11 @@ def of_space(
         studies: Name and number of trials of each prior study.
         target: As in :func:`inspect`.
     """
-    if not isinstance(target, Mapping):
-        target = _space_of(PriorStudy.of(target) if isinstance(target, Study) else target)
-    space = target or None
+    own = space_of(target)
+    space = own or None
     rows = tuple(
         _parameter_overlap(name, learned.get(name), space, False, None)
-        for name in sorted({*learned, *target})
+        for name in sorted({*learned, *own})
     )
     reason = None
     if space is not None and not any(row.shared for row in rows):
@@ -178,6 +177,15 @@ def of_space(
         tuple(StudyOverlap(name, n, 0, reason, rows) for name, n in studies),
         None if space is None else tuple(sorted(space)),
     )
+
+
+def space_of(
+    target: Mapping[str, BaseDistribution] | Study | PriorStudy,
+) -> Mapping[str, BaseDistribution]:
+    """The search space of a target of :func:`inspect`."""
+    if isinstance(target, Mapping):
+        return target
+    return _space_of(PriorStudy.of(target) if isinstance(target, Study) else target)
 
 
 def _space_of(running: PriorStudy) -> dict[str, BaseDistribution]:
