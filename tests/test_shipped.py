@@ -85,7 +85,7 @@ def test_a_learner_is_recognised_after_the_first_trial(
 ) -> None:
     monkeypatch.setattr(logging.getLogger("optuna_metasampler"), "propagate", True)
     caplog.set_level(logging.INFO, "optuna_metasampler")
-    study = run(plain, 4)
+    study = run(plain, 4, learner="auto")
     said = [r.getMessage() for r in caplog.records if "lightgbm" in r.getMessage()]
     assert len(said) == 1
     assert "num_leaves" in said[0]
@@ -93,8 +93,12 @@ def test_a_learner_is_recognised_after_the_first_trial(
     assert study.sampler.prior_weights(study)[0].name == shipped.title("lightgbm")
 
 
+def test_no_learner_is_recognised_unless_it_is_asked_for() -> None:
+    assert values(run(plain, 4)) == values(run(plain, 4, learner=None))
+
+
 def test_parameters_of_nobodys_learner_are_suggested_as_without() -> None:
-    assert values(run(nobodys, 8)) == values(run(nobodys, 8, learner=None))
+    assert values(run(nobodys, 8, learner="auto")) == values(run(nobodys, 8, learner=None))
 
 
 def test_a_learner_that_no_parameter_belongs_to_is_warned_of_and_does_no_harm() -> None:
@@ -241,7 +245,7 @@ def test_the_overlap_with_a_space_is_shown_as_of_one_study() -> None:
     assert row.name == shipped.title("lightgbm")
     assert [p.name for p in row.parameters if p.shared] == ["lr"]
     assert not [p.name for p in row.parameters if p.name.startswith("lightgbm:")]
-    assert not list(MetaSampler().inspect_priors(space))
+    assert not list(MetaSampler(learner="auto").inspect_priors(space))
 
 
 def test_a_report_lists_what_is_shipped_as_one_source() -> None:
