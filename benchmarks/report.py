@@ -27,6 +27,7 @@ ROOT = Path(__file__).parents[1]
 PAGES = (
     ROOT / "README.md",
     ROOT / "benchmarks" / "README.md",
+    ROOT / "docs" / "faq.md",
     ROOT / "docs" / "methods.md",
 )
 """The pages with blocks."""

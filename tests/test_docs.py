@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable
 from dataclasses import fields
+import inspect
 from pathlib import Path
 import re
 import shutil
@@ -12,6 +13,7 @@ import subprocess
 import sys
 from types import FrameType
 
+import click
 import nbformat
 import optuna
 from optuna.trial import TrialState
@@ -23,6 +25,7 @@ from benchmarks.records import RESULTS
 from benchmarks.report import read_summary
 import optuna_metasampler
 from optuna_metasampler import MetaSampler, outcomes
+from optuna_metasampler.cli import main as command_line
 from optuna_metasampler.explain import calibration, forecasts
 from optuna_metasampler.explain.report import data
 from optuna_metasampler.explain.trial_record import (
@@ -250,6 +253,26 @@ def test_only_public_modules_are_imported(page: Path) -> None:
         "extension",
         "visualization",
     }
+
+
+def test_the_page_of_the_command_line_has_a_section_for_every_command() -> None:
+    page = (DOCS / "command-line.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"^## (\w+)$", page, re.MULTILINE)) == set(command_line.commands)
+    named = set(re.findall(r"--[a-z][a-z-]+", page))
+    assert named - options(command_line) == {"--help"}
+
+
+def test_the_page_of_options_has_every_argument_of_the_sampler() -> None:
+    page = (DOCS / "options.md").read_text(encoding="utf-8")
+    table = re.findall(r"^\| `(\w+)` \| .+ \|$", page, re.MULTILINE)
+    assert sorted(table) == sorted(inspect.signature(MetaSampler).parameters)
+
+
+def options(command: click.Command) -> set[str]:
+    """The long options of a command and of all below it."""
+    own = {name for parameter in command.params for name in parameter.opts}
+    below = command.commands.values() if isinstance(command, click.Group) else ()
+    return own.union(*(options(each) for each in below))
 
 
 def names_in(path: Path | str) -> set[str]:

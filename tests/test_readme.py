@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 import re
-import shlex
 
-from click.testing import CliRunner
 import optuna
 import pytest
 
 from benchmarks.report import blocks, filled, read_summary
-from optuna_metasampler import Archive
-from optuna_metasampler.cli import main
+from optuna_metasampler import MetaSampler
 
 
 README = Path(__file__).parents[1] / "README.md"
@@ -23,7 +20,7 @@ def test_the_numbers_are_those_of_the_result_files() -> None:
     assert filled(text, blocks(read_summary())) == text
 
 
-def test_the_code_runs_from_an_old_storage_to_a_report(
+def test_the_example_has_twelve_lines_and_uses_the_old_study(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -38,31 +35,30 @@ def test_the_code_runs_from_an_old_storage_to_a_report(
         ),
         n_trials=15,
     )
-    blocks = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
-    (tmp_path / "runs.csv").write_text(
-        "data set,learning rate,layers,test accuracy\ncats,0.1,2,0.5\ncats,0.001,3,0.7\n"
-    )
-    assert len(blocks) == 3
+    (example,) = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
     names: dict[str, object] = {"train_and_validate": train_and_validate}
-    for block in blocks:
-        exec(compile(block, str(README), "exec"), names)
-    printed = capsys.readouterr().out
-    assert "prior study       trials  shared  used" in printed
-    assert printed.count("an earlier study") == 2
-    example = [line for line in blocks[0].splitlines() if line.strip()]
-    assert len(example) <= 12
+    exec(compile(example, str(README), "exec"), names)
+    study = names["study"]
+    assert isinstance(study, optuna.Study)
+    assert isinstance(study.sampler, MetaSampler)
+    assert len(study.trials) == 20
+    assert str(study.best_params) in capsys.readouterr().out
+    assert "an earlier study" in str(study.sampler.inspect_priors(study))
+    assert len([line for line in example.splitlines() if line.strip()]) <= 12
 
 
-def test_the_commands_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    for name in ("old", "new"):
-        study = optuna.create_study(study_name=name, storage="sqlite:///old.db")
-        study.optimize(lambda t: t.suggest_float("lr", 0, 1), n_trials=2)
-    Path("runs.csv").write_text("lr,layers,val_loss\n0.1,2,0.5\n0.001,3,0.4\n", encoding="utf-8")
-    text = README.read_text(encoding="utf-8").replace("\\\n", " ")
-    commands = re.findall(r"^optuna-metasampler (.*?)(?:#.*)?$", text, re.MULTILINE)
-    assert len(commands) >= 5
-    for command in commands:
-        result = CliRunner().invoke(main, shlex.split(command))
-        assert result.exit_code == 0, f"{command}: {result.output}"
-    assert {e.name for e in Archive("old.metaprior").entries()} == {"old", "new", "runs"}
+def test_the_page_is_short() -> None:
+    assert len(README.read_text(encoding="utf-8").splitlines()) <= 90
+
+
+def test_every_page_that_it_links_to_exists() -> None:
+    links = re.findall(r"\]\(([^):#]+)(?:#[^)]*)?\)", README.read_text(encoding="utf-8"))
+    assert len(links) > 10
+    assert [link for link in links if not (README.parent / link).exists()] == []
+
+
+def test_the_samplers_without_old_studies_that_it_names_can_be_made() -> None:
+    named = re.findall(r"`(MetaSampler\([^`]*\))`", README.read_text(encoding="utf-8"))
+    assert set(named) == {'MetaSampler(learner="lightgbm")', "MetaSampler()"}
+    for call in named:
+        assert isinstance(eval(call, {"MetaSampler": MetaSampler}), MetaSampler)

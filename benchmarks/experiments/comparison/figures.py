@@ -10,7 +10,12 @@ from matplotlib.figure import Figure
 import numpy as np
 
 from benchmarks.experiments.comparison.data import REFERENCE, WITHHELD
-from benchmarks.experiments.comparison.summary import MAIN_PEERS
+from benchmarks.experiments.comparison.summary import (
+    DEFAULT,
+    DEFAULT_ENQUEUED,
+    HEADLINE,
+    MAIN_PEERS,
+)
 from benchmarks.plots import tidy
 
 
@@ -34,6 +39,12 @@ _STYLES: dict[str, dict[str, Any]] = {
 _OTHER = {"color": "#555555", "linestyle": ":"}
 _MARKERS = dict(zip(_STYLES, "osvD^Pd<>*Xh", strict=True))
 
+_HEADLINE_LABELS = {
+    REFERENCE: "MetaSampler, with prior studies",
+    DEFAULT_ENQUEUED: "Optuna's default, old bests enqueued",
+    DEFAULT: "Optuna's default (TPE)",
+}
+
 _SCENARIOS = {
     "none": "no priors,\nanother seed",
     "tpe-5": "related,\n5 TPE studies",
@@ -53,6 +64,33 @@ def figures(summary: Summary) -> dict[str, Figure]:
     """Every figure that there are numbers for, by name, in order."""
     drawn = {name: function(summary) for name, function in _FIGURES.items()}
     return {name: figure for name, figure in drawn.items() if figure is not None}
+
+
+def headline(summary: Summary) -> Figure | None:
+    """What prior studies are worth, in three lines: the picture of the first page."""
+    found = summary["curves"]["all"]
+    if any(peer not in found for peer in HEADLINE):
+        return None
+    figure = Figure(figsize=(7.2, 3.6), layout="constrained")
+    axes = figure.subplots()
+    for peer in HEADLINE:
+        curve = found[peer]
+        trials = np.arange(1, len(curve["mean"]) + 1)
+        mean, low, high = (10.0 ** np.array(curve[name]) for name in ("mean", "low", "high"))
+        style = _style(peer) | {"label": _HEADLINE_LABELS[peer]}
+        axes.plot(trials, mean, **style)
+        axes.fill_between(trials, low, high, color=style["color"], alpha=0.1, linewidth=0)
+    axes.set_yscale("log")
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.set(
+        xlabel="trial", ylabel="distance from the best known value\n(1: median configuration)"
+    )
+    axes.set_title(
+        f"Best trial so far, mean of {found[REFERENCE]['n_tasks']} tasks; lower is better"
+    )
+    axes.legend(frameon=False)
+    tidy(axes)
+    return figure
 
 
 def curves(summary: Summary) -> Figure | None:
@@ -250,6 +288,7 @@ def relatedness(summary: Summary) -> Figure | None:
 
 
 _FIGURES: dict[str, Callable[[Summary], Figure | None]] = {
+    "headline": headline,
     "curves": curves,
     "curves_by_suite": curves_by_suite,
     "critical_difference": critical_difference,

@@ -87,6 +87,10 @@ FEW = ((REFERENCE, MAIN), ("MetaSampler (gp) + best priors", MAIN), ("TPE + best
 MAIN_PEERS = (REFERENCE, WITHHELD, "RGPE", *reversed(ENQUEUED), "GPSampler", "TPE", "Random")
 """Those of the short table, of curves and of the table by suite."""
 
+DEFAULT, DEFAULT_ENQUEUED = "TPE", "TPE + best priors"
+HEADLINE = (REFERENCE, DEFAULT_ENQUEUED, DEFAULT)
+"""Those of the first page: Optuna's default sampler, as it is and with the old bests enqueued."""
+
 TARGETS = (("TPE", 100), ("GPSampler", 50))
 """Samplers that others are to match, and the trial at which they are looked at."""
 

@@ -1,6 +1,7 @@
-"""The comparison's numbers as Markdown, a block a section of ``benchmarks/README.md``.
+"""The comparison's numbers as Markdown: a block a section of ``benchmarks/README.md``.
 
-What a table is about stands in the README; a block says only what depends on the runs.
+What a table is about stands in that page; a block says only what depends on the runs. The two
+sentences of the first page are blocks, too.
 """
 
 from __future__ import annotations
@@ -11,14 +12,22 @@ from typing import Any
 
 from benchmarks.experiments.comparison.aims import MAIN
 from benchmarks.experiments.comparison.data import REFERENCE
-from benchmarks.experiments.comparison.summary import LOW_FLOOR, MAIN_PEERS
+from benchmarks.experiments.comparison.summary import (
+    DEFAULT,
+    DEFAULT_ENQUEUED,
+    HEADLINE,
+    LOW_FLOOR,
+    MAIN_PEERS,
+)
 from benchmarks.markdown import NONE, Column, Row, blocks, cell, paragraph, table
 
 
 Summary = Mapping[str, Any]
 
 CHANCE = "another seed"
-_README_TRIALS = ("1", "5", "10", "20", "50")
+_SHORT_TRIALS = ("1", "5", "10", "20", "50")
+_TRIALS_SAVED_AT = 10
+_COLD_RIVALS = ("GPSampler", "TPE", "BoTorch", "Ax", "SMAC3")
 _FLOOR = f"floor {LOW_FLOOR:g}"
 
 SAMPLER, TASKS = ("sampler", "{sampler}"), ("tasks", "{n_tasks}")
@@ -64,12 +73,12 @@ def _each(name: str, rows: Sequence[Row], header: str, spec: str) -> list[Column
 
 
 def short(summary: Summary) -> str:
-    """The main peers, on the tasks on which all of them ran: the table of ``README.md``."""
+    """The main peers, on the tasks on which all of them ran."""
     rows = [row for row in named(summary["shared_comparison"]) if row["peer"] in MAIN_PEERS]
     if not rows:
         return "There are no runs yet."
     n_seeds = [n for row in rows for n in row["n_seeds"]]
-    trials = [n for n in _README_TRIALS if all(n in row["regret"] for row in rows)]
+    trials = [n for n in _SHORT_TRIALS if all(n in row["regret"] for row in rows)]
     intro = """{n_tasks} tasks of {n_suites} search spaces, seeds per task: {seeds:span}, {priors}.
         Regret of the best trial so far: 0 is the best known value, 1 the median configuration;
         geometric mean, every space weighs alike. The last column is the mean of log10 regret over
@@ -83,17 +92,63 @@ def short(summary: Summary) -> str:
     }
     by_trial = [(f"trial {n}", f"{{regret[{n}]:3}}") for n in trials]
     found = table(rows, [SAMPLER, *by_trial, ENDPOINT])
-    return blocks(paragraph(intro, values), found, _other_fields(summary))
+    return blocks(paragraph(intro, values), found)
 
 
-def _other_fields(summary: Summary) -> str:
-    rows = summary["comparison"]["simulators"]
-    shown = [row for row in named(rows) if row["peer"] in MAIN_PEERS]
-    found = ", ".join(cell("{sampler} {endpoint:ci}", row) for row in shown)
-    text = f"""On simulators of other fields (control, chemistry, logistics, epidemiology, optics
-        and structures; {{n_tasks}} tasks on which nothing was chosen), mean log10 regret:
-        {found}."""
-    return paragraph(text, rows[0]) if rows else ""
+def trials_to_match(curve: Sequence[float], other: Sequence[float], trials: int) -> int | None:
+    """How many trials a sampler needs to get where another one is after some.
+
+    Args:
+        curve: Mean log10 regret of the sampler, trial by trial.
+        other: That of the other one.
+        trials: Of the other one.
+
+    Returns:
+        The first trial at which the sampler is as good or better; ``None`` if there is none.
+    """
+    aim = other[trials - 1]
+    return next((n for n, value in enumerate(curve, start=1) if value <= aim), None)
+
+
+def _trials_saved(summary: Summary) -> str:
+    """What the first trials are worth, in trials of Optuna's default: for ``README.md``."""
+    curves = summary["curves"]["all"]
+    found = {peer: curves[peer]["mean"] for peer in HEADLINE if peer in curves}
+    if set(found) != set(HEADLINE) or len(found[REFERENCE]) < _TRIALS_SAVED_AT:
+        return "There are no runs yet."
+    needed = {}
+    for peer in (DEFAULT, DEFAULT_ENQUEUED):
+        n = trials_to_match(found[peer], found[REFERENCE], _TRIALS_SAVED_AT)
+        needed[peer] = f"more than {len(found[peer])}" if n is None else str(n)
+    text = f"""**{{trials}} trials get where Optuna's default (`TPESampler`) gets in
+        {needed[DEFAULT]}**, and where it gets in {needed[DEFAULT_ENQUEUED]} with the best old
+        configurations enqueued: the mean of {{n_tasks}} tasks from {{n_suites}} search spaces,
+        {_priors(summary)}."""
+    (row,) = (row for row in summary["shared_comparison"] if row["peer"] == REFERENCE)
+    return paragraph(text, {**row, "trials": _TRIALS_SAVED_AT})
+
+
+def _without_priors(summary: Summary) -> str:
+    """Who is behind where no sampler has priors: for ``README.md``."""
+    rows = {row["peer"]: row for row in summary["cold_comparison"] if "difference" in row}
+    rivals = [rows[peer] for peer in _COLD_RIVALS if peer in rows]
+    if not rivals:
+        return "There are no runs yet."
+    behind = [row for row in rivals if row["difference"][0] < 0]
+    ahead = [row for row in rivals if row not in behind]
+    better = _listed([cell("{peer} (on {wins} of {n_paired} tasks)", row) for row in behind])
+    text = f"Without any prior study, `MetaSampler` is better on average than {better}."
+    if ahead:
+        text += f" It is not better than {_listed([row['peer'] for row in ahead])}."
+    return paragraph(text)
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Names as a sentence has them; "none of the others" where there are none."""
+    if not names:
+        return "none of the others"
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def _priors(summary: Summary) -> str:
@@ -321,6 +376,8 @@ def _counts(counts: Mapping[str, int]) -> str:
 
 
 _BLOCKS: dict[str, Callable[[Summary], str]] = {
+    "trials-saved": _trials_saved,
+    "without-priors": _without_priors,
     "benchmark": short,
     "all-samplers": _all_samplers,
     "aims": _aims,
