@@ -113,6 +113,7 @@ class PriorConfig:
             "fixed": constants.here,
             "prior_fixed": {**constants.in_all, **constants.in_studies},
             "checkpoint": checkpoint,
+            "learner": learner,
         }
         told = {name: value for name, value in said.items() if value}
         self.origin = origin_of(told if prior is None else {"prior": prior, **told})

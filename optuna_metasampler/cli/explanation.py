@@ -186,7 +186,7 @@ def _as_it_was_run(study: Study, given: Mapping[str, Any]) -> MetaSampler | None
 
     arguments = recorded_origin(study.get_trials(deepcopy=False))
     places = [*arguments.get("prior", ()), *filter(None, [arguments.get("checkpoint")])]
-    if not places:
+    if not places and "learner" not in arguments:
         return None
     shown = printable(", ".join(map(str, places)))
     if not all(map(is_local, places)):

@@ -19,6 +19,7 @@ ORIGIN = "metasampler:priors"
 
 _ARGUMENTS = (
     "prior", "prior_studies", "prior_filter", "rename", "fixed", "prior_fixed", "checkpoint",
+    "learner",
 )  # fmt: skip
 
 
@@ -43,7 +44,7 @@ def origin_of(arguments: Mapping[str, Any]) -> dict[str, Any] | None:
         json.dumps(found)
     except (TypeError, ValueError):
         return None
-    return found if {"prior", "checkpoint"} & found.keys() else None
+    return found if {"prior", "checkpoint", "learner"} & found.keys() else None
 
 
 def recorded_origin(trials: Sequence[FrozenTrial]) -> dict[str, Any]:

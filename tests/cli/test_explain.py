@@ -19,6 +19,7 @@ import pytest
 from optuna_metasampler import MetaSampler
 from optuna_metasampler.cli import main
 from optuna_metasampler.priors.origin import ORIGIN
+from optuna_metasampler.shipped import title
 from tests.studies import random_study, sqlite
 
 
@@ -82,6 +83,22 @@ def test_the_prior_studies_that_a_study_was_run_with_are_found(folder: Path) -> 
     result = run(folder / "new.db", "--json")
     assert result.exit_code == 0, result.output
     assert all(p["n_trials"] == 12 for p in json.loads(result.output)["priors"])
+
+
+def test_the_learner_that_a_study_was_run_with_is_found(tmp_path: Path) -> None:
+    with sqlite(tmp_path / "new.db") as storage:
+        sampler = MetaSampler(learner="lightgbm", seed=0)
+        study = optuna.create_study(storage=storage, study_name="new", sampler=sampler)
+        study.optimize(
+            lambda t: (
+                t.suggest_float("learning_rate", 1e-3, 0.5, log=True)
+                + t.suggest_int("num_leaves", 4, 64) / 64
+            ),
+            n_trials=6,
+        )
+    result = run(tmp_path / "new.db", "--json")
+    assert result.exit_code == 0, result.output
+    assert [p["name"] for p in json.loads(result.output)["priors"]] == [title("lightgbm")]
 
 
 @pytest.mark.parametrize(
