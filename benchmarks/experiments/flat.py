@@ -1,6 +1,6 @@
 """Equal outcomes: how many trials it takes to find the one region where outcomes differ at all.
 
-The region covers 9 % of the space, by two of the parameters, and lies somewhere else in every
+The region covers 9% of the space, by two of the parameters, and lies somewhere else in every
 problem. Outside of it all outcomes are equal, in one of six guises, so that nothing tells where to
 search: a sampler can only fill the space well. A study ends when it is found.
 """
@@ -151,7 +151,7 @@ def tables(summary: Summary) -> dict[str, str]:
 
 EXPERIMENT = Experiment(
     name="flat",
-    title="equal outcomes but in 9 % of the space",
+    title="equal outcomes but in 9% of the space",
     job=Job,
     jobs=jobs,
     run=run,

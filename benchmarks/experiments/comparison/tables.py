@@ -120,10 +120,10 @@ def _trials_saved(summary: Summary) -> str:
     for peer in (DEFAULT, DEFAULT_ENQUEUED):
         n = trials_to_match(found[peer], found[REFERENCE], _TRIALS_SAVED_AT)
         needed[peer] = f"more than {len(found[peer])}" if n is None else str(n)
-    text = f"""**{{trials}} trials get where Optuna's default (`TPESampler`) gets in
-        {needed[DEFAULT]}**, and where it gets in {needed[DEFAULT_ENQUEUED]} with the best old
-        configurations enqueued: the mean of {{n_tasks}} tasks from {{n_suites}} search spaces,
-        {_priors(summary)}."""
+    text = f"""**{{trials}} trials with `MetaSampler` get as far as {needed[DEFAULT]} with
+        Optuna's default, TPE**, or {needed[DEFAULT_ENQUEUED]} with TPE and the best old
+        configurations enqueued. This is the average of {{n_tasks}} tasks from {{n_suites}} search
+        spaces, {_priors(summary)}."""
     (row,) = (row for row in summary["shared_comparison"] if row["peer"] == REFERENCE)
     return paragraph(text, {**row, "trials": _TRIALS_SAVED_AT})
 
