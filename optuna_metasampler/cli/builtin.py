@@ -12,7 +12,7 @@ from optuna_metasampler.cli.output import as_json, counted, echo_json, table, wr
 
 @click.group()
 def builtin() -> None:
-    """Show what MetaSampler(learner="lightgbm") knows without any old study."""
+    """Show what is known of common learners without any study."""
 
 
 @builtin.command("list", epilog="\b\nExample:\n  optuna-metasampler builtin list")
@@ -41,7 +41,7 @@ def list_(json_: bool) -> None:
 @click.argument("learner")
 @as_json
 def show(learner: str, json_: bool) -> None:
-    """Show the parameters of LEARNER, their names elsewhere, and the data sets behind it."""
+    """Show the parameters of LEARNER and the data sets behind them."""
     from optuna_metasampler.builtin.catalogue import learner_of
     from optuna_metasampler.builtin.origin import origins
 

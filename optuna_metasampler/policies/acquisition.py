@@ -233,7 +233,7 @@ class AcquisitionPolicy(Generic[P]):
             predictors: The models conditioned on it.
             generator: Source of all randomness.
         """
-        if self.design.probes and not self.design.is_tested_by(history):
+        if self.design.probes:
             contradictory = _contradictory(predictors)
             if contradictory and n == PROBE:
                 space = history.space

@@ -13,13 +13,11 @@ from torch import Tensor
 
 from optuna_metasampler.maximize import quasi_random
 from optuna_metasampler.space import SearchSpace
-from optuna_metasampler.task import Task, to_tensor
+from optuna_metasampler.task import to_tensor
 
 
 N_WARM_START_TRIALS = 5
 N_COMPLETIONS = 8
-# Points whose columns differ by less are one, but for rounding.
-_SAME = 1e-6
 
 
 @dataclass(frozen=True)
@@ -41,7 +39,7 @@ class InitialDesign:
             chooses among the prior incumbents, so that each trial informs the next choice.
         ordered: Warm-start points in a fixed order instead, shape ``(k, d)``.
         probes: Whether the second trial is an exploration probe: only a point that the prior
-            studies do not recommend can test them. If the first is one, it needs no other.
+            studies do not recommend can test them.
         unknown: Names of the parameters that no prior study had.
         n_completions: Number of values for the unknown parameters of each incumbent. If several,
             the first is neutral and the others are quasi-random.
@@ -59,19 +57,6 @@ class InitialDesign:
     def n_warm_start_trials(self) -> int:
         """Number of trials of the warm start, at most."""
         return self.n_warm_start if self.ordered is None else len(self.ordered)
-
-    def is_tested_by(self, history: Task) -> bool:
-        """Whether all trials so far are away from the prior incumbents.
-
-        Such a trial, chosen by somebody else, tests the prior studies as a probe would.
-        """
-        points = self.prior_incumbents
-        if points is None or self.n_space_filling or not len(history.asked):
-            return False
-        known = [p.columns for p in history.space.parameters if p.name not in self.unknown]
-        columns = [c for part in known for c in range(part.start, part.stop)]
-        apart = history.asked[:, None, columns] - points[:, columns]
-        return bool((apart.abs().amax(dim=2) > _SAME).all())
 
     def warm_start_candidates(self, space: SearchSpace, generator: torch.Generator) -> Tensor:
         """Prior incumbents as points of a space, shape ``(k, d)``.

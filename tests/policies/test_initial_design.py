@@ -82,29 +82,21 @@ def test_a_study_begins_with_the_prior_incumbents_and_one_probe() -> None:
     assert not contains(best_of(prior), new)
 
 
-def test_a_first_trial_that_somebody_else_chose_takes_the_place_of_the_probe() -> None:
-    prior = surrogate(7)
-    policy = transfer_policy(prior, best_of(prior))
-    elsewhere = torch.tensor([[0.1, 0.9]], dtype=torch.float64)
-    assert contains(best_of(prior), policy.propose(history(elsewhere), generator()).x)
-    # One of them is a prior incumbent: the probe comes.
-    first = best_of(prior)[:1]
-    assert not contains(best_of(prior), policy.propose(history(first), generator()).x)
-
-
 def test_where_priors_contradict_one_another_the_middle_comes_before_the_probe() -> None:
     tasks = prior_studies(7, shuffled=True)
     model = PriorModel.fit(tasks)
     best = best_configurations(tasks)
-    policy = transfer_policy(TransferGaussianProcess(model, lambda x: x), best)
-    x = best[:1]
-    for seed in range(2):
-        new = policy.propose(history(x), generator(seed)).x
-        assert not contains(best, new)
-        assert not contains(x, new)
-        x = torch.cat([x, new[None]])
-    assert x[1].tolist() == [0.5, 0.5]
-    assert float((x[2] - x[:2]).norm(dim=1).min()) > 0.3
+    middle = torch.tensor([[0.5, 0.5]], dtype=torch.float64)
+    for first in (best[:1], middle):
+        policy = transfer_policy(TransferGaussianProcess(model, lambda x: x), best)
+        x = first
+        for seed in range(2):
+            new = policy.propose(history(x), generator(seed)).x
+            assert not contains(best, new)
+            assert not contains(x, new)
+            x = torch.cat([x, new[None]])
+        assert contains(x[:2], middle[0])
+        assert float((x[2] - x[:2]).norm(dim=1).min()) > 0.3
 
 
 def test_with_few_prior_incumbents_the_search_begins_earlier() -> None:
