@@ -44,7 +44,7 @@ OLDER_INSTALLED := $(OLDER_OPTUNAS:%=$(OLDER)-%/.installed)
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: $(DEMO_INSTALLED) ## Tune 5 data sets, the last one with and without priors (2 to 3 minutes once installed)
+demo: $(DEMO_INSTALLED) ## Tune 5 data sets, the last one with and without priors (some minutes once installed)
 	@echo "==> Tuning 4 data sets with Optuna's default sampler, then a fifth with and without these"
 	@echo "    studies; numbers and a picture go to demo-output/"
 	@$(BIN)/python -m examples.demo

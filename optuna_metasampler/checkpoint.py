@@ -242,7 +242,7 @@ def fit(
             )
         header = Header(
             seed=seed,
-            data=_digest_of(tasks),
+            data=digest_of(tasks),
             n_studies=len(tasks),
             n_trials=sum(map(len, tasks)),
             versions=_versions(),
@@ -325,7 +325,7 @@ def _unfinished(path: Path, wanted: Checkpoint) -> Checkpoint:
     return stored
 
 
-def _digest_of(tasks: Sequence[Task]) -> str:
+def digest_of(tasks: Sequence[Task]) -> str:
     """SHA-256 of the encoded trials of prior studies, independent of the studies' names."""
     digest = hashlib.sha256()
     for task in tasks:

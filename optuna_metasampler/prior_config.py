@@ -205,13 +205,14 @@ class PriorConfig:
         if self.checkpoint is not None:
             learned = self.checkpoint.space.distributions
             return of_space(learned, self.checkpoint.header.studies, target)
-        name = self.learner_of(space_of(target))
+        own = {} if self.learner is None else space_of(target)
+        name = self.learner_of(own)
         if name is not None:
             from optuna_metasampler.shipped import Shipped, title
 
-            shipped = Shipped.of(name, space_of(target), self.constants.here)
+            shipped = Shipped.of(name, own, self.constants.here)
             n_trials = shipped.checkpoint.header.n_trials
-            return of_space(shipped.tuned, [(title(name), n_trials)], target)
+            return of_space(shipped.tuned, [(title(name), n_trials)], own)
         return inspect(studies, target, self.filter, self.rename, self.constants.here)
 
 

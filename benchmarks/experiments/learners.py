@@ -9,27 +9,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 import functools
-import json
 from typing import Any, cast
 from unittest import mock
 
 import numpy as np
 import optuna
-from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
+from optuna.distributions import FloatDistribution, IntDistribution
 from optuna.samplers import BaseSampler
 
 from benchmarks.experiment import Experiment, Options, Record, Summary, finished
 from benchmarks.learner_records import knowledge
-from benchmarks.learner_records.__main__ import ARCHIVES, MANIFEST, SHIPPED
 from benchmarks.learner_records.catalogue import HELD_OUT, SOURCES, Kind, Source
 from benchmarks.learner_records.data import DataSet, load
+from benchmarks.learner_records.knowledge import SHIPPED
 from benchmarks.learner_records.learners import LEARNERS
-from benchmarks.learner_records.store import Store
+from benchmarks.learner_records.store import ARCHIVES, Store
 from benchmarks.learner_records.unit import evaluate, names_of_metrics
 from benchmarks.markdown import blocks, table
-from benchmarks.problems.base import seed_of
+from benchmarks.problems.base import Distribution, seed_of, suggest_one
 from benchmarks.samplers import COLD, GP, SAMPLERS, TPE
-from benchmarks.statistics import t_interval
+from benchmarks.statistics import log_regret, t_interval
 from optuna_metasampler import MetaSampler, shipped
 from optuna_metasampler.builtin.catalogue import LearnerName, learners
 from optuna_metasampler.checkpoint import Checkpoint
@@ -49,7 +48,7 @@ SPACES = {
 }
 """Name to what is tuned."""
 
-_NARROW: dict[str, dict[str, BaseDistribution]] = {
+_NARROW: dict[str, dict[str, Distribution]] = {
     "lightgbm": {
         "n_estimators": IntDistribution(50, 200),
         "learning_rate": FloatDistribution(0.03, 0.3, log=True),
@@ -111,7 +110,7 @@ def run(job: Job, options: Options) -> dict[str, Any]:
         for parameter, distribution in distributions.items():
             known = parameters.get(parameter)
             if known is None or known.applies(values):
-                values[parameter] = _suggest(trial, parameter, distribution)
+                values[parameter] = suggest_one(trial, parameter, distribution)
         stages = [int(values.pop(learner.size.name, learner.size.default))] if learner.size else []
         value = evaluate(learner, data, values, stages)["metrics"][metric][-1]
         if value is None:
@@ -130,7 +129,7 @@ def run(job: Job, options: Options) -> dict[str, Any]:
     return {"values": [t.value if t.state.name == "COMPLETE" else None for t in study.trials]}
 
 
-def space_of(name: LearnerName, kind: Kind, space: str) -> dict[str, BaseDistribution]:
+def space_of(name: LearnerName, kind: Kind, space: str) -> dict[str, Distribution]:
     """What is tuned of a learner."""
     if space == "narrow":
         return _NARROW[name]
@@ -138,7 +137,11 @@ def space_of(name: LearnerName, kind: Kind, space: str) -> dict[str, BaseDistrib
     own = {p.name for p in learner.parameters(kind)}
     own |= {learner.size.name} if learner.size else set()
     own = own if space == "wide" else own & set(_PART[name])
-    return {p.name: p.distribution for p in learners()[name].parameters if p.name in own}
+    return {
+        p.name: cast("Distribution", p.distribution)
+        for p in learners()[name].parameters
+        if p.name in own
+    }
 
 
 @functools.lru_cache(maxsize=4)
@@ -170,8 +173,7 @@ def _records(learner: str) -> list[Record]:
 
 @functools.lru_cache(maxsize=2)
 def _knowledge(name: LearnerName, left_out: tuple[str, ...]) -> Checkpoint:
-    manifest = json.loads((Store().pieces / MANIFEST).read_text())
-    features = {row["name"]: row["features"] for row in manifest}
+    features = {row["name"]: row["features"] for row in Store().manifest()}
     records = [dict(r) for r in _records(name) if r["data_set"] not in left_out]
     found = knowledge.learn(name, records, features)
     model = replace(
@@ -189,14 +191,6 @@ def _sampler(peer: str, name: LearnerName, seed: int) -> BaseSampler:
     if peer in (KNOWS, NEGATED):
         return MetaSampler(learner=name, seed=seed)
     return SAMPLERS[peer](list, seed)
-
-
-def _suggest(trial: optuna.Trial, name: str, distribution: BaseDistribution) -> Any:
-    if isinstance(distribution, IntDistribution):
-        return trial.suggest_int(name, distribution.low, distribution.high, log=distribution.log)
-    if isinstance(distribution, FloatDistribution):
-        return trial.suggest_float(name, distribution.low, distribution.high, log=distribution.log)
-    return trial.suggest_categorical(name, getattr(distribution, "choices", ()))
 
 
 def summarize(records: Sequence[Record]) -> Summary:
@@ -242,7 +236,9 @@ def _curves(done: Sequence[Record]) -> dict[tuple[str, str, str], dict[str, np.n
         found[key] = {
             peer: np.mean(
                 [
-                    np.log10(np.clip((np.minimum.accumulate(x) - best) / width, FLOOR, 1 / FLOOR))
+                    log_regret(
+                        np.minimum((np.minimum.accumulate(x) - best) / width, 1 / FLOOR), FLOOR
+                    )
                     for x in runs
                 ],
                 axis=0,

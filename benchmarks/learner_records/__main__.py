@@ -12,16 +12,12 @@ from benchmarks.learner_records import work
 from benchmarks.learner_records.catalogue import SOURCES
 from benchmarks.learner_records.data import load
 from benchmarks.learner_records.learners import LEARNERS
-from benchmarks.learner_records.store import FOLDER, Store
+from benchmarks.learner_records.store import ARCHIVES, FOLDER, MANIFEST, Store
 from benchmarks.learner_records.unit import PARTS
 from optuna_metasampler.builtin.catalogue import LearnerName
 
 
-ARCHIVES = FOLDER / "archives"
 BUILTIN = FOLDER.parent.parent / "optuna_metasampler" / "builtin"
-SHIPPED: tuple[LearnerName, ...] = ("lightgbm", "xgboost")
-"""The learners that something is shipped of."""
-MANIFEST = "data_sets.json"
 
 _ARCHIVES_OPTION = click.option(
     "--archives",
@@ -135,11 +131,11 @@ def learn(names: tuple[LearnerName, ...], out: Path) -> None:
     from benchmarks.learner_records import knowledge
 
     store = Store()
-    described = json.loads((store.pieces / MANIFEST).read_text())
+    described = store.manifest()
     features = {row["name"]: row["features"] for row in described}
     path = out / "origins.json"
     learned = json.loads(path.read_text())["learners"] if path.exists() else {}
-    for name in tqdm(names or SHIPPED, unit="learner"):
+    for name in tqdm(names or knowledge.SHIPPED, unit="learner"):
         checkpoint = knowledge.learn(name, store.published(name), features)
         checkpoint.write(out / f"{name}.safetensors")
         learned[name] = {

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-import hashlib
 import math
 from typing import Any
 
@@ -15,7 +14,7 @@ from benchmarks.learner_records.learners import LEARNERS
 from benchmarks.learner_records.parameters import Parameter
 from benchmarks.learner_records.unit import Record
 from optuna_metasampler.builtin.catalogue import Learner, LearnerName, learners
-from optuna_metasampler.checkpoint import Checkpoint, Header
+from optuna_metasampler.checkpoint import Checkpoint, Header, digest_of
 from optuna_metasampler.methods import method_of
 from optuna_metasampler.space import SearchSpace
 from optuna_metasampler.surrogates.prior_model import (
@@ -26,6 +25,8 @@ from optuna_metasampler.surrogates.prior_model import (
 from optuna_metasampler.task import Task, to_tensor
 
 
+SHIPPED: tuple[LearnerName, ...] = ("lightgbm", "xgboost")
+"""The learners that something is shipped about."""
 RESOLUTION = Resolution(n_points=800, n_trials=900)
 _DIGITS = torch.float32
 
@@ -53,15 +54,6 @@ def learn(name: LearnerName, records: Iterable[Record], features: Mapping[str, i
         studies=tuple((task.name, len(task)) for task in tasks),
     )
     return Checkpoint(method_of("auto"), space, best_configurations(tasks), small, header, {})
-
-
-def digest_of(tasks: Iterable[Task]) -> str:
-    """SHA-256 of configurations and outcomes."""
-    digest = hashlib.sha256()
-    for task in tasks:
-        digest.update(np.ascontiguousarray(task.x.numpy()).tobytes())
-        digest.update(np.ascontiguousarray(task.y.numpy()).tobytes())
-    return digest.hexdigest()
 
 
 def tasks_of(
@@ -156,8 +148,3 @@ def stand_in(name: str, default: Any, kind: str, n_features: int) -> Any:
         # Of support-vector machines on features with variance 1.
         return 1.0 / n_features
     return default
-
-
-def leaving_out(records: Iterable[Record], data_sets: Collection[str]) -> list[Record]:
-    """The records of the other data sets."""
-    return [record for record in records if record["data_set"] not in data_sets]

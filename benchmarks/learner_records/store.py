@@ -17,6 +17,9 @@ PIECES = FOLDER / "data"
 """The records that are part of the repository."""
 PENDING = FOLDER / "pending"
 """Units that no piece holds yet."""
+ARCHIVES = FOLDER / "archives"
+"""Packages with data."""
+MANIFEST = "data_sets.json"
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,11 @@ class Store:
         """The packed units, of one learner or of all."""
         for piece in self._pieces(learner):
             yield from map(json.loads, lzma.decompress(piece.read_bytes()).splitlines())
+
+    def manifest(self) -> list[Record]:
+        """What is known of the data sets of the packed units."""
+        described: list[Record] = json.loads((self.pieces / MANIFEST).read_text())
+        return described
 
     def publish(self) -> list[Path]:
         """Pack what is pending, a piece a learner; the pieces that were made."""

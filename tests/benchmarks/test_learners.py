@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any, cast
 
 import numpy as np
@@ -10,23 +9,24 @@ import pytest
 
 from benchmarks.experiments import learners
 from benchmarks.learner_records import knowledge
-from benchmarks.learner_records.__main__ import MANIFEST, SHIPPED
 from benchmarks.learner_records.catalogue import HELD_OUT
+from benchmarks.learner_records.knowledge import SHIPPED
 from benchmarks.learner_records.learners import LEARNERS
-from benchmarks.learner_records.store import PIECES, Store
+from benchmarks.learner_records.store import Store
 from optuna_metasampler.builtin import catalogue
 from optuna_metasampler.builtin.origin import origins
+from optuna_metasampler.checkpoint import digest_of
 from optuna_metasampler.shipped import knowledge_of
 
 
-FEATURES = {row["name"]: row["features"] for row in json.loads((PIECES / MANIFEST).read_text())}
+FEATURES = {row["name"]: row["features"] for row in Store().manifest()}
 
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_what_is_shipped_was_learned_from_the_published_records(name: Any) -> None:
     assert set(origins()) == set(SHIPPED)
     _, tasks = knowledge.tasks_of(name, Store().published(name), FEATURES)
-    assert knowledge_of(name).header.data == knowledge.digest_of(tasks)
+    assert knowledge_of(name).header.data == digest_of(tasks)
 
 
 @pytest.mark.parametrize("name", LEARNERS)
