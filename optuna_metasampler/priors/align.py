@@ -49,8 +49,6 @@ if TYPE_CHECKING:
 
     Numeric: TypeAlias = "FloatDistribution | IntDistribution"
 
-# As in the encoding: values up to half a range outside the common range are kept.
-_LOW, _HIGH = -0.5, 1.5
 _LARGEST = 1e308
 _MAX_NAMES = 3
 
@@ -455,8 +453,10 @@ class Alignment:
     The map preserves raw values: it is affine if both columns have the same scale, a logarithm or
     an exponential if only one is logarithmic, and choice by choice for categories. A choice of
     numbers is mapped to the position of its number; a number between two choices becomes a linear
-    blend of both, and a number beyond them the last choice. Parameters that the running study does
-    not have are missing, but for those that it holds constant. Differentiable in numeric columns.
+    blend of both, and a number beyond them the last choice. Numbers outside the common range count
+    as its ends: what was learned there carries on beyond, so that an optimum at an end draws the
+    search across it. Parameters that the running study does not have are missing, but for those
+    that it holds constant. Differentiable in numeric columns.
 
     Attributes:
         matrix: Linear part, shape ``(d, e)``.
@@ -538,14 +538,14 @@ class Alignment:
             if log:
                 value = value.exp()
             else:
-                # Values without a logarithm are mapped below the lower end of the common range.
-                floor = torch.tensor(to_lower - (to_upper - to_lower), dtype=torch.float64).exp()
+                # Values below the common range may have no logarithm.
+                floor = torch.tensor(to_lower, dtype=torch.float64).exp()
                 value = torch.maximum(value, floor).log()
             position = (value - to_lower) / (to_upper - to_lower)
             out = out.index_copy(1, torch.tensor([target]), position[:, None])
         for column, knots, targets in self.blended:
             out = out.index_copy(1, targets, _hats(x[:, column], knots))
-        out = out.clamp(_LOW, _HIGH)
+        out = out.clamp(0.0, 1.0)
         if bool((self.activity >= 0).any()):
             on = torch.where(self.activity >= 0, x[:, self.activity.clamp_min(0)], 1.0)
             out = on * out + (1.0 - on) * self.neutral

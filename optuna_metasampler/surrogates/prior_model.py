@@ -139,8 +139,10 @@ class PriorModel:
         functions, offsets = [], []
         for i, own in enumerate(data):
             phi = constant_feature(own.x)
-            posterior = Posterior.of(own.x, own.z, phi, metric, [(theta, BasisPrior.constant())])
             # Columns of parameters that this study lacks have no effect.
+            posterior = Posterior.of(
+                own.x * own.has, own.z, phi, metric, [(theta, BasisPrior.constant())]
+            )
             covariance = posterior.covariance(points * own.has, constant_feature(points))
             functions.append((covariance @ posterior.alpha)[0, :, 0])
             offsets.append(posterior.alpha.sum())
@@ -250,7 +252,7 @@ class _Modelled:
     """The trials of a study that its function is fitted to.
 
     Attributes:
-        x: Points, zero in the columns of parameters that the study lacks, shape ``(n, d)``.
+        x: Points, shape ``(n, d)``.
         z: Normal quantiles of their ranks among all trials, shape ``(n,)``.
         has: 1 in the columns of the study's parameters, 0 in the others, shape ``(d,)``.
     """
@@ -268,7 +270,7 @@ class _Modelled:
             best, others = order[: n_most // 4], order[n_most // 4 :].sort().values
             even = torch.linspace(0, len(others) - 1, n_most - len(best)).round().long()
             rows = torch.cat([best, others[even]]).sort().values
-        return cls(task.x[rows] * has, rank_gaussianize(task.y)[rows], has)
+        return cls(task.x[rows], rank_gaussianize(task.y)[rows], has)
 
 
 def _common_kernel(data: Sequence[_Modelled], metric: Metric) -> Tensor:
@@ -281,7 +283,7 @@ def _common_kernel(data: Sequence[_Modelled], metric: Metric) -> Tensor:
     for i in order[:_MAX_STUDIES_TO_FIT]:
         rows = torch.linspace(0, len(data[i].x) - 1, min(len(data[i].x), _MAX_TRIALS_TO_FIT))
         rows = rows.round().long()
-        x, z = data[i].x[rows], data[i].z[rows]
+        x, z = data[i].x[rows] * data[i].has, data[i].z[rows]
         parts.append((x, z, constant_feature(x)))
     return fit_common_hyperparameters(
         parts, metric, BasisPrior.constant(), HyperPrior.default(metric.n_blocks)

@@ -165,6 +165,16 @@ def test_a_parameter_that_a_study_lacks_does_not_change_what_it_predicts() -> No
     assert float((model.each(moved)[:, 1] - known).abs().mean()) < 0.15
 
 
+def test_points_of_a_study_that_lacks_a_parameter_have_no_extreme_value_of_it() -> None:
+    """They may be tried: in the middle of the range, and not at its end."""
+    rows: list[dict[str, object]] = [{"a": float(a), "c": "x"} for a in np.linspace(0, 1, 20)]
+    lacking = Task.of(SPACE, rows, torch.linspace(0, 1, 20, dtype=torch.float64))
+    model = PriorModel.fit([lacking, lacking])
+    assert {p["b"] for p in SPACE.decode(model.points.numpy())} == {
+        SPACE.decode(SPACE.neutral[None])[0]["b"]
+    }
+
+
 def test_studies_beyond_any_number_of_points_are_summarised_on_them() -> None:
     """The work of a suggestion does not grow with the prior studies."""
     tasks = [study(i, n=30, shift=0.02 * i) for i in range(12)]
