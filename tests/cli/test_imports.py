@@ -14,6 +14,7 @@ from optuna_metasampler import Archive
 from optuna_metasampler.cli import main
 from optuna_metasampler.exceptions import PriorWarning
 from tests.priors.studies import study
+from tests.studies import EXPORTS
 
 
 @pytest.fixture
@@ -39,10 +40,6 @@ COLUMNS = [
     "--study-column",
     "data",
 ]
-
-
-# Written by the tools themselves; see the README beside them.
-EXPORTS = Path(__file__).parents[1] / "data" / "exports"
 
 
 def run(*arguments: object) -> Result:
@@ -190,34 +187,25 @@ def test_one_line_says_what_became_of_the_rows(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("file", "objective", "n_complete", "n_failed", "first"),
+    ("file", "objective", "direction", "n_complete", "n_failed", "best"),
     [
-        (
-            "mlflow.csv",
-            "metrics.error",
-            16,
-            2,
-            {"lr": 0.003994084879016185, "hidden": 53, "activation": "relu", "epochs": 15},
-        ),
-        (
-            "wandb.csv",
-            "summary.error",
-            17,
-            1,
-            {"lr": 0.0035260340252195833, "hidden": 99, "activation": "logistic", "epochs": 15},
-        ),
+        ("keras_tuner.csv", "score", "maximize", 16, 2, {"hidden": 36, "activation": "tanh"}),
+        ("mlflow.csv", "metrics.error", "minimize", 16, 2, {"hidden": 110, "activation": "relu"}),
+        ("ray.csv", "error", "minimize", 15, 3, {"hidden": 103, "activation": "tanh"}),
+        ("ray_dataframe.csv", "error", "minimize", 15, 0, {"hidden": 103, "activation": "tanh"}),
+        ("wandb.csv", "summary.error", "minimize", 17, 1, {"hidden": 39, "activation": "tanh"}),
     ],
 )
 def test_an_export_of_a_known_tool_needs_an_objective_and_its_direction_only(
     file: str,
     objective: str,
+    direction: str,
     n_complete: int,
     n_failed: int,
-    first: dict[str, object],
+    best: dict[str, object],
     tmp_path: Path,
 ) -> None:
     target = tmp_path / "history.db"
-    direction = "maximize" if "accuracy" in objective else "minimize"
     result = run(
         EXPORTS / file, "--out", target, "--objective", objective, "--direction", direction
     )
@@ -225,13 +213,27 @@ def test_an_export_of_a_known_tool_needs_an_objective_and_its_direction_only(
     (study,) = studies_in(target).values()
     states = [t.state.name for t in study.trials]
     assert (states.count("COMPLETE"), states.count("FAIL")) == (n_complete, n_failed)
-    trial = study.trials[0]
-    assert trial.params == first
-    assert trial.distributions["lr"].log  # type: ignore[attr-defined]
-    # The time of the run, not of the import.
-    assert trial.datetime_start is not None
-    assert trial.datetime_start.year == 2026
-    assert trial.datetime_start < datetime(2026, 12, 2)
+    assert best.items() <= study.best_params.items()
+    assert study.best_params.keys() - {"epochs"} == {"lr", "hidden", "activation"}
+    assert study.trials[0].distributions["lr"].log  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("file", "objective", "ended"),
+    [
+        ("mlflow.csv", "metrics.error", "2026-11-30T01:31:57.379+00:00"),
+        ("ray.csv", "error", "2026-11-30T02:05:27+00:00"),
+    ],
+)
+def test_runs_of_another_tool_keep_their_times(
+    file: str, objective: str, ended: str, tmp_path: Path
+) -> None:
+    target = tmp_path / "history.db"
+    columns = ["--objective", objective, "--direction", "minimize"]
+    assert run(EXPORTS / file, "--out", target, *columns).exit_code == 0
+    (study,) = studies_in(target).values()
+    moment = datetime.fromisoformat(ended).astimezone().replace(tzinfo=None)
+    assert study.trials[0].datetime_complete == moment
 
 
 def test_former_names_of_options_still_work_and_are_not_shown(csv: Path) -> None:
