@@ -18,6 +18,7 @@ from pathlib import Path
 import re
 import runpy
 import shlex
+import shutil
 import sys
 import tempfile
 from typing import Any
@@ -31,7 +32,7 @@ from packaging.requirements import Requirement
 import yaml
 
 from optuna_metasampler.cli import main as command_line
-from tests.studies import random_study, sqlite
+from tests.studies import EXPORTS, random_study, sqlite
 
 
 ROOT = Path(__file__).parents[1]
@@ -202,6 +203,8 @@ def world(folder: Path) -> dict[str, Any]:
             # Not the very same values as the pages' own studies, or they would count as copies.
             shifted = partial(objective, above=0.1 * (1 + seed))
             random_study(shifted, 12, seed, name, storage).set_user_attr("team", "vision")
+    for path in EXPORTS.glob("*.csv"):
+        shutil.copy(path, folder)
     rows = "cats,0.1,2,0.5\ncats,0.001,3,0.7\ncats,0.01,4,0.8\ndogs,0.02,3,0.6\ndogs,0.003,6,0.9"
     (folder / "runs.csv").write_text(
         f"data set,learning rate,layers,test accuracy\n{rows}\n", encoding="utf-8"

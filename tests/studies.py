@@ -1,4 +1,4 @@
-"""Studies of random search, and storages of Optuna in a file."""
+"""Studies of random search, storages of Optuna in a file, and tables of other tools."""
 
 from __future__ import annotations
 
@@ -10,6 +10,10 @@ from typing import Any
 import optuna
 from optuna.samplers import RandomSampler
 from optuna.storages import BaseStorage, RDBStorage
+
+
+# Tables that the programs of `docs/recipes.md` wrote, see the README beside them.
+EXPORTS = Path(__file__).parent / "data" / "exports"
 
 
 def random_study(

@@ -86,8 +86,8 @@ def build(
 def list_(files: tuple[Path, ...], json_: bool) -> None:
     """List the studies of each FILE, or the archives in the cache if no FILE is given.
 
-    The cache holds the studies of large storages, so that they are not read again. The environment
-    variable METASAMPLER_CACHE sets its folder; "off" disables it.
+    The cache holds the studies of large storages, so that the sampler does not read them again.
+    The environment variable METASAMPLER_CACHE sets its folder; "off" disables the cache.
     """
     from optuna_metasampler import Archive
 
@@ -147,7 +147,7 @@ def _list_cache(json_: bool) -> None:
         click.echo("The cache is empty.")
 
 
-@archive.command(short_help="Verify that archives are whole.")
+@archive.command(short_help="Verify that archives are undamaged.")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @as_json
 @click.pass_context

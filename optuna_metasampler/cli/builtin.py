@@ -12,13 +12,13 @@ from optuna_metasampler.cli.output import as_json, counted, echo_json, table, wr
 
 @click.group()
 def builtin() -> None:
-    """Show what is known of common learners without any study."""
+    """Show what ships with the package about common learners."""
 
 
 @builtin.command("list", epilog="\b\nExample:\n  optuna-metasampler builtin list")
 @as_json
 def list_(json_: bool) -> None:
-    """List the learners that something is shipped about."""
+    """List the learners that are known without any study."""
     from optuna_metasampler.builtin.catalogue import learners
     from optuna_metasampler.builtin.origin import origins
 

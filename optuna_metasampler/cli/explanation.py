@@ -83,13 +83,13 @@ def explain(
 ) -> None:
     """Report what the sampler did in STUDY, a study of LOCATION, and why.
 
-    LOCATION is a storage URL, an SQLite file or a journal log. STUDY can be left out where there
+    LOCATION is a storage URL, an SQLite file or a journal log. You can leave out STUDY if there
     is only one.
 
-    The study can be finished or running, on this or another machine; it is only read. How each
-    trial was chosen is stored with the trial. Everything else comes from a model of the study,
-    with the prior studies that the trials say they were run with, if these are files that are
-    still there, or those of --prior.
+    The study can be finished or running, on this machine or another. The command only reads it.
+    Each trial stores how it was chosen. Everything else comes from a model of the study, with the
+    prior studies of --prior. Without --prior, they are those whose files the trials name, if these
+    files still exist.
     """
     if (place := location or storage) is None:
         raise click.UsageError("Missing argument 'LOCATION'.")

@@ -64,7 +64,7 @@ _EXAMPLES = (
 @click.option(
     "--direction",
     type=click.Choice(["minimize", "maximize"]),
-    help="Direction of prior studies that have none.",
+    help="Direction of prior studies that do not have one.",
 )
 @rename
 @prior_fixed
@@ -72,7 +72,7 @@ _EXAMPLES = (
 @click.option(
     "--device", default="cpu", show_default=True, help="Device for training, such as cuda."
 )
-@click.option("--resume", is_flag=True, help="Continue the training in the file.")
+@click.option("--resume", is_flag=True, help="Continue an interrupted training.")
 @force
 @as_json
 def fit(

@@ -43,9 +43,8 @@ _EXAMPLES = (
     "  optuna-metasampler import runs.csv --out old.db --objective val_loss \\\n"
     "      --direction minimize --parameter lr=log --parameter layers \\\n"
     "      --study-column data_set\n"
-    "  optuna-metasampler import runs.csv --out old.db --objective val_loss \\\n"
-    "      --direction minimize --parameter 'config.*' --strip-prefix config. \\\n"
-    "      --update\n"
+    "  optuna-metasampler import mlflow.csv --out old.db --objective metrics.loss \\\n"
+    "      --direction minimize --update\n"
     "  optuna-metasampler import trials.csv --out old.metaprior"
 )
 
@@ -78,13 +77,14 @@ _EXAMPLES = (
     "--parameter",
     metavar="COLUMN[=SCALE]",
     multiple=True,
-    help="Column of a parameter, or a glob such as 'config.*', and its scale if it should not be "
-    "inferred: log, linear or categorical; can be repeated.",
+    help="Column of a parameter, or a glob such as 'hp_*', and its scale if it should not be "
+    "inferred: log, linear or categorical; can be repeated. By default, the columns that begin "
+    "with params., config. or config/, without this prefix.",
 )
 @click.option(
     "--strip-prefix",
     metavar="PREFIX",
-    help="Beginning of the columns that the names of parameters do without, such as config.",
+    help="Prefix to remove from the names of the parameters, such as hp_.",
 )
 @click.option("--study-column", metavar="COLUMN", help="Column with the name of the study.")
 @click.option("--name", metavar="NAME", help="Name of the study, or prefix if there are several.")
@@ -113,7 +113,7 @@ def import_studies(
     """Write the studies of SOURCE into an Optuna storage or an archive.
 
     SOURCE is a CSV file with column names in its first row, or any source that
-    MetaSampler(prior=...) reads. Existing studies of the storage are changed with --update only.
+    MetaSampler(prior=...) reads. An existing study of the storage changes only with --update.
 
     A row is a failed trial if it has no finite objective, or if a column called state or status
     says that the run failed, crashed or still runs.
@@ -134,7 +134,7 @@ def import_studies(
             f"{path} exists. Choose another name, or replace it with --force.",
             param_hint="'--out'",
         )
-    with failures(_HOW if _is_table(source) and not objective else ""):
+    with failures(_HOW if _is_table(source) and not (objective and parameter) else ""):
         from optuna_metasampler import Archive
         from optuna_metasampler.priors.sources import read_priors
 
@@ -197,10 +197,6 @@ def _prior(
             if value:
                 raise click.UsageError(f"{option} requires a CSV file (.csv), but got {source!r}.")
         return source
-    if objective and not parameter:
-        raise click.UsageError(
-            "Name the columns of the parameters too: --parameter lr=log --parameter layers"
-        )
     from optuna_metasampler.priors.table import SCALES, Table
 
     scales: dict[str, Any] = {}

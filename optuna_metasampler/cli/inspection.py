@@ -74,7 +74,7 @@ def inspect(
     """Show the studies of LOCATION, their finished trials and their search spaces.
 
     LOCATION is any source that MetaSampler(prior=...) reads: a storage URL, an SQLite file, a
-    journal log, a CSV file of study.trials_dataframe(), or an archive. It is only read.
+    journal log, a CSV file of study.trials_dataframe(), or an archive. The command only reads it.
     """
     names = renames(rename)
     here, there = fixed_values(fixed, "--fixed"), fixed_values(prior_fixed, "--prior-fixed")

@@ -47,21 +47,21 @@ rename = click.option(
     "--rename",
     metavar="OLD=NEW",
     multiple=True,
-    help="Name of a parameter in the prior studies, and here; can be repeated.",
+    help="Name of a parameter in the prior studies, and its name here; can be repeated.",
 )
 
 prior_fixed = click.option(
     "--prior-fixed",
     metavar="NAME=VALUE",
     multiple=True,
-    help="What the objectives of the prior studies held constant; can be repeated.",
+    help="A value that prior studies held constant; can be repeated.",
 )
 
 fixed = click.option(
     "--fixed",
     metavar="NAME=VALUE",
     multiple=True,
-    help="What the objective of the study holds constant; can be repeated.",
+    help="A value that the study holds constant; can be repeated.",
 )
 
 force = click.option("--force", is_flag=True, help="Replace the file if it exists.")

@@ -88,11 +88,13 @@ _THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d+)?")
 _DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+(e[+-]?\d+)?", re.IGNORECASE)
 _MAX_NAMES_SHOWN = 12
 
+# How the columns of parameters begin in the tables of MLflow, Weights & Biases and Ray Tune.
+_PARAMETER_PREFIXES = ("params.", "config.", "config/")
 # What tools call the columns of a run's state and times, in lower case and with underscores, and
 # the states in which a run has no result.
 _STATE_COLUMNS = ("state", "status", "run_status")
 _START_COLUMNS = ("datetime_start", "start_time", "started_at", "created", "created_at")
-_END_COLUMNS = ("datetime_complete", "end_time", "ended_at", "finished_at")
+_END_COLUMNS = ("datetime_complete", "end_time", "ended_at", "finished_at", "timestamp")
 _WITHOUT_RESULT = frozenset(
     {
         "aborted",
@@ -104,7 +106,9 @@ _WITHOUT_RESULT = frozenset(
         "errored",
         "fail",
         "failed",
+        "invalid",
         "killed",
+        "paused",
         "pending",
         "preempted",
         "preempting",
@@ -153,7 +157,9 @@ class Table:
             ``"log"``, ``"linear"``, ``"categorical"``, a distribution of Optuna, its short form
             ``{"type": "int", "low": 1, "high": 8, "log": False}`` or ``{"type": "categorical",
             "choices": ["a", "b"]}``, or ``None`` to infer it. In Optuna's format, names are given
-            without ``params_``, and ``None`` means all.
+            without ``params_``, and ``None`` means all. In other tables, ``None`` means all
+            columns that begin with ``params.`` (MLflow), ``config.`` (Weights & Biases) or
+            ``config/`` (Ray Tune), without this prefix.
         study: Column of the study's name; ``None`` if all rows belong to one study.
         name: Name of the study, or prefix of the studies' names; by default the name of the file.
         strip_prefix: Beginning of the columns of parameters, such as ``"config."``, that does not
@@ -162,7 +168,7 @@ class Table:
     Raises:
         TypeError: If an argument is of the wrong type.
         ValueError: If a direction or a scale is unknown, or ``objective`` comes without
-            ``direction`` and ``parameters``.
+            ``direction``.
 
     Example:
         >>> table = Table(
@@ -206,17 +212,12 @@ class Table:
                 raise ValueError(
                     f"`direction` must be 'minimize' or 'maximize', but got {direction!r}."
                 )
-        if self.objective is not None:
-            if len(_as_list(self.direction)) != len(_as_list(self.objective)):
-                raise ValueError(
-                    "`direction` must be 'minimize' or 'maximize', one per objective, but got "
-                    f"{self.direction!r} for the objective {self.objective!r}."
-                )
-            if self.parameters is None:
-                raise ValueError(
-                    f"`parameters` must name columns where `objective` is given "
-                    f"({self.objective!r}), but got None."
-                )
+        n_objectives = len(_as_list(self.objective))
+        if self.objective is not None and len(_as_list(self.direction)) != n_objectives:
+            raise ValueError(
+                "`direction` must be 'minimize' or 'maximize', one per objective, but got "
+                f"{self.direction!r} for the objective {self.objective!r}."
+            )
         for name, scale in self._scales.items():
             _given_distribution(name, scale)
 
@@ -474,7 +475,11 @@ class _Form:
     def _of_another_tool(cls, table: Table, columns: Columns) -> _Form:
         objectives = tuple(_as_list(table.objective))
         other = {*objectives, table.study}
-        own = {*other, *table._scales}
+        patterns, prefix = table._scales, table.strip_prefix or ""
+        if table.parameters is None:
+            known_prefix = _known_prefix(table, columns)
+            patterns, prefix = {f"{known_prefix}*": None}, table.strip_prefix or known_prefix
+        own = {*other, *patterns}
 
         def called(names: Sequence[str]) -> str | None:
             """The column of one of these names that has no other role."""
@@ -483,7 +488,7 @@ class _Form:
 
         roles = [called(n) for n in (_STATE_COLUMNS, _START_COLUMNS, _END_COLUMNS)]
         scales: dict[str, Scale] = {}
-        for name, scale in table._scales.items():
+        for name, scale in patterns.items():
             if name in columns or not _is_glob(name):
                 scales[name] = scale
                 continue
@@ -497,9 +502,8 @@ class _Form:
                 )
             for column in found:
                 # A column that is named by itself has its own scale.
-                if column not in table._scales:
+                if column not in patterns:
                     scales[column] = scale
-        prefix = table.strip_prefix or ""
         parameters = {column.removeprefix(prefix): column for column in scales}
         if len(parameters) < len(scales):
             raise PriorError(
@@ -838,6 +842,21 @@ def _comma_means(texts: Iterable[str]) -> str:
     if not numbers:
         return ","
     return "" if all(_THOUSANDS.fullmatch(t) for t in numbers) else "."
+
+
+def _known_prefix(table: Table, columns: Columns) -> str:
+    """How a known tool begins the columns of parameters, in a table that does not name them.
+
+    Raises:
+        PriorError: If no column begins like this.
+    """
+    for prefix in _PARAMETER_PREFIXES:
+        if any(column.startswith(prefix) for column in columns):
+            return prefix
+    raise PriorError(
+        f"`parameters` must name the columns of the parameters: no column of the table "
+        f"{table.label!r} begins with {', '.join(_PARAMETER_PREFIXES)}. It has {_shown(columns)}."
+    )
 
 
 def _is_glob(name: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 import json
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from optuna_metasampler import Archive
 from optuna_metasampler.cli import main
 from optuna_metasampler.exceptions import PriorWarning
 from tests.priors.studies import study
+from tests.studies import EXPORTS
 
 
 @pytest.fixture
@@ -184,6 +186,56 @@ def test_one_line_says_what_became_of_the_rows(tmp_path: Path) -> None:
     assert study.best_params == {"lr": 1}
 
 
+@pytest.mark.parametrize(
+    ("file", "objective", "direction", "n_complete", "n_failed", "best"),
+    [
+        ("keras_tuner.csv", "score", "maximize", 16, 2, {"hidden": 36, "activation": "tanh"}),
+        ("mlflow.csv", "metrics.error", "minimize", 16, 2, {"hidden": 110, "activation": "relu"}),
+        ("ray.csv", "error", "minimize", 15, 3, {"hidden": 103, "activation": "tanh"}),
+        ("ray_dataframe.csv", "error", "minimize", 15, 0, {"hidden": 103, "activation": "tanh"}),
+        ("wandb.csv", "summary.error", "minimize", 17, 1, {"hidden": 39, "activation": "tanh"}),
+    ],
+)
+def test_an_export_of_a_known_tool_needs_an_objective_and_its_direction_only(
+    file: str,
+    objective: str,
+    direction: str,
+    n_complete: int,
+    n_failed: int,
+    best: dict[str, object],
+    tmp_path: Path,
+) -> None:
+    target = tmp_path / "history.db"
+    result = run(
+        EXPORTS / file, "--out", target, "--objective", objective, "--direction", direction
+    )
+    assert result.exit_code == 0, result.output
+    (study,) = studies_in(target).values()
+    states = [t.state.name for t in study.trials]
+    assert (states.count("COMPLETE"), states.count("FAIL")) == (n_complete, n_failed)
+    assert best.items() <= study.best_params.items()
+    assert study.best_params.keys() - {"epochs"} == {"lr", "hidden", "activation"}
+    assert study.trials[0].distributions["lr"].log  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("file", "objective", "ended"),
+    [
+        ("mlflow.csv", "metrics.error", "2026-11-30T01:31:57.379+00:00"),
+        ("ray.csv", "error", "2026-11-30T02:05:27+00:00"),
+    ],
+)
+def test_runs_of_another_tool_keep_their_times(
+    file: str, objective: str, ended: str, tmp_path: Path
+) -> None:
+    target = tmp_path / "history.db"
+    columns = ["--objective", objective, "--direction", "minimize"]
+    assert run(EXPORTS / file, "--out", target, *columns).exit_code == 0
+    (study,) = studies_in(target).values()
+    moment = datetime.fromisoformat(ended).astimezone().replace(tzinfo=None)
+    assert study.trials[0].datetime_complete == moment
+
+
 def test_former_names_of_options_still_work_and_are_not_shown(csv: Path) -> None:
     target = csv.with_name("old.db")
     assert run(csv, "--to", target, *COLUMNS, "--only", "wine").exit_code == 0
@@ -217,8 +269,8 @@ def test_missing_options_are_named(csv: Path) -> None:
     assert plain.exit_code == 1
     assert "--objective COLUMN --direction minimize --parameter COLUMN" in plain.output
     half = run(csv, "--out", target, "--objective", "acc", "--direction", "maximize")
-    assert half.exit_code == 2
-    assert "--parameter lr=log" in half.output
+    assert half.exit_code == 1
+    assert "--parameter COLUMN=log" in half.output
     assert not target.exists()
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
@@ -11,6 +13,7 @@ from sklearn.datasets import make_classification
 from sklearn.linear_model import LogisticRegression
 
 from optuna_metasampler import MetaSampler
+from tests.pages import DOCS, blocks
 
 
 optuna_integration = pytest.importorskip(
@@ -59,3 +62,19 @@ def test_an_earlier_search_is_a_prior_of_the_next() -> None:
     assert first["C"] == pytest.approx(best["C"], rel=1e-6)
     assert first["fit_intercept"] is best["fit_intercept"]
     assert [t.state for t in study.trials] == [optuna.trial.TrialState.COMPLETE] * 3
+
+
+def test_searches_in_one_storage_learn_from_those_before_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The recipe of the documentation."""
+    monkeypatch.chdir(tmp_path)
+    page = (DOCS / "recipes.md").read_text(encoding="utf-8")
+    (program,) = [block.code for block in blocks(page) if block.title == "search.py"]
+    exec(compile(program, "search.py", "exec"), {})
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["wine", "cancer"]
+    wine, cancer = (
+        optuna.load_study(study_name=name, storage="sqlite:///searches.db")
+        for name in ("wine", "cancer")
+    )
+    assert cancer.trials[0].params == pytest.approx(wine.best_params)

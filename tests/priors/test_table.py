@@ -484,6 +484,24 @@ def test_a_parameter_without_a_column_is_an_error(
         of_export(exported, **arguments).study_names()
 
 
+@pytest.mark.parametrize("prefix", ["params.", "config.", "config/"])
+def test_the_prefix_of_a_known_tool_tells_which_columns_are_parameters(prefix: str) -> None:
+    columns = {f"{prefix}lr": [0.1, 0.2], f"{prefix}net/depth": [2, 3], "loss": [1.0, 2.0]}
+    frame = pd.DataFrame({"id": ["a", "b"], **columns})
+    table = Table(frame, objective="loss", direction="minimize")
+    (study,) = table.studies()
+    assert study.trials[1].params == {"lr": 0.2, "net/depth": 3}
+    named = Table(frame, objective="loss", direction="minimize", parameters=[f"{prefix}lr"])
+    (study,) = named.studies()
+    assert study.trials[1].params == {f"{prefix}lr": 0.2}
+
+
+def test_a_table_without_a_known_prefix_asks_for_the_columns(tmp_path: Path) -> None:
+    table = Table(written(tmp_path / "runs.csv", RUNS), objective="loss", direction="minimize")
+    with pytest.raises(PriorError, match=r"`parameters` must name the columns.*'dataset', 'lr'"):
+        MetaSampler(table)
+
+
 def test_a_prefix_without_which_two_parameters_have_one_name_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "runs.csv"
     path.write_text("lr,config.lr,loss\n1,2,3\n4,5,6\n", encoding="utf-8")
@@ -594,7 +612,6 @@ def test_a_table_of_unknown_form_asks_for_the_mapping(tmp_path: Path) -> None:
         ({"study": 3}, TypeError, "`study` must be a name"),
         ({"direction": "min"}, ValueError, "'minimize' or 'maximize', but got 'min'"),
         ({"objective": "y", "parameters": ["p"]}, ValueError, "`direction` must be"),
-        ({"objective": "y", "direction": "minimize"}, ValueError, "`parameters` must name"),
         ({"parameters": {"p": "cubic"}}, ValueError, "'log', 'linear', 'categorical'.*'cubic'"),
         ({"parameters": {"p": {"low": 1}}}, ValueError, "such as {'type': 'float'"),
     ],
