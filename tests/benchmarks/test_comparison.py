@@ -251,7 +251,8 @@ def test_the_small_comparison_has_a_table_for_each_kind_of_priors() -> None:
     assert "| **MetaSampler** | 0.010 | 0.010 | 0.010 | 0.010 |" in text
     assert "| **MetaSampler** | 0.200 | 0.200 | 0.200 | 0.200 |" in text
     assert text.count("| MetaSampler, priors withheld | 0.100 |") == 2
-    assert "as more than 10 with Optuna's default" in " ".join(text.split())
+    assert text.index("Related") < text.index("Misleading")
+    assert "Optuna's default, TPE, needs more than 10, and more" in " ".join(text.split())
     assert list(quick.figures(found)) == ["quick"]
 
 

@@ -50,7 +50,8 @@ def summarize(records: Sequence[Record]) -> dict[str, Any]:
     data = Data(regrets_by_peer(judged, scales.of), {}, COLD, horizon, n_draws=0)
     by_suite = {
         suite: curves(data, on_common_tasks(data.entries(MAIN, [suite])))
-        for suite in dict.fromkeys(run.suite for run in judged)
+        for suite in dict.fromkeys([*_PRIORS, *(run.suite for run in judged)])
+        if any(run.suite == suite for run in judged)
     }
     return {
         "n_seeds": len({run.seed for run in judged}),
@@ -100,8 +101,8 @@ def _sentence(found: Mapping[str, Any]) -> str:
         n = trials_to_match(found[peer]["mean"], found[REFERENCE]["mean"], _FEW)
         needed.append(f"more than {len(found[peer]['mean'])}" if n is None else str(n))
     return paragraph(
-        f"{_FEW} trials with {REFERENCE} get as far as {needed[0]} with Optuna's default, TPE, "
-        f"and {needed[1]} with TPE and the best prior configurations enqueued."
+        f"To get as far as {REFERENCE} in {_FEW} trials, Optuna's default, TPE, needs "
+        f"{needed[0]}, and {needed[1]} with the best prior configurations enqueued."
     )
 
 
