@@ -44,9 +44,9 @@ OLDER_INSTALLED := $(OLDER_OPTUNAS:%=$(OLDER)-%/.installed)
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: $(DEMO_INSTALLED) ## Tune 5 data sets, the last one with and without priors (some minutes once installed)
-	@echo "==> Tuning 4 data sets with Optuna's default sampler, then a fifth with and without these"
-	@echo "    studies; numbers and a picture go to demo-output/"
+demo: $(DEMO_INSTALLED) ## Tune 4 data sets, with and without old studies of the others (90 seconds once installed)
+	@echo "==> Tuning gradient boosting on 4 data sets, with and without old studies of the others;"
+	@echo "    numbers and a picture go to demo-output/"
 	@$(BIN)/python -m examples.demo
 
 test: lint types docs unit contract-oldest ## Everything that CI checks
@@ -103,9 +103,9 @@ bench: $(BENCH_INSTALLED) ## Run an experiment: make bench EXPERIMENT=name DATA=
 	@$(BIN)/python -m benchmarks run "$(EXPERIMENT)" $(if $(DATA),--data "$(DATA)")
 	@$(BIN)/python -m benchmarks report
 
-bench-quick: $(DEMO_INSTALLED) ## Run a small comparison that needs no data (under 3 minutes once installed)
-	@echo "==> Comparing MetaSampler, TPE and random search on a few small problems; numbers, tables"
-	@echo "    and figures go to bench-output/"
+bench-quick: $(DEMO_INSTALLED) ## Run a small comparison that needs no data (3 minutes once installed)
+	@echo "==> Comparing MetaSampler, TPE and random search on 9 made-up tasks, with related and with"
+	@echo "    misleading prior studies; numbers, the table and a figure go to bench-output/"
 	@$(BIN)/python -m benchmarks run quick
 	@$(BIN)/python -m benchmarks report --results bench-output
 

@@ -55,7 +55,7 @@ def summarize(folder: Path) -> dict[str, Summary]:
     for experiment in _with_tables():
         records = list(Store.of(folder, experiment).read().values())
         if finished(records):
-            missing = "" if experiment.job is MAIN.job else shortfall(records)
+            missing = "" if experiment.tables is MAIN.tables else shortfall(records)
             summaries[experiment.name] = {**experiment.summarize(records), "shortfall": missing}
     if not summaries:
         raise FileNotFoundError(f"There are no records (*.jsonl.xz) in {folder}.")
@@ -72,26 +72,26 @@ def _with_tables() -> list[Experiment[Any]]:
 
 def _demo(result: Mapping[str, Any]) -> Summary:
     """What a page shows of the showcase, whose output is ``demo.json``."""
-    return {
-        "target": result["target"],
-        "n_priors": len(result["priors"]),
-        "n_prior_trials": result["n_prior_trials"],
-        "n_seeds": len(result["runs"]) // 2,
-        "optuna": result["versions"]["optuna"],
-        "median_best": result["median_best"],
-    }
+    shown = ("n_trials", "n_old_trials", "n_seeds", "conclusion", "table")
+    return {name: result[name] for name in shown} | {"optuna": result["versions"]["optuna"]}
 
 
 def _demo_block(summary: Summary) -> str:
-    best = summary["median_best"]
-    names = {"MetaSampler": "`MetaSampler`", "TPESampler": "Optuna's default (`TPESampler`)"}
-    intro = """Real tuning, as `make demo` does it: a scikit-learn network on `{target}`. The
-        priors are {n_priors} finished studies of {n_prior_trials} trials on *other* data sets.
-        Relative loss of the best trial so far, median of {n_seeds} seeds, lower is better, Optuna
-        {optuna}. One problem, shown as it came out:"""
-    rows = [{"name": names[name], **values} for name, values in best.items()]
-    by_trial = [(n, f"{{{n}:.4f}}") for n in next(iter(best.values()))]
-    return f"{paragraph(intro, summary)}\n\n{table(rows, [('after trial', '{name}'), *by_trial])}"
+    intro = """Log loss of the best trial so far, mean of {n_seeds} repeats, lower is better. Old
+        studies have {n_old_trials} trials of Optuna's default sampler, TPE of Optuna {optuna}:"""
+    rows = [
+        {"data_set": data_set, "sampler": sampler, **losses}
+        for data_set, samplers in summary["table"].items()
+        for sampler, losses in samplers.items()
+    ]
+    by_trial = [
+        (f"trial {name}", f"{{{name}:3}}")
+        for name in rows[0]
+        if name not in ("data_set", "sampler")
+    ]
+    columns = [("data set", "{data_set}"), ("sampler", "{sampler}"), *by_trial]
+    parts = (paragraph(intro, summary), table(rows, columns), paragraph(summary["conclusion"]))
+    return "\n\n".join(parts)
 
 
 def blocks(summaries: Mapping[str, Summary]) -> dict[str, str]:

@@ -9,13 +9,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 import multiprocessing
 import os
 from queue import Empty, Queue
+import time
 from typing import Any
 import warnings
 
+import click
 import optuna
 from tqdm import tqdm
 
@@ -23,6 +26,8 @@ from benchmarks.experiment import NOT_RUN, Experiment, Options, Record, failed, 
 from benchmarks.records import Store
 from benchmarks.versions import versions_of
 
+
+_SECONDS_PER_LINE = 10.0
 
 Run = Callable[[Any, Options], Mapping[str, Any]]
 """See `Experiment.run`."""
@@ -81,14 +86,35 @@ def run(
         store.append(row_of(job) | {"error": NOT_RUN})
     options = experiment.completed(options)
     n_processes = 1 if experiment.timed else processes
-    with tqdm(total=len(todo), unit="job", disable=None, smoothing=0.05) as bar:
+    with _progress(len(todo), n_processes) as advance:
         for record in _carried_out(experiment, todo, options, n_processes):
             store.append(record)
-            bar.update()
+            advance()
     store.pack()
     now = store.read()
     records = tuple(now[experiment.key_of(job)] for job in jobs)
     return Outcome(len(jobs), len(jobs) - len(todo), records)
+
+
+@contextmanager
+def _progress(n_jobs: int, n_processes: int) -> Iterator[Callable[[], None]]:
+    """A bar on a terminal, and lines elsewhere, such as in the log of a CI job."""
+    start = said = time.monotonic()
+    with tqdm(total=n_jobs, unit="job", disable=None, smoothing=0.05) as bar:
+        done = 0
+
+        def advance() -> None:
+            nonlocal done, said
+            done += 1
+            bar.update()
+            now = time.monotonic()
+            if bar.disable and (now - said >= _SECONDS_PER_LINE or done == n_jobs):
+                said = now
+                click.echo(f"{now - start:5.0f} s  {done} of {n_jobs} jobs done", err=True)
+
+        if bar.disable and n_jobs:
+            click.echo(f"{n_jobs} jobs, {n_processes} at once", err=True)
+        yield advance
 
 
 def _carried_out(

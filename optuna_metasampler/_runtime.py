@@ -18,6 +18,7 @@ from pathlib import Path
 import secrets
 import sys
 import threading
+import time
 from typing import Any, TypeVar
 
 import optuna
@@ -45,6 +46,39 @@ _package.addHandler(logging.NullHandler())
 def get_logger(name: str) -> logging.Logger:
     """Logger of a module of this package."""
     return logging.getLogger(name)
+
+
+_said: set[str] = set()
+_seconds: dict[str, float] = {}
+# Whoever waits longer wants to know what for, each time.
+_SLOW = 2.0
+
+
+def news(message: str) -> int:
+    """The level of a message: ``INFO`` the first time in a process, ``DEBUG`` afterwards."""
+    level = logging.DEBUG if message in _said else logging.INFO
+    _said.add(message)
+    return level
+
+
+@contextmanager
+def announced(logger: logging.Logger, before: str, after: str) -> Iterator[None]:
+    """Log what begins, and in how many seconds it was done.
+
+    At the level of `news`, but at ``INFO`` whenever it takes long, or took long the last time.
+
+    Args:
+        logger: Of the calling module.
+        before: What begins, such as ``"Learning from 2 prior studies"``.
+        after: What is done, such as ``"Learned from 2 prior studies"``.
+    """
+    level = news(before)
+    expected = _seconds.get(before, 0.0)
+    logger.log(logging.INFO if expected > _SLOW else level, "%s.", before)
+    start = time.monotonic()
+    yield
+    _seconds[before] = took = time.monotonic() - start
+    logger.log(logging.INFO if took > _SLOW else level, "%s in %.1f s.", after, took)
 
 
 # --------------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from optuna_metasampler._optuna import trials_of_all_brackets
-from optuna_metasampler._runtime import get_logger, progress
+from optuna_metasampler._runtime import announced, get_logger, progress
 from optuna_metasampler._text import counted, listed
 from optuna_metasampler._warnings import warn
 from optuna_metasampler.checkpoint import Checkpoint
@@ -397,19 +397,30 @@ class _Learner:
                 f"studies, but there are {len(tasks)}. Pass more of them as `prior`, or use "
                 "another method, such as 'auto'."
             )
+        n_studies = counted(len(tasks), "prior study", "prior studies")
+        beginning = f"Learning from {n_studies} (method {method.name})"
+        with announced(_logger, beginning, f"Learned from {n_studies}"):
+            return self._learned(tasks, failures, weights, view, f"Learning from {n_studies}")
+
+    def _learned(
+        self,
+        tasks: Sequence[Task],
+        failures: Sequence[Task],
+        weights: Weights,
+        view: View,
+        description: str,
+    ) -> AlignedPrior:
         feasibility = None
         alone = len(weights) > 1 and max(weights) == 1.0
         there = _moved(tasks, view.fixed, alone)
         incumbents = pareto_sets(there) if alone else best_configurations(there)
-        if method.models_constraints:
+        if self._method.models_constraints:
             feasibility = self._where_feasible(tasks, failures, view)
         else:
             tasks = [penalized(task) for task in tasks]
         generator = torch.Generator(device="cpu").manual_seed(self._seed)
-        n_studies = counted(len(tasks), "prior study", "prior studies")
-        with progress(f"Learning from {n_studies}", "step") as show:
-            learned = method.learn(tasks, generator, Trainer(watch=watch_on(show)))
-        _logger.info("Learned from %s.", n_studies)
+        with progress(description, "step") as show:
+            learned = self._method.learn(tasks, generator, Trainer(watch=watch_on(show)))
         space = tasks[0].space
         return AlignedPrior(
             space,

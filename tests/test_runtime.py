@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import logging
+import math
+import re
 import subprocess
 import sys
 import time
 
 from nbclient import NotebookClient
 import nbformat
+import optuna
 import pytest
 import torch
 
-from optuna_metasampler._runtime import progress, tracked
+from optuna_metasampler import MetaSampler, _runtime
+from optuna_metasampler._runtime import announced, progress, tracked
 from optuna_metasampler.meta_train.loop import Trainer
 from optuna_metasampler.methods import method_of
+from optuna_metasampler.methods.portfolio import Portfolio
 from optuna_metasampler.task import Task
 from tests.tasks import cube, generator
 
@@ -93,6 +98,41 @@ def test_commands_log_warnings_only_but_draw_progress_bars() -> None:
     # Afterwards a program that called the command has its own settings again.
     assert "news" in err
     assert "trouble" in err
+
+
+@pytest.mark.parametrize("slow", [False, True])
+def test_what_is_quick_is_news_once_and_what_is_slow_each_time(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, slow: bool
+) -> None:
+    monkeypatch.setattr(_runtime, "_SLOW", -1.0 if slow else math.inf)
+    monkeypatch.setattr(_runtime, "_said", set())
+    for _ in range(2):
+        with announced(logging.getLogger("optuna_metasampler"), "Counting", "Counted"):
+            assert caplog.messages[-1] == "Counting."
+        assert re.fullmatch(r"Counted in \d+\.\d s\.", caplog.messages[-1])
+    again = logging.INFO if slow else logging.DEBUG
+    assert [r.levelno for r in caplog.records] == [logging.INFO, logging.INFO, again, again]
+
+
+def test_a_method_is_named_before_it_learns(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Interrupted(Exception):
+        pass
+
+    def learn(*arguments: object) -> None:
+        raise Interrupted
+
+    monkeypatch.setattr(Portfolio, "learn", learn)
+    old = [optuna.create_study() for _ in range(2)]
+    for study in old:
+        study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=5)
+    caplog.clear()
+    new = optuna.create_study(sampler=MetaSampler(old, method="portfolio"))
+    with pytest.raises(Interrupted):
+        new.ask().suggest_float("x", 0, 1)
+    assert "Learning from 2 prior studies (method portfolio)." in caplog.messages
+    assert not [said for said in caplog.messages if said.startswith("Learned")]
 
 
 @pytest.mark.parametrize("interactive", [True, False])

@@ -11,8 +11,8 @@ import warnings
 import numpy as np
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
+from benchmarks.problems import network
 from benchmarks.problems.base import Condition, Objective, Parameter, Suite
-from examples.demo import problem
 
 
 _N_FOLDS = 4
@@ -29,7 +29,7 @@ class LiveSuite(Suite):
     """
 
     direction = "minimize"
-    tasks: tuple[str, ...] = problem.DATA_SETS
+    tasks: tuple[str, ...] = network.DATA_SETS
 
     def __init__(self) -> None:
         # Cross-validation costs more than a look-up, and finite spaces repeat themselves.
@@ -51,7 +51,7 @@ class LiveSuite(Suite):
 
 
 class LiveMLP(LiveSuite):
-    """The network that `make demo` tunes: eight parameters, one conditional."""
+    """A small neural network: eight parameters, one conditional."""
 
     name = "live_mlp"
     parameters = (
@@ -67,7 +67,7 @@ class LiveMLP(LiveSuite):
 
     def evaluate(self, task: str, params: Mapping[str, Any]) -> float:
         """See `LiveSuite.evaluate`."""
-        return problem.evaluate(task, params)
+        return network.evaluate(task, params)
 
 
 class LiveSVM(LiveSuite):

@@ -1,13 +1,10 @@
-"""A demonstration on real models: what four finished studies are worth to a fifth.
+"""A demonstration on a real model: what old studies are worth to a new one.
 
-One small neural network (scikit-learn's ``MLPClassifier`` or ``MLPRegressor``) is tuned on the
-five data sets that come with scikit-learn. Four of them are tuned with Optuna's default sampler,
-and these studies are kept in a SQLite file. The fifth, the target, is then tuned by
-``MetaSampler``, which reads those four studies, and by Optuna's default sampler, which does not,
-with the same budget and seeds.
+Gradient boosting is tuned on four data sets that come with scikit-learn. Each is tuned anew with
+what Optuna's default sampler has learned on the three others: by ``MetaSampler``, and by Optuna's
+default sampler with the best old configurations enqueued. Both also start without old studies.
 
-Nothing is picked by its outcome: the target is the data set with the most rows (the case where
-earlier, cheaper studies are wanted most), and the seeds are 0, 1, 2, and so on.
+Nothing is picked by its outcome: every data set is shown, and the seeds are 0, 1, and so on.
 
 Run it from the root of the repository: ``python -m examples.demo``, or ``make demo``.
 """

@@ -2,291 +2,164 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from contextlib import contextmanager
-from dataclasses import asdict
+from collections.abc import Callable
+from dataclasses import dataclass
 from importlib.metadata import version
-import json
 import multiprocessing
-from multiprocessing.sharedctypes import Synchronized
-from multiprocessing.synchronize import Event
-import os
-from pathlib import Path
 import platform
 import signal
 import time
-from typing import Any
 
 import optuna
-import torch
-from tqdm import tqdm
+from optuna.samplers import BaseSampler, TPESampler
+from optuna.trial import FrozenTrial
+from threadpoolctl import threadpool_limits
 
-from examples.demo.problem import DATA_SETS, evaluate, largest_data_set, n_rows, suggest
-from examples.demo.result import DemoResult, Run, draw
+from examples.demo.problem import DATA_SETS, objective
+from examples.demo.result import COLD, ENQUEUED, TPE, WARM, Result
 from optuna_metasampler import MetaSampler, __version__
 
 
-N_PRIOR_TRIALS = 30
-"""Trials of every prior study."""
-
-# Every prior study has a seed of its own, also apart from those of the compared studies: with a
-# shared one, Optuna's default sampler would start all of them with the same random trials.
-_PRIOR_SEED = {name: 1000 + i for i, name in enumerate(DATA_SETS)}
-# Written as the last thing of a prior study. A study without it is incomplete or of an older
-# version of this file, and is made again.
-_RECIPE_KEY = "optuna_metasampler:demo"
-_RECIPE = {"version": 1, "n_trials": N_PRIOR_TRIALS}
 _PACKAGES = ("optuna", "torch", "scikit-learn", "numpy")
 
 
-# --- Worker processes
+@dataclass(frozen=True)
+class Old:
+    """A data set to tune with Optuna's default sampler."""
+
+    data_set: str
+    seed: int
+    n_trials: int
 
 
-class _Stopped(Exception):
-    """Raised in a worker when the demo was interrupted."""
+@dataclass(frozen=True)
+class New:
+    """A data set to tune with every sampler."""
+
+    data_set: str
+    seed: int
+    n_trials: int
+    old: dict[str, list[FrozenTrial]]
+    """The trials of the old studies of the other data sets."""
 
 
-# Set in the worker processes by `_start_worker`.
-_n_done: Synchronized[int]
-_stop: Event
+@dataclass(frozen=True)
+class Tuned:
+    """What became of it."""
+
+    data_set: str
+    seed: int
+    values: dict[str, list[float]]
+    """The log loss of every trial, by sampler."""
+    report: str
+    """What `MetaSampler` reports on its study with old studies."""
 
 
-def _start_worker(n_done: Synchronized[int], stop: Event) -> None:
-    """Prepares a worker process.
+def _run_old(old: Old) -> tuple[Old, list[FrozenTrial]]:
+    # With the seed of a new study, it would start with the same random trials.
+    seed = 1000 + 10 * old.seed + DATA_SETS.index(old.data_set)
+    study = optuna.create_study(sampler=TPESampler(seed=seed))
+    study.optimize(lambda trial: objective(trial, old.data_set), n_trials=old.n_trials)
+    return old, study.trials
 
-    Args:
-        n_done: Counts the finished trials of all workers.
-        stop: Set when the workers shall end.
-    """
-    global _n_done, _stop
-    _n_done, _stop = n_done, stop
-    # Ctrl-C reaches all processes of a terminal; the parent answers it and sets `stop`.
+
+def _run_new(new: New) -> Tuned:
+    old = []
+    for name, trials in new.old.items():
+        old.append(optuna.create_study(study_name=name))
+        old[-1].add_trials(trials)
+    warm = MetaSampler(old, seed=new.seed)
+    samplers: dict[str, BaseSampler] = {
+        WARM: warm,
+        COLD: MetaSampler(seed=new.seed),
+        ENQUEUED: TPESampler(seed=new.seed),
+        TPE: TPESampler(seed=new.seed),
+    }
+    studies = {}
+    for name, sampler in samplers.items():
+        studies[name] = study = optuna.create_study(study_name=new.data_set, sampler=sampler)
+        if name == ENQUEUED:
+            for each in old:
+                study.enqueue_trial(each.best_params)
+        study.optimize(lambda trial: objective(trial, new.data_set), n_trials=new.n_trials)
+    values = {name: [trial.values[0] for trial in s.trials] for name, s in studies.items()}
+    report = str(warm.report(studies[WARM])) if new.seed == 0 else ""
+    return Tuned(new.data_set, new.seed, values, report)
+
+
+def _start_worker() -> None:
+    # Ctrl-C reaches all processes of a terminal; the parent answers it and ends the workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    torch.set_num_threads(1)
-
-
-def _optimize(study: optuna.Study, data_set: str, n_trials: int) -> list[float]:
-    """Runs trials, counting them.
-
-    Args:
-        study: The study to run.
-        data_set: One of `DATA_SETS`.
-        n_trials: How many trials to run.
-
-    Returns:
-        Seconds that every trial took outside the objective.
-    """
-    seconds = []
-    for _ in range(n_trials):
-        if _stop.is_set():
-            raise _Stopped
-        start = time.perf_counter()
-        trial = study.ask()
-        params = suggest(trial)
-        asked = time.perf_counter()
-        value = evaluate(data_set, params)
-        evaluated = time.perf_counter()
-        study.tell(trial, value)
-        seconds.append(asked - start + time.perf_counter() - evaluated)
-        with _n_done.get_lock():
-            _n_done.value += 1
-    return seconds
-
-
-def _run_prior(data_set: str) -> list[optuna.trial.FrozenTrial]:
-    """Tunes a data set for a prior study, in memory."""
-    study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=_PRIOR_SEED[data_set]))
-    _optimize(study, data_set, N_PRIOR_TRIALS)
-    return study.trials
-
-
-def _run_target(
-    data_set: str, seed: int, n_trials: int, prior: str | None, prior_studies: list[str]
-) -> Run:
-    """Tunes the target data set once, with `MetaSampler` if there is a prior storage."""
-    start = time.perf_counter()
-    sampler: optuna.samplers.BaseSampler
-    if prior is None:
-        sampler = optuna.samplers.TPESampler(seed=seed)
-    else:
-        sampler = MetaSampler(prior, prior_studies=prior_studies, seed=seed)
-    made = time.perf_counter() - start
-    study = optuna.create_study(study_name=_study_name(data_set), sampler=sampler)
-    seconds = _optimize(study, data_set, n_trials)
-    seconds[0] += made
-    weights = sampler.prior_weights(study) if isinstance(sampler, MetaSampler) else []
-    return Run(
-        sampler=type(sampler).__name__,
-        seed=seed,
-        values=[trial.value for trial in study.trials if trial.value is not None],
-        seconds=seconds,
-        priors=[asdict(prior) for prior in weights],
-    )
-
-
-# --- The parent process
-
-
-def _study_name(data_set: str) -> str:
-    return f"demo-{data_set}"
-
-
-def _missing_priors(storage: optuna.storages.BaseStorage, data_sets: Sequence[str]) -> list[str]:
-    """Deletes half-written prior studies, and says which data sets are still to be tuned."""
-    missing = []
-    complete = {
-        summary.study_name: summary.user_attrs.get(_RECIPE_KEY) == _RECIPE
-        for summary in optuna.get_all_study_summaries(storage, include_best_trial=False)
-    }
-    for data_set in data_sets:
-        name = _study_name(data_set)
-        if complete.get(name, False):
-            continue
-        if name in complete:
-            optuna.delete_study(study_name=name, storage=storage)
-        missing.append(data_set)
-    return missing
-
-
-def _save_prior(
-    storage: optuna.storages.BaseStorage,
-    data_set: str,
-    trials: Sequence[optuna.trial.FrozenTrial],
-) -> None:
-    study = optuna.create_study(storage=storage, study_name=_study_name(data_set))
-    study.add_trials(trials)
-    study.set_user_attr(_RECIPE_KEY, _RECIPE)
-
-
-@contextmanager
-def _single_threaded_children() -> Iterator[None]:
-    """Lets processes started meanwhile use one thread each for linear algebra."""
-    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-    before = {name: os.environ.get(name) for name in names}
-    os.environ.update(dict.fromkeys(names, "1"))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
-
-
-@contextmanager
-def _quiet_optuna() -> Iterator[None]:
-    """Keeps Optuna's log lines out of the progress bar."""
-    verbosity = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    try:
-        yield
-    finally:
-        optuna.logging.set_verbosity(verbosity)
+    # There is a worker for every core.
+    threadpool_limits(1)
 
 
 def run(
-    out: Path,
+    say: Callable[[str], None],
     *,
-    target: str | None = None,
-    n_trials: int = 20,
-    n_seeds: int = 8,
+    n_trials: int = 15,
+    n_seeds: int = 3,
+    n_old_trials: int = 30,
     n_jobs: int = 2,
-) -> DemoResult:
+) -> Result:
     """Runs the demonstration.
 
     Args:
-        out: Folder for ``prior.db``, ``demo.png`` and ``demo.json``; made if missing. Prior
-            studies that are complete in ``prior.db`` are used again.
-        target: The data set to tune with and without prior studies, one of `DATA_SETS`. None
-            takes the one with the most rows.
-        n_trials: Trials of every compared study.
-        n_seeds: Repeats of the comparison, with the seeds 0, 1, and so on.
+        say: Called with a line about whatever starts or ends.
+        n_trials: Trials of every new study.
+        n_seeds: Repeats of everything, with the seeds 0, 1, and so on.
+        n_old_trials: Trials of every old study.
         n_jobs: Worker processes.
 
     Returns:
-        All numbers, also written to ``demo.json``.
-
-    Raises:
-        ValueError: If `target` is not one of `DATA_SETS`.
+        All numbers.
     """
     start = time.perf_counter()
-    if target is None:
-        target = largest_data_set()
-    elif target not in DATA_SETS:
-        raise ValueError(f"`target` must be one of {', '.join(DATA_SETS)}, but got {target!r}.")
-    prior_sets = [name for name in DATA_SETS if name != target]
-    # Named one by one: a study of the target itself, left by another run, must not be read.
-    prior_studies = [_study_name(name) for name in prior_sets]
 
-    out.mkdir(parents=True, exist_ok=True)
-    url = f"sqlite:///{(out / 'prior.db').resolve().as_posix()}"
-    context = multiprocessing.get_context("spawn")
-    n_done: Synchronized[int] = context.Value("i", 0)
-    stop = context.Event()
-    with _quiet_optuna(), _single_threaded_children():
-        storage = optuna.storages.RDBStorage(url)
-        missing = _missing_priors(storage, prior_sets)
-        # The slowest first, so that no worker is left alone with it.
-        missing.sort(key=lambda name: -n_rows(name))
-        n_total = len(missing) * N_PRIOR_TRIALS + 2 * n_seeds * n_trials
-        with (
-            tqdm(total=n_total, unit="trial", smoothing=0.05, disable=None) as bar,
-            ProcessPoolExecutor(
-                n_jobs, mp_context=context, initializer=_start_worker, initargs=(n_done, stop)
-            ) as pool,
-        ):
-            try:
-                bar.set_description("Prior studies")
-                making = {pool.submit(_run_prior, name): name for name in missing}
-                done: dict[str, list[optuna.trial.FrozenTrial]] = {}
-                for made in _as_completed(making, bar, n_done):
-                    done[making[made]] = made.result()
-                    # In one order, whoever comes first: what is learned depends on it a little.
-                    while missing and missing[0] in done:
-                        name = missing.pop(0)
-                        _save_prior(storage, name, done[name])
+    def tell(text: str) -> None:
+        say(f"{time.perf_counter() - start:5.0f} s  {text}")
 
-                bar.set_description(f"Tuning {target}")
-                tuning = [
-                    pool.submit(_run_target, target, seed, n_trials, prior, prior_studies)
-                    for seed in range(n_seeds)
-                    for prior in (url, None)
-                ]
-                for _ in _as_completed(tuning, bar, n_done):
-                    pass
-            except BaseException:
-                stop.set()
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
-    result = DemoResult(
-        target=target,
-        n_trials=n_trials,
-        n_prior_trials=N_PRIOR_TRIALS,
-        runs=[future.result() for future in tuning],
+    problems = [(name, seed) for seed in range(n_seeds) for name in DATA_SETS]
+    # Ends the workers when it is left by an error.
+    with multiprocessing.get_context("spawn").Pool(n_jobs, _start_worker) as pool:
+        say(
+            f"Old studies: Optuna's default sampler tunes each data set, {n_old_trials} trials "
+            f"and {n_seeds} times."
+        )
+        trials: dict[tuple[str, int], list[FrozenTrial]] = {}
+        for old, its in pool.imap(_run_old, [Old(*p, n_old_trials) for p in problems]):
+            trials[old.data_set, old.seed] = its
+            best = min(trial.values[0] for trial in its)
+            tell(f"{old.data_set}, seed {old.seed}: best log loss {best:.3f}")
+        say(
+            f"New studies: each sampler tunes each data set, {n_trials} trials and {n_seeds} "
+            "times, with the old\nstudies of the other data sets or without."
+        )
+        tasks = [
+            New(name, seed, n_trials, {n: trials[n, seed] for n in DATA_SETS if n != name})
+            for name, seed in problems
+        ]
+        tuned = []
+        for each in pool.imap(_run_new, tasks):
+            tuned.append(each)
+            tell(
+                f"{each.data_set}, seed {each.seed}: best log loss {min(each.values[WARM]):.3f} "
+                f"({WARM}), {min(each.values[TPE]):.3f} ({TPE})"
+            )
+        pool.close()
+        pool.join()
+    return Result(
+        n_old_trials=n_old_trials,
+        values={
+            data_set: {
+                name: [each.values[name] for each in tuned if each.data_set == data_set]
+                for name in (WARM, COLD, ENQUEUED, TPE)
+            }
+            for data_set in DATA_SETS
+        },
+        reports={each.data_set: each.report for each in tuned if each.report},
         seconds=time.perf_counter() - start,
         versions={"optuna-metasampler": __version__, "python": platform.python_version()}
         | {name: version(name) for name in _PACKAGES},
     )
-    numbers = json.dumps(result.to_json(), indent=1, allow_nan=False)
-    (out / "demo.json").write_text(numbers + "\n", encoding="utf-8")
-    draw(result, out / "demo.png")
-    return result
-
-
-def _as_completed(
-    futures: Iterable[Future[Any]], bar: Any, n_done: Synchronized[int]
-) -> Iterator[Future[Any]]:
-    """Yields futures as they end, moving the progress bar meanwhile.
-
-    An error of a worker is raised here.
-    """
-    pending = set(futures)
-    while pending:
-        ended, pending = wait(pending, timeout=0.2, return_when=FIRST_COMPLETED)
-        bar.update(n_done.value - bar.n)
-        for future in ended:
-            future.result()
-            yield future

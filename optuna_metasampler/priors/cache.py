@@ -25,7 +25,7 @@ from optuna.storages import BaseStorage, RDBStorage
 from optuna.study import StudyDirection
 
 from optuna_metasampler._optuna import finished_trials
-from optuna_metasampler._runtime import get_logger, tracked
+from optuna_metasampler._runtime import get_logger, news, tracked
 from optuna_metasampler._text import counted
 from optuna_metasampler.exceptions import PriorError, PriorNotFoundError
 from optuna_metasampler.priors import reading
@@ -250,13 +250,9 @@ def read_from(
     studies = [study for study in read if study is not None]
     if studies:
         n_trials = sum(len(study.trials) for study in studies)
-        _logger.info(
-            "Read %s with %s from %s in %.1f s.",
-            counted(len(studies), "prior study", "prior studies"),
-            counted(n_trials, "trial", "trials"),
-            place,
-            time.monotonic() - start,
-        )
+        n_studies = counted(len(studies), "prior study", "prior studies")
+        said = f"Read {n_studies} with {counted(n_trials, 'trial', 'trials')} from {place}"
+        _logger.log(news(said), "%s in %.1f s.", said, time.monotonic() - start)
     return studies
 
 

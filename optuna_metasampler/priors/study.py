@@ -13,7 +13,7 @@ from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from optuna_metasampler._arguments import check_integer
-from optuna_metasampler._runtime import get_logger
+from optuna_metasampler._runtime import get_logger, news
 
 
 _logger = get_logger(__name__)
@@ -259,11 +259,11 @@ def used_studies(selected: Sequence[Selected]) -> list[PriorStudy]:
         if one.reason is not None:
             _logger.debug("Prior study %r is left out: %s.", one.study.name, one.reason)
     if len(used) < len(selected):
-        _logger.info(
-            "%d of %d prior studies are left out; MetaSampler.inspect_priors shows why.",
-            len(selected) - len(used),
-            len(selected),
+        said = (
+            f"{len(selected) - len(used)} of {len(selected)} prior studies are left out; "
+            "MetaSampler.inspect_priors shows why."
         )
+        _logger.log(news(said), said)
     return used
 
 

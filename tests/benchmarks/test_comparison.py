@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from benchmarks.experiment import NOT_RUN
+from benchmarks.experiments.comparison import quick
 from benchmarks.experiments.comparison.data import REFERENCE, WITHHELD
 from benchmarks.experiments.comparison.summary import summarize
 from benchmarks.experiments.comparison.tables import tables, trials_to_match
@@ -217,13 +218,42 @@ def test_trials_to_match_are_counted_and_censored() -> None:
 
 
 def test_only_peers_with_all_tasks_and_trials_are_ranked() -> None:
-    runs = [make(REFERENCE, 0.01, "tpe-5", t) for t in ("t0", "t1")]
-    runs += [make("TPE", 0.1, task=t) for t in ("t0", "t1")]
+    tasks = [f"t{i}" for i in range(6)]
+    runs = [make(REFERENCE, 0.01, "tpe-5", t) for t in tasks]
+    runs += [make("TPE", 0.1, task=t) for t in tasks]
     runs += [make("QMC", 0.1, task="t0")]
-    runs += [make("BoTorch", 0.1, task=t, n_trials=5) for t in ("t0", "t1")]
+    runs += [make("BoTorch", 0.1, task=t, n_trials=5) for t in tasks]
     found = numbers(runs)["ranks"]
     assert found["average"] == {REFERENCE: {"10": 1.0}, "TPE": {"10": 2.0}}
     assert found["left_out"] == ["BoTorch", "QMC"]
+
+
+@pytest.mark.parametrize(("n_tasks", "enough"), [(5, False), (6, True)])
+def test_few_tasks_have_neither_ranks_nor_p_values(n_tasks: int, enough: bool) -> None:
+    tasks = [f"t{i}" for i in range(n_tasks)]
+    runs = [make(REFERENCE, 0.01, "tpe-5", t) for t in tasks]
+    runs += [make("TPE", 0.1, task=t) for t in tasks]
+    found = numbers(runs)
+    assert bool(found["ranks"]) == enough
+    (line,) = (x for x in tables(found)["all-samplers"].splitlines() if x.startswith("| TPE "))
+    assert line.endswith("| – |") != enough
+
+
+def test_the_small_comparison_has_a_table_for_each_kind_of_priors() -> None:
+    runs = []
+    for suite, regret in (("synthetic_0.9", 0.01), ("synthetic_-1.0", 0.2)):
+        for task in ("t0", "t1"):
+            runs += [make(REFERENCE, regret, "tpe-5", task, suite)]
+            runs += [make("TPE + best priors", 0.05, "tpe-5", task, suite)]
+            runs += [make(p, 0.1, task=task, suite=suite) for p in (REFERENCE, "TPE", "Random")]
+    found = quick.summarize([{**vars(run), "scale": (0.0, 1.0)} for run in runs])
+    text = quick.tables(found)["quick"]
+    assert "| **MetaSampler** | 0.010 | 0.010 | 0.010 | 0.010 |" in text
+    assert "| **MetaSampler** | 0.200 | 0.200 | 0.200 | 0.200 |" in text
+    assert text.count("| MetaSampler, priors withheld | 0.100 |") == 2
+    assert text.index("Related") < text.index("Misleading")
+    assert "Optuna's default, TPE, needs more than 10, and more" in " ".join(text.split())
+    assert list(quick.figures(found)) == ["quick"]
 
 
 def test_losses_name_where_to_whom_and_by_how_much() -> None:

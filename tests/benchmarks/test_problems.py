@@ -30,7 +30,7 @@ from benchmarks.problems.base import (
 )
 from benchmarks.problems.flags import FlagsSuite
 from benchmarks.problems.learners import LiveLearners, MadeLearners
-from benchmarks.problems.live import LiveSVM
+from benchmarks.problems.live import LiveMLP, LiveSVM
 from benchmarks.problems.synthetic import SteppedSuite, SyntheticSuite
 from benchmarks.problems.tables import FolderSuite, HPOBSuite, read_hpo_b
 from tests.benchmarks.conftest import write_suite
@@ -182,6 +182,22 @@ def test_a_live_machine_is_better_with_the_right_kernel_width() -> None:
     useless = objective({"scaler": "standard", "kernel": "rbf", "C": 1e-3, "gamma": 1e-5})
     assert good < 0.15
     assert useless > 0.5
+
+
+def test_a_network_that_diverges_has_the_worst_value_and_no_traceback() -> None:
+    params = {
+        "hidden_units": 32,
+        "n_layers": 1,
+        "activation": "relu",
+        "batch_size": 16,
+        "learning_rate": 1e-2,
+        "alpha": 1e-4,
+        "solver": "adam",
+    }
+    objective = LiveMLP().objective("diabetes")
+    assert 0 < objective(params) < 0.8
+    wild = {"solver": "sgd", "momentum": 0.99, "learning_rate": 0.1, "alpha": 10.0}
+    assert objective({**params, **wild}) <= 10
 
 
 def test_which_learner_is_best_differs_from_data_set_to_data_set() -> None:

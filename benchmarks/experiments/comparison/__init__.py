@@ -8,6 +8,7 @@ import functools
 from typing import Any
 
 from benchmarks.experiment import Experiment, Options
+from benchmarks.experiments.comparison import quick
 from benchmarks.experiments.comparison.figures import figures
 from benchmarks.experiments.comparison.plans import PLANS, Job, jobs, only
 from benchmarks.experiments.comparison.summary import of_records
@@ -63,6 +64,9 @@ QUICK = replace(
     name="quick",
     title="a small comparison that needs no data",
     jobs=_plan("quick"),
+    summarize=quick.summarize,
+    tables=quick.tables,
+    figures=quick.figures,
     split=None,
     kept=False,
 )

@@ -35,6 +35,9 @@ Entry = dict[Task, np.ndarray]
 REFERENCE = "MetaSampler"
 WITHHELD = "MetaSampler, priors withheld"
 
+FEWEST_TESTED = 6
+"""Tasks below which there are no ranks and p-values: of five, no p-value can be below 5%."""
+
 PEERS = (
     REFERENCE,
     WITHHELD,

@@ -122,7 +122,9 @@ def curves_by_suite(summary: Summary) -> Figure | None:
         return None
     n_columns = min(4, len(found))
     n_rows = -(-len(found) // n_columns)
-    figure = Figure(figsize=(2.4 * n_columns + 1, 1.9 * n_rows + 1), layout="constrained")
+    # The label of the y axis needs four inches.
+    size = (2.4 * n_columns + 1, max(1.9 * n_rows + 1, 4.0))
+    figure = Figure(figsize=size, layout="constrained")
     grid = figure.subplots(n_rows, n_columns, squeeze=False).ravel()
     for axes, (suite, peers) in zip(grid, found.items(), strict=False):
         _curves(axes, peers)

@@ -11,6 +11,7 @@ import numpy as np
 from benchmarks.experiment import NOT_RUN, Record
 from benchmarks.experiments.comparison.aims import HARM, HORIZON, MAIN, aims_table
 from benchmarks.experiments.comparison.data import (
+    FEWEST_TESTED,
     REFERENCE,
     WITHHELD,
     Data,
@@ -136,7 +137,7 @@ def summarize(
     scenarios = {run.scenario for run in whole if run.suite in real}
     main = MAIN if MAIN in scenarios else max(sorted(scenarios), default=MAIN)
     entries = data.entries(main, pooled)
-    shared = _on_common_tasks(entries)
+    shared = on_common_tasks(entries)
     counts = {n for (s, t), n in n_priors.items() if s == main and t[0] in pooled}
     return {
         "horizon": horizon,
@@ -189,7 +190,7 @@ def _pools(suites: Sequence[str], scales: Scales, seen: Collection[str]) -> dict
     }
 
 
-def _on_common_tasks(entries: Mapping[str, Entry]) -> dict[str, Entry]:
+def on_common_tasks(entries: Mapping[str, Entry]) -> dict[str, Entry]:
     """Cut to the tasks on which all main peers ran: there their means can be set side by side."""
     main = [set(entries[peer]) for peer in MAIN_PEERS if peer in entries]
     common = set.intersection(*main) if main else set()
@@ -296,7 +297,7 @@ def rank_table(data: Data, entries: Mapping[str, Entry]) -> dict[str, Any]:
     Here every task counts once, whatever its suite: the tests know no other weights.
     """
     pool, full = _complete(data, entries)
-    if len(full) < 2:
+    if len(full) < 2 or len(pool) < FEWEST_TESTED:
         return {}
     regrets = np.stack(
         [[entries[p][t][:, : data.horizon].mean(axis=0) for p in full] for t in pool]

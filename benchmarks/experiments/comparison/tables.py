@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from benchmarks.experiments.comparison.aims import MAIN
-from benchmarks.experiments.comparison.data import REFERENCE
+from benchmarks.experiments.comparison.data import FEWEST_TESTED, REFERENCE
 from benchmarks.experiments.comparison.summary import (
     DEFAULT,
     DEFAULT_ENQUEUED,
@@ -55,12 +55,13 @@ def bold(peer: str) -> str:
 
 
 def named(rows: Iterable[Row]) -> list[Row]:
-    """Rows with their sampler as tables show it, and wins, ties and losses in one."""
+    """Rows with their sampler as tables show it, wins, ties and losses in one, and no vain p."""
     return [
         {
             **row,
             "sampler": bold(row["peer"]),
             "record": cell("{wins}/{ties}/{losses}", row) if "wins" in row else None,
+            "p_holm": row.get("p_holm") if row.get("n_paired", 0) >= FEWEST_TESTED else None,
         }
         for row in rows
     ]
@@ -248,7 +249,7 @@ def _simulators(summary: Summary) -> str:
 def _ranks(summary: Summary) -> str:
     found = summary["ranks"]
     if not found:
-        return "Fewer than two samplers ran on all tasks."
+        return f"There are no ranks: two samplers must have run on {FEWEST_TESTED} tasks or more."
     last = str(found["trials"][-1])
     rows = [
         {"sampler": bold(peer), "rank": ranks}
