@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from optuna_metasampler.policies.base import Policy
     from optuna_metasampler.prior_knowledge import PriorKnowledge
     from optuna_metasampler.shortlist import Shortlists
-    from optuna_metasampler.surrogates.transfer import TransferPredictor
 
 
 _logger = get_logger(__name__)
@@ -164,7 +163,6 @@ class StudyState:
             shipped knowledge may be used.
         policies: The policy of the study's own space, by scalarisation weights.
         plan_policies: The policy of the prior studies' common space, by scalarisation weights.
-        last_transfer: The transfer model of each objective at the last suggestion.
         graphs: Live graphs for optuna-dashboard; made when the first trial ends.
         shortlists: Of the parameters with very many choices, at the last suggestion.
         shortlist_seed: Decides between their choices; ``None`` before the first of these.
@@ -180,7 +178,6 @@ class StudyState:
     seen: dict[str, BaseDistribution] = field(default_factory=dict)
     policies: dict[ScalarisationWeights, PolicyOfSpace] = field(default_factory=dict)
     plan_policies: dict[ScalarisationWeights, Policy] = field(default_factory=dict)
-    last_transfer: tuple[TransferPredictor, ...] = ()
     graphs: LiveGraphs | None = None
     shortlists: Shortlists = field(default_factory=dict)
     shortlist_seed: int | None = None
