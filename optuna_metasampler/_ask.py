@@ -51,7 +51,7 @@ from optuna_metasampler.prior_knowledge import (
     as_prior,
     fit_value,
 )
-from optuna_metasampler.priors.study import meta_features
+from optuna_metasampler.priors.study import meta_features, without
 from optuna_metasampler.shortlist import (
     Shortlists,
     Trials,
@@ -199,14 +199,15 @@ def snapshot(state: StudyState, study: Study, trials: Sequence[FrozenTrial]) -> 
     own = bool(predictors) and all(isinstance(p, GaussianProcessPredictor) for p in predictors)
     if not own:
         predictors = cold_policy(space, 0, m).condition(task)
+    running = as_prior(study)
     return Snapshot(
         method=config.method_name,
         own_model=own,
         task=task,
         signs=signs_of(study),
         predictors=predictors,
-        overlaps=config.overlaps(as_prior(study), config.studies()),
-        priors=tuple(config.studies()),
+        overlaps=config.overlaps(running, config.studies()),
+        priors=tuple(without(config.studies(), running)),
         rename=dict(config.rename),
     )
 

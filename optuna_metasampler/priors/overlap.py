@@ -99,16 +99,18 @@ class Overlaps:
     def __str__(self) -> str:
         if not self.studies:
             return "No prior studies."
-        total = "?" if self.names is None else str(len(self.names))
         rows = [["prior study", "trials", "shared", "used"]]
         for s in self.studies:
             used = "yes" if s.reason is None else f"no: {s.reason}"
-            rows.append([s.name, str(s.n_trials), f"{len(s.shared)} of {total}", used])
+            shared = "?" if self.names is None else f"{len(s.shared)} of {len(self.names)}"
+            rows.append([s.name, str(s.n_trials), shared, used])
         head, *lines = table(rows, left={0, 2, 3})
         text = [head]
         for s, line in zip(self.studies, lines, strict=True):
             text.append(line)
             text += [f"    {detail}" for detail in _details(s)] if s.usable else []
+        if self.names is None:
+            text.append("The first trial will show which parameters are shared.")
         return "\n".join(text)
 
 

@@ -44,7 +44,7 @@ from optuna_metasampler.explain.prior_studies import (
 from optuna_metasampler.explain.prior_studies import (
     prior_weights as weights_of,
 )
-from optuna_metasampler.explain.snapshot import Snapshot
+from optuna_metasampler.explain.snapshot import ENOUGH_TRIALS, Snapshot
 from optuna_metasampler.explain.trial_record import TrialRecord
 from optuna_metasampler.space import equal_key
 
@@ -326,6 +326,8 @@ def parameter_importances(
 ) -> Chart:
     """Importances of parameters here and in prior studies, see ``plot_parameter_importances``."""
     title = _titled(PARAMETER_IMPORTANCES, objective, len(snapshot.signs))
+    if not snapshot.is_telling(objective):
+        return Chart(title, missing=f"fewer than {ENOUGH_TRIALS} trials have a value")
     if not found:
         return Chart(title, missing="no parameter varies")
     shown = list(reversed(found[:_MAX_PARAMETERS]))

@@ -172,7 +172,7 @@ def test_few_trials_are_a_warning(priors: list[optuna.Study], n: int) -> None:
     assert [p.used for p in report.priors] == [True, True]
     assert len(report.best) == min(n, 1)
     assert len(warnings_with(report, "nothing to show yet")) == (n == 0)
-    assert len(warnings_with(report, "complete: the findings")) == (n > 0)
+    assert len(warnings_with(report, "complete: importances")) == (n > 0)
 
 
 def test_priors_that_cannot_be_used_are_a_warning_with_a_remedy() -> None:
