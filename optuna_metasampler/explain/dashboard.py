@@ -185,8 +185,8 @@ def of_model(snapshot: Snapshot, trials: Sequence[FrozenTrial]) -> dict[str, Cha
         known = effects(snapshot, j)
         of_objective = charts.of_model(snapshot, trials, known, j, _MAX_PANELS, _PANEL_COLUMNS)
         if not snapshot.prior_names(j):
-            # They compare with prior studies.
-            del of_objective["regret"], of_objective["similarity"]
+            # It compares with prior studies.
+            del of_objective["regret"]
         found |= {name + _suffix(j, n): chart for name, chart in of_objective.items()}
     return found
 

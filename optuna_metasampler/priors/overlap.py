@@ -14,7 +14,7 @@ from optuna.distributions import (
 )
 from optuna.study import Study, StudyDirection
 
-from optuna_metasampler._text import counted, listed, printable, table
+from optuna_metasampler._text import counted, listed, preformatted, printable, table
 from optuna_metasampler.history import distributions_of, finished_trials
 from optuna_metasampler.priors.align import compatible, merge, says_where_trials_fail, unusable
 from optuna_metasampler.priors.constants import single
@@ -112,6 +112,10 @@ class Overlaps:
         if self.names is None:
             text.append("The first trial will show which parameters are shared.")
         return "\n".join(text)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        return preformatted(str(self))
 
 
 def _details(study: StudyOverlap) -> Iterator[str]:

@@ -144,7 +144,7 @@ def test_the_document_is_json_to_the_letter(folder: Path) -> None:
     document = json.loads(result.output, parse_constant=refuse)
     assert document["version"] == 1
     assert document["study"] == "now"
-    assert document["states"] == {"complete": 7, "running": 1}
+    assert document["states"] == {"complete": 8, "running": 1}
 
 
 def test_which_priors_is_a_matter_of_options(folder: Path) -> None:

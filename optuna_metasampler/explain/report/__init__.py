@@ -78,6 +78,10 @@ class Report(ReportData):
     def __str__(self) -> str:
         return text_of(self)
 
+    def _repr_markdown_(self) -> str:
+        """What a notebook shows."""
+        return self.to_markdown()
+
     def trial(self, n: int) -> TrialPart:
         """Why trial ``n`` was chosen: phase, forecast, weights, and the nearest prior trial.
 

@@ -13,7 +13,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from optuna_metasampler._optuna import finite_value
-from optuna_metasampler._text import WIDTH, listed, number, percent, shortened
+from optuna_metasampler._text import WIDTH, listed, number, percent, preformatted, shortened
 from optuna_metasampler.explain.report.data import plain
 from optuna_metasampler.explain.report.phrases import describe_params, describe_reason, value_of
 from optuna_metasampler.explain.snapshot import Snapshot
@@ -90,6 +90,10 @@ class TrialPart:
                 break_on_hyphens=False,
             )
         return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        return preformatted(str(self))
 
     def to_dict(self) -> dict[str, Any]:
         """The same in values that JSON can represent."""

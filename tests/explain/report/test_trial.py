@@ -91,6 +91,12 @@ def test_of_a_trial_without_a_record_the_nearest_prior_trial_is_known(report: Re
     assert str(report.trial(3)).startswith("Trial 3 of new: no value (failed)")
 
 
+def test_a_notebook_shows_what_is_printed(report: Report) -> None:
+    assert report._repr_markdown_() == report.to_markdown()
+    assert "lr=0.01, act=&#x27;relu&#x27;" in report.trial(0)._repr_html_()
+    assert MetaSampler().inspect_priors({})._repr_html_() == "<pre>No prior studies.</pre>"
+
+
 def test_a_trial_that_does_not_exist_is_an_error(report: Report) -> None:
     with pytest.raises(ValueError, match="There is no trial 9: new has 4 trials"):
         report.trial(9)
