@@ -113,6 +113,10 @@ class Overlaps:
             text.append("The first trial will show which parameters are shared.")
         return "\n".join(text)
 
+    def __repr__(self) -> str:
+        """What an interactive session shows: the contents, not the fields."""
+        return str(self)
+
     def _repr_html_(self) -> str:
         """What a notebook shows."""
         return preformatted(str(self))

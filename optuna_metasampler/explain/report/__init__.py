@@ -78,6 +78,10 @@ class Report(ReportData):
     def __str__(self) -> str:
         return text_of(self)
 
+    def __repr__(self) -> str:
+        """What an interactive session shows: the contents, not the fields."""
+        return str(self)
+
     def _repr_markdown_(self) -> str:
         """What a notebook shows."""
         return self.to_markdown()

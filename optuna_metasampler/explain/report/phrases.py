@@ -121,7 +121,7 @@ def describe_weight(
     if p_transfer >= _HIGH:
         verdict = f"the model relies on {'the prior study' if one else 'the prior studies'}"
     elif p_transfer >= LOW:
-        verdict = f"{who} used, but not trusted fully"
+        verdict = f"{who} partly trusted"
     elif p_transfer >= _NEGLIGIBLE:
         verdict = f"{who} down-weighted"
     else:

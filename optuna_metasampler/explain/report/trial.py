@@ -91,6 +91,10 @@ class TrialPart:
             )
         return "\n".join(lines)
 
+    def __repr__(self) -> str:
+        """What an interactive session shows: the contents, not the fields."""
+        return str(self)
+
     def _repr_html_(self) -> str:
         """What a notebook shows."""
         return preformatted(str(self))

@@ -44,7 +44,7 @@ def test_a_report_is_that_of_the_snapshot(name: str) -> None:
     ("p_transfer", "n_priors", "text"),
     [
         (0.97, 1, "Transfer weight 0.97: the model relies on the prior study."),
-        (0.6, 1, "Transfer weight 0.60: the prior study is used, but not trusted fully."),
+        (0.6, 1, "Transfer weight 0.60: the prior study is partly trusted."),
         (
             0.44,
             2,

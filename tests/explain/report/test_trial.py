@@ -94,6 +94,7 @@ def test_of_a_trial_without_a_record_the_nearest_prior_trial_is_known(report: Re
 def test_a_notebook_shows_what_is_printed(report: Report) -> None:
     assert report._repr_markdown_() == report.to_markdown()
     assert "lr=0.01, act=&#x27;relu&#x27;" in report.trial(0)._repr_html_()
+    assert repr(report) == str(report)
     assert MetaSampler().inspect_priors({})._repr_html_() == "<pre>No prior studies.</pre>"
 
 
