@@ -132,7 +132,7 @@ def test_without_priors_the_trial_records_are_reported(folder: Path, tmp_path: P
     assert n >= 7
     assert all(len(p["weights"]) == n for p in document["priors"])
     assert any("does not have now (old-" in w for w in document["warnings"])
-    assert document["objectives"][0]["calibration"]["accuracy"]["n_trials"] == 5
+    assert document["objectives"][0]["calibration"]["accuracy"]["n_trials"] == 6
     assert document["objectives"][0]["gain"] is None
 
 

@@ -130,12 +130,10 @@ def prior_weights(trials: Sequence[FrozenTrial]) -> Chart:
     rows = [(n, r) for n, r in records if r is not None and r.p_transfer is not None and r.weights]
     if not rows:
         return Chart(title, missing="no trial has stored weights of prior studies")
+    named, others = _split(_by_weight(r for _, r in rows))
     rows = list(thinned(rows, _MAX_TRIALS))
     x = tuple(float(n) for n, _ in rows)
     weights = [dict(r.weights) for _, r in rows]
-    names = {name for w in weights for name in w}
-    totals = {name: sum(w.get(name, 0.0) for w in weights) for name in names}
-    named, others = _split(sorted(totals, key=lambda name: (-totals[name], name)))
     short = short_names(named)
     shares = [
         (short[name], [w.get(name, 0.0) for w in weights], color)
@@ -163,6 +161,15 @@ def prior_weights(trials: Sequence[FrozenTrial]) -> Chart:
         Axis("weight", percent=True, limits=(0.0, 1.08)),
         *layers,
     )
+
+
+def _by_weight(records: Iterable[TrialRecord]) -> list[str]:
+    """Names of the prior studies by their weights in all trials together, the highest first."""
+    totals: dict[str, float] = {}
+    for record in records:
+        for name, weight in record.weights:
+            totals[name] = totals.get(name, 0.0) + weight
+    return sorted(totals, key=lambda name: (-totals[name], name))
 
 
 def _split(ranked: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
@@ -454,7 +461,9 @@ def regret_against_priors(
     snapshot: Snapshot, trials: Sequence[FrozenTrial], objective: int = 0
 ) -> Chart:
     """Convergence of this study and its prior studies, see ``plot_regret_against_priors``."""
-    ranking = [row.name for row in weights_of(snapshot.transfer)]
+    # In the order, and with the colours, of the plot of the weights.
+    ranking = _by_weight(r for t in trials if (r := TrialRecord.read(t)) is not None)
+    ranking = ranking or [row.name for row in weights_of(snapshot.transfer)]
     known = convergence(snapshot, trials, objective)
     return regret_chart(known, ranking, objective, len(snapshot.signs))
 
