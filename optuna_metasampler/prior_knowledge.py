@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+import logging
 from typing import TYPE_CHECKING, Any
 
 from optuna import Study
@@ -374,6 +375,7 @@ class _Learner:
         self._method = method
         self._seed = seed
         self._feasibility: dict[object, PriorFeasibility | None] = {}
+        self._has_learned = False
 
     def __call__(self, weights: Weights, view: View) -> AlignedPrior:
         method = self._method
@@ -409,7 +411,10 @@ class _Learner:
         n_studies = counted(len(tasks), "prior study", "prior studies")
         with progress(f"Learning from {n_studies}", "step") as show:
             learned = method.learn(tasks, generator, Trainer(watch=watch_on(show)))
-        _logger.info("Learned from %s.", n_studies)
+        # It is learned again where the running study lacks some of their parameters.
+        level = logging.DEBUG if self._has_learned else logging.INFO
+        _logger.log(level, "Learned from %s.", n_studies)
+        self._has_learned = True
         space = tasks[0].space
         return AlignedPrior(
             space,
