@@ -51,7 +51,7 @@ from optuna_metasampler.prior_knowledge import (
     as_prior,
     fit_value,
 )
-from optuna_metasampler.priors.study import meta_features
+from optuna_metasampler.priors.study import meta_features, without
 from optuna_metasampler.shortlist import (
     Shortlists,
     Trials,
@@ -61,7 +61,6 @@ from optuna_metasampler.shortlist import (
 )
 from optuna_metasampler.space import SearchSpace, as_stored, equal_key
 from optuna_metasampler.surrogates.gaussian_process import GaussianProcessPredictor
-from optuna_metasampler.surrogates.transfer import TransferPredictor
 from optuna_metasampler.task import to_tensor
 
 
@@ -164,6 +163,9 @@ def recommend(
 def snapshot(state: StudyState, study: Study, trials: Sequence[FrozenTrial]) -> Snapshot:
     """The model conditioned on all finished trials of a study.
 
+    It depends on the trials and on the prior studies alone: not on the seed of the sampler, nor on
+    the models that earlier suggestions left behind.
+
     Args:
         state: State of the study.
         study: The study.
@@ -179,28 +181,33 @@ def snapshot(state: StudyState, study: Study, trials: Sequence[FrozenTrial]) -> 
             f"The study {study.study_name!r} has {len(trials)} trials, none of which has "
             "a parameter that varies: there is nothing to show yet. Run a trial first."
         )
-    _see(state, study, distributions)
-    history = _history(state, study, None, trials)
-    space = history.space(distributions, _shortlists(state, study, distributions, history))
+    config = state.settings.priors
+    # Learning again would take long.
+    fresh = StudyState(state.settings, knowledge=state.knowledge)
+    _see(fresh, study, distributions)
+    history = _history(fresh, study, None, trials)
+    space = history.space(distributions, _shortlists(fresh, study, distributions, history))
     m = len(study.directions)
     task = history.task(space, [1.0 / m] * m)
-    config = state.settings.priors
     predictors: tuple[Any, ...] = ()
-    if state.settings.priors.method.models_objectives or m == 1:
-        policy = _policy(state, study, unit_weights(m), space, history)
+    if config.method.models_objectives or m == 1:
+        policy = _policy(fresh, study, unit_weights(m), space, history)
         if isinstance(policy, ModelPolicy):
             predictors = policy.condition(task)
+    if state.knowledge is None:
+        state.knowledge = fresh.knowledge
     own = bool(predictors) and all(isinstance(p, GaussianProcessPredictor) for p in predictors)
     if not own:
         predictors = cold_policy(space, 0, m).condition(task)
+    running = as_prior(study)
     return Snapshot(
         method=config.method_name,
         own_model=own,
         task=task,
         signs=signs_of(study),
         predictors=predictors,
-        overlaps=config.overlaps(as_prior(study), config.studies()),
-        priors=tuple(config.studies()),
+        overlaps=config.overlaps(running, config.studies()),
+        priors=tuple(without(config.studies(), running)),
         rename=dict(config.rename),
     )
 
@@ -242,8 +249,6 @@ def _propose(
         expected = policy.propose(history.before(task, other), generator).x
         task = replace(task, pending=torch.cat([task.pending, expected[None]]))
     proposal = policy.propose(task, generator)
-    transfer = tuple(p for p in proposal.predictors if isinstance(p, TransferPredictor))
-    state.last_transfer = transfer or state.last_transfer
     params = space.decode(proposal.x.numpy()[None])[0]
     if (knowledge := _prior_knowledge(state, study)) is not None:
         params = knowledge.as_recorded(params, space)

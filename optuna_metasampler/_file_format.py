@@ -92,6 +92,8 @@ def unpacked(
         size = os.fstat(file.fileno()).st_size
         _check_size(size, max_bytes)
         content = file.read(size)
+    database = content.startswith(b"SQLite format 3\0")
+    require(not database, "it is an SQLite database, which is used as it is")
     arrays = load(content)
     (length,) = struct.unpack("<Q", content[:8])
     metadata = json.loads(content[8 : 8 + length]).get("__metadata__", {})

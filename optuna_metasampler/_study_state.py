@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from optuna_metasampler.policies.base import Policy
     from optuna_metasampler.prior_knowledge import PriorKnowledge
     from optuna_metasampler.shortlist import Shortlists
-    from optuna_metasampler.surrogates.transfer import TransferPredictor
 
 
 _logger = get_logger(__name__)
@@ -156,6 +155,7 @@ class StudyState:
         asked: Values handed out to the running trials served here, by trial id.
         plans: Joint configurations of trials whose parameters are new to the study, by trial id.
         recorded: Ids of the running trials whose record is stored.
+        probe_logged: Whether the log says that a trial is a probe.
         origin_stored: Whether a trial says where the prior studies came from.
         search_space: The union of the distributions of its trials.
         knowledge: Prior knowledge for the study; ``None`` before prior studies are read, or before
@@ -164,7 +164,6 @@ class StudyState:
             shipped knowledge may be used.
         policies: The policy of the study's own space, by scalarisation weights.
         plan_policies: The policy of the prior studies' common space, by scalarisation weights.
-        last_transfer: The transfer model of each objective at the last suggestion.
         graphs: Live graphs for optuna-dashboard; made when the first trial ends.
         shortlists: Of the parameters with very many choices, at the last suggestion.
         shortlist_seed: Decides between their choices; ``None`` before the first of these.
@@ -174,13 +173,13 @@ class StudyState:
     asked: dict[int, dict[str, Any]] = field(default_factory=dict)
     plans: dict[int, dict[str, Any]] = field(default_factory=dict)
     recorded: dict[int, None] = field(default_factory=dict)
+    probe_logged: bool = False
     origin_stored: bool = False
     search_space: UnionSearchSpace = field(default_factory=UnionSearchSpace)
     knowledge: PriorKnowledge | None = None
     seen: dict[str, BaseDistribution] = field(default_factory=dict)
     policies: dict[ScalarisationWeights, PolicyOfSpace] = field(default_factory=dict)
     plan_policies: dict[ScalarisationWeights, Policy] = field(default_factory=dict)
-    last_transfer: tuple[TransferPredictor, ...] = ()
     graphs: LiveGraphs | None = None
     shortlists: Shortlists = field(default_factory=dict)
     shortlist_seed: int | None = None
@@ -232,6 +231,13 @@ class StudyState:
 
     def record(self, study: Study, trial: FrozenTrial, record: TrialRecord) -> None:
         """Store with a trial how it was chosen; later records of the same trial are ignored."""
+        if record.phase == "probe" and not self.probe_logged:
+            self.probe_logged = True
+            _logger.info(
+                "Trial %d is a probe: away from the best configurations of the prior studies on "
+                "purpose, to test whether these apply here. It may be bad.",
+                trial.number,
+            )
         if not self.settings.explain or trial_id(trial) in self.recorded:
             return
         keep(self.recorded, trial_id(trial), None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+import html
 import math
 from typing import TypeVar
 
@@ -54,6 +55,11 @@ def shortened(text: str, width: int = 60, keep_end: bool = False) -> str:
     # Escaping only lengthens a text: no more than this much of it can be shown.
     text = printable(text[: width + 1])
     return text if len(text) <= width else text[: width - 3] + "..."
+
+
+def preformatted(text: str) -> str:
+    """A text as HTML that shows it as it is, for notebooks."""
+    return f"<pre>{html.escape(text)}</pre>"
 
 
 def described_error(error: BaseException, width: int = 120) -> str:

@@ -114,6 +114,8 @@ class PriorConfig:
             "prior_fixed": {**constants.in_all, **constants.in_studies},
             "checkpoint": checkpoint,
             "learner": learner,
+            "method": method if isinstance(method, str) and method != "auto" else None,
+            "method_options": method_options and dict(method_options),
         }
         told = {name: value for name, value in said.items() if value}
         self.origin = origin_of(told if prior is None else {"prior": prior, **told})

@@ -29,7 +29,7 @@ from optuna_metasampler._optuna import (
     trials_of_all_brackets,
 )
 from optuna_metasampler._runtime import isolated
-from optuna_metasampler._study_state import Settings, StudyState, keep
+from optuna_metasampler._study_state import Settings, StudyState, UnionSearchSpace, keep
 from optuna_metasampler.explain.trial_record import INDEPENDENT, TrialRecord
 from optuna_metasampler.prior_config import LearnerLike, PriorConfig
 from optuna_metasampler.priors.constants import Constants
@@ -50,7 +50,6 @@ if TYPE_CHECKING:
     from optuna_metasampler.methods.base import Method
     from optuna_metasampler.priors.overlap import Overlaps
     from optuna_metasampler.priors.study import PriorStudy
-    from optuna_metasampler.surrogates.transfer import TransferPredictor
 
 
 # Of NumPy's generator.
@@ -389,25 +388,24 @@ class MetaSampler(BaseSampler):
             problem=problem,
         )
 
-    def transfer_predictors(self, study: Study) -> tuple[TransferPredictor, ...]:
-        """The transfer model of each objective, as conditioned for the last suggestion.
-
-        Empty without prior studies, and before the first suggestion.
-        """
-        with self._lock:
-            return self._state(study).last_transfer
-
     def prior_weights(self, study: Study) -> list[PriorWeight]:
-        """The weight of each prior study in the last suggestion to ``study``, the highest first.
+        """The weight of each prior study in the next suggestion to ``study``, the highest first.
+
+        It is that of the report, whatever the seed, and also of a study of another process.
 
         Returns:
             One row a prior study that is used; empty without prior studies or before the first
-            suggestion.
+            trial has a parameter.
+
+        Raises:
+            MethodError: If the prior studies do not meet the requirements of the method.
         """
         from optuna_metasampler.explain.prior_studies import prior_weights
 
+        if not UnionSearchSpace().of(trials_of_all_brackets(study)):
+            return []
         with isolated():
-            return prior_weights(self.transfer_predictors(study))
+            return prior_weights(self.snapshot(study).transfer)
 
     def inspect_priors(
         self, target: Mapping[str, BaseDistribution] | Study | PriorStudy

@@ -131,11 +131,11 @@ class Plots(Generic[One, Several]):
         return self._draw(_of_model(study, objective, charts.SIMILARITY_MAP, chart))
 
     def plot_regret_against_priors(self, study: Study, objective: int = 0) -> One:
-        """Best value so far, compared with the convergence of the prior studies.
+        """How soon this study and each prior study found their best value.
 
-        Values are in the objective's unit if the prior studies seem to share it. Otherwise each
-        study is compared with itself: the height is the share of a study's own trials that are
-        better than its best so far, and 0 is the best value that it ever found.
+        Values of other data sets would say nothing, so each study is ranked among its own trials:
+        the height is the share of them that are better than its best so far, and 0 is the best
+        value that it ever found. Without prior studies it is that value itself.
         """
 
         def chart(snapshot: Snapshot, trials: Sequence[FrozenTrial]) -> Chart:

@@ -227,7 +227,7 @@ def test_several_objectives_have_a_transfer_model_each(old_two: optuna.Study) ->
     sampler = MetaSampler(old_two, seed=0)
     study = optuna.create_study(directions=["minimize"] * 2, sampler=sampler)
     study.optimize(two_objectives, n_trials=6)
-    first, second = sampler.transfer_predictors(study)
+    first, second = sampler.snapshot(study).transfer
     assert first.surrogate.model is not second.surrogate.model
     (row,) = sampler.prior_weights(study)
     assert row.rank_correlation > 0
@@ -306,7 +306,7 @@ def test_the_running_study_is_not_its_own_prior(tmp_path: Path) -> None:
     sampler = MetaSampler(url, seed=0)
     resumed = optuna.load_study(study_name="now", storage=url, sampler=sampler)
     resumed.optimize(loss, n_trials=3)
-    (predictor,) = sampler.transfer_predictors(resumed)
+    (predictor,) = sampler.snapshot(resumed).transfer
     assert predictor.surrogate.model.names == ("rate-0.003-0",)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 import functools
 import math
 import statistics
@@ -17,6 +17,9 @@ import torch
 from benchmarks.experiment import Experiment, Options, Record, Summary, finished
 from benchmarks.plots import BLUE, GREEN, ORANGE, tidy
 from optuna_metasampler import MetaSampler
+from optuna_metasampler.explain.trial_record import TrialRecord
+from optuna_metasampler.extension import Policy, Predictor, Priors, Proposal, SearchSpace, Task
+from optuna_metasampler.methods.default import Auto
 from optuna_metasampler.surrogates.transfer import TransferPredictor
 
 
@@ -109,6 +112,29 @@ def initial_design() -> dict[str, Any]:
     }
 
 
+@dataclass(frozen=True)
+class Watched(Auto):
+    """The default method, which keeps the model of each suggestion."""
+
+    seen: list[Predictor] = field(default_factory=list)
+
+    def policy(self, space: SearchSpace, priors: Priors, n_startup_trials: int | None) -> Policy:
+        """The default policy, watched."""
+        return _WatchedPolicy(super().policy(space, priors, n_startup_trials), self.seen)
+
+
+@dataclass(frozen=True)
+class _WatchedPolicy:
+    policy: Policy
+    seen: list[Predictor]
+
+    def propose(self, history: Task, generator: torch.Generator) -> Proposal:
+        """The policy's proposal."""
+        proposal = self.policy.propose(history, generator)
+        self.seen.extend(proposal.predictors)
+        return proposal
+
+
 def prior_weight(mixture: str, seed: int) -> dict[str, Any]:
     """By trial: the weight of each prior study, and the best value so far."""
     priors = [_prior_study(name) for name in MIXTURES[mixture]]
@@ -118,7 +144,8 @@ def prior_weight(mixture: str, seed: int) -> dict[str, Any]:
     for _ in range(N_TRIALS):
         trial = study.ask()
         study.tell(trial, objective(trial, (0.0, 0.0)))
-        weights.append({r.name: r.weight for r in sampler.prior_weights(study)})
+        record = TrialRecord.read(study.trials[-1])
+        weights.append({} if record is None else dict(record.weights))
     best = np.minimum.accumulate([t.values[0] for t in study.trials]).tolist()
     return {"weights": weights, "best": best}
 
@@ -126,14 +153,14 @@ def prior_weight(mixture: str, seed: int) -> dict[str, Any]:
 def slices() -> dict[str, Any]:
     """One parameter: what the two models expect everywhere, at some of the suggestions."""
     priors = [_slice_prior(seed, shift) for seed, shift in enumerate((-0.1, 0.06))]
-    sampler = MetaSampler(priors, seed=2)
-    study = optuna.create_study(sampler=sampler)
+    method = Watched()
+    study = optuna.create_study(sampler=MetaSampler(priors, method=method, seed=2))
     grid = np.linspace(0.0, 1.0, _GRID)
     panels = []
     for n in range(1, max(ASKS) + 1):
         trial = study.ask()
         x = trial.suggest_float("x", 0, 1)
-        predictor = next(iter(sampler.transfer_predictors(study)), None)
+        predictor = method.seen[-1]
         if n in ASKS and isinstance(predictor, TransferPredictor):
             panels.append(_panel(n, x, predictor, grid, study))
         study.tell(trial, slope(x, 0.0))

@@ -33,13 +33,15 @@ if TYPE_CHECKING:
 
     from optuna_metasampler import MetaSampler
     from optuna_metasampler.explain.report import Report
+    from optuna_metasampler.explain.report.trial import TrialPart
 
 _EXAMPLES = (
     "\b\nExamples:\n"
     "  optuna-metasampler explain new.db --prior old.db\n"
     "  optuna-metasampler explain sqlite:///new.db resnet --prior old.db \\\n"
     "      --studies 'resnet-*' --html report.html\n"
-    "  optuna-metasampler explain journal.log resnet --json"
+    "  optuna-metasampler explain journal.log resnet --json\n"
+    "  optuna-metasampler explain new.db --trial 1"
 )
 
 
@@ -65,6 +67,12 @@ _EXAMPLES = (
     metavar="FILE",
     help="Also write a self-contained HTML page with plots.",
 )
+@click.option(
+    "--trial",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Say why trial N was chosen, in place of the report.",
+)
 @force
 @as_json
 def explain(
@@ -78,6 +86,7 @@ def explain(
     fixed: tuple[str, ...],
     prior_fixed: tuple[str, ...],
     html: Path | None,
+    trial: int | None,
     force: bool,
     json_: bool,
 ) -> None:
@@ -100,6 +109,8 @@ def explain(
             f"{html} exists. Choose another name, or replace it with --force.",
             param_hint="'--html'",
         )
+    if html is not None and trial is not None:
+        raise click.BadParameter("shows the whole report, not one trial.", param_hint="'--html'")
     if patterns and not prior:
         raise click.BadParameter(
             "selects prior studies, so it requires --prior.", param_hint="'--studies'"
@@ -112,10 +123,16 @@ def explain(
             report = _report(held, chosen, prior, patterns, names, here, there)
         if html is not None:
             report.write_html(html)
+    shown: Report | TrialPart = report
+    if trial is not None:
+        try:
+            shown = report.trial(trial)
+        except ValueError as error:
+            raise click.BadParameter(str(error), param_hint="'--trial'") from None
     if json_:
-        echo_json(report.to_dict())
+        echo_json(shown.to_dict())
         return
-    click.echo(_encodable(str(report)))
+    click.echo(_encodable(str(shown)))
     if html is not None:
         click.echo(f"\nWrote {printable(str(html))}.")
 
@@ -155,6 +172,7 @@ def _report(
 
     from optuna_metasampler import MetaSampler
     from optuna_metasampler.exceptions import PriorWarning
+    from optuna_metasampler.priors.origin import recorded_origin
 
     study = optuna.load_study(study_name=name, storage=held)
     given: dict[str, Any] = {
@@ -167,8 +185,11 @@ def _report(
     given = {argument: value for argument, value in given.items() if value}
     sampler = None if prior else _as_it_was_run(study, given)
     if sampler is None:
+        recorded = recorded_origin(study.get_trials(deepcopy=False))
+        for argument in {"method", "method_options"} & recorded.keys():
+            given[argument] = recorded[argument]
         with called("--prior"), wrong_usage("'--prior'"):
-            sampler = MetaSampler(**given, seed=0)
+            sampler = MetaSampler(**given)
     study.sampler = sampler
     with warnings.catch_warnings():
         # The report lists the studies that are not used.
@@ -193,7 +214,7 @@ def _as_it_was_run(study: Study, given: Mapping[str, Any]) -> MetaSampler | None
         click.echo(f"The study was run with {shown}. Pass it as --prior to use it.", err=True)
         return None
     try:
-        return MetaSampler(**{**arguments, **given}, seed=0)
+        return MetaSampler(**{**arguments, **given})
     except (TypeError, ValueError) as error:
         text = printable(f"The study was run with {shown}, which is not used: {error}")
         click.echo(f"{text} Pass --prior.", err=True)

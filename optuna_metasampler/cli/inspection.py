@@ -186,7 +186,7 @@ def _show_studies(studies: Sequence[PriorStudy], total: int) -> None:
                 "study": study.name,
                 **_states(study),
                 "parameters": len(_space(study)),
-                "directions": ", ".join(dict.fromkeys(directions)) or "unknown",
+                "direction": ", ".join(dict.fromkeys(directions)) or "unknown",
             }
         )
     click.echo(table(rows, "study"))

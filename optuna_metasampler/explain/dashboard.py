@@ -6,6 +6,7 @@ the machine of the study, or at the same time.
 
 from __future__ import annotations
 
+import atexit
 from collections.abc import Callable, Sequence
 import copy
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ import threading
 import time
 from typing import Any, TypeAlias
 import warnings
+import weakref
 
 from optuna import Study
 from optuna.storages import JournalStorage
@@ -86,7 +88,8 @@ class LiveGraphs:
     """The graphs of one running study, which are updated as its trials end.
 
     The two groups of graphs have budgets of their own: those of the stored records take
-    milliseconds, and those of the model about as long as a few suggestions.
+    milliseconds, and those of the model about as long as a few suggestions. No sampler is told
+    that a study has ended, so what is postponed is drawn at the end of the process.
 
     Args:
         clock: Seconds from any origin.
@@ -98,12 +101,14 @@ class LiveGraphs:
         self._records = Budget(share=0.005, cost=0.02, last=now)
         self._model = Budget(share=0.01, cost=0.3, last=now)
         self._off = False
+        self._postponed: tuple[Study, TakeSnapshot] | None = None
+        _live.add(self)
         # A thread does not wait for another one that is drawing.
         self._drawing = threading.Lock()
 
     def __getstate__(self) -> dict[str, Any]:
-        """Everything but the lock."""
-        state = self.__dict__.copy()
+        """Everything but the lock, and what is left to do in this process."""
+        state = {**self.__dict__, "_postponed": None}
         del state["_drawing"]
         return state
 
@@ -111,6 +116,7 @@ class LiveGraphs:
         """Restore pickled or copied graphs."""
         self.__dict__.update(state)
         self._drawing = threading.Lock()
+        _live.add(self)
 
     def refresh(self, study: Study, trials: ReadTrials, snapshot: TakeSnapshot) -> None:
         """Draw the graphs for which there is time. Never raises.
@@ -123,7 +129,8 @@ class LiveGraphs:
         if self._off or not self._drawing.acquire(blocking=False):
             return
         try:
-            self._refresh(study, trials, snapshot)
+            drawn = self._refresh(study, trials, snapshot)
+            self._postponed = None if drawn else (study, snapshot)
         except Exception as error:
             # Graphs are best effort: never fail the study.
             self._off = True
@@ -135,25 +142,54 @@ class LiveGraphs:
         finally:
             self._drawing.release()
 
-    def _refresh(self, study: Study, trials: ReadTrials, snapshot: TakeSnapshot) -> None:
+    def _refresh(self, study: Study, trials: ReadTrials, snapshot: TakeSnapshot) -> bool:
+        """Draw the graphs for which there is time; return whether that is all of them."""
         now = self._clock()
         records, model = self._records.allows(now), self._model.allows(now)
         if not (records or model):
-            return
+            return False
         known = trials()
         n = sum(t.state.is_finished() for t in known)
         if n < _FIRST_TRIALS:
-            return
+            return True
         growth = _JOURNAL_GROWTH if isinstance(storage_of(study), JournalStorage) else 1.0
-        if records and n >= growth * self._records.n_trials:
+        records &= n >= growth * self._records.n_trials
+        model &= n >= growth * self._model.n_trials
+        if records:
             write(study, of_trials(known, len(study.directions)), n)
             self._records.spend(now, self._clock(), n)
         now = self._clock()
-        if model and n >= growth * self._model.n_trials:
+        if model:
             taken = snapshot(known)
             if taken is not None:
                 write(study, of_model(taken, known), n)
             self._model.spend(now, self._clock(), n)
+        return records and model
+
+    def finish(self) -> None:
+        """Draw what was postponed, all of it. Never raises."""
+        if self._off or self._postponed is None:
+            return
+        (study, snapshot), self._postponed = self._postponed, None
+        try:
+            known = trials_of_all_brackets(study)
+            n = sum(t.state.is_finished() for t in known)
+            taken = snapshot(known) if n >= _FIRST_TRIALS else None
+            if taken is not None:
+                of_records = of_trials(known, len(study.directions))
+                write(study, {**of_records, **of_model(taken, known)}, n)
+        except Exception as error:
+            # The storage may be gone by now.
+            _logger.debug("The last graphs for optuna-dashboard were not drawn: %r", error)
+
+
+_live: weakref.WeakSet[LiveGraphs] = weakref.WeakSet()
+
+
+@atexit.register
+def _finish_all() -> None:
+    for graphs in list(_live):
+        graphs.finish()
 
 
 def trials_with(
@@ -185,8 +221,8 @@ def of_model(snapshot: Snapshot, trials: Sequence[FrozenTrial]) -> dict[str, Cha
         known = effects(snapshot, j)
         of_objective = charts.of_model(snapshot, trials, known, j, _MAX_PANELS, _PANEL_COLUMNS)
         if not snapshot.prior_names(j):
-            # They compare with prior studies.
-            del of_objective["regret"], of_objective["similarity"]
+            # It compares with prior studies.
+            del of_objective["regret"]
         found |= {name + _suffix(j, n): chart for name, chart in of_objective.items()}
     return found
 

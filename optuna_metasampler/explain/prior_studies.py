@@ -254,15 +254,10 @@ class Convergence:
     Attributes:
         own: That of the running study; ``None`` before its first value.
         priors: Those of the prior studies that are used and have a value.
-        comparable: Whether all values seem to have one unit: the studies have the same direction,
-            and the median of the running study lies within the better nine tenths of each prior
-            study's values, or within half their width of them. A guess, because Optuna does not
-            know what a study measures.
     """
 
     own: BestSoFar | None
     priors: tuple[BestSoFar, ...]
-    comparable: bool
 
 
 def convergence(
@@ -274,7 +269,7 @@ def convergence(
     """
     minimize = snapshot.signs[objective] < 0
     own = _values(trials, objective)
-    priors, comparable = [], True
+    priors = []
     # A checkpoint has the names of studies, but not their trials.
     for prior, overlap in zip(snapshot.priors, snapshot.overlaps, strict=bool(snapshot.priors)):
         values = _values(prior.trials, objective)
@@ -283,12 +278,10 @@ def convergence(
         prior_minimizes = minimize
         if prior.directions is not None and objective < len(prior.directions):
             prior_minimizes = prior.directions[objective] == StudyDirection.MINIMIZE
-        comparable &= prior_minimizes == minimize and _comparable(own, values, minimize)
         priors.append(_best_so_far(prior.name, values, prior_minimizes))
     return Convergence(
         own=_best_so_far("", own, minimize) if own else None,
         priors=tuple(priors),
-        comparable=comparable and bool(own),
     )
 
 
@@ -311,14 +304,3 @@ def _best_so_far(name: str, values: list[float], minimize: bool) -> BestSoFar:
         best=tuple((sign * best[kept]).tolist()),
         share=tuple((n_better / len(values)).tolist()),
     )
-
-
-def _comparable(own: list[float], prior: list[float], minimize: bool) -> bool:
-    """Whether the values of two studies of one direction seem to have one unit."""
-    if not own:
-        return False
-    sign = 1.0 if minimize else -1.0
-    best, bad = np.quantile(sign * np.asarray(prior), (0.0, 0.9))
-    slack = (bad - best) / 2
-    middle = sign * float(np.median(own))
-    return bool(best - slack <= middle <= bad + slack)

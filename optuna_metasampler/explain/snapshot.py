@@ -17,6 +17,10 @@ from optuna_metasampler.surrogates.transfer import TransferPredictor
 from optuna_metasampler.task import Task
 
 
+ENOUGH_TRIALS = 8
+"""Trials with a value below which importances and improvement forecasts are guesses."""
+
+
 @dataclass(frozen=True)
 class Snapshot:
     """The sampler's model of a study at one moment.
@@ -77,6 +81,10 @@ class Snapshot:
         y = self.outcomes(objective)
         finite = y[y.isfinite()]
         return bool((finite != finite[:1]).any())
+
+    def is_telling(self, objective: int) -> bool:
+        """Whether there are trials enough for importances and an improvement forecast."""
+        return int(self.outcomes(objective).isfinite().sum()) >= ENOUGH_TRIALS
 
     def values(self, z: Tensor, objective: int) -> tuple[float, ...]:
         """Warped outcomes ``(q,)`` as values of the objective, which must have a unit."""

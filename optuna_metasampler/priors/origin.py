@@ -1,7 +1,8 @@
 """Where the prior studies of a running study came from, as its trials record it.
 
 The record is for a report in another process: the arguments of ``MetaSampler`` about prior
-studies, where these are locations. It holds no password, and no query, which may hold one.
+studies, where these are locations, and the method. It holds no password, and no query, which may
+hold one.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ ORIGIN = "metasampler:priors"
 
 _ARGUMENTS = (
     "prior", "prior_studies", "prior_filter", "rename", "fixed", "prior_fixed", "checkpoint",
-    "learner",
+    "learner", "method", "method_options",
 )  # fmt: skip
 
 
@@ -27,7 +28,7 @@ def origin_of(arguments: Mapping[str, Any]) -> dict[str, Any] | None:
     """The record of arguments of ``MetaSampler``; ``None`` if it could not be used again.
 
     Args:
-        arguments: Those of the arguments about prior studies that say anything, by name.
+        arguments: Those about prior studies, and the method, that say anything, by name.
     """
     found = dict(arguments)
     if "checkpoint" in found:
@@ -44,7 +45,7 @@ def origin_of(arguments: Mapping[str, Any]) -> dict[str, Any] | None:
         json.dumps(found)
     except (TypeError, ValueError):
         return None
-    return found if {"prior", "checkpoint", "learner"} & found.keys() else None
+    return found if {"prior", "checkpoint", "learner", "method"} & found.keys() else None
 
 
 def recorded_origin(trials: Sequence[FrozenTrial]) -> dict[str, Any]:

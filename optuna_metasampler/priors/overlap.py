@@ -14,7 +14,7 @@ from optuna.distributions import (
 )
 from optuna.study import Study, StudyDirection
 
-from optuna_metasampler._text import counted, listed, printable, table
+from optuna_metasampler._text import counted, listed, preformatted, printable, table
 from optuna_metasampler.history import distributions_of, finished_trials
 from optuna_metasampler.priors.align import compatible, merge, says_where_trials_fail, unusable
 from optuna_metasampler.priors.constants import single
@@ -99,17 +99,27 @@ class Overlaps:
     def __str__(self) -> str:
         if not self.studies:
             return "No prior studies."
-        total = "?" if self.names is None else str(len(self.names))
         rows = [["prior study", "trials", "shared", "used"]]
         for s in self.studies:
             used = "yes" if s.reason is None else f"no: {s.reason}"
-            rows.append([s.name, str(s.n_trials), f"{len(s.shared)} of {total}", used])
+            shared = "?" if self.names is None else f"{len(s.shared)} of {len(self.names)}"
+            rows.append([s.name, str(s.n_trials), shared, used])
         head, *lines = table(rows, left={0, 2, 3})
         text = [head]
         for s, line in zip(self.studies, lines, strict=True):
             text.append(line)
             text += [f"    {detail}" for detail in _details(s)] if s.usable else []
+        if self.names is None:
+            text.append("The first trial will show which parameters are shared.")
         return "\n".join(text)
+
+    def __repr__(self) -> str:
+        """What an interactive session shows: the contents, not the fields."""
+        return str(self)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        return preformatted(str(self))
 
 
 def _details(study: StudyOverlap) -> Iterator[str]:

@@ -159,10 +159,13 @@ def _open_file(
         return _open_sqlite(path, head, location, stack, options or {})
     if is_journal(head):
         return _open_journal(path, location)
-    raise PriorError(
+    text = (
         f"`prior` names {location!r}, which is not an SQLite database, a journal log of Optuna or "
         "a CSV file (.csv)."
     )
+    if path.suffix == ".safetensors":
+        text += " A checkpoint is given as MetaSampler(checkpoint=...)."
+    raise PriorError(text)
 
 
 def read_file(path: Path, size: int | None = None) -> bytes:
@@ -303,7 +306,8 @@ def _open_rdb(url: str, location: str, settings: dict[str, Any]) -> RDBStorage:
     except ImportError as error:
         raise PriorError(
             f"`prior` names {redacted(location)!r}, whose driver is missing: "
-            f"{error.__cause__ or error}. Install it, such as psycopg for postgresql+psycopg://."
+            f"{error.__cause__ or error}. Install one and name it in the URL: PyMySQL for "
+            "mysql+pymysql://, psycopg for postgresql+psycopg://."
         ) from error
     except (SQLAlchemyError, StorageInternalError, AssertionError) as error:
         raise _unreadable(location, error) from error

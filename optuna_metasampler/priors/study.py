@@ -205,9 +205,10 @@ def select(
     """Apply a filter to prior studies, and remove duplicates of trials and of studies.
 
     A trial of the running study must not count twice, once as its own and once as a prior trial:
-    trials that the running study also has are removed. A copy of the running study has none left;
-    a study from which some trials were copied (``study.add_trials``) keeps the others. Of equal
-    prior studies, such as those of a storage and of its archive, only the first is used.
+    trials that the running study also has are removed, and so is that study itself. A copy of it
+    under another name has none left; a study from which some trials were copied
+    (``study.add_trials``) keeps the others. Of equal prior studies, such as those of a storage and
+    of its archive, only the first is used.
 
     Args:
         priors: Prior studies.
@@ -216,12 +217,12 @@ def select(
         rename: Parameter names, from prior studies to the running study.
 
     Returns:
-        One entry per prior study, in the order given.
+        One entry per prior study but the running one, in the order given.
     """
     own = _OwnTrials(running) if running is not None else None
     used: dict[object, list[PriorStudy]] = {}
     selected = []
-    for study in priors:
+    for study in priors if running is None else without(priors, running):
         one = _select(study, own, prior_filter, rename or {})
         if one.reason is None:
             equal_values = used.setdefault(_values(study), [])
@@ -234,6 +235,17 @@ def select(
     return selected
 
 
+def without(priors: Sequence[PriorStudy], running: PriorStudy) -> list[PriorStudy]:
+    """The prior studies but the running one, and earlier states of it, in any storage."""
+    starts = {t.datetime_start for t in running.trials if t.datetime_start}
+    return [
+        study
+        for study in priors
+        if study.name != running.name
+        or (study.trials and all(t.datetime_start not in starts for t in study.trials))
+    ]
+
+
 def _select(
     study: PriorStudy,
     own: _OwnTrials | None,
@@ -243,8 +255,6 @@ def _select(
     reason = prior_filter.reason_against(study)
     if reason is not None or own is None:
         return Selected(study, reason)
-    if own.is_running_study(study):
-        return Selected(study, "it is the running study itself")
     others = tuple(t for t in study.trials if not own.has(t, rename))
     n_own = len(study.trials) - len(others)
     if n_own and not any(t.values for t in others):
@@ -277,18 +287,10 @@ class _OwnTrials:
     """
 
     def __init__(self, running: PriorStudy) -> None:
-        self._name = running.name
-        self._starts = {t.datetime_start for t in running.trials if t.datetime_start}
         self._known: dict[tuple[float, ...], list[FrozenTrial]] = {}
         for trial in running.trials:
             if trial.values:
                 self._known.setdefault(tuple(trial.values), []).append(trial)
-
-    def is_running_study(self, study: PriorStudy) -> bool:
-        """Whether a study is the running one or an earlier state of it, in any storage."""
-        return study.name == self._name and (
-            not study.trials or any(t.datetime_start in self._starts for t in study.trials)
-        )
 
     def has(self, trial: FrozenTrial, rename: Mapping[str, str]) -> bool:
         """Whether a trial is one of the running study."""

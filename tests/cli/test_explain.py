@@ -39,7 +39,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for storage in (new, journal):
             sampler = MetaSampler(str(path / "old.db"), seed=0)
             study = optuna.create_study(study_name="now", storage=storage, sampler=sampler)
-            study.optimize(objective, n_trials=7)
+            study.optimize(objective, n_trials=8)
             study.ask()
     return path
 
@@ -57,7 +57,7 @@ def test_a_study_is_explained_and_only_read(folder: Path, name: str) -> None:
     before = contents(folder)
     result = run(folder / name, "now", "--prior", folder / "old.db")
     assert result.exit_code == 0, result.output
-    assert "now: 8 trials, minimize" in result.output
+    assert "now: 9 trials, minimize" in result.output
     assert "Transfer weight" in result.output
     assert "Most important: x" in result.output
     assert max(map(len, result.output.splitlines())) <= 80
@@ -118,7 +118,7 @@ def test_prior_studies_that_cannot_be_found_are_named_and_not_used(
     result = run(tmp_path / "new.db")
     assert result.exit_code == 0, result.output
     assert message in " ".join(result.output.split())
-    assert "now: 8 trials" in result.output
+    assert "now: 9 trials" in result.output
 
 
 def test_without_priors_the_trial_records_are_reported(folder: Path, tmp_path: Path) -> None:
@@ -132,7 +132,7 @@ def test_without_priors_the_trial_records_are_reported(folder: Path, tmp_path: P
     assert n >= 7
     assert all(len(p["weights"]) == n for p in document["priors"])
     assert any("does not have now (old-" in w for w in document["warnings"])
-    assert document["objectives"][0]["calibration"]["accuracy"]["n_trials"] == 5
+    assert document["objectives"][0]["calibration"]["accuracy"]["n_trials"] == 6
     assert document["objectives"][0]["gain"] is None
 
 
@@ -144,7 +144,7 @@ def test_the_document_is_json_to_the_letter(folder: Path) -> None:
     document = json.loads(result.output, parse_constant=refuse)
     assert document["version"] == 1
     assert document["study"] == "now"
-    assert document["states"] == {"complete": 7, "running": 1}
+    assert document["states"] == {"complete": 8, "running": 1}
 
 
 def test_which_priors_is_a_matter_of_options(folder: Path) -> None:
@@ -228,5 +228,35 @@ def test_it_works_in_a_process_of_its_own(folder: Path) -> None:
         env={"PYTHONIOENCODING": "ascii", "PYTHONPATH": ":".join(sys.path)},
     )
     assert result.returncode == 0, result.stderr
-    assert result.stdout.startswith(b"now: 8 trials")
+    assert result.stdout.startswith(b"now: 9 trials")
     assert b"old-0" in result.stdout
+
+
+def test_one_trial_is_explained(folder: Path) -> None:
+    said = run(folder / "new.db", "--trial", 1)
+    assert said.exit_code == 0, said.output
+    assert said.output.startswith("Trial 1 of now: ")
+    assert "Probe: away from the best prior configurations" in said.output
+    as_json = json.loads(run(folder / "new.db", "--trial", 1, "--json").output)
+    assert as_json["phase"] == "probe"
+    assert as_json["nearest"]["study"] in {"old-0", "old-1"}
+
+
+def test_a_trial_that_does_not_exist_and_a_page_of_one_trial_are_wrong_usage(
+    folder: Path, tmp_path: Path
+) -> None:
+    for arguments in (["--trial", 99], ["--trial", 1, "--html", tmp_path / "page.html"]):
+        result = run(folder / "new.db", *arguments)
+        assert result.exit_code == 2
+        assert "trial" in result.output
+
+
+def test_the_method_is_that_of_the_run(tmp_path: Path) -> None:
+    with sqlite(tmp_path / "old.db") as old, sqlite(tmp_path / "new.db") as new:
+        random_study(objective, 12, 0, "old", old)
+        sampler = MetaSampler(str(tmp_path / "old.db"), method="gp", seed=0)
+        study = optuna.create_study(study_name="now", storage=new, sampler=sampler)
+        study.optimize(objective, n_trials=3)
+        said = str(sampler.report(study))
+    for given in ([], ["--prior", tmp_path / "old.db"]):
+        assert run(tmp_path / "new.db", *given).output == f"{said}\n"

@@ -100,10 +100,17 @@ def test_priors_are_inspected_beside_a_study(priors: list[optuna.Study]) -> None
     study.add_trials(priors[0].trials[:5])
     settings: dict[str, Any] = {"prior_filter": {"min_trials": 5}}
     got = MetaSampler([*priors, study], **settings).inspect_priors(study)
-    assert [(row.n_trials, row.n_own) for row in got] == [(35, 5), (40, 0), (40, 0), (6, 0)]
-    assert got.studies[3].reason == "it is the running study itself"
-    # Before its first trial, the space of a study is unknown.
-    assert MetaSampler(priors).inspect_priors(optuna.create_study()).names is None
+    # The running study itself is none of them.
+    assert [(row.n_trials, row.n_own) for row in got] == [(35, 5), (40, 0), (40, 0)]
+
+
+def test_before_the_first_trial_nothing_is_said_of_shared_parameters(
+    priors: list[optuna.Study],
+) -> None:
+    got = MetaSampler(priors).inspect_priors(optuna.create_study())
+    assert got.names is None
+    assert str(got).splitlines()[1].split() == ["like-0", "40", "?", "yes"]
+    assert str(got).endswith("The first trial will show which parameters are shared.")
 
 
 def test_two_prior_studies_are_compared(priors: list[optuna.Study]) -> None:

@@ -223,8 +223,7 @@ def prefers_b(sampler: MetaSampler) -> None:
     study = optuna.create_study(sampler=sampler)
     study.enqueue_trial({"x": 0.5})
     study.optimize(lambda t: (t.suggest_float("x", 0, 1) - 0.9) ** 2, n_trials=1)
-    study.ask({"x": FloatDistribution(0, 1)})
-    (predictor,) = sampler.transfer_predictors(study)
+    (predictor,) = sampler.snapshot(study).transfer
     at_a, at_b = predictor.features(torch.tensor([[0.1], [0.9]], dtype=torch.float64))[:, 1]
     assert at_b > at_a
 

@@ -88,7 +88,7 @@ def test_a_table_is_printed() -> None:
     rows = [{"eta": 0.01, "act": "relu", "seed": 1, "gone": 0.5}] * 3
     alike = Selected(prior("alike", space, rows), None, n_own=2)
     empty = Selected(prior("empty", space, []), None)
-    copy = Selected(prior("a copy", space, rows), "it is the running study itself")
+    copy = Selected(prior("a copy", space, rows), "it has the same trials as 'alike'")
     target = {
         "lr": FloatDistribution(1e-4, 1.0, log=True),
         "act": CategoricalDistribution(["relu", "gelu"]),
@@ -106,7 +106,7 @@ def test_a_table_is_printed() -> None:
         "    only here: new",
         "    only in the prior study: gone",
         "empty             0  0 of 4  no: it has no finished trial with a value",
-        "a copy            3  0 of 4  no: it is the running study itself",
+        "a copy            3  0 of 4  no: it has the same trials as 'alike'",
     ]
     assert [row.usable for row in got] == [True, False, False]
     assert got.studies[0].shared == ("act", "lr")
@@ -123,7 +123,7 @@ def test_no_prior_study_and_no_search_space_are_printed() -> None:
     assert str(overlaps([], None)) == "No prior studies."
     study = prior("old", {"x": FloatDistribution(0, 1)}, [{"x": 0.1}, {"x": 0.2}])
     got = overlaps([Selected(study, None)], None)
-    assert str(got).splitlines()[1] == "old               2  0 of ?  yes"
+    assert str(got).splitlines()[1] == "old               2  ?       yes"
 
 
 @given(st.data(), spaces(3), st.dictionaries(st.sampled_from(["p0", "p1", "q"]), distributions()))

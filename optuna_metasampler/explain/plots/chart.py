@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import math
 from typing import TypeAlias
 
-from optuna_metasampler._text import shortened
+from optuna_metasampler._text import number, shortened
 from optuna_metasampler.explain.trial_record import ENQUEUED, INDEPENDENT
 from optuna_metasampler.policies.base import Phase
 
@@ -20,26 +20,30 @@ Numbers: TypeAlias = tuple[float, ...]
 BLUE, VERMILION, GREEN = "#0072B2", "#D55E00", "#009E73"
 SKY, ORANGE, PURPLE, GREY = "#56B4E9", "#E69F00", "#CC79A7", "#8A8A8A"
 BROWN, TEAL, LIGHT = "#8C6D31", "#3B8686", "#B8B8B8"
-OF_STUDIES = (SKY, ORANGE, GREEN, PURPLE, BLUE, VERMILION, BROWN, TEAL)
+THIS_STUDY, PRIORS = VERMILION, BLUE
+"""Colours of the running study, and of the prior studies together, in every plot."""
+
+OF_STUDIES = (BLUE, SKY, GREEN, PURPLE, BROWN, TEAL)
 """Colours of the prior studies that are named."""
 
 PHASES = {
-    Phase.WARM_START.value: ("warm start", ORANGE, "diamond"),
+    Phase.WARM_START.value: ("warm start", PRIORS, "diamond"),
     Phase.PROBE.value: ("probe", PURPLE, "triangle"),
     Phase.INITIAL_DESIGN.value: ("initial design", GREY, "square"),
     Phase.SPACE_FILLING.value: ("space-filling", LIGHT, "square"),
-    Phase.MODEL.value: ("model", BLUE, "circle"),
+    Phase.MODEL.value: ("model", THIS_STUDY, "circle"),
     ENQUEUED: ("enqueued", GREEN, "star"),
     INDEPENDENT: ("independent", BROWN, "cross"),
-    Phase.POLICY.value: ("policy", SKY, "circle"),
+    Phase.POLICY.value: ("policy", ORANGE, "circle"),
 }
 """Label, colour and symbol of every phase, see
 :class:`~optuna_metasampler.explain.trial_record.TrialRecord`."""
 
-MAX_NAMED = 8
+MAX_NAMED = len(OF_STUDIES)
 """Number of prior studies with a name and a colour of their own; the others are grouped."""
 
 _MAX_NAME = 24
+_LEAST_TICKS, _MOST_TICKS = 3, 4
 
 
 def phase_style(phase: str) -> tuple[str, str, str]:
@@ -56,6 +60,7 @@ class Axis:
         log: Whether the scale is logarithmic.
         limits: Its ends; ``None`` to fit them to the data.
         categories: Labels at the positions 0, 1, ...; empty for a numeric axis.
+        bare: Whether it has neither ticks nor a title, because only distances count.
         percent: Whether shares are shown as percentages.
         whole: Whether only whole numbers have ticks.
     """
@@ -64,6 +69,7 @@ class Axis:
     log: bool = False
     limits: tuple[float, float] | None = None
     categories: tuple[str, ...] = ()
+    bare: bool = False
     percent: bool = False
     whole: bool = False
 
@@ -205,6 +211,19 @@ def spans(values: Sequence[float], ratio: float) -> bool:
     """Whether a log axis suits: all above 0, and the largest ``ratio`` times the smallest."""
     finite = [v for v in values if math.isfinite(v)]
     return bool(finite) and min(finite) > 0 and max(finite) > ratio * min(finite)
+
+
+def log_ticks(limits: tuple[float, float]) -> dict[float, str]:
+    """Few values with their labels on a log axis: powers of ten if there are enough."""
+    low, high = limits
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    for steps in ((1,), (1, 3), (1, 2, 5)):
+        ticks = [s * 10.0**e for e in range(first, last + 1) for s in steps]
+        inside = [tick for tick in ticks if low <= tick <= high]
+        if len(inside) >= _LEAST_TICKS:
+            break
+    every = math.ceil(len(inside) / _MOST_TICKS)
+    return {tick: number(tick) for tick in inside[::every]}
 
 
 def label_sides(points: Points, width: float) -> tuple[str, ...]:

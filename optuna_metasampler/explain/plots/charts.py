@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 import math
 from typing import Any
 
+import numpy as np
 from optuna.trial import FrozenTrial
 
 from optuna_metasampler._optuna import finite_value
-from optuna_metasampler._text import thinned
-from optuna_metasampler.explain.calibration import calibration
+from optuna_metasampler._text import number, thinned
+from optuna_metasampler.explain.calibration import ForecastedTrial, calibration
 from optuna_metasampler.explain.effects import Effect, curves_of
 from optuna_metasampler.explain.plots.chart import (
-    BLUE,
     GREY,
     LIGHT,
     MAX_NAMED,
     OF_STUDIES,
-    ORANGE,
-    SKY,
-    VERMILION,
+    PRIORS,
+    THIS_STUDY,
     Axis,
     Band,
     Chart,
     Layer,
     Line,
+    Numbers,
     Panel,
     Points,
     phase_style,
@@ -44,7 +44,7 @@ from optuna_metasampler.explain.prior_studies import (
 from optuna_metasampler.explain.prior_studies import (
     prior_weights as weights_of,
 )
-from optuna_metasampler.explain.snapshot import Snapshot
+from optuna_metasampler.explain.snapshot import ENOUGH_TRIALS, Snapshot
 from optuna_metasampler.explain.trial_record import TrialRecord
 from optuna_metasampler.space import equal_key
 
@@ -54,17 +54,22 @@ PREDICTED_VS_OBSERVED = "Predicted and observed values"
 PRIOR_VS_POSTERIOR = "Effect of each parameter: prior and posterior"
 PARAMETER_IMPORTANCES = "Parameter importances"
 SIMILARITY_MAP = "Similarity of the studies"
-REGRET_AGAINST_PRIORS = "Best value so far, compared with the prior studies"
+REGRET_AGAINST_PRIORS = "How soon each study found its best value"
 """Titles."""
 
 # Trials shown at most: more would not be distinguishable.
 _MAX_TRIALS = 150
 _MAX_PARAMETERS = 15
+_LEAST_ON_MAP = 5
 # Lines of prior studies without a name: a thousand would be a grey area.
 _MAX_OTHERS = 60
 # Share of the trials, the best ones, that a panel has to show: far worse ones would leave no room
 # for its subject.
 _SHOWN_SHARE = 0.85
+# What lies farther from the middle 80% of some numbers than this many widths of it is far outside.
+_REACH = 1.0
+# Ratio of the largest to the smallest value, all positive, from which on an axis is logarithmic.
+_LOG_RATIO = 10.0
 
 
 def objective_name(objective: int, n_objectives: int) -> str:
@@ -82,7 +87,7 @@ def of_model(
     trials: Sequence[FrozenTrial],
     found: Sequence[Effect],
     objective: int,
-    n_panels: int = 9,
+    n_panels: int = 6,
     columns: int = 3,
 ) -> dict[str, Chart]:
     """All charts of one objective that need the model, by name.
@@ -94,7 +99,12 @@ def of_model(
         "parameters": prior_vs_posterior(shown, snapshot, trials, objective, columns),
         "importances": parameter_importances(found, snapshot, objective),
         "regret": regret_against_priors(snapshot, trials, objective),
-        "similarity": similarity_map(snapshot, objective),
+        # Of fewer studies a map says less than their rank correlations do.
+        **(
+            {"similarity": similarity_map(snapshot, objective)}
+            if len(snapshot.prior_names(objective)) >= _LEAST_ON_MAP
+            else {}
+        ),
     }
 
 
@@ -120,12 +130,10 @@ def prior_weights(trials: Sequence[FrozenTrial]) -> Chart:
     rows = [(n, r) for n, r in records if r is not None and r.p_transfer is not None and r.weights]
     if not rows:
         return Chart(title, missing="no trial has stored weights of prior studies")
+    named, others = _split(_by_weight(r for _, r in rows))
     rows = list(thinned(rows, _MAX_TRIALS))
     x = tuple(float(n) for n, _ in rows)
     weights = [dict(r.weights) for _, r in rows]
-    names = {name for w in weights for name in w}
-    totals = {name: sum(w.get(name, 0.0) for w in weights) for name in names}
-    named, others = _split(sorted(totals, key=lambda name: (-totals[name], name)))
     short = short_names(named)
     shares = [
         (short[name], [w.get(name, 0.0) for w in weights], color)
@@ -155,6 +163,15 @@ def prior_weights(trials: Sequence[FrozenTrial]) -> Chart:
     )
 
 
+def _by_weight(records: Iterable[TrialRecord]) -> list[str]:
+    """Names of the prior studies by their weights in all trials together, the highest first."""
+    totals: dict[str, float] = {}
+    for record in records:
+        for name, weight in record.weights:
+            totals[name] = totals.get(name, 0.0) + weight
+    return sorted(totals, key=lambda name: (-totals[name], name))
+
+
 def _split(ranked: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
     """Names with an entry of their own in the legend, and the others."""
     # A single other name takes as much room as "others".
@@ -171,40 +188,60 @@ def predicted_vs_observed(
     if not known.trials:
         return Chart(title, missing="no finished trial has a stored forecast")
     shown = thinned(known.trials, _MAX_TRIALS)
-    log = spans([v for t in shown for v in (t.predicted, t.low, t.high, t.observed)], 1000.0)
-    ends = [v for t in shown for v in (t.predicted, t.observed)]
-    low, high = min(ends), max(ends)
-    # Early intervals may be huge; the axis is fitted to the points.
-    limits = None
-    if not log and math.isfinite(high - low) and high > low:
-        reach = high - low
-        bottom, top = min(t.low for t in shown), max(t.high for t in shown)
-        limits = (max(low - reach, bottom - reach / 20), min(high + reach, top + reach / 20))
-    layers: list[Layer] = [Line("as predicted", (low, high), (low, high), GREY, 1.5, "dash")]
+    log = spans([v for t in shown for v in (t.predicted, t.observed)], _LOG_RATIO)
+    limits = _common_limits(shown, log)
+    low, high = limits
+    n_beyond = sum(not low <= v <= high for t in shown for v in {t.observed, t.predicted})
+
+    def inside(values: Iterable[float]) -> Numbers:
+        return tuple(min(max(v, low), high) for v in values)
+
+    layers: list[Layer] = [Line("as predicted", limits, limits, GREY, 1.5, "dash")]
     for phase in dict.fromkeys(t.phase for t in shown):
         of_phase = [t for t in shown if t.phase == phase]
         label, color, symbol = phase_style(phase)
         layers.append(
             Points(
                 name=f"phase: {label}",
-                x=tuple(t.observed for t in of_phase),
-                y=tuple(t.predicted for t in of_phase),
+                x=inside(t.observed for t in of_phase),
+                y=inside(t.predicted for t in of_phase),
                 color=color,
                 symbol=symbol,
-                low=tuple(t.low for t in of_phase),
-                high=tuple(t.high for t in of_phase),
-                notes=tuple(f"trial {t.number}" for t in of_phase),
+                low=inside(t.low for t in of_phase),
+                high=inside(t.high for t in of_phase),
+                notes=tuple(
+                    f"trial {t.number}: observed {number(t.observed)}, predicted "
+                    f"{number(t.predicted)}"
+                    for t in of_phase
+                ),
             )
         )
     name, accuracy = objective_name(objective, n_objectives), known.accuracy
     return _single(
         title,
         f"{accuracy.n_covered} of {accuracy.n_trials} outcomes ({accuracy.coverage:.0%}) are "
-        "inside their 80% interval",
-        Axis(f"observed {name}", log=log),
+        "inside their 80% interval"
+        + (f"; {n_beyond} beyond the frame shown at its edge" if n_beyond else ""),
+        Axis(f"observed {name}", log=log, limits=limits),
         Axis(f"predicted {name}, 80% interval", log=log, limits=limits),
         *layers,
     )
+
+
+def _common_limits(shown: Sequence[ForecastedTrial], log: bool) -> tuple[float, float]:
+    """Ends of both axes, fitted to the bulk of the points: one bad trial is no scale."""
+    scale, back = (math.log10, lambda v: 10.0**v) if log else (float, float)
+    low, high = bulk([scale(v) for t in shown for v in (t.predicted, t.observed)])
+    gap = 0.06 * (high - low) or 0.5 * abs(high) or 1.0
+    return back(low - gap), back(high + gap)
+
+
+def bulk(values: Sequence[float]) -> tuple[float, float]:
+    """The ends of some numbers, without those that lie far outside of their middle 80%."""
+    bottom, top = np.quantile(values, (0.1, 0.9)).tolist()
+    reach = _REACH * (top - bottom)
+    near = [v for v in values if bottom - reach <= v <= top + reach]
+    return min(near), max(near)
 
 
 # --------------------------------------------------------------------------------------------
@@ -229,7 +266,9 @@ def prior_vs_posterior(
     # One scale for all, so that an important parameter looks important.
     ends = [end for p in panels for end in p.y.limits or ()]
     limits = (min(ends), max(ends)) if ends else None
-    panels = tuple(replace(p, y=replace(p.y, limits=limits)) for p in panels)
+    # Bad values would leave no room for the good ones.
+    log = limits is not None and spans(limits, _LOG_RATIO)
+    panels = tuple(replace(p, y=replace(p.y, limits=limits, log=log)) for p in panels)
     better = "smaller" if snapshot.signs[objective] < 0 else "larger"
     return Chart(
         title,
@@ -248,21 +287,36 @@ def _panel(
     posterior, low, high, prior = curves_of(effect, snapshot, objective)
     x, categories, positions = _positions(effect)
     points = _points_of(effect, positions, trials, objective if has_unit else None)
+    if spans(points.y, _LOG_RATIO):
+        # The model knows no bounds, but such values are hardly ever negative.
+        least = min(points.y) / 2
+        low, high, posterior = (
+            tuple(max(v, least) for v in row) for row in (low, high, posterior)
+        )
+        prior = None if prior is None else tuple(max(v, least) for v in prior)
     layers: list[Layer] = []
     if effect.categorical:
         layers.append(points)
         if prior is not None:
             left = tuple(v - 0.12 for v in x)
-            layers.append(Points("prior", left, prior, ORANGE, "diamond", 9.0))
+            layers.append(Points("prior", left, prior, PRIORS, "diamond", 9.0))
         right = tuple(v + 0.12 for v in x)
         layers.append(
-            Points("posterior, 80% interval", right, posterior, BLUE, size=9.0, low=low, high=high)
+            Points(
+                "posterior, 80% interval",
+                right,
+                posterior,
+                THIS_STUDY,
+                size=9.0,
+                low=low,
+                high=high,
+            )
         )
     else:
-        layers += [Band("posterior, 80% interval", x, low, high, BLUE), points]
+        layers += [Band("posterior, 80% interval", x, low, high, THIS_STUDY), points]
         if prior is not None:
-            layers.append(Line("prior", x, prior, ORANGE, style="dash"))
-        layers.append(Line("posterior", x, posterior, BLUE))
+            layers.append(Line("prior", x, prior, PRIORS, style="dash"))
+        layers.append(Line("posterior", x, posterior, THIS_STUDY))
     curves = [*low, *high, *(prior or () if has_unit else ())]
     ends = None
     if effect.log and x[0] < x[-1]:
@@ -317,6 +371,8 @@ def _limits(
     shown = best_first[: max(math.ceil(_SHOWN_SHARE * len(values)), 1)]
     finite = [v for v in (*curves, *shown) if math.isfinite(v)]
     low, high = min(finite), max(finite)
+    if spans(values, _LOG_RATIO):
+        return low / 1.2, high * 1.2
     gap = 0.05 * (high - low)
     return (low - gap, high + gap) if gap > 0 and math.isfinite(gap) else None
 
@@ -326,6 +382,8 @@ def parameter_importances(
 ) -> Chart:
     """Importances of parameters here and in prior studies, see ``plot_parameter_importances``."""
     title = _titled(PARAMETER_IMPORTANCES, objective, len(snapshot.signs))
+    if not snapshot.is_telling(objective):
+        return Chart(title, missing=f"fewer than {ENOUGH_TRIALS} trials have a value")
     if not found:
         return Chart(title, missing="no parameter varies")
     shown = list(reversed(found[:_MAX_PARAMETERS]))
@@ -345,9 +403,9 @@ def parameter_importances(
         layers.append(Points(name, x, y, GREY, "ring", 6.0, notes=notes))
     before = tuple(math.nan if e.prior_importance is None else e.prior_importance for e in shown)
     if not all(map(math.isnan, before)):
-        layers.append(Points("prior studies together", before, rows, ORANGE, "diamond", 10.0))
+        layers.append(Points("prior studies together", before, rows, PRIORS, "diamond", 10.0))
     now = tuple(e.importance for e in shown)
-    layers.append(Points("this study", now, rows, BLUE, "circle", 10.0))
+    layers.append(Points("this study", now, rows, THIS_STUDY, "circle", 10.0))
     n_hidden = len(found) - len(shown)
     return _single(
         title,
@@ -376,13 +434,13 @@ def similarity_map(snapshot: Snapshot, objective: int = 0) -> Chart:
     return _single(
         title,
         "Distances approximate 1 - rank correlation: near studies rank configurations alike",
-        Axis("distance", limits=(-reach, reach)),
-        Axis("distance", limits=(-reach, reach)),
+        Axis(bare=True, limits=(-reach, reach)),
+        Axis(bare=True, limits=(-reach, reach)),
         Points(
             name="prior study",
             x=x,
             y=y,
-            color=SKY,
+            color=PRIORS,
             size=11.0,
             labels=tuple(names[i] if i in labelled else "" for i in range(k)),
             notes=tuple(
@@ -393,7 +451,7 @@ def similarity_map(snapshot: Snapshot, objective: int = 0) -> Chart:
             shade_title="rank correlation\nwith this study",
         ),
         Points(
-            f"{OWN_NAME}, {known.n_trials} trials", (own[0],), (own[1],), VERMILION, "star", 16.0
+            f"{OWN_NAME}, {known.n_trials} trials", (own[0],), (own[1],), THIS_STUDY, "star", 16.0
         ),
         square=True,
     )
@@ -403,7 +461,9 @@ def regret_against_priors(
     snapshot: Snapshot, trials: Sequence[FrozenTrial], objective: int = 0
 ) -> Chart:
     """Convergence of this study and its prior studies, see ``plot_regret_against_priors``."""
-    ranking = [row.name for row in weights_of(snapshot.transfer)]
+    # In the order, and with the colours, of the plot of the weights.
+    ranking = _by_weight(r for t in trials if (r := TrialRecord.read(t)) is not None)
+    ranking = ranking or [row.name for row in weights_of(snapshot.transfer)]
     known = convergence(snapshot, trials, objective)
     return regret_chart(known, ranking, objective, len(snapshot.signs))
 
@@ -418,7 +478,8 @@ def regret_chart(
     title = _titled(REGRET_AGAINST_PRIORS, objective, n_objectives)
     if known.own is None and not known.priors:
         return Chart(title, missing="no trial has a value")
-    in_unit = known.comparable or not known.priors
+    # Values of other data sets would say nothing: each study is ranked among its own trials.
+    in_unit = not known.priors
 
     def heights(study: BestSoFar) -> tuple[float, ...]:
         return study.best if in_unit else study.share
@@ -447,18 +508,18 @@ def regret_chart(
         for study, color in zip(named, (*OF_STUDIES, LIGHT), strict=False)
     ]
     if known.own is not None:
-        own = line(OWN_NAME, known.own, VERMILION, 3.5)
+        own = line(OWN_NAME, known.own, THIS_STUDY, 3.5)
         layers.append(own)
         if len(own.x) == 1:
-            layers.append(Points("", own.x, own.y, VERMILION, "circle", 9.0))
-    if in_unit:
-        shown = [v for s in (*known.priors, *filter(None, [known.own])) for v in heights(s)]
+            layers.append(Points("", own.x, own.y, THIS_STUDY, "circle", 9.0))
+    if known.own is not None and in_unit:
+        best = known.own.best
+        log = spans(best, 100.0)
+        ends = (min(best) / 1.2, max(best) * 1.2) if log else None
         name = objective_name(objective, n_objectives)
-        axis = Axis(f"best {name} so far", log=spans(shown, 100.0))
-        subtitle = "In the objective's unit, which the prior studies seem to share"
-        if not known.priors:
-            subtitle = "No prior study is in use"
+        axis = Axis(f"best {name} so far", log=log, limits=ends)
+        subtitle = "No prior study is in use"
     else:
-        axis = Axis("trials of the same study that are better", percent=True)
-        subtitle = "Units differ: each study is compared with its own trials; 0% is its best value"
+        axis = Axis("own trials that are better", percent=True)
+        subtitle = "Each study is ranked among its own trials: at 0% it has found its best value"
     return _single(title, subtitle, Axis("trials with a value", whole=True), axis, *layers)

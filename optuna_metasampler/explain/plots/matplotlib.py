@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from optuna_metasampler.explain.plots.chart import (
     Panel,
     Points,
     label_sides,
+    log_ticks,
 )
 
 
@@ -31,6 +33,9 @@ _SIDES = {
     "below": ((0, -7), "center", "top"),
 }
 _WIDTH, _HEIGHT = 4.0, 2.6
+# Of titles, and inches beside them.
+_LETTERS_AN_INCH = 12.5
+_BESIDE, _BESIDE_SQUARE = 0.9, 2.6
 
 
 def draw(chart: Chart) -> Axes:
@@ -67,7 +72,10 @@ def _axes(chart: Chart) -> list[Axes]:
     drawn, grid = pyplot.subplots(rows, columns, figsize=size, squeeze=False, layout="constrained")
     axes: list[Axes] = list(grid.flat)
     below = chart.missing or chart.subtitle
-    text = escaped(chart.title) + (f"\n{escaped(below)}" if below else "")
+    # A square panel is narrower than its figure.
+    square = any(panel.square for panel in chart.panels)
+    width = int(_LETTERS_AN_INCH * (size[0] - (_BESIDE_SQUARE if square else _BESIDE)))
+    text = "\n".join(escaped(t) for t in (chart.title, *textwrap.wrap(below, width)))
     if n == 1:
         axes[0].set_title(text, loc="left", fontsize="medium")
     else:
@@ -171,13 +179,19 @@ def _draw_points(ax: Axes, layer: Points, panel: Panel) -> Any:
 
 def _set_axis(ax: Axes, name: str, axis: Axis, title: str) -> None:
     """Set the axis ``"x"`` or ``"y"``."""
-    from matplotlib.ticker import MaxNLocator, PercentFormatter
+    from matplotlib.ticker import MaxNLocator, NullFormatter, PercentFormatter
 
     ticks: Any = getattr(ax, f"{name}axis")
     ax.set(**{f"{name}label": escaped(title)})
+    limits = axis.limits
     if axis.log:
         ax.set(**{f"{name}scale": "log"})
-    limits = axis.limits
+        if limits is not None:
+            labels = log_ticks(limits)
+            ticks.set_minor_formatter(NullFormatter())
+            ticks.set_ticks(list(labels), list(labels.values()))
+    if axis.bare:
+        ticks.set_ticks([])
     if axis.categories:
         ticks.set_ticks(range(len(axis.categories)), [escaped(c) for c in axis.categories])
         limits = (-0.5, len(axis.categories) - 0.5)

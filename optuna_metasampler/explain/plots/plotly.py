@@ -17,6 +17,7 @@ from optuna_metasampler.explain.plots.chart import (
     Panel,
     Points,
     label_sides,
+    log_ticks,
 )
 
 
@@ -40,7 +41,6 @@ _TITLE, _SUBTITLE, _TEXT = 16, 12, 12
 # Gaps between panels for axis titles and tick labels, in shares of the figure.
 _GAP_X, _GAP_Y = 0.11, 0.17
 _ROW_HEIGHT, _LEAST_HEIGHT = 260, 450
-_MOST_POWERS = 3
 # Pixels from the top of a figure to its title, for the buttons of Plotly.
 _BUTTONS = 42
 
@@ -72,7 +72,8 @@ def figure(chart: Chart) -> Json:
         layout[f"xaxis{suffix}"] = _axis(panel.x, place[0], f"y{suffix}", True)
         layout[f"yaxis{suffix}"] = _axis(panel.y, place[1], f"x{suffix}", first)
         if panel.square:
-            layout[f"yaxis{suffix}"]["scaleanchor"] = f"x{suffix}"
+            layout[f"yaxis{suffix}"] |= {"scaleanchor": f"x{suffix}", "constrain": "domain"}
+            layout[f"xaxis{suffix}"]["constrain"] = "domain"
     layout["showlegend"] = len(seen) > 1
     return {"data": data, "layout": layout}
 
@@ -160,13 +161,13 @@ def _axis(axis: Axis, domain: Sequence[float], anchor: str, titled: bool) -> Jso
         layout["title"] = {"text": markup(axis.title), "font": {"size": _TEXT}, "standoff": 6}
     limits = axis.limits
     if axis.log:
-        limits = None if limits is None else (math.log10(limits[0]), math.log10(limits[1]))
-        # Powers of ten only: a small panel has no room for more.
-        decades = 1.0 if limits is None else limits[1] - limits[0]
-        step = max(1, math.ceil(decades / _MOST_POWERS))
-        layout |= {"type": "log", "exponentformat": "power", "dtick": step, "tickangle": 0}
-        # Exponents make the labels look larger.
-        layout["tickfont"] = {"size": _TEXT - 2}
+        layout |= {"type": "log", "tickangle": 0}
+        if limits is not None:
+            ticks = log_ticks(limits)
+            layout |= {"tickvals": list(ticks), "ticktext": list(ticks.values())}
+            limits = (math.log10(limits[0]), math.log10(limits[1]))
+    if axis.bare:
+        layout |= {"showticklabels": False, "ticks": ""}
     if limits is not None:
         layout["range"] = list(limits)
     if axis.categories:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields
 from functools import partial
-import math
-from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +12,13 @@ from optuna import Study
 
 from optuna_metasampler._optuna import trials_of_all_brackets
 from optuna_metasampler._runtime import replace_file
-from optuna_metasampler.explain.effects import effects
+from optuna_metasampler.explain.effects import Effect, effects
 from optuna_metasampler.explain.plots.chart import Chart
 from optuna_metasampler.explain.report.build import report_data
-from optuna_metasampler.explain.report.data import ReportData
+from optuna_metasampler.explain.report.data import ReportData, plain
 from optuna_metasampler.explain.report.html import page_of, plots_of
 from optuna_metasampler.explain.report.text import markdown_of, text_of
+from optuna_metasampler.explain.report.trial import TrialPart, trial_part
 from optuna_metasampler.explain.snapshot import Snapshot
 from optuna_metasampler.priors.overlap import Overlaps
 
@@ -36,9 +35,13 @@ class Report(ReportData):
     Attributes:
         plots: Makes the plots of the page; ``None`` for none. It is not compared, and keeps the
             model alive as long as the report.
+        explain_trial: Says why a trial was chosen, likewise.
     """
 
     plots: Callable[[], list[tuple[str, Chart]]] | None = field(
+        default=None, compare=False, repr=False
+    )
+    explain_trial: Callable[[int], TrialPart] | None = field(
         default=None, compare=False, repr=False
     )
 
@@ -62,12 +65,36 @@ class Report(ReportData):
             problem: Why there is no snapshot.
         """
         m, trials = len(study.directions), trials_of_all_brackets(study)
-        found = [] if snapshot is None else [effects(snapshot, j) for j in range(m)]
+        found: list[tuple[Effect, ...]] = []
+        if snapshot is not None:
+            found = [effects(snapshot, j) if snapshot.is_telling(j) else () for j in range(m)]
         data = report_data(study, snapshot, found, method, overlaps, problem)
-        return cls(**vars(data), plots=partial(plots_of, trials, snapshot, found, m))
+        return cls(
+            **vars(data),
+            plots=partial(plots_of, trials, snapshot, found, m),
+            explain_trial=partial(trial_part, study.study_name, trials, snapshot),
+        )
 
     def __str__(self) -> str:
         return text_of(self)
+
+    def __repr__(self) -> str:
+        """What an interactive session shows: the contents, not the fields."""
+        return str(self)
+
+    def _repr_markdown_(self) -> str:
+        """What a notebook shows."""
+        return self.to_markdown()
+
+    def trial(self, n: int) -> TrialPart:
+        """Why trial ``n`` was chosen: phase, forecast, weights, and the nearest prior trial.
+
+        Raises:
+            ValueError: If there is no such trial.
+        """
+        if self.explain_trial is None:
+            raise ValueError("This report has no trials.")
+        return self.explain_trial(n)
 
     def to_dict(self) -> dict[str, Any]:
         """The whole report in values that JSON can represent.
@@ -75,7 +102,7 @@ class Report(ReportData):
         The keys are the names of the attributes. Numbers that are infinite or unknown are
         ``None``; choices of other types than those of JSON are their ``repr``.
         """
-        document = {f.name: _plain(getattr(self, f.name)) for f in fields(ReportData)}
+        document = {f.name: plain(getattr(self, f.name)) for f in fields(ReportData)}
         return {"version": _VERSION, **document}
 
     def to_markdown(self) -> str:
@@ -99,21 +126,3 @@ class Report(ReportData):
             OSError: If it cannot be written.
         """
         replace_file(Path(path), self.to_html().encode("utf-8"))
-
-
-def _plain(value: Any) -> Any:
-    """A value as JSON can represent it, which knows no NaN and no infinity."""
-    if value is None or isinstance(value, (bool, str)):
-        return value
-    if isinstance(value, Integral):
-        return int(value)
-    if isinstance(value, Real):
-        number = float(value)
-        return number if math.isfinite(number) else None
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    if is_dataclass(value) and not isinstance(value, type):
-        value = vars(value)
-    if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
-    return repr(value)

@@ -30,13 +30,12 @@ from optuna_metasampler.explain.report.data import (
     PriorPart,
     ReportData,
 )
-from optuna_metasampler.explain.snapshot import Snapshot
+from optuna_metasampler.explain.snapshot import ENOUGH_TRIALS, Snapshot
 from optuna_metasampler.explain.trial_record import ENQUEUED, INTERVAL, TrialRecord
 from optuna_metasampler.priors.overlap import Overlaps, StudyOverlap
 
 
 _MAX_POINTS = 60
-_FEW_TRIALS = 5
 _MANY_FAILED = 0.2
 _MAX_NAMES_SHOWN = 4
 # Part of the best value's advantage over the worst that a value called best may lack.
@@ -187,11 +186,10 @@ def _objective(
         p_transfer = None if predictor is None else predictor.p_transfer
         gain = prior_gain(snapshot, j)
         improved = progress(snapshot, trials, j)
-        forecast = improvement_forecast(snapshot)
+        forecast = improvement_forecast(snapshot) if snapshot.is_telling(j) else None
         parameters = tuple(_parameter(effect, snapshot, j) for effect in found)
     statements = [
         None if improved is None else phrases.describe_progress(improved),
-        None if gain is None else phrases.describe_gain(gain),
         phrases.describe_calibration(known.accuracy) if known.trials else None,
         phrases.describe_importance(parameters) if unit else None,
         None if forecast is None else phrases.describe_forecast(forecast),
@@ -328,9 +326,10 @@ def _statements(
     now = [o.p_transfer for o in objectives if o.p_transfer is not None]
     stored = [r.p_transfer for _, r in records if r.p_transfer is not None]
     if now:
-        statements.append(phrases.describe_weight(sum(now) / len(now), priors, now=True))
+        gains = [o.gain for o in objectives]
+        statements.append(phrases.describe_weight(sum(now) / len(now), priors, gains))
     elif stored and math.isfinite(stored[-1]):
-        statements.append(phrases.describe_weight(stored[-1], priors, now=False))
+        statements.append(phrases.describe_last_weight(stored[-1], priors))
     elif not priors:
         statements.append("No prior studies.")
     for objective in objectives:
@@ -351,7 +350,7 @@ def _warnings(
         yield problem
     rows = tuple(overlaps or ())
     if overlaps and not any(row.usable for row in rows):
-        yield _none_usable(overlaps)
+        yield _none_usable(overlaps, any(r.weights for _, r in records))
     missing = [p.name for p in priors if p.used and p.weights and p.n_trials is None]
     if missing:
         yield (
@@ -401,10 +400,10 @@ def _trial_warnings(
     finished = [t for t in trials if t.state.is_finished()]
     complete = [t for t in finished if t.state == TrialState.COMPLETE]
     n_failed = sum(t.state == TrialState.FAIL for t in finished)
-    if 0 < len(complete) < _FEW_TRIALS:
+    if 0 < len(complete) < ENOUGH_TRIALS:
         yield (
-            f"Only {counted(len(complete), 'trial is', 'trials are')} complete: the findings on "
-            "parameters and the improvement forecast are uncertain."
+            f"Only {counted(len(complete), 'trial is', 'trials are')} complete: importances of "
+            f"parameters and an improvement forecast need {ENOUGH_TRIALS}."
         )
     if n_failed > _MANY_FAILED * max(len(finished), 1):
         yield (
@@ -430,15 +429,21 @@ def _trial_warnings(
         )
 
 
-def _none_usable(overlaps: Overlaps) -> str:
-    """A warning that no prior study can be used, and a possible remedy."""
+def _none_usable(overlaps: Overlaps, earlier: bool) -> str:
+    """A warning that no prior study can be used, and a possible remedy.
+
+    Args:
+        overlaps: The prior studies.
+        earlier: Whether trials were chosen with prior studies.
+    """
     first, n = overlaps.studies[0], len(overlaps)
+    now = " by this report, unlike by the trials" if earlier else ""
     if n == 1:
-        text = f"The prior study {shortened(first.name)} is not used: {first.reason}."
+        text = f"The prior study {shortened(first.name)} is not used{now}: {first.reason}."
     else:
         text = (
-            f"None of the {n:,} prior studies is used. The first is {shortened(first.name)}: "
-            f"{first.reason}."
+            f"None of the {n:,} prior studies is used{now}. The first is "
+            f"{shortened(first.name)}: {first.reason}."
         )
     renames = _renames(overlaps)
     if renames:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, is_dataclass
+import math
+from numbers import Integral, Real
 from typing import Any
 
 from optuna_metasampler.explain.calibration import Calibration, PriorGain, Progress
@@ -188,3 +190,21 @@ class ReportData:
     def unused(self) -> list[PriorPart]:
         """The other prior studies."""
         return [p for p in self.priors if not p.used]
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON can represent it, which knows no NaN and no infinity."""
+    if value is None or isinstance(value, (bool, str)):
+        return value
+    if isinstance(value, Integral):
+        return int(value)
+    if isinstance(value, Real):
+        number = float(value)
+        return number if math.isfinite(number) else None
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if is_dataclass(value) and not isinstance(value, type):
+        value = vars(value)
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    return repr(value)

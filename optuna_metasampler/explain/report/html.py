@@ -66,7 +66,11 @@ def plots_of(
     for j in range(min(n_objectives, _MOST_OBJECTIVES)):
         if snapshot is not None:
             of_model = charts.of_model(snapshot, trials, found[j], j)
-            plots += [(section, of_model[name]) for name, section in _SECTIONS.items()]
+            plots += [
+                (section, of_model[name])
+                for name, section in _SECTIONS.items()
+                if name in of_model
+            ]
         plots.append((_FORECASTS, charts.predicted_vs_observed(trials, j, n_objectives)))
     return [(section, chart) for section, chart in plots if chart.panels]
 

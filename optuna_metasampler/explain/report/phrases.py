@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 import math
 from numbers import Integral, Real
 from typing import Any
@@ -12,7 +12,8 @@ from optuna_metasampler.explain.calibration import Accuracy, PriorGain, Progress
 from optuna_metasampler.explain.forecasts import ImprovementForecast
 from optuna_metasampler.explain.plots.chart import PHASES, phase_style
 from optuna_metasampler.explain.report.data import BestTrial, ParameterPart, PriorPart
-from optuna_metasampler.explain.trial_record import INTERVAL
+from optuna_metasampler.explain.trial_record import ENQUEUED, INDEPENDENT, INTERVAL
+from optuna_metasampler.policies.base import Phase
 
 
 # Transfer weights that are high, that favour the target-only model, and that are negligible.
@@ -57,9 +58,31 @@ def describe_phases(phases: dict[str, int]) -> str:
     return ", ".join([*parts, *([f"{rest:,} other"] if rest else [])])
 
 
-def describe_params(trial: BestTrial, most: int = 12) -> str:
+_REASONS = {
+    Phase.INITIAL_DESIGN.value: "Initial design: it fills the space before there is a model.",
+    Phase.WARM_START.value: "Warm start: one of the best configurations of the prior studies.",
+    Phase.PROBE.value: (
+        "Probe: away from the best prior configurations on purpose, to test whether the prior "
+        "studies apply here. A bad value is nothing to worry about."
+    ),
+    Phase.SPACE_FILLING.value: (
+        "Space-filling: away from all trials, because their outcomes say too little for a model."
+    ),
+    Phase.MODEL.value: "Model: the most promising configuration under the model.",
+    Phase.POLICY.value: "Policy: chosen by the method, which has no model of the outcome.",
+    ENQUEUED: "Enqueued: its values were given.",
+    INDEPENDENT: "Independent: drawn by the independent sampler, as no prior study could help.",
+}
+
+
+def describe_reason(phase: str) -> str:
+    """Why a trial was chosen."""
+    return _REASONS.get(phase, f"Phase: {shortened(phase)}.")
+
+
+def describe_params(params: Mapping[str, Any], most: int = 12) -> str:
     """The parameters of a trial."""
-    pairs = [f"{shortened(k, 30)}={value_of(v)}" for k, v in trial.params.items()]
+    pairs = [f"{shortened(k, 30)}={value_of(v)}" for k, v in params.items()]
     return listed(pairs, most) or "no parameter"
 
 
@@ -82,35 +105,50 @@ def describe_best(best: Sequence[BestTrial], directions: Sequence[str]) -> str:
     return f"The Pareto front has {counted(len(best), 'trial')}."
 
 
-def describe_weight(p_transfer: float, priors: Sequence[PriorPart], now: bool) -> str:
-    """How much the model relies on the prior studies.
+def describe_weight(
+    p_transfer: float, priors: Sequence[PriorPart], gains: Sequence[PriorGain | None]
+) -> str:
+    """How much the model relies on the prior studies, and whether they help.
 
     Args:
         p_transfer: The transfer weight.
         priors: The prior studies, the one with the largest weight first.
-        now: Whether that is the weight of the next suggestion, and not that of the last one.
+        gains: How much they improve the model of each objective.
     """
     used = [p for p in priors if p.weight is not None]
     one = len(used) == 1
-    who = "the prior study is" if one else "the prior studies are"
+    who, them = ("the prior study is", "it") if one else ("the prior studies are", "them")
     if p_transfer >= _HIGH:
         verdict = f"the model relies on {'the prior study' if one else 'the prior studies'}"
     elif p_transfer >= LOW:
-        verdict = f"{who} used, but not trusted fully"
+        verdict = f"{who} partly trusted"
     elif p_transfer >= _NEGLIGIBLE:
         verdict = f"{who} down-weighted"
     else:
         verdict = f"{who} practically ignored"
-    when = "" if now else " at the last suggestion"
-    text = f"Transfer weight {p_transfer:.2f}{when}: {verdict}."
+    text = f"Transfer weight {p_transfer:.2f}: {verdict}"
+    if len(gains) == 1 and gains[0] is not None:
+        text += describe_gain(gains[0], them)
+    text += "."
     if p_transfer < _NEGLIGIBLE or not used:
         return text
     if not any(p.weight for p in used):
         which = "It does not rank" if one else "None of them ranks"
         return f"{text} {which} this study's trials in their order."
-    if not one and used[0].weight:
-        text += f" Largest prior weight: {shortened(used[0].name)} ({percent(used[0].weight)})."
-    return text
+    return text if one else text + _largest(used)
+
+
+def describe_last_weight(p_transfer: float, priors: Sequence[PriorPart]) -> str:
+    """How much the last suggestion relied on prior studies that the model does not have now."""
+    used = [p for p in priors if p.weight is not None]
+    text = f"The last suggestion was made with a transfer weight of {p_transfer:.2f}."
+    return text if len(used) < 2 or p_transfer < _NEGLIGIBLE else text + _largest(used)
+
+
+def _largest(used: Sequence[PriorPart]) -> str:
+    if not used[0].weight:
+        return ""
+    return f" Largest prior weight: {shortened(used[0].name)} ({percent(used[0].weight)})."
 
 
 def describe_progress(progress: Progress) -> str:
@@ -130,22 +168,27 @@ def describe_progress(progress: Progress) -> str:
     )
 
 
-def describe_gain(gain: PriorGain) -> str:
-    """How much the prior studies improve the model."""
-    if gain.n_trials < _FEW_TRIALS:
-        return "Too few trials to measure the effect of the prior studies on the model."
+def describe_gain(gain: PriorGain, them: str) -> str:
+    """How much the prior studies improve the model, as the rest of a sentence about them.
+
+    It does not contradict the beginning: a model may rely on what few trials can confirm.
+
+    Args:
+        gain: The improvement.
+        them: ``"them"``, or ``"it"`` for a single prior study.
+    """
+    trials = counted(gain.n_trials, "trial")
+    helps = "it helps" if them == "it" else "they help"
+    doubt = ", but" if gain.p_transfer >= LOW else ";"
     factor = math.exp(min(abs(gain.nats), 700.0))
+    if gain.n_trials < _FEW_TRIALS:
+        return f"{doubt} {trials} cannot show whether {helps}"
     if abs(gain.nats) < 2 * gain.error or factor < 1.02:
-        return "The prior studies make no significant difference to the model's predictions."
-    how = " (with their sign flipped)" if gain.sign_flipped else ""
-    if gain.nats > 0:
-        effect, comparison = "improve", "with them as without"
-    else:
-        effect, comparison = "worsen", "without them as with them"
-    return (
-        f"The prior studies{how} {effect} the model: left-out outcomes are {factor:.3g} times as "
-        f"likely {comparison}."
-    )
+        return f"{doubt} {trials} do not show yet whether {helps}"
+    if gain.nats < 0:
+        return f"{doubt} left-out outcomes are {factor:.3g} times as likely without {them}"
+    how = ", with flipped sign," if gain.sign_flipped else ""
+    return f"; left-out outcomes are {factor:.3g} times as likely with {them}{how} as without"
 
 
 def describe_calibration(accuracy: Accuracy) -> str:

@@ -82,7 +82,9 @@ def _head(report: ReportData) -> Iterator[str]:
         yield from _wrapped(f"Phases: {describe_phases(report.phases)}")
     for trial in report.best[:_MOST_BEST]:
         values = ", ".join(map(number, trial.values))
-        yield from _wrapped(f"Best: {values} (trial {trial.number}: {describe_params(trial)})")
+        yield from _wrapped(
+            f"Best: {values} (trial {trial.number}: {describe_params(trial.params)})"
+        )
     yield from _more(len(report.best) - _MOST_BEST, " on the Pareto front")
     yield ""
     yield "Summary"
@@ -123,7 +125,6 @@ def _parameters(objective: ObjectivePart, m: int) -> Iterator[str]:
     with_priors = any(p.prior_importance is not None for p in shown)
     rows = [["parameter", "importance"]]
     rows[0] += ["in priors", "range"] if with_priors else []
-    rows[0] += ["finding"]
     for p in shown:
         row = [shortened(p.name, 24), percent(p.importance)]
         if with_priors:
@@ -131,13 +132,12 @@ def _parameters(objective: ObjectivePart, m: int) -> Iterator[str]:
                 _share(p.prior_importance),
                 _range(p.prior_importance_low, p.prior_importance_high),
             ]
-        rows.append([*row, p.finding])
-    last = len(rows[0]) - 1
+        rows.append(row)
     yield ""
     yield from _wrapped(
         f"Parameters{_of(objective, m)}: importance is the share of the variance", "", "  "
     )
-    yield from table(rows, {0, last}, elastic=last, indent="  ")
+    yield from table(rows, {0}, elastic=0, indent="  ")
     yield from _more(len(objective.parameters) - len(shown))
 
 
@@ -234,7 +234,8 @@ def _markdown(report: ReportData) -> Iterator[str]:
     for statement in report.statements:
         yield f"- {escaped(statement)}"
     if len(report.directions) == 1 and report.best:
-        yield f"- Best trial {report.best[0].number}: {escaped(describe_params(report.best[0]))}"
+        best = report.best[0]
+        yield f"- Best trial {best.number}: {escaped(describe_params(best.params))}"
     for warning in report.warnings:
         yield f"- **Warning:** {escaped(shortened(warning, 400))}"
     priors = [

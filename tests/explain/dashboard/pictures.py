@@ -88,7 +88,7 @@ def main() -> None:
             driver.set_window_size(1280, 2850)
             driver.get(f"{address}/studies/{number}")
             until(
-                driver, lambda: len(driver.find_elements(By.CSS_SELECTOR, ".js-plotly-plot")) > 8
+                driver, lambda: len(driver.find_elements(By.CSS_SELECTOR, ".js-plotly-plot")) > 7
             )
             # Below the dashboard's own graphs.
             take(driver, "dashboard", top=1222)

@@ -84,17 +84,17 @@ def test_a_study_explains_itself_while_it_runs(
     study.optimize(objective, n_trials=6)
     driver.get(page_of(study, address))
     first = until(driver, lambda: [t for t in titles(driver) if "(6 trials)" in t])
-    assert len(first) == 6, titles(driver)
+    assert len(first) == 4, titles(driver)
     assert any("Weights of the prior studies" in t for t in first)
 
     study.optimize(objective, n_trials=2)
     # The page asks again by itself.
-    until(driver, lambda: sum("(8 trials)" in t for t in titles(driver)) == 6)
+    until(driver, lambda: sum("(8 trials)" in t for t in titles(driver)) == 5)
     for width, height in SIZES:
         # The page lays its figures out once.
         driver.set_window_size(width, height)
         driver.get(page_of(study, address))
-        until(driver, lambda: sum("(8 trials)" in t for t in titles(driver)) == 6)
+        until(driver, lambda: sum("(8 trials)" in t for t in titles(driver)) == 5)
         screenshot(driver, ARTIFACTS / f"dashboard-{width}.png")
         for figure in driver.find_elements(By.CSS_SELECTOR, ".js-plotly-plot"):
             assert figure.rect["x"] >= 0
@@ -108,7 +108,7 @@ def test_a_study_explains_itself_while_it_runs(
         By.XPATH, "//*[contains(@data-testid, 'Brightness')]/ancestor::*[@role='button'][1]"
     ).click()
     until(driver, lambda: ground(driver) < 64)
-    assert len(ours(driver)) == 6
+    assert len(ours(driver)) == 5
     screenshot(driver, ARTIFACTS / "dashboard-dark.png")
     assert complaints(driver) == []
 
@@ -146,7 +146,7 @@ def test_the_report_is_the_note_of_a_study_that_asked_for_it(
 ) -> None:
     sampler = MetaSampler(storage, prior_studies="old-*", seed=0)
     study = optuna.create_study(study_name="noted", storage=storage, sampler=sampler)
-    study.optimize(objective, n_trials=5)
+    study.optimize(objective, n_trials=8)
     publish(study, note=True)
     driver.get(page_of(study, address, "/note"))
     text = until(driver, lambda: text_with("share of the variance", driver))

@@ -115,7 +115,7 @@ def test_graphs_follow_the_study_from_the_third_trial_on(storage: str) -> None:
         study.optimize(objective, n_trials=1)
         seen.append(n_trials(study))
     assert seen == [set(), set(), {3}, {4}, {5}]
-    assert graphs(study).keys() >= {"parameters", "importances"}
+    assert graphs(study).keys() >= {"parameters", "predicted"}
 
 
 @pytest.mark.usefixtures("always")
@@ -230,7 +230,7 @@ def shown(storage: optuna.storages.BaseStorage, study: optuna.Study) -> dict[str
 
 def test_the_dashboard_reads_what_was_written(storage: str) -> None:
     study = optuna.create_study(storage=storage, sampler=MetaSampler(seed=0))
-    study.optimize(objective, n_trials=6)
+    study.optimize(objective, n_trials=8)
     publish(study)
     expected = {dashboard.PREFIX + name: graph for name, graph in graphs(study).items()}
     assert {i: json.loads(g) for i, g in shown(storage_of(study), study).items()} == expected
@@ -294,3 +294,16 @@ def test_publishing_needs_something_to_show() -> None:
         publish(optuna.create_study(sampler=optuna.samplers.RandomSampler()))
     with pytest.raises(ValueError, match="none of which has a parameter"):
         publish(optuna.create_study(sampler=MetaSampler()))
+
+
+def test_what_is_postponed_is_drawn_at_the_end_of_the_process(storage: str) -> None:
+    study = optuna.create_study(storage=storage, sampler=MetaSampler(seed=0))
+    study.optimize(objective, n_trials=9)
+    late = [live for live in dashboard._live if live._postponed and live._postponed[0] is study]
+    assert len(late) == 1
+    late[0].finish()
+    assert n_trials(study) == {9}
+    # Once is enough, and a storage that is gone does not matter.
+    assert late[0]._postponed is None
+    late[0]._postponed = study, lambda known: 1 / 0  # type: ignore[assignment,return-value]
+    late[0].finish()

@@ -18,7 +18,14 @@ from optuna_metasampler import MetaSampler, visualization
 from optuna_metasampler.explain.dashboard import MAX_LENGTH
 from optuna_metasampler.explain.effects import effects
 from optuna_metasampler.explain.plots import charts
-from optuna_metasampler.explain.plots.chart import MAX_NAMED, short_names
+from optuna_metasampler.explain.plots.chart import (
+    MAX_NAMED,
+    OF_STUDIES,
+    PRIORS,
+    THIS_STUDY,
+    log_ticks,
+    short_names,
+)
 from optuna_metasampler.explain.plots.plotly import figure_on_any_ground, to_json
 from optuna_metasampler.explain.prior_studies import BestSoFar, Convergence
 from optuna_metasampler.explain.snapshot import Snapshot
@@ -88,7 +95,7 @@ def test_both_libraries_draw_the_same_panels(warm: optuna.Study, name: str) -> N
     assert len(figure.data) > 0
     assert len({t.xaxis or "x" for t in figure.data}) == len(panels)
     first = figure.layout.xaxis.title.text
-    assert first == panels[0].get_xlabel()
+    assert (first or "") == panels[0].get_xlabel()
     assert figure.layout.title.text.split("<br>")[0].startswith(
         (panels[0].get_title(loc="left") or panels[0].figure.get_suptitle()).split("\n")[0]
     )
@@ -148,7 +155,7 @@ def test_the_study_is_compared_with_its_prior_studies(warm: optuna.Study) -> Non
     figure, _ = drawn(warm, "plot_regret_against_priors")
     own = trace(figure, "this study").y
     assert list(own) == sorted(own, reverse=True)
-    assert own[-1] == pytest.approx(warm.best_value)
+    assert own[-1] == 0.0
     assert {t.name for t in figure.data} >= {"old-0", "old-1", "old-2", "this study"}
 
 
@@ -254,7 +261,7 @@ def test_a_thousand_prior_studies_fit_one_attribute() -> None:
     steps = tuple(range(1, 16))
     values = tuple(0.123456789 / i for i in steps)
     each = tuple(BestSoFar(f"study {i}", steps, values, values) for i in range(1000))
-    chart = charts.regret_chart(Convergence(each[0], each, comparable=True))
+    chart = charts.regret_chart(Convergence(each[0], each))
     assert len(to_json(figure_on_any_ground(chart, 15))) < MAX_LENGTH
     (panel,) = chart.panels
     assert f"others ({1000 - MAX_NAMED})" in {layer.name for layer in panel.layers}
@@ -289,9 +296,49 @@ def test_another_direction_or_unit_is_measured_against_itself() -> None:
     study = optuna.create_study(sampler=MetaSampler(prior, seed=0))
     study.optimize(objective, n_trials=6)
     figure = visualization.plot_regret_against_priors(study)
-    assert "each study is compared with its own trials" in figure.layout.title.text
+    assert "Each study is ranked among its own trials" in figure.layout.title.text
     for name in ("accuracy", "this study"):
         heights = list(trace(figure, name).y)
         assert heights == sorted(heights, reverse=True)
         assert heights[-1] == 0.0
         assert heights[0] < 1.0
+
+
+def test_one_bad_trial_sets_no_scale() -> None:
+    assert charts.bulk([*(0.1 * i for i in range(12)), 900.0]) == pytest.approx((0.0, 1.1))
+    assert charts.bulk([1.0, 1.0]) == (1.0, 1.0)
+
+
+def test_predictions_and_outcomes_have_one_range(warm: optuna.Study) -> None:
+    layout = visualization.plot_predicted_vs_observed(warm).layout
+    assert list(layout.xaxis.range) == list(layout.yaxis.range)
+
+
+def test_a_log_axis_has_a_few_short_labels() -> None:
+    assert log_ticks((1e-5, 1e-1)) == {1e-5: "1e-5", 1e-3: "0.001", 1e-1: "0.1"}
+    assert log_ticks((2.0, 200.0)) == {3.0: "3", 10.0: "10", 30.0: "30", 100.0: "100"}
+    assert list(log_ticks((20.0, 60.0)).values()) == ["20", "50"]
+
+
+def test_this_study_and_its_priors_have_the_same_colours_in_all_plots(
+    warm: optuna.Study,
+) -> None:
+    effect = visualization.plot_prior_vs_posterior(warm, params=["rate"])
+    shares = visualization.plot_parameter_importances(warm)
+    regret = visualization.plot_regret_against_priors(warm)
+    ours = {
+        trace(effect, "posterior").line.color,
+        trace(shares, "this study").marker.color,
+        trace(regret, "this study").line.color,
+    }
+    theirs = {
+        trace(effect, "prior").line.color,
+        trace(shares, "prior studies together").marker.color,
+    }
+    assert (ours, theirs) == ({THIS_STUDY}, {PRIORS})
+    assert THIS_STUDY not in OF_STUDIES
+
+
+def test_a_map_of_few_studies_is_left_out_of_the_page(warm: optuna.Study) -> None:
+    found = charts.of_model(Snapshot.of(warm), warm.trials, (), 0)
+    assert "similarity" not in found

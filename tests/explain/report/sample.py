@@ -97,7 +97,6 @@ def sample() -> Report:
     known = calibration()
     statements = (
         phrases.describe_progress(PROGRESS),
-        phrases.describe_gain(GAIN),
         phrases.describe_calibration(known.accuracy),
         phrases.describe_importance(parameters()) or "",
         phrases.describe_forecast(FORECAST),
@@ -129,7 +128,7 @@ def sample() -> Report:
         objectives=(objective,),
         statements=(
             phrases.describe_best(BEST, ("minimize",)),
-            phrases.describe_weight(0.44, PRIORS, now=True),
+            phrases.describe_weight(0.44, PRIORS, [GAIN]),
             *statements,
         ),
         warnings=("1 finished trial has no stored record and is left out of calibration.",),

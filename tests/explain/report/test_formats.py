@@ -9,6 +9,7 @@ from dataclasses import replace
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -40,44 +41,51 @@ def test_a_report_is_that_of_the_snapshot(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("p_transfer", "n_priors", "now", "text"),
+    ("p_transfer", "n_priors", "text"),
     [
-        (0.97, 1, True, "Transfer weight 0.97: the model relies on the prior study."),
-        (0.6, 1, True, "Transfer weight 0.60: the prior study is used, but not trusted fully."),
+        (0.97, 1, "Transfer weight 0.97: the model relies on the prior study."),
+        (0.6, 1, "Transfer weight 0.60: the prior study is partly trusted."),
         (
             0.44,
             2,
-            False,
-            "Transfer weight 0.44 at the last suggestion: the prior studies are down-weighted. "
-            "Largest prior weight: resnet-dogs (31%).",
+            "Transfer weight 0.44: the prior studies are down-weighted. Largest prior weight: "
+            "resnet-dogs (31%).",
         ),
-        (0.03, 2, True, "Transfer weight 0.03: the prior studies are practically ignored."),
+        (0.03, 2, "Transfer weight 0.03: the prior studies are practically ignored."),
     ],
 )
-def test_the_transfer_weight_has_four_levels(
-    p_transfer: float, n_priors: int, now: bool, text: str
-) -> None:
-    assert phrases.describe_weight(p_transfer, PRIORS[:n_priors], now) == text
+def test_the_transfer_weight_has_four_levels(p_transfer: float, n_priors: int, text: str) -> None:
+    assert phrases.describe_weight(p_transfer, PRIORS[:n_priors], [None]) == text
+
+
+def test_the_weight_of_the_last_suggestion_is_no_statement_about_the_model() -> None:
+    assert phrases.describe_last_weight(0.44, PRIORS) == (
+        "The last suggestion was made with a transfer weight of 0.44. Largest prior weight: "
+        "resnet-dogs (31%)."
+    )
 
 
 def test_priors_that_all_rank_trials_wrongly_are_mentioned() -> None:
     priors = [replace(prior, weight=0.0) for prior in PRIORS[:2]]
-    text = phrases.describe_weight(0.44, priors, now=True)
+    text = phrases.describe_weight(0.44, priors, [None])
     assert text.endswith("None of them ranks this study's trials in their order.")
 
 
-def test_a_gain_is_described_only_if_it_is_significant() -> None:
-    gains = [
-        replace(GAIN, n_trials=2),
-        replace(GAIN, error=0.2),
-        replace(GAIN, nats=-0.35, sign_flipped=True),
-    ]
-    assert [phrases.describe_gain(gain) for gain in gains] == [
-        "Too few trials to measure the effect of the prior studies on the model.",
-        "The prior studies make no significant difference to the model's predictions.",
-        "The prior studies (with their sign flipped) worsen the model: left-out outcomes are 1.42 "
-        "times as likely without them as with them.",
-    ]
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"n_trials": 2}, "relies on the prior studies, but 2 trials cannot show whether they"),
+        ({"error": 0.2}, "relies on the prior studies, but 12 trials do not show yet whether"),
+        ({"nats": -0.35}, "but left-out outcomes are 1.42 times as likely without them"),
+        ({}, "studies; left-out outcomes are 1.42 times as likely with them as without."),
+        ({"sign_flipped": True}, "as likely with them, with flipped sign, as without."),
+    ],
+)
+def test_one_sentence_says_how_much_priors_count_and_whether_they_help(
+    change: dict[str, Any], text: str
+) -> None:
+    gain = replace(GAIN, p_transfer=0.97, **change)
+    assert text in phrases.describe_weight(0.97, PRIORS[:2], [gain])
 
 
 @pytest.mark.parametrize(

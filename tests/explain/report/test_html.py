@@ -186,7 +186,7 @@ def test_a_study_that_has_just_begun_has_a_page(n: int) -> None:
 
 def test_a_study_of_two_objectives_has_a_page() -> None:
     sampler = sampler_of()
-    study = ran(sampler, 6, lambda t: (tuned(t), t.params["lr"]), ("minimize", "maximize"))
+    study = ran(sampler, 8, lambda t: (tuned(t), t.params["lr"]), ("minimize", "maximize"))
     words = Page(sampler.report(study).to_html()).words()
     assert "Pareto front" in words
     assert "Parameters: objective 1, maximize" in words

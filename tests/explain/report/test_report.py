@@ -172,7 +172,7 @@ def test_few_trials_are_a_warning(priors: list[optuna.Study], n: int) -> None:
     assert [p.used for p in report.priors] == [True, True]
     assert len(report.best) == min(n, 1)
     assert len(warnings_with(report, "nothing to show yet")) == (n == 0)
-    assert len(warnings_with(report, "complete: the findings")) == (n > 0)
+    assert len(warnings_with(report, "complete: importances")) == (n > 0)
 
 
 def test_priors_that_cannot_be_used_are_a_warning_with_a_remedy() -> None:
@@ -189,7 +189,7 @@ def test_priors_that_cannot_be_used_are_a_warning_with_a_remedy() -> None:
 
 def test_trials_without_a_record_are_a_warning(priors: list[optuna.Study]) -> None:
     sampler = sampler_of(priors[:1], explain=False)
-    report = checked(sampler.report(ran(sampler, 5)))
+    report = checked(sampler.report(ran(sampler, 8)))
     assert len(warnings_with(report, "MetaSampler(explain=False)")) == 1
     assert report.phases == {}
     assert report.weights_at == ()
@@ -289,7 +289,7 @@ def test_infinite_values_are_null_in_the_document() -> None:
 
 def test_equal_outcomes_are_no_scale(priors: list[optuna.Study]) -> None:
     sampler = sampler_of(priors[:1])
-    study = ran(sampler, 5, lambda t: 0 * tuned(t))
+    study = ran(sampler, 8, lambda t: 0 * tuned(t))
     (objective,) = checked(sampler.report(study)).objectives
     assert not objective.unit
     assert objective.improvement_forecast is None
