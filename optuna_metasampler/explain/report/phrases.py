@@ -156,7 +156,7 @@ def describe_progress(progress: Progress) -> str:
     average, best = number(progress.average), number(progress.best)
     if progress.warm_start is None or not progress.n_warm_start:
         return f"An average configuration has a value of {average}, the best trial {best}."
-    trials = f"The {counted(progress.n_warm_start, 'warm-start trial')}"
+    trials = f"The warm start ({counted(progress.n_warm_start, 'trial')}, probes included)"
     if progress.share is None:
         return (
             f"{trials} did no better than an average configuration ({average}), and neither has "

@@ -102,8 +102,8 @@ def test_progress_without_a_warm_start_or_an_improvement_is_described() -> None:
     stuck = replace(PROGRESS, n_warm_start=1, share=None)
     assert [phrases.describe_progress(p) for p in (cold, stuck)] == [
         "An average configuration has a value of 3.346, the best trial 0.00605.",
-        "The 1 warm-start trial did no better than an average configuration (3.346), and neither "
-        "has any trial since.",
+        "The warm start (1 trial, probes included) did no better than an average configuration "
+        "(3.346), and neither has any trial since.",
     ]
 
 
