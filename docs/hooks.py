@@ -39,7 +39,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add files outside of ``docs/``, and a page for each notebook."""
     for name in ("CHANGELOG.md", "benchmarks/README.md", "benchmarks/learner_records/README.md"):
         files.append(File.generated(config, name, content=(ROOT / name).read_text("utf-8")))
-    for path in sorted((ROOT / "benchmarks" / "results").rglob("*.png")):
+    results = ROOT / "benchmarks" / "results"
+    for path in sorted([*results.rglob("*.png"), *results.glob("*.txt")]):
         name = path.relative_to(ROOT).as_posix()
         files.append(File.generated(config, name, abs_src_path=str(path)))
     for path in sorted((ROOT / "examples").glob("*.py")):
