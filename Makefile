@@ -103,7 +103,7 @@ bench: $(BENCH_INSTALLED) ## Run an experiment: make bench EXPERIMENT=name DATA=
 	@$(BIN)/python -m benchmarks run "$(EXPERIMENT)" $(if $(DATA),--data "$(DATA)")
 	@$(BIN)/python -m benchmarks report
 
-bench-quick: $(DEMO_INSTALLED) ## Run a small comparison that needs no data (3 minutes once installed)
+bench-quick: $(DEMO_INSTALLED) ## Run a small comparison that needs no data (2 minutes once installed)
 	@echo "==> Comparing MetaSampler, TPE and random search on 9 made-up tasks, with related and with"
 	@echo "    misleading prior studies; numbers, the table and a figure go to bench-output/"
 	@$(BIN)/python -m benchmarks run quick

@@ -62,7 +62,12 @@ def draw_seed(rng: LazyRandomState) -> int:
 
 def signs_of(study: Study) -> tuple[float, ...]:
     """Sign of each objective of ``study``: -1 where smaller is better, else 1."""
-    return tuple(-1.0 if d == StudyDirection.MINIMIZE else 1.0 for d in study.directions)
+    return tuple(map(sign_of, study.directions))
+
+
+def sign_of(direction: StudyDirection) -> float:
+    """-1 where smaller is better, else 1."""
+    return -1.0 if direction == StudyDirection.MINIMIZE else 1.0
 
 
 def is_watchable(study: Study) -> bool:

@@ -22,10 +22,9 @@ from torch import Tensor
 
 from optuna_metasampler._arguments import checked_rename
 from optuna_metasampler._file_format import packed, refusing, unpacked
-from optuna_metasampler._runtime import announced, get_logger, isolated, replace_file
-from optuna_metasampler._text import counted
+from optuna_metasampler._runtime import isolated, replace_file
 from optuna_metasampler.exceptions import CheckpointError, MethodError, PriorError
-from optuna_metasampler.meta_train.loop import Point, Trainer
+from optuna_metasampler.meta_train.loop import Point, Trainer, announced_learning
 from optuna_metasampler.methods import METHODS, MethodName, MethodOptions, method_of
 from optuna_metasampler.methods.base import Method
 from optuna_metasampler.packing import below, checked
@@ -44,7 +43,6 @@ from optuna_metasampler.surrogates.prior_model import PriorModel, best_configura
 from optuna_metasampler.task import Task
 
 
-_logger = get_logger(__name__)
 KEY = "optuna-metasampler"
 
 
@@ -266,9 +264,7 @@ def fit(
         (before or unfinished).write(out)
         trainer = Trainer(watch, save, before.training or None if before else None, device)
         generator = torch.Generator(device="cpu").manual_seed(seed)
-        n_studies = counted(len(tasks), "prior study", "prior studies")
-        beginning = f"Learning from {n_studies} (method {chosen.name})"
-        with announced(_logger, beginning, f"Learned from {n_studies}"):
+        with announced_learning(len(tasks), chosen.name):
             learned = chosen.learn(tasks, generator, trainer)
         header = replace(header, curve=tuple(trainer.curve), finished=True)
         checkpoint = Checkpoint(chosen, space, best, learned, header, {})

@@ -19,13 +19,13 @@ import torch
 from torch import Tensor
 
 from optuna_metasampler._optuna import trials_of_all_brackets
-from optuna_metasampler._runtime import announced, get_logger, progress
+from optuna_metasampler._runtime import get_logger, progress
 from optuna_metasampler._text import counted, listed
 from optuna_metasampler._warnings import warn
 from optuna_metasampler.checkpoint import Checkpoint
 from optuna_metasampler.exceptions import MethodError
 from optuna_metasampler.learning_curves import CurveCorrelation
-from optuna_metasampler.meta_train.loop import Trainer, watch_on
+from optuna_metasampler.meta_train.loop import Trainer, announced_learning, watch_on
 from optuna_metasampler.methods.base import AlignedPrior, Method
 from optuna_metasampler.outcomes import penalized
 from optuna_metasampler.prior_config import PriorConfig
@@ -397,18 +397,11 @@ class _Learner:
                 f"studies, but there are {len(tasks)}. Pass more of them as `prior`, or use "
                 "another method, such as 'auto'."
             )
-        n_studies = counted(len(tasks), "prior study", "prior studies")
-        beginning = f"Learning from {n_studies} (method {method.name})"
-        with announced(_logger, beginning, f"Learned from {n_studies}"):
-            return self._learned(tasks, failures, weights, view, f"Learning from {n_studies}")
+        with announced_learning(len(tasks), method.name):
+            return self._learned(tasks, failures, weights, view)
 
     def _learned(
-        self,
-        tasks: Sequence[Task],
-        failures: Sequence[Task],
-        weights: Weights,
-        view: View,
-        description: str,
+        self, tasks: Sequence[Task], failures: Sequence[Task], weights: Weights, view: View
     ) -> AlignedPrior:
         feasibility = None
         alone = len(weights) > 1 and max(weights) == 1.0
@@ -419,7 +412,8 @@ class _Learner:
         else:
             tasks = [penalized(task) for task in tasks]
         generator = torch.Generator(device="cpu").manual_seed(self._seed)
-        with progress(description, "step") as show:
+        n_studies = counted(len(tasks), "prior study", "prior studies")
+        with progress(f"Learning from {n_studies}", "step") as show:
             learned = self._method.learn(tasks, generator, Trainer(watch=watch_on(show)))
         space = tasks[0].space
         return AlignedPrior(

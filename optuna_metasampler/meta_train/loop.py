@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 import math
 from typing import ClassVar
@@ -11,7 +12,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from optuna_metasampler._runtime import get_logger
+from optuna_metasampler._runtime import announced, get_logger
+from optuna_metasampler._text import counted
 from optuna_metasampler.meta_train.adam import Adam
 from optuna_metasampler.packing import below, pack
 
@@ -254,6 +256,15 @@ class Trainer:
             for step, n, loss, validation, best in state["curve"].tolist()
         ]
         return self.curve[-1].step, lowest, int(n_stale), below("best.", state) or None
+
+
+@contextmanager
+def announced_learning(n_studies: int, method: str) -> Iterator[None]:
+    """Log that a method learns, and in how many seconds it was done."""
+    studies = counted(n_studies, "prior study", "prior studies")
+    before = f"Learning from {studies} (method {method})"
+    with announced(_logger, before, f"Learned from {studies}"):
+        yield
 
 
 def watch_on(show: Callable[[int, int, str], None]) -> Callable[[int, int, Point | None], None]:

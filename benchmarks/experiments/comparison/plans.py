@@ -140,7 +140,7 @@ _DEVELOPMENT_FUNCTIONS = tuple(
 _DEVELOPMENT_SCENARIOS = ("none", "tpe-1", "tpe-5", *_BAD)
 
 PLANS: dict[str, Plan] = {
-    # Three minutes on two cores, and no data needed: see `quick`.
+    # Two minutes on two cores, and no data needed: see `quick`.
     "quick": tuple(
         Block((suite,), scenarios, peers, 2, 20, n_targets)
         for suite, n_targets in (("synthetic_0.9", 6), ("synthetic_-1.0", 3))

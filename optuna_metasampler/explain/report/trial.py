@@ -9,10 +9,9 @@ import textwrap
 from typing import Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution
-from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from optuna_metasampler._optuna import finite_value
+from optuna_metasampler._optuna import finite_value, sign_of
 from optuna_metasampler._text import WIDTH, listed, number, percent, preformatted, shortened
 from optuna_metasampler.explain.report.data import plain
 from optuna_metasampler.explain.report.phrases import describe_params, describe_reason, value_of
@@ -227,7 +226,5 @@ def _rank(prior: PriorStudy, trial: FrozenTrial, signs: Sequence[float]) -> tupl
     own = finite_value(trial, 0)
     if len(signs) > 1 or own is None:
         return None, len(values)
-    sign = signs[0]
-    if prior.directions:
-        sign = -1.0 if prior.directions[0] == StudyDirection.MINIMIZE else 1.0
+    sign = sign_of(prior.directions[0]) if prior.directions else signs[0]
     return 1 + sum(sign * v > sign * own for v in values), len(values)
