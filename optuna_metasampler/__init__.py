@@ -11,13 +11,15 @@ if TYPE_CHECKING:
     from optuna_metasampler.priors.archive import Archive as Archive
     from optuna_metasampler.priors.study import PriorFilter as PriorFilter
     from optuna_metasampler.priors.table import Table as Table
+    from optuna_metasampler.pruner import MetaPruner as MetaPruner
     from optuna_metasampler.sampler import MetaSampler as MetaSampler
 
-__all__ = ["Archive", "MetaSampler", "PriorFilter", "Table", "fit"]
+__all__ = ["Archive", "MetaPruner", "MetaSampler", "PriorFilter", "Table", "fit"]
 __version__ = "0.1.0"
 
 _MODULES = {
     "Archive": "priors.archive",
+    "MetaPruner": "pruner",
     "MetaSampler": "sampler",
     "PriorFilter": "priors.study",
     "Table": "priors.table",

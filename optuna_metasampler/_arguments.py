@@ -34,6 +34,23 @@ def check_integer(
         raise ValueError(f"`{name}` must be {limit}, but got {value!r}.{hint}")
 
 
+def check_share(name: str, value: object) -> None:
+    """Check an argument that is a probability or a share.
+
+    Args:
+        name: Name of the argument.
+        value: Its value.
+
+    Raises:
+        TypeError: If it is no number.
+        ValueError: If it is not from 0 to 1.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
+        raise TypeError(f"`{name}` must be a number from 0 to 1, but got {value!r}.")
+    if not 0.0 <= value <= 1.0:
+        raise ValueError(f"`{name}` must be from 0 to 1, but got {value!r}.")
+
+
 def check_kind(name: str, value: object, kind: type | tuple[type, ...], wanted: str) -> None:
     """Check the type of an argument.
 

@@ -8,15 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from optuna_metasampler._arguments import check_kind, checked_rename
-from optuna_metasampler._warnings import warn
 from optuna_metasampler.builtin.catalogue import LearnerName, learner_of
 from optuna_metasampler.builtin.names import recognise
 from optuna_metasampler.builtin.origin import origins
-from optuna_metasampler.exceptions import CheckpointError, MethodError, PriorError
+from optuna_metasampler.exceptions import CheckpointError, MethodError
 from optuna_metasampler.methods import method_of
 from optuna_metasampler.priors.constants import Constants
 from optuna_metasampler.priors.origin import origin_of
-from optuna_metasampler.priors.sources import PriorLike, resolve
+from optuna_metasampler.priors.sources import PriorLike, read, resolve
 from optuna_metasampler.priors.study import (
     PriorFilter,
     PriorFilterOptions,
@@ -171,13 +170,7 @@ class PriorConfig:
 
         They come with what is known of the parameters that they held constant.
         """
-        studies: list[PriorStudy] = []
-        for source in self._sources:
-            try:
-                studies += source()
-            except PriorError as error:
-                warn(f"A source of prior studies is left out: {error}")
-        return self.constants.completed(studies)
+        return self.constants.completed(read(self._sources))
 
     def learner_of(self, distributions: Mapping[str, BaseDistribution]) -> LearnerName | None:
         """The learner whose shipped knowledge is used for a search space, if any is.

@@ -84,7 +84,7 @@ def run(job: Job, options: Options) -> dict[str, Any]:
     priors = functools.partial(_prior_studies, job.loop, job.pruner, job.task, job.seed)
     sampler = PEERS[job.peer](priors, job.seed)
     study, spent = study_of(LOOPS[job.loop], job.task, sampler, PRUNERS[job.pruner](), BUDGET)
-    return {"unit": unit, "best": best_by_epochs(study, spent)}
+    return {"unit": unit, "best": best_by_epochs(study, spent, GRID)}
 
 
 @functools.cache
@@ -132,7 +132,7 @@ def study_of(
                 spent[-1] += 1
                 trial.report(loss, epoch)
                 # A trial that has reached the end has nothing left to save.
-                if epoch < N_EPOCHS and trial.should_prune():
+                if epoch < loop.n_epochs and trial.should_prune():
                     raise optuna.TrialPruned
             return loss
         finally:
@@ -143,12 +143,14 @@ def study_of(
     return study, spent
 
 
-def best_by_epochs(study: optuna.Study, spent: Sequence[int]) -> list[float | None]:
-    """Value of the best completed trial at each point of the grid; ``None`` before one."""
+def best_by_epochs(
+    study: optuna.Study, spent: Sequence[int], grid: NDArray[np.int64]
+) -> list[float | None]:
+    """Value of the best completed trial at some numbers of epochs; ``None`` before one."""
     ends = np.cumsum(spent)
     values = [t.values[0] if t.state == TrialState.COMPLETE else np.inf for t in study.trials]
     best = np.minimum.accumulate(values)
-    at = np.searchsorted(ends, GRID, side="right") - 1
+    at = np.searchsorted(ends, grid, side="right") - 1
     return [
         round(float(best[i]), 5) if i >= 0 and np.isfinite(best[i]) else None for i in at.tolist()
     ]

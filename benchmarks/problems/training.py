@@ -35,11 +35,13 @@ class Loop:
         targets: Names of the tasks that samplers are compared on.
         sources: Names of the tasks of a target's prior studies.
         losses: Losses after every epoch of a trial of a task, as it is trained.
+        n_epochs: Number of epochs of a whole training.
     """
 
     targets: tuple[str, ...]
     sources: Callable[[str], tuple[str, ...]]
     losses: Callable[[optuna.Trial, str], Iterable[float]]
+    n_epochs: int = N_EPOCHS
 
 
 DATA_SETS = ("digits", "breast_cancer", "wine")

@@ -20,6 +20,7 @@ from optuna_metasampler._arguments import check_kind
 from optuna_metasampler._optuna import database_of, storage_of
 from optuna_metasampler._runtime import get_logger
 from optuna_metasampler._text import described_error, listed
+from optuna_metasampler._warnings import warn
 from optuna_metasampler.exceptions import MetaSamplerError, PriorError, PriorNotFoundError
 from optuna_metasampler.priors.archive import SUFFIX, Archive, starts_as_archive
 from optuna_metasampler.priors.cache import read_from, read_studies
@@ -130,6 +131,17 @@ def resolve(
                 f"`prior` names {place}, which contains no study. Give one with finished studies."
             )
     return tuple(sources)
+
+
+def read(sources: Iterable[Source]) -> list[PriorStudy]:
+    """The studies of all sources, read now; unavailable ones are left out with a warning."""
+    studies: list[PriorStudy] = []
+    for source in sources:
+        try:
+            studies += source()
+        except PriorError as error:
+            warn(f"A source of prior studies is left out: {error}")
+    return studies
 
 
 def _from_storage(location: str, names: tuple[str, ...]) -> list[PriorStudy]:

@@ -68,7 +68,7 @@ def test_a_pruned_trial_is_not_the_best_so_far_and_nothing_is_before_the_first_e
         (TrialState.COMPLETE, 2.0),
     ):
         study.add_trial(optuna.create_trial(state=state, value=value))
-    best = pruning.best_by_epochs(study, [N_EPOCHS, N_EPOCHS, N_EPOCHS])
+    best = pruning.best_by_epochs(study, [N_EPOCHS] * 3, pruning.GRID)
     assert best[:4] == [None, 3.0, 2.0, 2.0]
 
 

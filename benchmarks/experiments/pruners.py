@@ -1,0 +1,301 @@
+"""Pruners, under TPE and under the sampler with prior studies, by epochs spent.
+
+Every study may spend the epochs of as many whole trainings as `N_TRAININGS`. Prior studies are
+runs of TPE on other data sets that were never stopped.
+
+The regret at a number of epochs is that of the best completed trial so far, in units of what the
+median random configuration leaves to gain; 1 before the first completed trial, and at most.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+import functools
+from itertools import product
+from pathlib import Path
+from typing import Any
+import warnings
+
+from matplotlib.figure import Figure
+import numpy as np
+from numpy.typing import NDArray
+import optuna
+from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner, WilcoxonPruner
+from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from optuna.trial import TrialState
+
+from benchmarks.experiment import Experiment, Key, Options, Record, Summary, finished
+from benchmarks.experiments.pruning import N_RANDOM, best_by_epochs, study_of
+from benchmarks.markdown import blocks, table
+from benchmarks.paired import by_peer, common
+from benchmarks.problems import lcbench
+from benchmarks.problems.training import LOOPS, Loop
+from benchmarks.statistics import first_at_or_below, log_regret, t_interval
+from optuna_metasampler import MetaPruner, MetaSampler
+
+
+N_TRAININGS = 50
+N_PRIOR_TRIALS = 40
+SHOWN = (3, 5, 10, 25, 50)
+"""In whole trainings."""
+POINTS_A_TRAINING = 4
+
+LCBENCH, NETWORKS = "lcbench", "networks"
+REFERENCE = "TPE"
+
+Priors = Sequence[optuna.Study]
+PRUNERS: dict[str, Callable[[Priors, int], BasePruner]] = {
+    "": lambda priors, n_epochs: NopPruner(),
+    "MedianPruner": lambda priors, n_epochs: MedianPruner(),
+    "HyperbandPruner": lambda priors, n_epochs: HyperbandPruner(1, n_epochs),
+    "WilcoxonPruner": lambda priors, n_epochs: _wilcoxon(),
+    "MetaPruner, no priors": lambda priors, n_epochs: MetaPruner(),
+    "MetaPruner": lambda priors, n_epochs: MetaPruner(priors),
+    "MetaPruner, reversed priors": lambda priors, n_epochs: MetaPruner(_reversed(priors)),
+}
+SAMPLERS: dict[str, Callable[[Priors, int], BaseSampler]] = {
+    "TPE": lambda priors, seed: TPESampler(seed=seed),
+    "MetaSampler": lambda priors, seed: MetaSampler(list(priors), seed=seed),
+}
+PEERS: dict[str, tuple[str, str]] = {
+    **{f"TPE + {name}" if name else "TPE": ("TPE", name) for name in PRUNERS},
+    "MetaSampler": ("MetaSampler", ""),
+    "MetaSampler + MedianPruner": ("MetaSampler", "MedianPruner"),
+    "MetaSampler + MetaPruner": ("MetaSampler", "MetaPruner"),
+}
+"""Sampler and pruner, by name."""
+
+
+def _wilcoxon() -> BasePruner:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        return WilcoxonPruner()
+
+
+def _reversed(priors: Priors) -> list[optuna.Study]:
+    """Prior studies in whose curves whoever was ahead is behind, and the end is the beginning."""
+    found = []
+    for prior in priors:
+        study = optuna.create_study(study_name=f"reversed {prior.study_name}")
+        for trial in prior.trials:
+            curve = {step: -value for step, value in trial.intermediate_values.items()}
+            study.add_trial(
+                optuna.create_trial(
+                    params=trial.params,
+                    distributions=trial.distributions,
+                    value=curve[max(curve)],
+                    intermediate_values=curve,
+                )
+            )
+        found.append(study)
+    return found
+
+
+@dataclass(frozen=True)
+class Job:
+    """A study."""
+
+    loop: str
+    task: str
+    seed: int
+    peer: str
+
+
+def jobs(options: Options) -> list[Job]:
+    """Every pair of sampler and pruner in every loop, seed by seed."""
+    assert options.data is not None
+    return [
+        Job(name, task, seed, peer)
+        for seed in range(options.settings["seeds"])
+        for name in (LCBENCH, NETWORKS)
+        for task, peer in product(_loop(options.data, name, seed).targets, PEERS)
+    ]
+
+
+def _loop(data: Path, name: str, seed: int) -> Loop:
+    return lcbench.loop(data, seed) if name == LCBENCH else LOOPS[name]
+
+
+def run(job: Job, options: Options) -> dict[str, Any]:
+    """One study."""
+    assert options.data is not None
+    loop = _loop(options.data, job.loop, job.seed)
+    sampler, pruner = PEERS[job.peer]
+    priors = _prior_studies(options.data, job.loop, job.task, job.seed)
+    study, spent = study_of(
+        loop,
+        job.task,
+        SAMPLERS[sampler](priors, job.seed),
+        PRUNERS[pruner](priors, loop.n_epochs),
+        N_TRAININGS * loop.n_epochs,
+    )
+    return {
+        "unit": _unit(options.data, job.loop, job.task),
+        "best": best_by_epochs(study, spent, _grid(loop.n_epochs)),
+        "n_trials": len(spent),
+        "n_whole": sum(trial.state == TrialState.COMPLETE for trial in study.trials),
+    }
+
+
+def _grid(n_epochs: int) -> NDArray[np.int64]:
+    points = np.arange(1, N_TRAININGS * POINTS_A_TRAINING + 1) / POINTS_A_TRAINING
+    return np.floor(points * n_epochs).astype(np.int64)
+
+
+@functools.cache
+def _unit(data: Path, name: str, task: str) -> float:
+    """Loss of the median random configuration."""
+    loop = _loop(data, name, 0)
+    study, _ = study_of(loop, task, RandomSampler(seed=0), NopPruner(), N_RANDOM * loop.n_epochs)
+    return float(np.median([t.values[0] for t in study.trials]))
+
+
+@functools.lru_cache(maxsize=1)
+def _prior_studies(data: Path, name: str, task: str, seed: int) -> tuple[optuna.Study, ...]:
+    """Runs of TPE on the sources of a task."""
+    loop = _loop(data, name, seed)
+    budget = N_PRIOR_TRIALS * loop.n_epochs
+    return tuple(
+        study_of(loop, source, TPESampler(seed=100 + seed), NopPruner(), budget)[0]
+        for source in loop.sources(task)
+    )
+
+
+def regrets(records: Sequence[Record]) -> dict[str, dict[Key, NDArray[np.float64]]]:
+    """Regret at each point of the grid of one loop: by peer, task and seed."""
+    best = by_peer(records, _best, ("task", "seed"))
+    unit = {r["task"]: r["unit"] for r in records}
+    lowest = {
+        task: min(c.min() for own in best.values() for (t, _), c in own.items() if t == task)
+        for task in unit
+    }
+    return {
+        peer: {
+            (task, seed): np.clip((c - lowest[task]) / (unit[task] - lowest[task]), 0.0, 1.0)
+            for (task, seed), c in own.items()
+        }
+        for peer, own in best.items()
+    }
+
+
+def _best(record: Record) -> NDArray[np.float64]:
+    return np.array([np.inf if value is None else value for value in record["best"]])
+
+
+def summarize(records: Sequence[Record]) -> Summary:
+    """By loop a row a peer: regrets, differences to TPE, and the epochs that it takes."""
+    done = finished(records)
+    found = []
+    for name in (LCBENCH, NETWORKS):
+        own = [r for r in done if r["loop"] == name]
+        if rows := _rows(own):
+            found.append({"loop": name, "rows": rows, "n_tasks": len({r["task"] for r in own})})
+    return {"tables": found}
+
+
+def _by_task(keys: Sequence[Key], values: Sequence[float]) -> NDArray[np.float64]:
+    """The mean of each task."""
+    tasks = [key[0] for key in keys]
+    return np.array(
+        [
+            np.mean([v for t, v in zip(tasks, values, strict=True) if t == task])
+            for task in dict.fromkeys(tasks)
+        ]
+    )
+
+
+def _rows(records: Sequence[Record]) -> list[dict[str, Any]]:
+    found = regrets(records)
+    rows = []
+    for peer in PEERS:
+        pairs = common(found, peer, REFERENCE)
+        if len({task for task, _ in pairs}) < 2:
+            continue
+        logs = {pair: log_regret(found[peer][pair]) for pair in pairs}
+        theirs = {pair: log_regret(found[REFERENCE][pair]) for pair in pairs}
+        curve = np.mean([logs[pair] for pair in pairs], axis=0)
+        own = [r for r in records if r["peer"] == peer]
+        row: dict[str, Any] = {
+            "peer": peer,
+            "n_seeds": len({seed for _, seed in pairs}),
+            "trials": float(np.mean([r["n_trials"] for r in own])),
+            "whole": float(np.mean([r["n_whole"] for r in own])),
+            "curve": np.round(curve, 3).tolist(),
+        }
+        row |= {str(n): float(curve[n * POINTS_A_TRAINING - 1]) for n in SHOWN}
+        needed = [_share_needed(found[peer][p], found[REFERENCE][p][-1]) for p in pairs]
+        shares = np.exp(_by_task(pairs, np.log(needed).tolist()))
+        row |= {"share": float(np.exp(np.log(shares).mean()))}
+        row |= {"reached": float(np.mean([share < 1.0 for share in needed]))}
+        if peer != REFERENCE:
+            for label, points in (("mean", slice(None)), ("end", slice(-1, None))):
+                gaps = [float((logs[p] - theirs[p])[points].mean()) for p in pairs]
+                row[f"to_{label}"] = t_interval(_by_task(pairs, gaps))
+        rows.append(row)
+    return rows
+
+
+def _share_needed(regret: NDArray[np.float64], target: float) -> float:
+    """The share of all epochs after which a regret is at a target; 1 if it never is."""
+    at = first_at_or_below(regret, target)
+    return float(min(at, len(regret))) / len(regret) if np.isfinite(at) else 1.0
+
+
+def tables(summary: Summary) -> dict[str, str]:
+    """Log regret after some trainings' worth of epochs, and the epochs to where TPE ends."""
+    columns = [
+        *((str(n), f"{{{n}:.2f}}") for n in SHOWN),
+        (f"minus {REFERENCE}, mean", "{to_mean:diff}"),
+        ("at the end", "{to_end:diff}"),
+        (f"epochs to where {REFERENCE} ends", "{share:.0%}"),
+        ("of which gets there", "{reached:.0%}"),
+        ("trials", "{trials:.0f}"),
+        ("whole", "{whole:.0f}"),
+    ]
+    parts = [
+        table(t["rows"], [(f"`{t['loop']}`, {t['n_tasks']} tasks", "{peer}"), *columns])
+        for t in summary["tables"]
+    ]
+    return {"pruners": blocks(*parts)}
+
+
+def figures(summary: Summary) -> dict[str, Figure]:
+    """Log regret by epochs."""
+    found = [t for t in summary["tables"] if t["loop"] == LCBENCH]
+    if not found:
+        return {}
+    figure = Figure(figsize=(7.0, 4.2), layout="constrained")
+    axes = figure.subplots()
+    shown = (
+        "TPE",
+        "TPE + MedianPruner",
+        "TPE + HyperbandPruner",
+        "TPE + MetaPruner",
+        "MetaSampler",
+        "MetaSampler + MetaPruner",
+    )
+    for row in found[0]["rows"]:
+        if row["peer"] in shown:
+            style = "-" if "Meta" in row["peer"] else "--"
+            trainings = np.arange(1, len(row["curve"]) + 1) / POINTS_A_TRAINING
+            axes.plot(trainings, row["curve"], style, label=row["peer"])
+    axes.set_xlabel("epochs spent, in whole trainings")
+    axes.set_ylabel("log10 regret, mean")
+    axes.legend(frameon=False)
+    return {"pruners": figure}
+
+
+EXPERIMENT = Experiment(
+    name="pruners",
+    title="`MetaPruner` and Optuna's pruners, by epochs spent",
+    job=Job,
+    jobs=jobs,
+    run=run,
+    summarize=summarize,
+    tables=tables,
+    figures=figures,
+    shared=("loop", "task", "seed"),
+    settings={"seeds": 2},
+    needs_data=True,
+)
