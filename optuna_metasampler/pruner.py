@@ -98,7 +98,7 @@ class MetaPruner(BasePruner):
         *,
         prior_studies: str | Sequence[str] | None = None,
         prior_filter: PriorFilter | PriorFilterOptions | None = None,
-        min_probability: float = 0.05,
+        min_probability: float = 0.02,
         best_share: float = 0.05,
         n_startup_trials: int = 1,
         n_warmup_steps: int = 0,
