@@ -51,6 +51,7 @@ _MAX_PRIOR_STUDIES = 30
 _MAX_CURVES_OF_PRIOR = 60
 _MAX_OWN = 200
 _MAX_JUDGED = 40
+_MAX_LENGTHS_KEPT = 64
 # Where forecasts of whole curves are judged, and what one that failed costs at most.
 _JUDGED_AT = (0.3, 0.5, 0.7)
 _WORST_SCORE = -6.0
@@ -250,6 +251,8 @@ class CurvePredictor:
     def _at(self, length: float) -> tuple[_Like, _Like]:
         """All curves, and the study's own, as they are at a length."""
         if length not in self._at_lengths:
+            if len(self._at_lengths) == _MAX_LENGTHS_KEPT:
+                self._at_lengths.clear()
             curves = np.concatenate([self.earlier, self.own])
             features = _features(_at(curves, _looked_at(length)))
             gains, first = curves[:, -1] - features[:, 0], len(self.earlier)

@@ -17,7 +17,7 @@ from optuna_metasampler._arguments import check_integer, check_share
 from optuna_metasampler._optuna import set_trial_attributes, sign_of, study_id, trial_id
 from optuna_metasampler._runtime import get_logger
 from optuna_metasampler._study_state import keep
-from optuna_metasampler.explain.trial_record import PREFIX
+from optuna_metasampler.explain.trial_record import STOPPED, Stop
 from optuna_metasampler.priors.sources import PriorLike, read, resolve
 from optuna_metasampler.priors.study import (
     PriorFilter,
@@ -38,8 +38,6 @@ if TYPE_CHECKING:
 _logger = get_logger(__name__)
 # A pruner that serves many studies keeps the state of the most recent ones.
 _MAX_STUDIES = 16
-PRUNED = PREFIX + "pruned"
-"""User attribute of a trial that was stopped: why."""
 
 
 class MetaPruner(BasePruner):
@@ -143,7 +141,7 @@ class MetaPruner(BasePruner):
             if len(curves.finals) < self._n_startup_trials or step >= curves.horizon:
                 return False
             if math.isnan(trial.intermediate_values[step]):
-                why: dict[str, Any] = {"step": step, "probability": 0.0}
+                stop = Stop(step)
             else:
                 best = max(1, math.ceil(self._best_share * len(ended)))
                 needed = sorted(curves.finals)[-min(best, len(curves.finals))]
@@ -155,14 +153,8 @@ class MetaPruner(BasePruner):
                 if probability >= self._min_probability:
                     return False
                 low, high = sorted(curves.sign * forecast.quantile(p) for p in (0.1, 0.9))
-                why = {
-                    "step": step,
-                    "probability": round(probability, 4),
-                    "needed": curves.sign * needed,
-                    "low": low,
-                    "high": high,
-                }
-        set_trial_attributes(study, trial_id(trial), {PRUNED: why}, {})
+                stop = Stop(step, round(probability, 4), curves.sign * needed, low, high)
+        set_trial_attributes(study, trial_id(trial), {STOPPED: stop.to_dict()}, {})
         return True
 
     def _curves_of(self, study: Study) -> _Curves:
@@ -234,11 +226,14 @@ def _curve(trial: FrozenTrial, sign: float) -> dict[int, float]:
 
 
 def _whole_curve(trial: FrozenTrial, sign: float) -> dict[int, float] | None:
-    """The curve of a trial that went to its end, with the value that it returned as the last."""
+    """The curve of a trial that went to its end, with the value that it returned as the last.
+
+    ``None`` for other trials, and for a single point, which is no curve.
+    """
     if trial.state != TrialState.COMPLETE or len(trial.values or ()) != 1:
         return None
     curve = _curve(trial, sign)
-    if not curve or math.isnan(trial.values[0]):
+    if len(curve) < 2 or math.isnan(trial.values[0]):
         return None
     curve[max(curve)] = sign * trial.values[0]
     return curve

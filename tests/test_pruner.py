@@ -21,7 +21,7 @@ import pytest
 
 from optuna_metasampler import MetaPruner, MetaSampler
 from optuna_metasampler.exceptions import PriorNotFoundError, PriorWarning
-from optuna_metasampler.pruner import PRUNED
+from optuna_metasampler.explain.trial_record import STOPPED, Stop
 
 
 N_STEPS = 20
@@ -80,7 +80,7 @@ def test_a_trial_far_behind_is_stopped_and_says_why() -> None:
     step = stopped_at(study, losses(3.0))
     assert step is not None
     assert step < N_STEPS / 2
-    why = study.trials[-1].user_attrs[PRUNED]
+    why = study.trials[-1].user_attrs[STOPPED]
     assert why["step"] == step
     assert why["probability"] < 0.02
     assert why["needed"] == pytest.approx(losses(0.1)[-1])
@@ -90,7 +90,7 @@ def test_a_trial_far_behind_is_stopped_and_says_why() -> None:
 def test_a_trial_that_is_ahead_of_all_others_is_not_stopped() -> None:
     study = study_of(0.3, 0.4, 0.5)
     assert stopped_at(study, losses(0.1)) is None
-    assert PRUNED not in study.trials[-1].user_attrs
+    assert STOPPED not in study.trials[-1].user_attrs
 
 
 def test_the_first_trial_is_never_stopped() -> None:
@@ -145,12 +145,13 @@ def test_both_directions_are_treated_alike() -> None:
     down = study_of(0.1, 0.2)
     for level in (0.15, 0.4, 0.8, 3.0):
         assert stopped_at(up, [-loss for loss in losses(level)]) == stopped_at(down, losses(level))
-    assert up.trials[-1].user_attrs[PRUNED]["needed"] == pytest.approx(-losses(0.1)[-1])
+    assert up.trials[-1].user_attrs[STOPPED]["needed"] == pytest.approx(-losses(0.1)[-1])
 
 
 def test_a_loss_that_is_no_number_stops_the_trial() -> None:
     study = study_of(0.1, 0.2)
     assert stopped_at(study, {1: 0.5, 2: math.nan, 3: 0.1}) == 2
+    assert Stop.read(study.trials[-1]) == Stop(2)
 
 
 def test_an_infinite_loss_is_a_bad_one() -> None:
@@ -189,6 +190,15 @@ def test_trials_without_reports_count_for_nothing() -> None:
     assert stopped_at(study, losses(50.0)) is None
 
 
+def test_a_single_report_is_no_curve() -> None:
+    study = optuna.create_study(pruner=MetaPruner())
+    for level in (0.1, 0.2, 0.3):
+        once = trained(level)
+        once.intermediate_values = {3: level}
+        study.add_trial(once)
+    assert stopped_at(study, {1: 60.0, 2: 50.0}) is None
+
+
 def test_the_end_of_a_curve_is_the_value_that_the_objective_returned() -> None:
     study = optuna.create_study(pruner=MetaPruner())
     for level in (0.1, 0.2, 0.3):
@@ -198,7 +208,7 @@ def test_the_end_of_a_curve_is_the_value_that_the_objective_returned() -> None:
     trial = study.ask()
     trial.report(8.0, 5)
     assert trial.should_prune()
-    assert study.trials[-1].user_attrs[PRUNED]["needed"] == 0.01
+    assert study.trials[-1].user_attrs[STOPPED]["needed"] == 0.01
 
 
 def test_a_study_of_several_objectives_is_refused_by_optuna() -> None:

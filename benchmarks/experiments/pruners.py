@@ -190,7 +190,7 @@ def summarize(records: Sequence[Record]) -> Summary:
     for name in (LCBENCH, NETWORKS):
         own = [r for r in done if r["loop"] == name]
         if rows := _rows(own):
-            found.append({"loop": name, "rows": rows, "n_tasks": len({r["task"] for r in own})})
+            found.append({"loop": name, "rows": rows})
     return {"tables": found}
 
 
@@ -218,7 +218,8 @@ def _rows(records: Sequence[Record]) -> list[dict[str, Any]]:
         own = [r for r in records if r["peer"] == peer]
         row: dict[str, Any] = {
             "peer": peer,
-            "n_seeds": len({seed for _, seed in pairs}),
+            "n_tasks": len({task for task, _ in pairs}),
+            "n_studies": len(pairs),
             "trials": float(np.mean([r["n_trials"] for r in own])),
             "whole": float(np.mean([r["n_whole"] for r in own])),
             "curve": np.round(curve, 3).tolist(),
@@ -245,6 +246,8 @@ def _share_needed(regret: NDArray[np.float64], target: float) -> float:
 def tables(summary: Summary) -> dict[str, str]:
     """Log regret after some trainings' worth of epochs, and the epochs to where TPE ends."""
     columns = [
+        ("tasks", "{n_tasks}"),
+        ("studies", "{n_studies}"),
         *((str(n), f"{{{n}:.2f}}") for n in SHOWN),
         (f"minus {REFERENCE}, mean", "{to_mean:diff}"),
         ("at the end", "{to_end:diff}"),
@@ -253,10 +256,7 @@ def tables(summary: Summary) -> dict[str, str]:
         ("trials", "{trials:.0f}"),
         ("whole", "{whole:.0f}"),
     ]
-    parts = [
-        table(t["rows"], [(f"`{t['loop']}`, {t['n_tasks']} tasks", "{peer}"), *columns])
-        for t in summary["tables"]
-    ]
+    parts = [table(t["rows"], [(f"`{t['loop']}`", "{peer}"), *columns]) for t in summary["tables"]]
     return {"pruners": blocks(*parts)}
 
 

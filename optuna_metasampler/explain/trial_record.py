@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 PREFIX = "meta:"
 """Prefix of the user attributes of a trial that hold its record."""
+
+STOPPED = PREFIX + "pruned"
+"""User attribute of a trial that `MetaPruner` stopped: why, as :meth:`Stop.to_dict` says it."""
 
 WEIGHTS = "metasampler:weights"
 """System attribute of a trial with the weight of each prior study."""
@@ -30,6 +33,44 @@ values, and values drawn by the independent sampler."""
 # Names in trials stored by earlier versions.
 _OLD_NAMES = {"transfer_weight": "prior_say", "priors_sign_flipped": "priors_mirrored"}
 _OLD_PHASES = {"start-up": "initial-design", "opening": "warm-start", "contrast": "probe"}
+
+
+@dataclass(frozen=True)
+class Stop:
+    """Why a trial was stopped early.
+
+    Attributes:
+        step: The last step that it reported.
+        probability: Of ending among the best; 0 if its last value was no number, and then nothing
+            else is known.
+        needed: The value that it needed to.
+        low: Lower end of the 80% interval of where it would have ended.
+        high: Its upper end.
+    """
+
+    step: int
+    probability: float = 0.0
+    needed: float | None = None
+    low: float | None = None
+    high: float | None = None
+
+    @classmethod
+    def read(cls, trial: FrozenTrial) -> Stop | None:
+        """Why a trial was stopped; ``None`` if nothing is stored of it."""
+        try:
+            stored = dict(trial.user_attrs[STOPPED])
+            return cls(
+                int(stored["step"]),
+                float(stored["probability"]),
+                *(_number(stored.get(name)) for name in ("needed", "low", "high")),
+            )
+        except (TypeError, ValueError, KeyError):
+            # Users can set an attribute of this name to anything.
+            return None
+
+    def to_dict(self) -> dict[str, float]:
+        """What is known, by name."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from optuna_metasampler._text import WIDTH, listed, number, percent, preformatte
 from optuna_metasampler.explain.report.data import plain
 from optuna_metasampler.explain.report.phrases import describe_params, describe_reason, value_of
 from optuna_metasampler.explain.snapshot import Snapshot
-from optuna_metasampler.explain.trial_record import Forecast, TrialRecord
+from optuna_metasampler.explain.trial_record import Forecast, Stop, TrialRecord
 from optuna_metasampler.priors.study import PriorStudy
 from optuna_metasampler.space import equal_key
 
@@ -154,6 +154,20 @@ def _statements(
             yield f"Transfer weight at its suggestion: {record.p_transfer:.2f}{rest}."
     if nearest is not None:
         yield _neighbour(nearest)
+    if (stop := Stop.read(trial)) is not None:
+        yield _stopped(stop)
+
+
+def _stopped(stop: Stop) -> str:
+    text = f"Stopped at step {stop.step}"
+    if stop.needed is None or stop.low is None or stop.high is None:
+        return f"{text}: its last value was not a number."
+    low, high = number(stop.low), number(stop.high)
+    chance = percent(stop.probability) if stop.probability >= 0.01 else "below 1%"
+    return (
+        f"{text}: it would have ended between {low} and {high} (80% interval); the chance of "
+        f"{number(stop.needed)}, to be among the best, was {chance}."
+    )
 
 
 def _forecast(forecast: Forecast, value: float | None, j: int, m: int) -> str:

@@ -11,7 +11,7 @@ import pytest
 
 from optuna_metasampler import MetaSampler
 from optuna_metasampler.explain.report import Report
-from optuna_metasampler.explain.trial_record import WEIGHTS
+from optuna_metasampler.explain.trial_record import STOPPED, WEIGHTS, Stop
 
 
 SPACE = {
@@ -114,3 +114,26 @@ def test_the_log_says_once_that_a_trial_is_a_probe(caplog: pytest.LogCaptureFixt
     said = [r.getMessage() for r in caplog.records if "probe" in r.getMessage()]
     assert len(said) == 1
     assert said[0].startswith("Trial 1 is a probe: away from the best configurations")
+
+
+@pytest.mark.parametrize(
+    ("stored", "said"),
+    [
+        (
+            {"step": 4, "probability": 0.013, "needed": 0.2, "low": 0.3, "high": 0.9},
+            "between 0.3 and 0.9",
+        ),
+        ({"step": 4, "probability": 0.0}, "not a number"),
+    ],
+)
+def test_of_a_trial_that_was_stopped_the_report_says_why(
+    stored: dict[str, float], said: str
+) -> None:
+    study = filled("stopped", MetaSampler(seed=0))
+    study.add_trial(create_trial(state=TrialState.PRUNED, user_attrs={STOPPED: stored}))
+    assert said in str(study.sampler.report(study).trial(0)).replace("\n    ", " ")
+
+
+@pytest.mark.parametrize("stored", [None, 3, "step", {}, {"step": "four"}, {"step": None}])
+def test_an_attribute_of_that_name_with_anything_else_in_it_says_nothing(stored: object) -> None:
+    assert Stop.read(create_trial(state=TrialState.PRUNED, user_attrs={STOPPED: stored})) is None
