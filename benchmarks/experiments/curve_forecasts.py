@@ -108,7 +108,7 @@ def tables(summary: Summary) -> dict[str, str]:
     columns = [("prior studies", "{priors}"), ("whole curves", "{whole}")]
     columns += [(f"80% intervals at {n}%", f"{{covered_{n}:ci%}}") for n in LENGTHS]
     columns += [(f"error at {n}%", f"{{error_{n}:.2f}}") for n in LENGTHS]
-    return {"curve_forecasts": table(summary["rows"], columns)}
+    return {"curve-forecasts": table(summary["rows"], columns)}
 
 
 EXPERIMENT = Experiment(
