@@ -50,14 +50,14 @@ class LCBenchCurves:
     """
 
     def __init__(self, folder: Path) -> None:
-        # Of the extra "bench", and slow to import.
-        from onnxruntime import InferenceSession, SessionOptions
-
         path = folder / "model.onnx"
         if not path.exists():
             raise FileNotFoundError(
                 f"No {path}: {__name__} says where to get it, and the encoding.json beside it."
             )
+        # Of the extra "bench", and slow to import.
+        from onnxruntime import InferenceSession, SessionOptions
+
         options = SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         self._session = InferenceSession(str(path), options)
