@@ -46,6 +46,8 @@ V = TypeVar("V")
 
 # Trials may never end here: their worker was killed, or another process finishes them.
 MAX_RUNNING = 1024
+# A sampler or pruner that serves many studies keeps the state of the most recent ones.
+MAX_STUDIES = 16
 
 
 @dataclass(frozen=True)

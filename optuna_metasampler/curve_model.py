@@ -23,14 +23,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 import math
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp, ndtr, ndtri, softmax
 from scipy.stats import qmc
 
-from optuna_metasampler.learning_curves import Curve
+from optuna_metasampler.learning_curves import Curve, spread
 
 
 FloatArray = NDArray[np.float64]
@@ -57,7 +56,6 @@ _JUDGED_AT = (0.3, 0.5, 0.7)
 _WORST_SCORE = -6.0
 _LARGEST = 1e150
 _LOG_ROOT_2PI = 0.5 * math.log(2.0 * math.pi)
-_Item = TypeVar("_Item")
 
 
 @dataclass(frozen=True)
@@ -106,8 +104,7 @@ class CurveScale:
         """
         rows = []
         for curve in curves:
-            steps = np.array(sorted(curve), dtype=np.float64)
-            values = _clip([curve[int(step)] for step in steps])
+            steps, values = _points(curve)
             rows.append(np.interp(_GRID, self.length(steps), values))
         return self.units(np.array(rows))
 
@@ -145,9 +142,8 @@ class CurveForecast:
 
     def log_density(self, value: float) -> float:
         """Logarithm of the density of the final value, per unit of the study."""
-        z = (self.scale.units(_clip(value)) - self.means) / self.widths
-        logs = _log(self.weights) - np.log(self.widths) - 0.5 * z * z
-        return float(logsumexp(logs) - _LOG_ROOT_2PI)
+        units = self.scale.units(_clip(value))
+        return float(_log_density(units, self.weights, self.means, self.widths))
 
 
 @dataclass(frozen=True)
@@ -165,7 +161,7 @@ class CurveModel:
         """Learn from the whole curves of prior studies; a study with a single one says nothing."""
         known = [_power_laws()]
         for study in studies:
-            whole = _spread([curve for curve in study if curve], _MAX_CURVES_OF_PRIOR)
+            whole = _some([curve for curve in study if curve], _MAX_CURVES_OF_PRIOR)
             if len(whole) > 1:
                 known.append(CurveScale.of(whole).on_grid(whole))
             if len(known) > _MAX_PRIOR_STUDIES:
@@ -178,7 +174,7 @@ class CurveModel:
         Args:
             whole: At least one, and none is empty.
         """
-        whole = _spread(whole, _MAX_OWN)
+        whole = _some(whole, _MAX_OWN)
         scale = CurveScale.of(whole)
         return CurvePredictor(scale, self.curves, scale.on_grid(whole))
 
@@ -202,18 +198,23 @@ class CurvePredictor:
     def model_weights(self) -> FloatArray:
         """Weights of all curves, own curves, and the vague guess, shape ``(3,)``, sum 1."""
         n, first = len(self.own), len(self.earlier)
-        rows = np.array(_spread(range(n), _MAX_JUDGED))
+        rows = spread(n, _MAX_JUDGED)
         ends = self.own[rows, -1]
+
+        def score(forecasts: _Forecasts) -> float:
+            densities = np.maximum(forecasts.log_density(ends), _WORST_SCORE)
+            return float(densities.sum()) / len(_JUDGED_AT)
+
         scores = np.zeros(3)
+        if n <= _MIN_OWN_ALONE:
+            scores[1] = -np.inf
         for length in _JUDGED_AT:
             everything, own = self._at(length)
             x = own.features[rows]
-            found = [everything.forecasts(x, rows + first), _vague(x, length)]
+            scores[0] += score(everything.forecasts(x, rows + first))
             if n > _MIN_OWN_ALONE:
-                found.insert(1, own.forecasts(x, rows))
-            densities = [forecast.log_density(ends) for forecast in found]
-            means = [np.maximum(d, _WORST_SCORE).sum() / len(_JUDGED_AT) for d in densities]
-            scores += means if n > _MIN_OWN_ALONE else [means[0], -np.inf, means[1]]
+                scores[1] += score(own.forecasts(x, rows))
+            scores[2] += score(_vague(x, length))
         weights: FloatArray = softmax(scores)
         return weights
 
@@ -223,11 +224,10 @@ class CurvePredictor:
         Args:
             curve: What it has reported so far; not empty.
         """
-        steps = np.array(sorted(curve), dtype=np.float64)
-        values = self.scale.units(_clip([curve[int(step)] for step in steps]))
+        steps, values = _points(curve)
         lengths = self.scale.length(steps)
         length = float(lengths[-1])
-        x = _features(np.interp(_looked_at(length), lengths, values))[None]
+        x = _features(np.interp(_looked_at(length), lengths, self.scale.units(values)))[None]
         models = [like.forecasts(x) for like in self._at(length)] + [_vague(x, length)]
         used = [
             (weight, model)
@@ -274,11 +274,7 @@ class _Forecasts:
 
     def log_density(self, ends: FloatArray) -> FloatArray:
         """Logarithm of the density at final values, shape ``(q,)``."""
-        width = self.width[:, None]
-        z = (ends[:, None] - self.means) / width
-        logs = _log(self.weights) - np.log(width) - 0.5 * z * z
-        found: FloatArray = logsumexp(logs, axis=1) - _LOG_ROOT_2PI
-        return found
+        return _log_density(ends[:, None], self.weights, self.means, self.width[:, None])
 
 
 @dataclass(frozen=True)
@@ -316,7 +312,7 @@ class _Like:
         means = x[:, :1] + self.gains
         mean = (near * means).sum(axis=1, keepdims=True)
         stddev = np.sqrt((near * (means - mean) ** 2).sum(axis=1))
-        # One over the number of curves that have a say.
+        # One over the effective number of curves.
         few = (near**2).sum(axis=1)
         # Silverman's rule; how far curves lie apart is not known of few.
         width = np.maximum(0.5 * stddev * few**0.2, _MIN_WIDTH + _WIDTH_OF_ONE * few)
@@ -324,7 +320,7 @@ class _Like:
 
 
 def _vague(x: FloatArray, length: float) -> _Forecasts:
-    """Forecasts that no curve has a say in: training ends about where it is."""
+    """Forecasts from no other curve: training ends about where it is."""
     width = np.full(len(x), 0.1 + 2.0 * (1.0 - length))
     return _Forecasts(np.ones((len(x), 1)), x[:, :1], width)
 
@@ -360,17 +356,26 @@ def _at(curves: FloatArray, lengths: Sequence[float]) -> FloatArray:
     return found
 
 
-def _spread(items: Sequence[_Item], most: int) -> Sequence[_Item]:
-    """At most ``most`` of some items, evenly spread."""
-    if len(items) <= most:
-        return items
-    return [items[i] for i in np.linspace(0, len(items) - 1, most).round().astype(int)]
+def _some(curves: Sequence[Curve], most: int) -> Sequence[Curve]:
+    """At most ``most`` of some curves, evenly spread."""
+    return [curves[i] for i in spread(len(curves), most).tolist()]
 
 
-def _log(weights: FloatArray) -> FloatArray:
-    """Logarithms of weights, some of which may be 0."""
-    logs: FloatArray = np.log(np.maximum(weights, 1e-300))
-    return logs
+def _points(curve: Curve) -> tuple[FloatArray, FloatArray]:
+    """Steps of a curve in order, and the values there."""
+    steps = sorted(curve)
+    return np.array(steps, dtype=np.float64), _clip([curve[step] for step in steps])
+
+
+def _log_density(
+    at: FloatArray, weights: FloatArray, means: FloatArray, widths: FloatArray
+) -> FloatArray:
+    """Log density of normal mixtures, whose parts are along the last axis."""
+    z = (at - means) / widths
+    # Some weights may be 0.
+    logs = np.log(np.maximum(weights, 1e-300)) - np.log(widths) - 0.5 * z * z
+    found: FloatArray = logsumexp(logs, axis=-1) - _LOG_ROOT_2PI
+    return found
 
 
 def _clip(values: object) -> FloatArray:

@@ -77,7 +77,7 @@ def curve_correlation_of(
     n_used = 0
     for curves, finals in studies:
         lines = [_Line.of(curve) for curve, final in zip(curves, finals, strict=True)]
-        whole = [i for i in _spread(len(lines)) if not np.isnan(finals[i]) and len(lines[i].steps)]
+        whole = [i for i in spread(len(lines)) if not np.isnan(finals[i]) and len(lines[i].steps)]
         if len(whole) < 2:
             continue
         horizon = max(lines[i].last for i in whole)
@@ -134,14 +134,14 @@ def final_values(
     expected = curve_correlation or CurveCorrelation()
 
     checkpoints = np.unique(last[stopped])
-    checkpoints = checkpoints[_spread(len(checkpoints), _MAX_CHECKPOINTS)]
+    checkpoints = checkpoints[spread(len(checkpoints), _MAX_CHECKPOINTS)]
     for step in checkpoints[::-1].tolist():
         group = np.flatnonzero(stopped & np.isnan(found) & (last >= step))
         x = np.array([lines[i].at(step) for i in group])
         # A complete trial may not have reported up to its end.
         went_on = ~np.isnan(found) & (first <= step) & (completed | (last >= step))
         rows = np.flatnonzero(went_on & (last >= 0))
-        rows = rows[_spread(len(rows))]
+        rows = rows[spread(len(rows))]
         if not len(rows):
             found[group] = np.minimum(x, middle)
             continue
@@ -187,8 +187,8 @@ class _Line:
         return float(np.interp(step, self.steps, self.values))
 
 
-def _spread(n: int, most: int = _MAX_REFERENCES) -> NDArray[np.intp]:
-    """At most ``most`` of ``n`` indices, evenly spread."""
+def spread(n: int, most: int = _MAX_REFERENCES) -> NDArray[np.intp]:
+    """At most ``most`` of ``n`` indices, evenly spread, shape ``(min(n, most),)``."""
     return np.unique(np.linspace(0, n - 1, min(n, most)).round().astype(np.intp))
 
 

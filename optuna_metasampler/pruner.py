@@ -16,7 +16,7 @@ from optuna.trial import TrialState
 from optuna_metasampler._arguments import check_integer, check_share
 from optuna_metasampler._optuna import set_trial_attributes, sign_of, study_id, trial_id
 from optuna_metasampler._runtime import get_logger
-from optuna_metasampler._study_state import keep
+from optuna_metasampler._study_state import MAX_STUDIES, keep
 from optuna_metasampler.explain.trial_record import STOPPED, Stop
 from optuna_metasampler.priors.sources import PriorLike, read, resolve
 from optuna_metasampler.priors.study import (
@@ -36,8 +36,6 @@ if TYPE_CHECKING:
 
 
 _logger = get_logger(__name__)
-# A pruner that serves many studies keeps the state of the most recent ones.
-_MAX_STUDIES = 16
 
 
 class MetaPruner(BasePruner):
@@ -46,8 +44,8 @@ class MetaPruner(BasePruner):
     From the values that a trial has reported it forecasts where the trial would end, by earlier
     curves like it: those of the study itself, of prior studies, and power laws. Each counts by how
     well it has forecast the trials of this study that went to their end, so that priors whose
-    curves go differently lose their say. A trial that is ahead of where all of those were at its
-    step is never stopped. Others can be, from the second trial on. The pruner works with any
+    curves go differently lose their weight. A trial that is ahead of where all of those were at
+    its step is never stopped. Others can be, from the second trial on. The pruner works with any
     sampler, with several workers and in studies that are resumed.
 
     A trial that was stopped has a user attribute ``meta:pruned`` with the ``step``, the
@@ -163,8 +161,7 @@ class MetaPruner(BasePruner):
         if found is None:
             sign = sign_of(study.direction)
             found = _Curves(sign, self._model(study, sign))
-        keep(self._curves, key, found, _MAX_STUDIES)
-        return found
+        return keep(self._curves, key, found, MAX_STUDIES)
 
     def _model(self, study: Study, sign: float) -> CurveModel:
         from optuna_metasampler.curve_model import CurveModel

@@ -29,7 +29,13 @@ from optuna_metasampler._optuna import (
     trials_of_all_brackets,
 )
 from optuna_metasampler._runtime import isolated
-from optuna_metasampler._study_state import Settings, StudyState, UnionSearchSpace, keep
+from optuna_metasampler._study_state import (
+    MAX_STUDIES,
+    Settings,
+    StudyState,
+    UnionSearchSpace,
+    keep,
+)
 from optuna_metasampler.explain.trial_record import INDEPENDENT, TrialRecord
 from optuna_metasampler.prior_config import LearnerLike, PriorConfig
 from optuna_metasampler.priors.constants import Constants
@@ -54,8 +60,6 @@ if TYPE_CHECKING:
 
 # Of NumPy's generator.
 _MAX_SEED = 2**32 - 1
-# A sampler that serves many studies keeps the state of the most recent ones.
-_MAX_STUDIES = 16
 
 
 class MetaSampler(BaseSampler):
@@ -470,7 +474,7 @@ class MetaSampler(BaseSampler):
         state = self._states.get(key)
         if state is None:
             state = StudyState(self._settings)
-        return keep(self._states, key, state, _MAX_STUDIES)
+        return keep(self._states, key, state, MAX_STUDIES)
 
 
 class _Repr(reprlib.Repr):

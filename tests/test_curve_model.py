@@ -143,7 +143,7 @@ def test_curves_of_prior_studies_sharpen_the_first_forecasts() -> None:
     assert log_density_of_ends(model, 2, 10) > log_density_of_ends(BARE, 2, 10)
 
 
-def test_prior_curves_that_go_differently_lose_their_say() -> None:
+def test_prior_curves_that_go_differently_lose_their_weight() -> None:
     model = CurveModel.of([late_bloomers(40, seed) for seed in range(5)])
     lost = [log_density_of_ends(BARE, n, 10) - log_density_of_ends(model, n, 10) for n in (2, 12)]
     assert lost[1] < 0.3

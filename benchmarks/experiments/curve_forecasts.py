@@ -29,7 +29,6 @@ N_PRIOR_CURVES = 40
 N_WHOLE = (1, 5, 20)
 LENGTHS = (10, 30, 50)
 """In per cent of a training."""
-COVERAGE = 0.8
 
 
 @dataclass(frozen=True)
@@ -100,7 +99,7 @@ def summarize(records: Sequence[Record]) -> Summary:
                 f"error_{length}": float(np.exp(np.log(ratio).mean())),
             }
         rows.append(row)
-    return {"rows": rows, "n_tasks": len({d["task"] for d in done})}
+    return {"rows": rows}
 
 
 def tables(summary: Summary) -> dict[str, str]:

@@ -22,17 +22,18 @@ import numpy as np
 from numpy.typing import NDArray
 import optuna
 from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner, WilcoxonPruner
-from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from optuna.samplers import TPESampler
 from optuna.trial import TrialState
 
 from benchmarks.experiment import Experiment, Key, Options, Record, Summary, finished
-from benchmarks.experiments.pruning import N_RANDOM, best_by_epochs, study_of
+from benchmarks.experiments.pruning import best_by_epochs, median_of_random, regrets, study_of
 from benchmarks.markdown import blocks, table
-from benchmarks.paired import by_peer, common
+from benchmarks.paired import common
 from benchmarks.problems import lcbench
 from benchmarks.problems.training import LOOPS, Loop
+from benchmarks.samplers import META, SAMPLERS, TPE
 from benchmarks.statistics import first_at_or_below, log_regret, t_interval
-from optuna_metasampler import MetaPruner, MetaSampler
+from optuna_metasampler import MetaPruner
 
 
 N_TRAININGS = 50
@@ -42,7 +43,7 @@ SHOWN = (3, 5, 10, 25, 50)
 POINTS_A_TRAINING = 4
 
 LCBENCH, NETWORKS = "lcbench", "networks"
-REFERENCE = "TPE"
+REFERENCE = TPE
 
 Priors = Sequence[optuna.Study]
 PRUNERS: dict[str, Callable[[Priors, int], BasePruner]] = {
@@ -54,15 +55,11 @@ PRUNERS: dict[str, Callable[[Priors, int], BasePruner]] = {
     "MetaPruner": lambda priors, n_epochs: MetaPruner(priors),
     "MetaPruner, reversed priors": lambda priors, n_epochs: MetaPruner(_reversed(priors)),
 }
-SAMPLERS: dict[str, Callable[[Priors, int], BaseSampler]] = {
-    "TPE": lambda priors, seed: TPESampler(seed=seed),
-    "MetaSampler": lambda priors, seed: MetaSampler(list(priors), seed=seed),
-}
 PEERS: dict[str, tuple[str, str]] = {
-    **{f"TPE + {name}" if name else "TPE": ("TPE", name) for name in PRUNERS},
-    "MetaSampler": ("MetaSampler", ""),
-    "MetaSampler + MedianPruner": ("MetaSampler", "MedianPruner"),
-    "MetaSampler + MetaPruner": ("MetaSampler", "MetaPruner"),
+    **{f"{TPE} + {name}" if name else TPE: (TPE, name) for name in PRUNERS},
+    META: (META, ""),
+    f"{META} + MedianPruner": (META, "MedianPruner"),
+    f"{META} + MetaPruner": (META, "MetaPruner"),
 }
 """Sampler and pruner, by name."""
 
@@ -126,7 +123,7 @@ def run(job: Job, options: Options) -> dict[str, Any]:
     study, spent = study_of(
         loop,
         job.task,
-        SAMPLERS[sampler](priors, job.seed),
+        SAMPLERS[sampler](lambda: priors, job.seed),
         PRUNERS[pruner](priors, loop.n_epochs),
         N_TRAININGS * loop.n_epochs,
     )
@@ -146,9 +143,7 @@ def _grid(n_epochs: int) -> NDArray[np.int64]:
 @functools.cache
 def _unit(data: Path, name: str, task: str) -> float:
     """Loss of the median random configuration."""
-    loop = _loop(data, name, 0)
-    study, _ = study_of(loop, task, RandomSampler(seed=0), NopPruner(), N_RANDOM * loop.n_epochs)
-    return float(np.median([t.values[0] for t in study.trials]))
+    return median_of_random(_loop(data, name, 0), task)
 
 
 @functools.lru_cache(maxsize=1)
@@ -160,27 +155,6 @@ def _prior_studies(data: Path, name: str, task: str, seed: int) -> tuple[optuna.
         study_of(loop, source, TPESampler(seed=100 + seed), NopPruner(), budget)[0]
         for source in loop.sources(task)
     )
-
-
-def regrets(records: Sequence[Record]) -> dict[str, dict[Key, NDArray[np.float64]]]:
-    """Regret at each point of the grid of one loop: by peer, task and seed."""
-    best = by_peer(records, _best, ("task", "seed"))
-    unit = {r["task"]: r["unit"] for r in records}
-    lowest = {
-        task: min(c.min() for own in best.values() for (t, _), c in own.items() if t == task)
-        for task in unit
-    }
-    return {
-        peer: {
-            (task, seed): np.clip((c - lowest[task]) / (unit[task] - lowest[task]), 0.0, 1.0)
-            for (task, seed), c in own.items()
-        }
-        for peer, own in best.items()
-    }
-
-
-def _best(record: Record) -> NDArray[np.float64]:
-    return np.array([np.inf if value is None else value for value in record["best"]])
 
 
 def summarize(records: Sequence[Record]) -> Summary:
@@ -226,8 +200,7 @@ def _rows(records: Sequence[Record]) -> list[dict[str, Any]]:
         }
         row |= {str(n): float(curve[n * POINTS_A_TRAINING - 1]) for n in SHOWN}
         needed = [_share_needed(found[peer][p], found[REFERENCE][p][-1]) for p in pairs]
-        shares = np.exp(_by_task(pairs, np.log(needed).tolist()))
-        row |= {"share": float(np.exp(np.log(shares).mean()))}
+        row |= {"share": float(np.exp(_by_task(pairs, np.log(needed).tolist()).mean()))}
         row |= {"reached": float(np.mean([share < 1.0 for share in needed]))}
         if peer != REFERENCE:
             for label, points in (("mean", slice(None)), ("end", slice(-1, None))):
@@ -239,8 +212,7 @@ def _rows(records: Sequence[Record]) -> list[dict[str, Any]]:
 
 def _share_needed(regret: NDArray[np.float64], target: float) -> float:
     """The share of all epochs after which a regret is at a target; 1 if it never is."""
-    at = first_at_or_below(regret, target)
-    return float(min(at, len(regret))) / len(regret) if np.isfinite(at) else 1.0
+    return min(first_at_or_below(regret, target), len(regret)) / len(regret)
 
 
 def tables(summary: Summary) -> dict[str, str]:

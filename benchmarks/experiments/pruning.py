@@ -90,8 +90,13 @@ def run(job: Job, options: Options) -> dict[str, Any]:
 @functools.cache
 def _unit(loop: str, task: str) -> float:
     """Loss of the median random configuration."""
-    budget = N_RANDOM * N_EPOCHS
-    study, _ = study_of(LOOPS[loop], task, RandomSampler(seed=0), NopPruner(), budget)
+    return median_of_random(LOOPS[loop], task)
+
+
+def median_of_random(loop: Loop, task: str) -> float:
+    """Loss of the median of `N_RANDOM` random configurations, trained to the end."""
+    budget = N_RANDOM * loop.n_epochs
+    study, _ = study_of(loop, task, RandomSampler(seed=0), NopPruner(), budget)
     return float(np.median([t.values[0] for t in study.trials]))
 
 
@@ -157,7 +162,7 @@ def best_by_epochs(
 
 
 def regrets(records: Sequence[Record]) -> dict[str, dict[Key, NDArray[np.float64]]]:
-    """Regret at each point of the grid of one loop under one pruner: by peer, task and seed."""
+    """Regret at each point of the grid, of studies of one loop: by peer, task and seed."""
     curves = by_peer(records, _best, ("task", "seed"))
     unit = {r["task"]: r["unit"] for r in records}
     lowest = {
