@@ -18,7 +18,13 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 import torch
 
-from optuna_metasampler._optuna import constraints_of, enqueued_params, exact_params, trial_id
+from optuna_metasampler._optuna import (
+    constraints_of,
+    enqueued_params,
+    exact_params,
+    sign_of,
+    trial_id,
+)
 from optuna_metasampler.learning_curves import (
     Curve,
     CurveCorrelation,
@@ -180,6 +186,7 @@ class History:
             features=self.features,
             constraint_names=constraint_names,
             crashed=[c for c in self.finished.crashed if always <= c.keys()],
+            extrapolated=to_tensor(self.finished.extrapolated[known]),
         )
         return task if constrained else penalized(task)
 
@@ -262,7 +269,7 @@ def observations(trials: Sequence[FrozenTrial], direction: StudyDirection) -> li
         trials: Trials of one study; those that failed are left out.
         direction: The study's direction.
     """
-    (sign,) = _signs([direction]).tolist()
+    sign = sign_of(direction)
     found = []
     for t in trials:
         if t.state == TrialState.FAIL:
@@ -300,6 +307,7 @@ class FinishedTrials:
             ended.
         outcomes: Their outcomes, shape ``(n, m)``, one column an objective; **larger is better**;
             may be infinite, never NaN.
+        extrapolated: Which outcomes are extrapolated, those of pruned trials, shape ``(n,)``.
         failed: Parameters of the trials that ended without an outcome.
         constraints: Constraint values of the trials that have an outcome, by name; those above 0
             are violated; empty where a trial has none.
@@ -311,6 +319,7 @@ class FinishedTrials:
 
     configurations: list[dict[str, Any]]
     outcomes: NDArray[np.float64]
+    extrapolated: NDArray[np.bool_]
     failed: list[dict[str, Any]]
     constraints: list[dict[str, float]]
     crashed: list[dict[str, Any]] = field(default_factory=list)
@@ -352,7 +361,7 @@ def finished_trials(
         curve_correlation: Curve correlation in other studies.
         fixed: Values of parameters, by old name, in the trials that recorded none.
     """
-    signs = _signs(directions)
+    signs = np.array(list(map(sign_of, directions)))
     constant = _renamed(fixed or {}, rename)
     recorded: set[str] = set()
     # In order of completion, so that a new trial is appended and the others keep their places.
@@ -362,6 +371,7 @@ def finished_trials(
     )
     configurations: list[dict[str, Any]] = []
     outcomes: list[NDArray[np.float64]] = []
+    extrapolated: list[bool] = []
     failed: list[dict[str, Any]] = []
     constraints: list[dict[str, float]] = []
     crashed: list[dict[str, Any]] = []
@@ -377,10 +387,12 @@ def finished_trials(
             continue
         configurations.append(params)
         outcomes.append(outcome)
+        extrapolated.append(t.state == TrialState.PRUNED)
         constraints.append(constraints_of(t))
     stacked = np.array(outcomes, dtype=np.float64).reshape(len(outcomes), len(signs))
     assumed = {name: value for name, value in constant.items() if name not in recorded}
-    return FinishedTrials(configurations, stacked, failed, constraints, crashed, assumed)
+    pruned = np.array(extrapolated, dtype=bool)
+    return FinishedTrials(configurations, stacked, pruned, failed, constraints, crashed, assumed)
 
 
 def distributions_of(
@@ -421,10 +433,10 @@ def curve_correlation_in(
     def measured() -> Iterator[tuple[list[Curve], NDArray[np.float64]]]:
         for trials, direction in studies:
             done = [t for t in trials if t.state == TrialState.COMPLETE and t.intermediate_values]
-            sign = _signs([direction])
+            sign = sign_of(direction)
             yield (
-                [_signed(t, sign[0]) for t in done],
-                _outcomes(done, sign, None)[:, 0],
+                [_signed(t, sign) for t in done],
+                _outcomes(done, np.array([sign]), None)[:, 0],
             )
 
     return curve_correlation_of(measured())
@@ -453,11 +465,6 @@ def _outcomes(
             silent = pruned & np.isnan(outcomes).any(axis=1)
             outcomes[silent] = np.median(_finite(complete), axis=0)
     return outcomes
-
-
-def _signs(directions: Sequence[StudyDirection]) -> NDArray[np.float64]:
-    """Factors after which larger is better, shape ``(m,)``."""
-    return np.array([1.0 if d == StudyDirection.MAXIMIZE else -1.0 for d in directions])
 
 
 def _signed(trial: FrozenTrial, sign: float) -> Curve:

@@ -73,6 +73,8 @@ class Task:
             empty if not needed.
         constraint_names: Names of the constraints, ``c`` of them.
         crashed: Configurations whose evaluation failed, shape ``(k, d)``; ``None`` if none did.
+        extrapolated: Which outcomes are extrapolated, as a pruned trial's is, shape ``(n,)``,
+            bool; ``None`` if none is.
     """
 
     space: SearchSpace
@@ -89,6 +91,7 @@ class Task:
     n_later: int = 0
     constraint_names: tuple[str, ...] = ()
     crashed: Tensor | None = None
+    extrapolated: Tensor | None = None
 
     @classmethod
     def of(
@@ -106,6 +109,7 @@ class Task:
         n_later: int = 0,
         constraint_names: tuple[str, ...] = (),
         crashed: list[dict[str, object]] | None = None,
+        extrapolated: Tensor | None = None,
     ) -> Task:
         """Encode configurations, one a trial, into a task.
 
@@ -138,6 +142,9 @@ class Task:
             n_later=n_later,
             constraint_names=constraint_names,
             crashed=to_tensor(space.encode(crashed)) if crashed else None,
+            extrapolated=(
+                extrapolated if extrapolated is not None and bool(extrapolated.any()) else None
+            ),
         )
 
     @property

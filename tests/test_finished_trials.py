@@ -59,6 +59,7 @@ def test_a_pruned_trial_ends_where_its_curve_would_have() -> None:
     records = finished_trials(done + stopped, [MINIMIZE])
     # One behind the median of two that end at 2.5; one behind that of three that end at 3.
     np.testing.assert_allclose(records.outcomes[2:, 0], [-4.0, -3.5])
+    assert records.extrapolated.tolist() == [False, False, True, True]
     sign_flipped = finished_trials([_negated(t) for t in done + stopped], [MAXIMIZE])
     np.testing.assert_array_equal(sign_flipped.outcomes, records.outcomes)
 

@@ -16,7 +16,9 @@ WHOLE = {"x": 0.1, "y": 0.2}
 
 
 def history(number: int, *running: PendingTrial) -> History:
-    return History(FinishedTrials([], np.zeros((0, 1)), [], []), number, running)
+    return History(
+        FinishedTrials([], np.zeros((0, 1)), np.zeros(0, bool), [], []), number, running
+    )
 
 
 def test_a_trial_is_undecided_while_it_lacks_what_every_trial_has() -> None:

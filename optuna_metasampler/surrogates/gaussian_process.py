@@ -3,7 +3,7 @@
 The model of the warped outcomes ``z``::
 
     z(x) = phi(x) w + (x - 1/2) v + f(x) + e      w_j ~ N(mean_weights_j, variances_j)
-    v_c ~ N(0, trend * trend_weight_c),  e ~ N(0, noise)
+    v_c ~ N(0, trend * trend_weight_c),  e ~ N(0, noise + extra * extrapolated)
     f ~ GP(0, outputscale * matern52(r)),   r^2 = sum_c weight_c (x_c - x'_c)^2 /
     lengthscale_b(c)^2
 
@@ -11,9 +11,10 @@ The basis functions ``phi`` are a constant and, with prior studies, their predic
 linear trend along every number and a main effect of every choice: the effect of a switch tends to
 be the same at other configurations, which a product kernel of many parameters captures only where
 all other parameters are similar. ``w`` and ``v`` are integrated out: they add
-``phi diag(variances) phi^T`` and the corresponding trend term to the covariance. The kernel's
-hyperparameters are maximum a posteriori estimates, by L-BFGS on the closed-form gradient of the
-marginal likelihood.
+``phi diag(variances) phi^T`` and the corresponding trend term to the covariance. Extrapolated
+outcomes, those of pruned trials, have extra noise: good trials differ less than such outcomes are
+off. The hyperparameters are maximum a posteriori estimates, by L-BFGS on the closed-form gradient
+of the marginal likelihood.
 
 Axis letters: ``n`` trials, ``q`` query points, ``d`` encoded columns, ``b`` blocks of columns that
 share a lengthscale, ``j`` basis functions (features), ``g`` hypotheses (models of the same data,
@@ -137,7 +138,7 @@ class HyperPrior:
     """Normal priors on the logarithms of the hyperparameters, and their bounds.
 
     In the order of the vector ``theta``: ``b`` lengthscales, outputscale, noise, factor of the
-    scaled basis functions, trend.
+    scaled basis functions, trend, extra noise of extrapolated outcomes.
     """
 
     mean: Tensor
@@ -157,8 +158,14 @@ class HyperPrior:
         rows.append((-4.0, 1.5, math.log(1e-5), 0.7))  # noise
         rows.append((-1.5, 1.0, -8.0, 3.0))  # factor of the scaled basis functions
         rows.append((-2.0, 1.0, -8.0, 3.0))  # trend
+        rows.append((-2.0, 1.0, -8.0, 1.0))  # extra noise
         mean, std, low, high = torch.tensor(rows, dtype=torch.float64, device="cpu").T.contiguous()
         return cls(mean, std, low, high)
+
+    @property
+    def without_extra_noise(self) -> HyperPrior:
+        """The same without the last hyperparameter."""
+        return HyperPrior(self.mean[:-1], self.std[:-1], self.low[:-1], self.high[:-1])
 
 
 def squared_distance(a: Tensor, b: Tensor) -> Tensor:
@@ -216,6 +223,7 @@ def negative_log_posterior(
     metric: Metric,
     linear: BasisPrior,
     prior: HyperPrior,
+    extrapolated: Tensor | None = None,
 ) -> tuple[float, Tensor]:
     """Negative log of marginal likelihood times hyper-prior, and its gradient, in closed form.
 
@@ -223,16 +231,18 @@ def negative_log_posterior(
     of the algebra at the sizes of a study.
 
     Args:
-        theta: Log hyperparameters, shape ``(b + 4,)``, see :class:`HyperPrior`.
+        theta: Log hyperparameters, shape ``(b + 5,)``, see :class:`HyperPrior`; the last one may
+            be missing if no outcome is extrapolated.
         x: Points, shape ``(n, d)``.
         z: Outcomes, shape ``(n,)``.
         phi: Basis functions at ``x``, shape ``(n, j)``.
         metric: The distance.
         linear: Prior of the weights.
         prior: Prior of ``theta``.
+        extrapolated: Which outcomes are extrapolated, shape ``(n,)``, bool; ``None`` if none is.
 
     Returns:
-        The value in nats, up to a constant, and the gradient of shape ``(b + 4,)``.
+        The value in nats, up to a constant, and the gradient of the shape of ``theta``.
     """
     b = metric.n_blocks
     outputscale, noise, factor = theta[b].exp(), theta[b + 1].exp(), theta[b + 2].exp()
@@ -247,6 +257,9 @@ def negative_log_posterior(
     trend = sloped @ sloped.T
     covariance = smooth + linear_grown + trend + steady @ steady.T
     covariance.diagonal().add_(noise + _JITTER)
+    if extrapolated is not None:
+        extra = theta[b + 4].exp() * extrapolated
+        covariance.diagonal().add_(extra)
     residual = z - phi @ linear.mean_weights
 
     chol = torch.linalg.cholesky(covariance)
@@ -265,6 +278,8 @@ def negative_log_posterior(
     gradient[b + 1] += 0.5 * noise * a.diagonal().sum()
     gradient[b + 2] += 0.5 * (a * linear_grown).sum()
     gradient[b + 3] += 0.5 * (a * trend).sum()
+    if extrapolated is not None:
+        gradient[b + 4] += 0.5 * extra @ a.diagonal()
     return float(value), gradient
 
 
@@ -276,8 +291,9 @@ def fit_hyperparameters(
     linear: BasisPrior,
     prior: HyperPrior,
     start: Tensor | None = None,
+    extrapolated: Tensor | None = None,
 ) -> Tensor:
-    """Maximum a posteriori hyperparameters ``theta`` of shape ``(b + 4,)``.
+    """Maximum a posteriori hyperparameters ``theta`` of shape ``(b + 5,)``.
 
     Args:
         x: Points, shape ``(n, d)``.
@@ -287,11 +303,12 @@ def fit_hyperparameters(
         linear: Prior of the weights.
         prior: Prior of ``theta``.
         start: Initial ``theta``; the prior's mean by default.
+        extrapolated: Which outcomes are extrapolated, shape ``(n,)``, bool; ``None`` if none is.
 
     Returns:
         The best ``theta``; the initial one without data.
     """
-    return fit_common_hyperparameters([(x, z, phi)], metric, linear, prior, start)
+    return _fit([(x, z, phi, extrapolated)], metric, linear, prior, start)
 
 
 def fit_common_hyperparameters(
@@ -310,9 +327,24 @@ def fit_common_hyperparameters(
         prior: Prior of ``theta``.
         start: Initial ``theta``; the prior's mean by default.
     """
+    return _fit([(*study, None) for study in studies], metric, linear, prior, start)
+
+
+def _fit(
+    studies: Sequence[tuple[Tensor, Tensor, Tensor, Tensor | None]],
+    metric: Metric,
+    linear: BasisPrior,
+    prior: HyperPrior,
+    start: Tensor | None,
+) -> Tensor:
     first = prior.mean if start is None else start
-    if not any(len(x) for x, _, _ in studies):
+    if not any(len(x) for x, _, _, _ in studies):
         return first
+    if all(extrapolated is None for *_, extrapolated in studies):
+        known = first[-1:]
+        prior, first = prior.without_extra_noise, first[:-1]
+    else:
+        known = first[:0]
 
     # Every study's value holds the hyper-prior, which counts once.
     extra = len(studies) - 1
@@ -324,8 +356,10 @@ def fit_common_hyperparameters(
             pull = (at - prior.mean) / prior.std
             value, gradient = -0.5 * extra * float(pull @ pull), -extra * pull / prior.std
         try:
-            for x, z, phi in studies:
-                one, slope = negative_log_posterior(at, x, z, phi, metric, linear, prior)
+            for x, z, phi, extrapolated in studies:
+                one, slope = negative_log_posterior(
+                    at, x, z, phi, metric, linear, prior, extrapolated
+                )
                 value, gradient = value + one, gradient + slope
         except torch.linalg.LinAlgError:  # type: ignore[attr-defined]
             # Not positive definite to machine precision: a huge value, from which the line search
@@ -342,7 +376,8 @@ def fit_common_hyperparameters(
             bounds=np.stack([prior.low.numpy(), prior.high.numpy()], axis=1),
             options={"maxiter": _LBFGS_ITERATIONS, "ftol": 1e-5},
         )
-    return to_tensor(np.asarray(result.x)) if np.isfinite(result.fun) else first
+    best = to_tensor(np.asarray(result.x)) if np.isfinite(result.fun) else first
+    return torch.cat([best, known])
 
 
 @dataclass(frozen=True)
@@ -355,6 +390,8 @@ class Posterior:
         scale: Factors of the columns, shape ``(g, 1, d)``.
         outputscale: Shape ``(g, 1, 1)``.
         noise: Shape ``(g,)``.
+        extra_noise: Of extrapolated outcomes, beside the noise, shape ``(g,)``.
+        extrapolated: Which outcomes are extrapolated, shape ``(n,)``, bool.
         mean_weights: Shape ``(g, j, 1)``.
         root_variances: Square roots of the weights' variances, shape ``(g, 1, j)``.
         root_trend: Square roots of the trends' variances, shape ``(g, 1, d)``.
@@ -368,6 +405,8 @@ class Posterior:
     scale: Tensor
     outputscale: Tensor
     noise: Tensor
+    extra_noise: Tensor
+    extrapolated: Tensor
     mean_weights: Tensor
     root_variances: Tensor
     root_trend: Tensor
@@ -383,6 +422,7 @@ class Posterior:
         phi: Tensor,
         metric: Metric,
         hypotheses: list[tuple[Tensor, BasisPrior]],
+        extrapolated: Tensor | None = None,
     ) -> Posterior:
         """Condition each hypothesis ``(theta, prior of the weights)`` on trials, from scratch."""
         b = metric.n_blocks
@@ -395,6 +435,8 @@ class Posterior:
             scale=metric.scale(thetas[:, :b]).unsqueeze(1),
             outputscale=thetas[:, b].exp()[:, None, None],
             noise=thetas[:, b + 1].exp() + _JITTER,
+            extra_noise=thetas[:, b + 4].exp(),
+            extrapolated=torch.zeros(0, dtype=torch.bool),
             mean_weights=torch.stack([linear.mean_weights for _, linear in hypotheses]).unsqueeze(
                 2
             ),
@@ -404,7 +446,7 @@ class Posterior:
             alpha=torch.zeros((g, 0, 1), dtype=torch.float64),
             outcomes=z[:0],
         )
-        return posterior.extend(x, phi).observe(z)
+        return posterior.extend(x, phi, extrapolated).observe(z)
 
     @cached_property
     def _scaled(self) -> tuple[Tensor, Tensor]:
@@ -422,7 +464,7 @@ class Posterior:
         smooth = self.outputscale * matern52(x * self.scale, points)
         return torch.baddbmm(smooth, self.linear(x, phi), linear.transpose(1, 2))
 
-    def extend(self, x: Tensor, phi: Tensor) -> Posterior:
+    def extend(self, x: Tensor, phi: Tensor, extrapolated: Tensor | None = None) -> Posterior:
         """Append ``m`` trials with their predicted outcomes (kriging believer).
 
         Exact and quadratic in ``n``: only the new rows of the inverse Cholesky factor are
@@ -434,6 +476,10 @@ class Posterior:
             return self
         new = replace(self, x=x, phi=phi).covariance(x, phi)
         new.diagonal(dim1=1, dim2=2).add_(self.noise[:, None])
+        if extrapolated is None:
+            extrapolated = torch.zeros(len(x), dtype=torch.bool)
+        else:
+            new.diagonal(dim1=1, dim2=2).add_(self.extra_noise[:, None] * extrapolated)
         cross = self.covariance(x, phi) @ self.inverse_root.transpose(1, 2)
         corner = torch.linalg.inv(_safe_cholesky(new - cross @ cross.transpose(1, 2)))
         g, n, m = len(self.scale), len(self.x), len(x)
@@ -446,9 +492,19 @@ class Posterior:
             self,
             x=torch.cat([self.x, x]),
             phi=torch.cat([self.phi, phi]),
+            extrapolated=torch.cat([self.extrapolated, extrapolated]),
             inverse_root=inverse_root,
             alpha=torch.cat([self.alpha, padding], dim=1),
         )
+
+    def begins(self, x: Tensor, phi: Tensor, extrapolated: Tensor | None) -> bool:
+        """Whether its trials are the first of those given; outcomes do not matter."""
+        n = len(self.x)
+        if extrapolated is None:
+            extrapolated = torch.zeros(len(x), dtype=torch.bool)
+        given = x[:n], phi[:n], extrapolated[:n]
+        own = self.x, self.phi, self.extrapolated
+        return all(map(torch.equal, own, given))
 
     def observe(self, z: Tensor) -> Posterior:
         """The same trials with outcomes ``z`` of shape ``(n,)``."""
@@ -582,25 +638,29 @@ def condition_hypotheses(
     metric = Metric.of(task.space, config.trend)
     rows = modelled_rows(task)
     x, z = task.x[rows], config.warp(task.y)[rows]
+    guessed = None if task.extrapolated is None else task.extrapolated[rows]
     n = len(task)
     if previous is not None and not previous.fits(task.space, len(basis_priors)):
         previous = None
     if previous is not None and not config.refit_is_due(n, previous.n_at_fit):
         known = previous.posterior
         m = len(known.x)
-        if m <= len(x) and torch.equal(known.x, x[:m]) and torch.equal(known.phi, phi[:m]):
-            return known.extend(x[m:], phi[m:]).observe(z), previous.thetas, previous.n_at_fit
+        if known.begins(x, phi, guessed):
+            new = known.extend(x[m:], phi[m:], None if guessed is None else guessed[m:])
+            return new.observe(z), previous.thetas, previous.n_at_fit
         hypotheses = list(zip(previous.thetas, basis_priors, strict=True))
-        return Posterior.of(x, z, phi, metric, hypotheses), previous.thetas, previous.n_at_fit
+        posterior = Posterior.of(x, z, phi, metric, hypotheses, guessed)
+        return posterior, previous.thetas, previous.n_at_fit
     prior = HyperPrior.default(metric.n_blocks)
     few = representative_rows(task.y[rows], _MAX_TRIALS_TO_FIT)
     starts = [None] * len(basis_priors) if previous is None else previous.thetas
+    guessed_few = None if guessed is None else guessed[few]
     thetas = [
-        fit_hyperparameters(x[few], z[few], phi[few], metric, linear, prior, start)
+        fit_hyperparameters(x[few], z[few], phi[few], metric, linear, prior, start, guessed_few)
         for linear, start in zip(basis_priors, starts, strict=True)
     ]
     hypotheses = list(zip(thetas, basis_priors, strict=True))
-    return Posterior.of(x, z, phi, metric, hypotheses), thetas, n
+    return Posterior.of(x, z, phi, metric, hypotheses, guessed), thetas, n
 
 
 @dataclass(frozen=True)

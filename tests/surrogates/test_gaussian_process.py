@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 import math
 from typing import Any
 
@@ -64,9 +65,16 @@ def theta_of(seed: int) -> torch.Tensor:
     return PRIOR.mean + torch.from_numpy(rng.normal(size=len(PRIOR.mean))) * 0.5
 
 
-def numpy_posterior(theta: Any, x: Any, z: Any, phi: Any, xq: Any, phiq: Any) -> tuple[Any, Any]:
+def every_third(n: int) -> torch.Tensor:
+    """Which of ``n`` outcomes are extrapolated."""
+    return torch.arange(n) % 3 == 2
+
+
+def numpy_posterior(
+    theta: Any, x: Any, z: Any, phi: Any, extrapolated: Any, xq: Any, phiq: Any
+) -> tuple[Any, Any]:
     """The textbook: Rasmussen & Williams 2006, Eqs. 2.25 and 2.26, with a linear mean added."""
-    ell, (s2, noise, factor, trend) = np.exp(theta[:3]), np.exp(theta[3:])
+    ell, (s2, noise, factor, trend, extra) = np.exp(theta[:3]), np.exp(theta[3:])
     weight = np.array([1, 1, 0.5, 0.5, 0.5]) / ell[[0, 1, 2, 2, 2]] ** 2
     variances = np.array([1.0, 0.25, 0.5 * factor])
     # Three parameters: two numbers, of variance 1/12, and the three columns of a choice.
@@ -77,7 +85,7 @@ def numpy_posterior(theta: Any, x: Any, z: Any, phi: Any, xq: Any, phiq: Any) ->
         matern = (1 + 5**0.5 * r + 5 * r**2 / 3) * np.exp(-(5**0.5) * r)
         return s2 * matern + (pa * variances) @ pb.T + ((a - 0.5) * trends) @ (b - 0.5).T
 
-    inverse = np.linalg.inv(k(x, phi, x, phi) + (noise + 1e-8) * np.eye(len(x)))
+    inverse = np.linalg.inv(k(x, phi, x, phi) + np.diag(noise + 1e-8 + extra * extrapolated))
     cross = k(xq, phiq, x, phi)
     mean = phiq[:, 1] + cross @ inverse @ (z - phi[:, 1])
     return mean, np.diag(k(xq, phiq, xq, phiq) - cross @ inverse @ cross.T)
@@ -86,9 +94,9 @@ def numpy_posterior(theta: Any, x: Any, z: Any, phi: Any, xq: Any, phiq: Any) ->
 def test_the_posterior_matches_the_textbook() -> None:
     x, z, phi = problem(25)
     xq, _, phiq = problem(7, seed=1)
-    theta = theta_of(0)
-    got = Posterior.of(x, z, phi, METRIC, [(theta, linear_part())]).predict(xq, phiq)
-    mean, variance = numpy_posterior(*(t.numpy() for t in (theta, x, z, phi, xq, phiq)))
+    theta, guessed = theta_of(0), every_third(25)
+    got = Posterior.of(x, z, phi, METRIC, [(theta, linear_part())], guessed).predict(xq, phiq)
+    mean, variance = numpy_posterior(*(t.numpy() for t in (theta, x, z, phi, guessed, xq, phiq)))
     np.testing.assert_allclose(got.mean[0], mean, rtol=1e-7)
     np.testing.assert_allclose(got.variance[0], variance, rtol=1e-6)
 
@@ -100,9 +108,10 @@ def test_the_closed_form_gradient_matches_finite_differences(n: int, seed: int) 
     theta = theta_of(seed)
 
     def value(t: torch.Tensor) -> float:
-        return negative_log_posterior(t, x, z, phi, METRIC, linear_part(), PRIOR)[0]
+        return negative_log_posterior(t, x, z, phi, METRIC, linear_part(), PRIOR, guessed)[0]
 
-    _, gradient = negative_log_posterior(theta, x, z, phi, METRIC, linear_part(), PRIOR)
+    guessed = every_third(n)
+    _, gradient = negative_log_posterior(theta, x, z, phi, METRIC, linear_part(), PRIOR, guessed)
     for i in range(len(theta)):
         step = torch.zeros_like(theta)
         step[i] = 1e-5
@@ -112,15 +121,16 @@ def test_the_closed_form_gradient_matches_finite_differences(n: int, seed: int) 
 
 def test_the_marginal_likelihood_is_that_of_a_normal_vector() -> None:
     x, z, phi = problem(12)
-    linear = linear_part()
+    linear, guessed = linear_part(), every_third(12)
 
     def without_hyper_prior(theta: torch.Tensor) -> float:
-        value, _ = negative_log_posterior(theta, x, z, phi, METRIC, linear, PRIOR)
+        value, _ = negative_log_posterior(theta, x, z, phi, METRIC, linear, PRIOR, guessed)
         return value - 0.5 * float((((theta - PRIOR.mean) / PRIOR.std) ** 2).sum())
 
     def reference(theta: torch.Tensor) -> float:
         posterior = Posterior.of(x, z, phi, METRIC, [(theta, linear)])
-        cov = posterior.covariance(x, phi)[0] + torch.eye(12) * posterior.noise[0]
+        noise = posterior.noise[0] + posterior.extra_noise[0] * guessed
+        cov = posterior.covariance(x, phi)[0] + torch.diag(noise)
         mean = phi @ linear.mean_weights
         return -float(stats.multivariate_normal(mean.numpy(), cov.numpy()).logpdf(z.numpy()))
 
@@ -136,19 +146,46 @@ def test_appending_trials_is_the_same_as_starting_over(chunks: list[int]) -> Non
     x, z, phi = problem(30)
     xq, _, phiq = problem(9, seed=1)
     hypotheses = [(theta_of(0), linear_part()), (theta_of(1), BasisPrior.constant(3))]
-    grown = Posterior.of(x[:10], z[:10], phi[:10], METRIC, hypotheses)
+    guessed = every_third(30)
+    grown = Posterior.of(x[:10], z[:10], phi[:10], METRIC, hypotheses, guessed[:10])
     at = 10
     for m in chunks:
-        grown = grown.extend(x[at : at + m], phi[at : at + m])
+        grown = grown.extend(x[at : at + m], phi[at : at + m], guessed[at : at + m])
         at += m
     grown = grown.observe(z)
-    anew = Posterior.of(x, z, phi, METRIC, hypotheses)
+    anew = Posterior.of(x, z, phi, METRIC, hypotheses, guessed)
     for a, b in zip(
         (grown.predict(xq, phiq).mean, grown.predict(xq, phiq).stddev, grown.leave_one_out()),
         (anew.predict(xq, phiq).mean, anew.predict(xq, phiq).stddev, anew.leave_one_out()),
         strict=True,
     ):
         torch.testing.assert_close(a, b, rtol=1e-7, atol=1e-9)
+
+
+def test_without_extrapolated_outcomes_the_extra_noise_has_no_effect() -> None:
+    x, z, phi = problem(20)
+    none = torch.zeros(20, dtype=torch.bool)
+    theta = fit_hyperparameters(x, z, phi, METRIC, linear_part(), PRIOR)
+    assert theta[-1] == PRIOR.mean[-1]
+    a = Posterior.of(x, z, phi, METRIC, [(theta, linear_part())])
+    b = Posterior.of(x, z, phi, METRIC, [(theta, linear_part())], none)
+    assert torch.equal(a.predict(x, phi).mean, b.predict(x, phi).mean)
+
+
+def test_outcomes_that_are_far_off_where_they_are_extrapolated_leave_the_others_exact() -> None:
+    x = torch.linspace(0, 1, 40, dtype=torch.float64)[:, None]
+    truth, guessed = torch.sin(6 * x[:, 0]), torch.arange(40) % 2 == 1
+    off = torch.from_numpy(np.random.default_rng(0).normal(size=40))
+    task = Task.of(
+        cube("x"), [{"x": float(v)} for v in x[:, 0]], truth + off * guessed, extrapolated=guessed
+    )
+    config = GaussianProcessConfig(warp=lambda y: y)
+    errors = [
+        float((GaussianProcess(config).condition(t)(x).mean - truth).square().mean().sqrt())
+        for t in (task, replace(task, extrapolated=None))
+    ]
+    assert errors[0] < 0.03
+    assert errors[1] > 0.1
 
 
 def test_leaving_one_out_is_conditioning_on_the_others() -> None:
