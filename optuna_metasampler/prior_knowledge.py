@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from optuna import Study
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
@@ -24,7 +24,6 @@ from optuna_metasampler._text import counted, listed
 from optuna_metasampler._warnings import warn
 from optuna_metasampler.checkpoint import Checkpoint
 from optuna_metasampler.exceptions import MethodError
-from optuna_metasampler.learning_curves import CurveCorrelation
 from optuna_metasampler.meta_train.loop import Trainer, announced_learning, watch_on
 from optuna_metasampler.methods.base import AlignedPrior, Method
 from optuna_metasampler.outcomes import penalized
@@ -48,9 +47,6 @@ from optuna_metasampler.surrogates.prior_model import best_configurations, paret
 from optuna_metasampler.surrogates.source_processes import SourceProcesses, most_informative
 from optuna_metasampler.task import Task, to_tensor
 
-
-if TYPE_CHECKING:
-    from optuna_metasampler.space import FloatArray
 
 _logger = get_logger(__name__)
 _MAX_NAMES_SHOWN = 8
@@ -92,14 +88,15 @@ class PriorKnowledge:
         method: The method that learned.
         space: Common space of the prior studies.
         learn: Learns, given weights and a view of the space. Called once for each combination.
-        curve_correlation: Correlation of early with final values in learning curves.
         fixed: Values of parameters that the running study holds constant.
-        constants: The parameters of the space that no prior study tuned, with the values that
-            prior studies held them at.
         said: Names of the parameters that the user says prior studies held constant.
+        pooled: The prior studies, if they are at hand.
         shipped: The shipped knowledge that this is, in place of prior studies.
+        probed: Whether the running study has trials that were chosen before this was known.
 
     Attributes:
+        curve_correlation: Correlation of early with final values in their learning curves, if it
+            is known.
         held: Values of parameters of the space, where the running study has none of its own.
     """
 
@@ -108,23 +105,24 @@ class PriorKnowledge:
         method: Method,
         space: SearchSpace,
         learn: Learn,
-        curve_correlation: CurveCorrelation | None = None,
         fixed: Mapping[str, Any] | None = None,
-        constants: Mapping[str, tuple[Any, ...]] | None = None,
         said: Collection[str] = (),
+        pooled: Pool | None = None,
         shipped: Shipped | None = None,
+        probed: bool = False,
     ) -> None:
         self.method = method
         self.space = space
-        self.curve_correlation = curve_correlation
+        self.curve_correlation = None if pooled is None else pooled.curve_correlation
         self._learn = learn
+        self._probed = probed
         self._learned: dict[tuple[Weights, object], AlignedPrior] = {}
-        self._recorded: Mapping[str, FloatArray] = {}
+        self._recorded = {} if pooled is None else pooled.recorded
         self._learner = shipped.learner if shipped is not None else None
         # Values of parameters that the running study holds constant, unless it tunes them.
         self._defaults = shipped.defaults if shipped is not None else {}
         self._warned = False
-        self._constants = constants or {}
+        self._constants = {} if pooled is None else pooled.constants
         # Names given in vain, unless this study tunes them: warned of once.
         self._doubtful = set(said) - (space.distributions.keys() - self._constants.keys())
         self._fixed = {
@@ -187,10 +185,8 @@ class PriorKnowledge:
             fixed: Values of parameters that the running study holds constant.
             said: Names of the parameters that the user says prior studies held constant.
         """
-        learn, curves = _Learner(pooled, method, seed), pooled.curve_correlation
-        knowledge = cls(method, pooled.space, learn, curves, fixed, pooled.constants, said)
-        knowledge._recorded = pooled.recorded
-        return knowledge
+        learn = _Learner(pooled, method, seed)
+        return cls(method, pooled.space, learn, fixed, said, pooled)
 
     def as_recorded(self, params: Mapping[str, Any], space: SearchSpace) -> dict[str, Any]:
         """A decoded configuration of ``space``, with the values of prior trials as they were."""
@@ -238,6 +234,7 @@ class PriorKnowledge:
             _LearnedBefore(checkpoint),
             fixed=shipped.fixed,
             shipped=shipped,
+            probed=config.learner == "auto",
         )
 
     def missing(self, space: SearchSpace, observed: Iterable[str]) -> frozenset[str] | None:
@@ -332,6 +329,7 @@ class PriorKnowledge:
             from_prior=from_prior,
             prior_incumbents=from_prior(common.prior_incumbents),
             unknown=unknown,
+            probed=self._probed,
             feasibility=replace(common.feasibility, to_prior=to_prior),
         )
 
