@@ -26,21 +26,23 @@ from benchmarks.learner_records.knowledge import SHIPPED
 from benchmarks.learner_records.learners import LEARNERS
 from benchmarks.learner_records.store import ARCHIVES, Store
 from benchmarks.learner_records.unit import evaluate, names_of_metrics
-from benchmarks.markdown import blocks, table
+from benchmarks.markdown import blocks, paragraph, table
 from benchmarks.problems.base import Distribution, seed_of, suggest_one
 from benchmarks.samplers import COLD, GP, SAMPLERS, TPE
-from benchmarks.statistics import log_regret, t_interval
+from benchmarks.statistics import first_at_or_below, log_regret, t_interval
 from optuna_metasampler import MetaSampler, shipped
 from optuna_metasampler.builtin.catalogue import LearnerName, learners
 from optuna_metasampler.checkpoint import Checkpoint
 
 
 KNOWS = "MetaSampler(learner=...)"
+RECOGNISES = 'MetaSampler(learner="auto")'
 NEGATED = "its knowledge negated"
-PEERS = (TPE, GP, COLD, KNOWS)
+PEERS = (TPE, GP, COLD, KNOWS, RECOGNISES)
 N_TRIALS = 30
 # Regrets below a hundredth of the distance from a random trial to the best count as equal.
 FLOOR = 0.01
+SHOWN = (1, 3, 5, 10, N_TRIALS)
 # Learning takes longer than a study, so that data sets share what is learned without them.
 _LEFT_OUT_TOGETHER = 4
 
@@ -123,7 +125,7 @@ def run(job: Job, options: Options) -> dict[str, Any]:
     # The seed of a study is that of all peers.
     seed = seed_of(job.learner, job.data_set, job.space, job.seed) % 1000
     left_out = () if job.data_set in HELD_OUT else _left_out(job)
-    found = _knowledge(name, left_out) if job.peer in (KNOWS, NEGATED) else None
+    found = _knowledge(name, left_out) if job.peer in (KNOWS, RECOGNISES, NEGATED) else None
     if found is not None and job.peer == NEGATED:
         found = _negated(found)
     with mock.patch.object(shipped, "knowledge_of", return_value=found):
@@ -200,6 +202,8 @@ def _negated(found: Checkpoint) -> Checkpoint:
 def _sampler(peer: str, name: LearnerName, seed: int) -> BaseSampler:
     if peer in (KNOWS, NEGATED):
         return MetaSampler(learner=name, seed=seed)
+    if peer == RECOGNISES:
+        return MetaSampler(learner="auto", seed=seed)
     return SAMPLERS[peer](list, seed)
 
 
@@ -222,7 +226,30 @@ def summarize(records: Sequence[Record]) -> Summary:
                 }
                 if of[KNOWS]:
                     rows.append(_row(learner, space, held_out, of))
-    return {"rows": rows, "n_trials": N_TRIALS}
+    return {"rows": rows, "n_trials": N_TRIALS, "lines": _lines(curves)}
+
+
+def _lines(curves: dict[tuple[str, str, str], dict[str, np.ndarray]]) -> dict[str, Any]:
+    """The mean curves of three samplers, over all learners' data sets that are left out."""
+    peers = {TPE: "Optuna's default, TPE", COLD: "`MetaSampler()`", KNOWS: f"`{KNOWS}`"}
+    whole = [
+        of
+        for (_, data_set, space), of in curves.items()
+        if space == "wide" and data_set not in HELD_OUT and all(peer in of for peer in peers)
+    ]
+    if not whole:
+        return {}
+    means = {peer: np.mean([of[peer] for of in whole], axis=0) for peer in peers}
+    end = float(means[TPE][-1])
+    rows = [
+        {
+            "peer": peers[peer],
+            "reached": first_at_or_below(curve, end),
+            **{f"at{n}": float(10 ** curve[n - 1]) for n in SHOWN},
+        }
+        for peer, curve in means.items()
+    ]
+    return {"n": len(whole), "rows": rows}
 
 
 def _curves(done: Sequence[Record]) -> dict[tuple[str, str, str], dict[str, np.ndarray]]:
@@ -286,7 +313,8 @@ def _row(
         "third": t_interval(third),
         "tpe": t_interval(gap(KNOWS, TPE)),
         "gp": t_interval(gap(KNOWS, GP)),
-        **{f"at{n}": t_interval(gap(KNOWS, COLD, n)) for n in (1, 3, 5, 10, N_TRIALS)},
+        **{f"at{n}": t_interval(gap(KNOWS, COLD, n)) for n in SHOWN},
+        "auto": t_interval(gap(RECOGNISES, COLD)),
         "negated": t_interval(gap(NEGATED, COLD)),
     }
 
@@ -298,17 +326,28 @@ def tables(summary: Summary) -> dict[str, str]:
         *head,
         ("trials 1 to 30", "{cold:diff}"),
         ("ahead on", "{ahead:.0%}"),
-        *((f"trial {n}", f"{{at{n}:diff}}") for n in (1, 3, 5, 10, N_TRIALS)),
+        *((f"trial {n}", f"{{at{n}:diff}}") for n in SHOWN),
     ]
     others = [
         *head,
         ("its trial 3 - trial 10 without", "{third:diff}"),
         ("against TPE", "{tpe:diff}"),
         ("against GPSampler", "{gp:diff}"),
+        ("recognised", "{auto:diff}"),
         ("negated", "{negated:diff}"),
     ]
     rows = summary["rows"]
-    return {"learners": blocks(table(rows, gains), table(rows, others))}
+    found = {"learners": blocks(table(rows, gains), table(rows, others))}
+    if lines := summary["lines"]:
+        three = [
+            ("left to gain after", "{peer}"),
+            *((f"trial {n}", f"{{at{n}:.0%}}") for n in SHOWN),
+            (f"trials to where {TPE} is after {summary['n_trials']}", "{reached:.0f}"),
+        ]
+        note = """Geometric mean of {n} studies; what the median random configuration leaves to
+            gain is 100%."""
+        found["learners-first"] = blocks(table(lines["rows"], three), paragraph(note, lines))
+    return found
 
 
 EXPERIMENT = Experiment(
