@@ -231,7 +231,11 @@ def summarize(records: Sequence[Record]) -> Summary:
 
 def _lines(curves: dict[tuple[str, str, str], dict[str, np.ndarray]]) -> dict[str, Any]:
     """The mean curves of three samplers, over all learners' data sets that are left out."""
-    peers = {TPE: "Optuna's default, TPE", COLD: "`MetaSampler()`", KNOWS: f"`{KNOWS}`"}
+    peers = {
+        TPE: "Optuna's default, TPE",
+        COLD: "`MetaSampler()`",
+        KNOWS: "`MetaSampler()` with `learner=`",
+    }
     whole = [
         of
         for (_, data_set, space), of in curves.items()
