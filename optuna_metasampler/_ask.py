@@ -217,7 +217,7 @@ def _make_plan(
 ) -> dict[str, Any]:
     """A configuration of the prior studies' common space, given the trial's fixed parameters."""
     weights = _weights(state, study, trial)
-    priors = [knowledge.in_common_space(w) for w in weights]
+    priors = [knowledge.before_first_trial(w) for w in weights]
     space = priors[0].space
     policy = state.plan_policies.get(weights)
     if policy is None:

@@ -121,6 +121,7 @@ class PriorKnowledge:
         self._learner = shipped.learner if shipped is not None else None
         # Values of parameters that the running study holds constant, unless it tunes them.
         self._defaults = shipped.defaults if shipped is not None else {}
+        self._size = shipped.size if shipped is not None else {}
         self._warned = False
         self._constants = {} if pooled is None else pooled.constants
         # Names given in vain, unless this study tunes them: warned of once.
@@ -299,6 +300,22 @@ class PriorKnowledge:
         if key not in self._learned:
             self._learned[key] = self._learn(weights, view)
         return self._learned[key]
+
+    def before_first_trial(self, weights: Weights) -> AlignedPrior:
+        """The prior in the common space, for a study whose parameters are not known yet.
+
+        Most parameters of a learner go with one another only loosely, but the best learning rate
+        depends on the number of trees: a configuration has to be good at the library's default of
+        that as well, as long as the study may not tune it.
+
+        Args:
+            weights: Scalarisation weights.
+        """
+        prior = self.in_common_space(weights)
+        if not self._size:
+            return prior
+        otherwise = _Held.at(prior.space, self._size)
+        return replace(prior, learned=replace(prior.learned, otherwise=otherwise))
 
     def aligned(
         self, space: SearchSpace, weights: Weights, without: frozenset[str]

@@ -39,6 +39,15 @@ class Shipped:
         known = self.checkpoint.space.distributions
         return {name: d for name, d in known.items() if not is_hidden(self.learner, name)}
 
+    @property
+    def size(self) -> dict[str, Any]:
+        """The default of the learner's size, such as its number of trees, by its name here.
+
+        Empty if the study is known to tune it or to hold it constant.
+        """
+        name = hidden(self.learner, learners()[self.learner].parameters[0].name)
+        return {name: self.defaults[name]} if name in self.defaults else {}
+
     @classmethod
     def of(
         cls,

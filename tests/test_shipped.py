@@ -143,6 +143,22 @@ def test_untuned_parameters_stand_at_the_defaults_of_the_library() -> None:
     assert found.defaults["lightgbm:reg_alpha"] == 1e-8
 
 
+@pytest.mark.parametrize("learner", ["lightgbm", "xgboost"])
+def test_the_first_learning_rate_suits_the_default_number_of_trees_unless_that_is_tuned(
+    learner: str,
+) -> None:
+    # Alone it may well be all that is tuned, and slow learning takes more than 100 trees.
+    def rate(*before: str) -> float:
+        study = optuna.create_study(sampler=MetaSampler(learner=learner, seed=0))
+        trial = study.ask()
+        for name in before:
+            trial.suggest_int(name, 10, 1000, log=True)
+        return trial.suggest_float("learning_rate", 1e-3, 0.5, log=True)
+
+    assert 0.03 < rate() < 0.3
+    assert rate("n_estimators") < 0.03
+
+
 def test_a_name_of_the_learner_with_a_range_of_something_else_is_not_taken_for_it() -> None:
     """A forest's `max_features` is a share in what is shipped; here it is a count."""
     found = Shipped.of("lightgbm", {"num_leaves": FloatDistribution(1e5, 1e6)}, {})

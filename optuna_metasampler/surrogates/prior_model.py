@@ -88,6 +88,8 @@ class PriorModel:
         cross_study_correlation: The mean rank correlation of the other studies' average with each
             study, in ``[0, 1]``; 0.5 for a single study, where it is unknown.
         collection: What all studies belong to, and are listed as; empty if each is listed.
+        otherwise: Maps points ``(q, d)`` to where they may be instead, with even chances: what is
+            predicted is the mean of both. ``None`` if they are where they are said to be.
     """
 
     space: SearchSpace
@@ -100,6 +102,7 @@ class PriorModel:
     share: Tensor
     cross_study_correlation: float
     collection: str = ""
+    otherwise: Callable[[Tensor], Tensor] | None = None
 
     @classmethod
     def fit(
@@ -243,6 +246,12 @@ class PriorModel:
         return greedy(_log_regret(self.each(x).T), _MAX_COMPLEMENTARY)
 
     def _at(self, x: Tensor, columns: slice) -> Tensor:
+        found = self._exactly_at(x, columns)
+        if self.otherwise is None:
+            return found
+        return (found + self._exactly_at(self.otherwise(x), columns)) / 2
+
+    def _exactly_at(self, x: Tensor, columns: slice) -> Tensor:
         kernel = matern52(x * self.scale, self.points * self.scale)
         return kernel @ self.weights[:, columns] + self.offsets[columns]
 
