@@ -74,7 +74,7 @@ class Task:
         constraint_names: Names of the constraints, ``c`` of them.
         crashed: Configurations whose evaluation failed, shape ``(k, d)``; ``None`` if none did.
         extrapolated: Which outcomes are extrapolated, as a pruned trial's is, shape ``(n,)``,
-            bool; ``None`` if none is.
+            bool; ``None`` is the same as nowhere.
     """
 
     space: SearchSpace
@@ -142,9 +142,7 @@ class Task:
             n_later=n_later,
             constraint_names=constraint_names,
             crashed=to_tensor(space.encode(crashed)) if crashed else None,
-            extrapolated=(
-                extrapolated if extrapolated is not None and bool(extrapolated.any()) else None
-            ),
+            extrapolated=extrapolated,
         )
 
     @property

@@ -39,6 +39,7 @@ KNOWS = "MetaSampler(learner=...)"
 RECOGNISES = 'MetaSampler(learner="auto")'
 NEGATED = "its knowledge negated"
 PEERS = (TPE, GP, COLD, KNOWS, RECOGNISES)
+_INFORMED = (KNOWS, RECOGNISES, NEGATED)
 N_TRIALS = 30
 # Regrets below a hundredth of the distance from a random trial to the best count as equal.
 FLOOR = 0.01
@@ -125,7 +126,7 @@ def run(job: Job, options: Options) -> dict[str, Any]:
     # The seed of a study is that of all peers.
     seed = seed_of(job.learner, job.data_set, job.space, job.seed) % 1000
     left_out = () if job.data_set in HELD_OUT else _left_out(job)
-    found = _knowledge(name, left_out) if job.peer in (KNOWS, RECOGNISES, NEGATED) else None
+    found = _knowledge(name, left_out) if job.peer in _INFORMED else None
     if found is not None and job.peer == NEGATED:
         found = _negated(found)
     with mock.patch.object(shipped, "knowledge_of", return_value=found):
@@ -200,10 +201,8 @@ def _negated(found: Checkpoint) -> Checkpoint:
 
 
 def _sampler(peer: str, name: LearnerName, seed: int) -> BaseSampler:
-    if peer in (KNOWS, NEGATED):
-        return MetaSampler(learner=name, seed=seed)
-    if peer == RECOGNISES:
-        return MetaSampler(learner="auto", seed=seed)
+    if peer in _INFORMED:
+        return MetaSampler(learner="auto" if peer == RECOGNISES else name, seed=seed)
     return SAMPLERS[peer](list, seed)
 
 

@@ -340,7 +340,9 @@ def _fit(
     first = prior.mean if start is None else start
     if not any(len(x) for x, _, _, _ in studies):
         return first
-    if all(extrapolated is None for *_, extrapolated in studies):
+    if not any(bool(flags.any()) for *_, flags in studies if flags is not None):
+        # Nothing depends on the last hyperparameter.
+        studies = [(x, z, phi, None) for x, z, phi, _ in studies]
         known = first[-1:]
         prior, first = prior.without_extra_noise, first[:-1]
     else:
@@ -478,8 +480,7 @@ class Posterior:
         new.diagonal(dim1=1, dim2=2).add_(self.noise[:, None])
         if extrapolated is None:
             extrapolated = torch.zeros(len(x), dtype=torch.bool)
-        else:
-            new.diagonal(dim1=1, dim2=2).add_(self.extra_noise[:, None] * extrapolated)
+        new.diagonal(dim1=1, dim2=2).add_(self.extra_noise[:, None] * extrapolated)
         cross = self.covariance(x, phi) @ self.inverse_root.transpose(1, 2)
         corner = torch.linalg.inv(_safe_cholesky(new - cross @ cross.transpose(1, 2)))
         g, n, m = len(self.scale), len(self.x), len(x)
@@ -497,11 +498,9 @@ class Posterior:
             alpha=torch.cat([self.alpha, padding], dim=1),
         )
 
-    def begins(self, x: Tensor, phi: Tensor, extrapolated: Tensor | None) -> bool:
+    def begins(self, x: Tensor, phi: Tensor, extrapolated: Tensor) -> bool:
         """Whether its trials are the first of those given; outcomes do not matter."""
         n = len(self.x)
-        if extrapolated is None:
-            extrapolated = torch.zeros(len(x), dtype=torch.bool)
         given = x[:n], phi[:n], extrapolated[:n]
         own = self.x, self.phi, self.extrapolated
         return all(map(torch.equal, own, given))
@@ -638,7 +637,9 @@ def condition_hypotheses(
     metric = Metric.of(task.space, config.trend)
     rows = modelled_rows(task)
     x, z = task.x[rows], config.warp(task.y)[rows]
-    guessed = None if task.extrapolated is None else task.extrapolated[rows]
+    guessed = torch.zeros(len(rows), dtype=torch.bool)
+    if task.extrapolated is not None:
+        guessed = task.extrapolated[rows]
     n = len(task)
     if previous is not None and not previous.fits(task.space, len(basis_priors)):
         previous = None
@@ -646,7 +647,7 @@ def condition_hypotheses(
         known = previous.posterior
         m = len(known.x)
         if known.begins(x, phi, guessed):
-            new = known.extend(x[m:], phi[m:], None if guessed is None else guessed[m:])
+            new = known.extend(x[m:], phi[m:], guessed[m:])
             return new.observe(z), previous.thetas, previous.n_at_fit
         hypotheses = list(zip(previous.thetas, basis_priors, strict=True))
         posterior = Posterior.of(x, z, phi, metric, hypotheses, guessed)
@@ -654,9 +655,8 @@ def condition_hypotheses(
     prior = HyperPrior.default(metric.n_blocks)
     few = representative_rows(task.y[rows], _MAX_TRIALS_TO_FIT)
     starts = [None] * len(basis_priors) if previous is None else previous.thetas
-    guessed_few = None if guessed is None else guessed[few]
     thetas = [
-        fit_hyperparameters(x[few], z[few], phi[few], metric, linear, prior, start, guessed_few)
+        fit_hyperparameters(x[few], z[few], phi[few], metric, linear, prior, start, guessed[few])
         for linear, start in zip(basis_priors, starts, strict=True)
     ]
     hypotheses = list(zip(thetas, basis_priors, strict=True))
