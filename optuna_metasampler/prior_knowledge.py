@@ -92,7 +92,6 @@ class PriorKnowledge:
         said: Names of the parameters that the user says prior studies held constant.
         pooled: The prior studies, if they are at hand.
         shipped: The shipped knowledge that this is, in place of prior studies.
-        probed: Whether the running study has trials that were chosen before this was known.
 
     Attributes:
         curve_correlation: Correlation of early with final values in their learning curves, if it
@@ -109,13 +108,11 @@ class PriorKnowledge:
         said: Collection[str] = (),
         pooled: Pool | None = None,
         shipped: Shipped | None = None,
-        probed: bool = False,
     ) -> None:
         self.method = method
         self.space = space
         self.curve_correlation = None if pooled is None else pooled.curve_correlation
         self._learn = learn
-        self._probed = probed
         self._learned: dict[tuple[Weights, object], AlignedPrior] = {}
         self._recorded = {} if pooled is None else pooled.recorded
         self._learner = shipped.learner if shipped is not None else None
@@ -235,7 +232,6 @@ class PriorKnowledge:
             _LearnedBefore(checkpoint),
             fixed=shipped.fixed,
             shipped=shipped,
-            probed=config.learner == "auto",
         )
 
     def missing(self, space: SearchSpace, observed: Iterable[str]) -> frozenset[str] | None:
@@ -346,7 +342,7 @@ class PriorKnowledge:
             from_prior=from_prior,
             prior_incumbents=from_prior(common.prior_incumbents),
             unknown=unknown,
-            probed=self._probed,
+            shipped=self._learner is not None,
             feasibility=replace(common.feasibility, to_prior=to_prior),
         )
 

@@ -37,8 +37,8 @@ class AlignedPrior:
             as well.
         ranked: Whether any prior study tells better trials from worse ones. If not, only
             ``feasibility`` is known; methods never get such a prior.
-        probed: Whether the running study has trials that were chosen before this was known, so
-            that none is needed to test it.
+        shipped: Whether the package ships it. Then no trial tests it: the learner was named, or
+            recognised without doubt, and later trials reveal it soon enough if it misleads.
     """
 
     space: SearchSpace
@@ -49,7 +49,7 @@ class AlignedPrior:
     unknown: tuple[str, ...] = ()
     feasibility: Feasibility = field(default_factory=Feasibility)
     ranked: bool = True
-    probed: bool = False
+    shipped: bool = False
 
 
 Priors: TypeAlias = Sequence[AlignedPrior | None]

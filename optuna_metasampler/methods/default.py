@@ -128,7 +128,7 @@ def _warm_start(
         n_startup_trials or 0,
         candidates,
         N_WARM_START_TRIALS,
-        probes=not prior.probed,
+        probes=not prior.shipped,
         unknown=prior.unknown,
     )
 
