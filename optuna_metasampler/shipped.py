@@ -43,9 +43,9 @@ class Shipped:
     def size(self) -> dict[str, Any]:
         """The default of the learner's size, such as its number of trees, by its name here.
 
-        Empty if the study is known to tune it or to hold it constant.
+        Empty if the learner has none, or the study is known to tune it or to hold it constant.
         """
-        name = hidden(self.learner, learners()[self.learner].parameters[0].name)
+        name = hidden(self.learner, learners()[self.learner].size)
         return {name: self.defaults[name]} if name in self.defaults else {}
 
     @classmethod

@@ -15,7 +15,7 @@ from unittest import mock
 
 import numpy as np
 import optuna
-from optuna.distributions import FloatDistribution, IntDistribution
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.samplers import BaseSampler
 
 from benchmarks.experiment import Experiment, Options, Record, Summary, finished
@@ -49,8 +49,8 @@ _LEFT_OUT_TOGETHER = 4
 
 SPACES = {
     "wide": "all parameters, as in the records",
-    "narrow": "six parameters around the defaults",
-    "part": "three parameters, the others at the defaults",
+    "narrow": "the most popular parameters around the defaults",
+    "part": "two or three parameters, the others at the defaults",
 }
 """Name to what is tuned."""
 
@@ -71,10 +71,16 @@ _NARROW: dict[str, dict[str, Distribution]] = {
         "subsample": FloatDistribution(0.6, 1.0),
         "colsample_bytree": FloatDistribution(0.6, 1.0),
     },
+    "svm": {
+        "C": FloatDistribution(0.1, 10, log=True),
+        "kernel": CategoricalDistribution(("rbf", "linear", "poly", "sigmoid")),
+        "gamma": FloatDistribution(1e-3, 1.0, log=True),
+    },
 }
 _PART = {
     "lightgbm": ("learning_rate", "num_leaves", "min_child_samples"),
     "xgboost": ("learning_rate", "max_depth", "reg_lambda"),
+    "svm": ("C", "gamma"),
 }
 
 
@@ -110,12 +116,13 @@ def run(job: Job, options: Options) -> dict[str, Any]:
     metric = names_of_metrics(learner, data)[0]
     distributions = space_of(name, data.kind, job.space)
     parameters = {p.name: p for p in learner.parameters(data.kind)}
+    defaults = {name: p.default for name, p in parameters.items() if name not in distributions}
 
     def objective(trial: optuna.Trial) -> float:
         values: dict[str, Any] = {}
         for parameter, distribution in distributions.items():
             known = parameters.get(parameter)
-            if known is None or known.applies(values):
+            if known is None or known.applies({**defaults, **values}):
                 values[parameter] = suggest_one(trial, parameter, distribution)
         stages = [int(values.pop(learner.size.name, learner.size.default))] if learner.size else []
         value = evaluate(learner, data, values, stages)["metrics"][metric][-1]

@@ -95,7 +95,9 @@ class Learner:
         name: One of :data:`LEARNERS`.
         names: What it is called elsewhere, such as the names of its classes, folded.
         prefixes: Short forms that name it only in front of a parameter, folded.
-        parameters: What is known, the size (such as the number of trees) first.
+        size: The parameter that grows during a fit, such as the number of trees; empty for a
+            learner without.
+        parameters: What is known.
         others: Further names of its library's parameters, of which nothing is known, folded.
         telling: Names that are enough to tell the learner. Each entry is a conjunction of
             alternatives: one name of every set has to be there.
@@ -104,6 +106,7 @@ class Learner:
     name: LearnerName
     names: frozenset[str]
     prefixes: frozenset[str]
+    size: str
     parameters: tuple[LearnerParameter, ...]
     others: frozenset[str]
     telling: tuple[tuple[frozenset[str], ...], ...]
@@ -186,6 +189,7 @@ def _learner(name: LearnerName, row: dict[str, Any]) -> Learner:
         name=name,
         names=_folded([name, *row["names"]]),
         prefixes=_folded(row["prefixes"]),
+        size=row.get("size", ""),
         parameters=tuple(map(_parameter, row["parameters"])),
         others=_folded(row["others"]),
         telling=tuple(

@@ -43,6 +43,7 @@ def test_the_names_and_ranges_of_the_records_are_those_of_the_package(name: Any)
                     own[p.name].high,
                     own[p.name].log,
                 )
+    assert catalogue.learners()[name].size == (learner.size.name if learner.size else "")
     if learner.size:
         assert own[learner.size.name].high == learner.size.most
 
