@@ -85,7 +85,7 @@ class PriorConfig:
         method_options: Mapping[str, Any] | None,
         checkpoint: str | Path | None,
         constants: Constants,
-        learner: LearnerLike = None,
+        learner: LearnerLike,
     ) -> None:
         self.rename = checked_rename(rename)
         if method_options is not None:

@@ -104,8 +104,8 @@ class MetaSampler(BaseSampler):
         learner: The learner that the study tunes, such as ``"lightgbm"``: without prior studies,
             the study starts from what is shipped about it. Its parameters are recognised by names
             and ranges; the others are taken to stand at the library's defaults unless ``fixed``
-            says more. ``"auto"`` recognises the learner once the first trial has shown the
-            parameters, and stays out where it is in doubt; ``None``, the default, does without.
+            says more. ``"auto"``, the default, recognises the learner once the first trial has
+            shown the parameters, and stays out where it is in doubt; ``None`` does without.
         method: How to learn and to choose: a name from the table in the documentation, or a
             :class:`~optuna_metasampler.extension.Method`. ``"auto"`` is recommended; ``"gp"`` is
             its target-only Gaussian process, which ignores the priors.
@@ -155,7 +155,7 @@ class MetaSampler(BaseSampler):
         rename: Mapping[str, str] | None = None,
         fixed: Mapping[str, Any] | None = None,
         prior_fixed: Mapping[str, Any] | None = None,
-        learner: LearnerLike = None,
+        learner: LearnerLike = "auto",
         method: MethodName | str | Method = "auto",
         method_options: MethodOptions | Mapping[str, Any] | None = None,
         checkpoint: str | Path | None = None,

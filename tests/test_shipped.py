@@ -100,8 +100,10 @@ def test_no_trial_is_spent_on_testing_what_is_shipped(learner: str) -> None:
     assert phases[1] == "warm-start"
 
 
-def test_no_learner_is_recognised_unless_it_is_asked_for() -> None:
-    assert values(run(plain, 4)) == values(run(plain, 4, learner=None))
+def test_a_learner_is_recognised_from_the_second_trial_on_unless_that_is_switched_off() -> None:
+    assert values(run(plain, 4)) == values(run(plain, 4, learner="auto"))
+    assert values(run(plain, 1)) == values(run(plain, 1, learner=None))
+    assert values(run(plain, 4)) != values(run(plain, 4, learner=None))
 
 
 def test_parameters_of_nobodys_learner_are_suggested_as_without() -> None:

@@ -189,7 +189,8 @@ def _report(
         for argument in {"method", "method_options"} & recorded.keys():
             given[argument] = recorded[argument]
         with called("--prior"), wrong_usage("'--prior'"):
-            sampler = MetaSampler(**given)
+            # What is shipped counts only where the study was run with it.
+            sampler = MetaSampler(learner=None, **given)
     study.sampler = sampler
     with warnings.catch_warnings():
         # The report lists the studies that are not used.
@@ -214,7 +215,7 @@ def _as_it_was_run(study: Study, given: Mapping[str, Any]) -> MetaSampler | None
         click.echo(f"The study was run with {shown}. Pass it as --prior to use it.", err=True)
         return None
     try:
-        return MetaSampler(**{**arguments, **given})
+        return MetaSampler(**{"learner": None, **arguments, **given})
     except (TypeError, ValueError) as error:
         text = printable(f"The study was run with {shown}, which is not used: {error}")
         click.echo(f"{text} Pass --prior.", err=True)
