@@ -236,10 +236,11 @@ def summarize(records: Sequence[Record]) -> Summary:
 
 
 def _lines(curves: dict[tuple[str, str, str], dict[str, np.ndarray]]) -> dict[str, Any]:
-    """The mean curves of three samplers, over all learners' data sets that are left out."""
+    """The mean curves of four samplers, over all learners' data sets that are left out."""
     peers = {
         TPE: "Optuna's default, TPE",
-        COLD: "`MetaSampler()`",
+        COLD: "`MetaSampler(learner=None)`",
+        RECOGNISES: "`MetaSampler()`",
         KNOWS: "`MetaSampler()` with `learner=`",
     }
     whole = [
@@ -349,14 +350,14 @@ def tables(summary: Summary) -> dict[str, str]:
     rows = summary["rows"]
     found = {"learners": blocks(table(rows, gains), table(rows, others))}
     if lines := summary["lines"]:
-        three = [
+        four = [
             ("left to gain after", "{peer}"),
             *((f"trial {n}", f"{{at{n}:.0%}}") for n in SHOWN),
             (f"trials to where {TPE} is after {summary['n_trials']}", "{reached:.0f}"),
         ]
         note = """Geometric mean of {n} studies; what the median random configuration leaves to
             gain is 100%."""
-        found["learners-first"] = blocks(table(lines["rows"], three), paragraph(note, lines))
+        found["learners-first"] = blocks(table(lines["rows"], four), paragraph(note, lines))
     return found
 
 
