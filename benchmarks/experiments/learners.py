@@ -116,7 +116,9 @@ def run(job: Job, options: Options) -> dict[str, Any]:
     metric = names_of_metrics(learner, data)[0]
     distributions = space_of(name, data.kind, job.space)
     parameters = {p.name: p for p in learner.parameters(data.kind)}
-    defaults = {name: p.default for name, p in parameters.items() if name not in distributions}
+    defaults: dict[str, Any] = {
+        n: p.default for n, p in parameters.items() if n not in distributions
+    }
 
     def objective(trial: optuna.Trial) -> float:
         values: dict[str, Any] = {}
