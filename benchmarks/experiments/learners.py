@@ -257,12 +257,16 @@ def _lines(curves: dict[tuple[str, str, str], dict[str, np.ndarray]]) -> dict[st
     rows = [
         {
             "peer": peers[peer],
-            "reached": first_at_or_below(curve, end),
+            "reached": _said(first_at_or_below(curve, end)),
             **{f"at{n}": float(10 ** curve[n - 1]) for n in SHOWN},
         }
         for peer, curve in means.items()
     ]
     return {"n": len(whole), "rows": rows}
+
+
+def _said(trials: float) -> str:
+    return f"{trials:.0f}" if trials <= N_TRIALS else f"more than {N_TRIALS}"
 
 
 def _curves(done: Sequence[Record]) -> dict[tuple[str, str, str], dict[str, np.ndarray]]:
@@ -355,7 +359,7 @@ def tables(summary: Summary) -> dict[str, str]:
         four = [
             ("left to gain after", "{peer}"),
             *((f"trial {n}", f"{{at{n}:.0%}}") for n in SHOWN),
-            (f"trials to where {TPE} is after {summary['n_trials']}", "{reached:.0f}"),
+            (f"trials to where {TPE} is after {summary['n_trials']}", "{reached}"),
         ]
         note = """Geometric mean of {n} studies; what the median random configuration leaves to
             gain is 100%."""
