@@ -120,9 +120,10 @@ def test_regret_is_in_units_of_a_random_trial_and_failures_count_as_nothing() ->
     assert row["ahead"] == 1.0
 
 
-def test_the_three_lines_are_of_studies_that_all_three_samplers_have() -> None:
+def test_the_lines_are_of_studies_that_all_their_samplers_have() -> None:
     n = learners.N_TRIALS
-    losses = {learners.TPE: 1.0, learners.COLD: 0.5, learners.KNOWS: 0.0}
+    recognises = learners.RECOGNISES
+    losses = {learners.TPE: 1.0, learners.COLD: 0.5, recognises: 1.5, learners.KNOWS: 0.0}
     runs = [
         {**run(peer, [2.0] * 10 + [loss] * (n - 10)), "data_set": data_set}
         for data_set in ("car", "iris", "magic")
@@ -131,5 +132,7 @@ def test_the_three_lines_are_of_studies_that_all_three_samplers_have() -> None:
     ]
     lines = learners.summarize(runs)["lines"]
     assert lines["n"] == 1
-    assert [row["reached"] for row in lines["rows"]] == [11, 11, 11]
-    assert [row["at30"] for row in lines["rows"]] == pytest.approx([0.5, 0.25, learners.FLOOR])
+    assert [row["reached"] for row in lines["rows"]] == ["11", "11", "more than 30", "11"]
+    assert [row["at30"] for row in lines["rows"]] == pytest.approx(
+        [0.5, 0.25, 0.75, learners.FLOOR]
+    )
