@@ -59,6 +59,10 @@ def test_every_page_that_it_links_to_exists() -> None:
 
 def test_the_samplers_without_old_studies_that_it_names_can_be_made() -> None:
     named = re.findall(r"`(MetaSampler\([^`]*\))`", README.read_text(encoding="utf-8"))
-    assert set(named) == {'MetaSampler(learner="lightgbm")', "MetaSampler()"}
+    assert set(named) == {
+        'MetaSampler(learner="lightgbm")',
+        "MetaSampler(learner=None)",
+        "MetaSampler()",
+    }
     for call in named:
         assert isinstance(eval(call, {"MetaSampler": MetaSampler}), MetaSampler)
