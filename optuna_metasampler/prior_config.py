@@ -105,19 +105,6 @@ class PriorConfig:
                         f"`{name}` is about prior studies, but `checkpoint` has learned from its "
                         f"own already. Pass `{name}` to `fit`."
                     )
-        said = {
-            "prior_studies": prior_studies,
-            "prior_filter": prior_filter and vars(self.filter),
-            "rename": self.rename,
-            "fixed": constants.here,
-            "prior_fixed": {**constants.in_all, **constants.in_studies},
-            "checkpoint": checkpoint,
-            "learner": learner,
-            "method": method if isinstance(method, str) and method != "auto" else None,
-            "method_options": method_options and dict(method_options),
-        }
-        told = {name: value for name, value in said.items() if value}
-        self.origin = origin_of(told if prior is None else {"prior": prior, **told})
         self._chosen: str | Method = "auto"
         if self.checkpoint is not None:
             self._chosen = self.checkpoint.method
@@ -138,6 +125,19 @@ class PriorConfig:
             )
         usable = not has_priors and self.method_name in _WITH_LEARNERS
         self.learner: LearnerLike = (named or learner) if usable else None
+        said = {
+            "prior_studies": prior_studies,
+            "prior_filter": prior_filter and vars(self.filter),
+            "rename": self.rename,
+            "fixed": constants.here,
+            "prior_fixed": {**constants.in_all, **constants.in_studies},
+            "checkpoint": checkpoint,
+            "learner": self.learner,
+            "method": method if isinstance(method, str) and method != "auto" else None,
+            "method_options": method_options and dict(method_options),
+        }
+        told = {name: value for name, value in said.items() if value}
+        self.origin = origin_of(told if prior is None else {"prior": prior, **told})
         self.informs = (has_priors or self.learner not in ("auto", None)) and (
             self.method_name != "gp"
         )

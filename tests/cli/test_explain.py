@@ -85,9 +85,19 @@ def test_the_prior_studies_that_a_study_was_run_with_are_found(folder: Path) -> 
     assert all(p["n_trials"] == 12 for p in json.loads(result.output)["priors"])
 
 
-def test_the_learner_that_a_study_was_run_with_is_found(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("sampler", "used"),
+    [
+        (MetaSampler(learner="lightgbm", seed=0), [title("lightgbm")]),
+        (MetaSampler(seed=0), [title("lightgbm")]),
+        (MetaSampler(learner=None, seed=0), []),
+        (optuna.samplers.TPESampler(seed=0), []),
+    ],
+)
+def test_what_is_shipped_counts_where_the_study_was_run_with_it(
+    tmp_path: Path, sampler: optuna.samplers.BaseSampler, used: list[str]
+) -> None:
     with sqlite(tmp_path / "new.db") as storage:
-        sampler = MetaSampler(learner="lightgbm", seed=0)
         study = optuna.create_study(storage=storage, study_name="new", sampler=sampler)
         study.optimize(
             lambda t: (
@@ -98,7 +108,7 @@ def test_the_learner_that_a_study_was_run_with_is_found(tmp_path: Path) -> None:
         )
     result = run(tmp_path / "new.db", "--json")
     assert result.exit_code == 0, result.output
-    assert [p["name"] for p in json.loads(result.output)["priors"]] == [title("lightgbm")]
+    assert [p["name"] for p in json.loads(result.output)["priors"]] == used
 
 
 @pytest.mark.parametrize(
