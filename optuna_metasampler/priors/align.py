@@ -141,6 +141,8 @@ class Pool:
                 task = replace(
                     task, constraints=to_tensor(table), constraint_names=constraint_names
                 )
+            if records.extrapolated.any():
+                task = replace(task, extrapolated=to_tensor(records.extrapolated))
             crashed = [c for c in records.crashed if records.has_any(names, c)]
             if crashed:
                 task = replace(task, crashed=to_tensor(space.encode(crashed)))

@@ -308,11 +308,11 @@ def fit_hyperparameters(
     Returns:
         The best ``theta``; the initial one without data.
     """
-    return _fit([(x, z, phi, extrapolated)], metric, linear, prior, start)
+    return fit_common_hyperparameters([(x, z, phi, extrapolated)], metric, linear, prior, start)
 
 
 def fit_common_hyperparameters(
-    studies: Sequence[tuple[Tensor, Tensor, Tensor]],
+    studies: Sequence[tuple[Tensor, Tensor, Tensor, Tensor | None]],
     metric: Metric,
     linear: BasisPrior,
     prior: HyperPrior,
@@ -321,22 +321,13 @@ def fit_common_hyperparameters(
     """As :func:`fit_hyperparameters`, for independent functions with the same hyperparameters.
 
     Args:
-        studies: Points, outcomes and basis functions of each function.
+        studies: Points, outcomes, basis functions, and which outcomes are extrapolated, of each
+            function.
         metric: The distance.
         linear: Prior of the weights.
         prior: Prior of ``theta``.
         start: Initial ``theta``; the prior's mean by default.
     """
-    return _fit([(*study, None) for study in studies], metric, linear, prior, start)
-
-
-def _fit(
-    studies: Sequence[tuple[Tensor, Tensor, Tensor, Tensor | None]],
-    metric: Metric,
-    linear: BasisPrior,
-    prior: HyperPrior,
-    start: Tensor | None,
-) -> Tensor:
     first = prior.mean if start is None else start
     if not any(len(x) for x, _, _, _ in studies):
         return first

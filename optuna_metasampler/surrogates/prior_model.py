@@ -144,7 +144,12 @@ class PriorModel:
             phi = constant_feature(own.x)
             # Columns of parameters that this study lacks have no effect.
             posterior = Posterior.of(
-                own.x * own.has, own.z, phi, metric, [(theta, BasisPrior.constant())]
+                own.x * own.has,
+                own.z,
+                phi,
+                metric,
+                [(theta, BasisPrior.constant())],
+                own.extrapolated,
             )
             covariance = posterior.covariance(points * own.has, constant_feature(points))
             functions.append((covariance @ posterior.alpha)[0, :, 0])
@@ -264,11 +269,13 @@ class _Modelled:
         x: Points, shape ``(n, d)``.
         z: Normal quantiles of their ranks among all trials, shape ``(n,)``.
         has: 1 in the columns of the study's parameters, 0 in the others, shape ``(d,)``.
+        extrapolated: Which outcomes are extrapolated, shape ``(n,)``, bool.
     """
 
     x: Tensor
     z: Tensor
     has: Tensor
+    extrapolated: Tensor
 
     @classmethod
     def of(cls, task: Task, n_most: int) -> _Modelled:
@@ -279,11 +286,13 @@ class _Modelled:
             best, others = order[: n_most // 4], order[n_most // 4 :].sort().values
             even = torch.linspace(0, len(others) - 1, n_most - len(best)).round().long()
             rows = torch.cat([best, others[even]]).sort().values
-        return cls(task.x[rows], rank_gaussianize(task.y)[rows], has)
+        flags = task.extrapolated
+        guessed = torch.zeros(len(rows), dtype=torch.bool) if flags is None else flags[rows]
+        return cls(task.x[rows], rank_gaussianize(task.y)[rows], has, guessed)
 
 
 def _common_kernel(data: Sequence[_Modelled], metric: Metric) -> Tensor:
-    """Hyperparameters ``theta`` that fit the studies best together, shape ``(b + 4,)``.
+    """Hyperparameters ``theta`` that fit the studies best together, shape ``(b + 5,)``.
 
     Of many studies, those with the most parameters and trials count.
     """
@@ -293,7 +302,7 @@ def _common_kernel(data: Sequence[_Modelled], metric: Metric) -> Tensor:
         rows = torch.linspace(0, len(data[i].x) - 1, min(len(data[i].x), _MAX_TRIALS_TO_FIT))
         rows = rows.round().long()
         x, z = data[i].x[rows] * data[i].has, data[i].z[rows]
-        parts.append((x, z, constant_feature(x)))
+        parts.append((x, z, constant_feature(x), data[i].extrapolated[rows]))
     return fit_common_hyperparameters(
         parts, metric, BasisPrior.constant(), HyperPrior.default(metric.n_blocks)
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 import math
 from typing import Any
 
@@ -233,6 +234,22 @@ def test_a_configuration_comes_to_the_nearest_choices() -> None:
     assert nearest_choice(words, 3) is NO_CHOICE
     space = SearchSpace.of({"n": sizes, "w": words})
     assert fitted({"n": 99.0, "w": "c", "x": 1}, space) == {"n": 64, "w": "c", "x": 1}
+
+
+def test_tasks_know_which_trials_were_pruned() -> None:
+    rows = [{"x": 0.1}, {"x": 0.2}, {"x": 0.3}]
+    whole, mixed = study("whole", rows, X, [1, 2, 3]), study("mixed", rows, X, [1, 2, 3])
+    pruned = optuna.create_trial(
+        state=optuna.trial.TrialState.PRUNED,
+        params={"x": 0.9},
+        distributions=X,
+        intermediate_values={1: 4.0},
+    )
+    a, b = pool([whole, replace(mixed, trials=(*mixed.trials, pruned))], [MINIMIZE]).tasks([1.0])
+    assert a.extrapolated is None
+    assert b.extrapolated is not None
+    assert b.extrapolated[b.x[:, 0] > 0.8].tolist() == [True]
+    assert int(b.extrapolated.sum()) == 1
 
 
 def test_studies_that_share_nothing_that_is_left_are_no_tasks() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -67,6 +69,20 @@ def test_the_predictions_can_be_climbed() -> None:
     (gradient,) = torch.autograd.grad(model(x).sum(), x)
     assert bool(torch.isfinite(gradient).all())
     assert float(gradient[:, 0].abs().min()) > 0
+
+
+def test_extrapolated_outcomes_that_are_far_off_do_not_hide_what_the_others_say() -> None:
+    noise, x = np.random.default_rng(0), points(200, 99)
+    plain, flagged = [], []
+    for i in range(3):
+        task, guessed = study(i), torch.arange(40) % 4 > 0
+        # As far off as outcomes differ.
+        off = guessed * torch.from_numpy(noise.normal(size=40)) * task.y.std()
+        plain.append(replace(task, y=task.y + off))
+        flagged.append(replace(plain[i], extrapolated=guessed))
+    a, b = (spearman(PriorModel.fit(tasks)(x)[:, 0], value(x)) for tasks in (plain, flagged))
+    assert b > a + 0.03
+    assert b > 0.9
 
 
 def test_no_study_is_an_error() -> None:
@@ -220,12 +236,17 @@ def test_the_common_kernel_fits_all_studies_at_once() -> None:
     for i in range(3):
         task = study(i, n=20, shift=0.1 * i)
         one = torch.ones((20, 1), dtype=torch.float64)
-        data.append((task.x, rank_gaussianize(task.y), one))
+        # Of the last study, every third outcome is extrapolated.
+        extrapolated = torch.arange(20) % 3 == 0 if i == 2 else None
+        data.append((task.x, rank_gaussianize(task.y), one, extrapolated))
     theta = fit_common_hyperparameters(data, metric, linear, prior)
 
     def loss(at: torch.Tensor) -> float:
         pull = (at - prior.mean) / prior.std
-        each = [negative_log_posterior(at, *own, metric, linear, prior)[0] for own in data]
+        each = [
+            negative_log_posterior(at, x, z, one, metric, linear, prior, flags)[0]
+            for x, z, one, flags in data
+        ]
         return sum(each) - float(pull @ pull)
 
     best = loss(theta)
