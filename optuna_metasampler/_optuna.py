@@ -70,6 +70,12 @@ def sign_of(direction: StudyDirection) -> float:
     return -1.0 if direction == StudyDirection.MINIMIZE else 1.0
 
 
+def signed_curve(trial: FrozenTrial, sign: float) -> dict[int, float]:
+    """The values that a trial has reported, by step, without NaN, times a sign."""
+    reported = trial.intermediate_values.items()
+    return {step: sign * value for step, value in reported if not math.isnan(value)}
+
+
 def is_watchable(study: Study) -> bool:
     """Whether optuna-dashboard could show ``study``.
 

@@ -23,6 +23,7 @@ from optuna_metasampler._optuna import (
     enqueued_params,
     exact_params,
     sign_of,
+    signed_curve,
     trial_id,
 )
 from optuna_metasampler.learning_curves import (
@@ -435,7 +436,7 @@ def curve_correlation_in(
             done = [t for t in trials if t.state == TrialState.COMPLETE and t.intermediate_values]
             sign = sign_of(direction)
             yield (
-                [_signed(t, sign) for t in done],
+                [signed_curve(t, sign) for t in done],
                 _outcomes(done, np.array([sign]), None)[:, 0],
             )
 
@@ -459,17 +460,12 @@ def _outcomes(
         if m == 1:
             # Optuna allows no intermediate values with several objectives.
             known = pruned | ~np.isnan(outcomes[:, 0])
-            curves = [_signed(t, signs[0]) for t, k in zip(ended, known, strict=True) if k]
+            curves = [signed_curve(t, signs[0]) for t, k in zip(ended, known, strict=True) if k]
             outcomes[known, 0] = final_values(curves, outcomes[known, 0], curve_correlation)
         if len(complete):
             silent = pruned & np.isnan(outcomes).any(axis=1)
             outcomes[silent] = np.median(_finite(complete), axis=0)
     return outcomes
-
-
-def _signed(trial: FrozenTrial, sign: float) -> Curve:
-    """Reported values of a trial; larger is better."""
-    return {step: sign * value for step, value in trial.intermediate_values.items()}
 
 
 def _usable(trial: FrozenTrial, n_objectives: int) -> bool:

@@ -14,7 +14,13 @@ from optuna.pruners import BasePruner
 from optuna.trial import TrialState
 
 from optuna_metasampler._arguments import check_integer, check_share
-from optuna_metasampler._optuna import set_trial_attributes, sign_of, study_id, trial_id
+from optuna_metasampler._optuna import (
+    set_trial_attributes,
+    sign_of,
+    signed_curve,
+    study_id,
+    trial_id,
+)
 from optuna_metasampler._runtime import get_logger
 from optuna_metasampler._study_state import MAX_STUDIES, keep
 from optuna_metasampler.explain.trial_record import STOPPED, Stop
@@ -143,7 +149,7 @@ class MetaPruner(BasePruner):
             else:
                 best = max(1, math.ceil(self._best_share * len(ended)))
                 needed = sorted(curves.finals)[-min(best, len(curves.finals))]
-                curve = _curve(trial, curves.sign)
+                curve = signed_curve(trial, curves.sign)
                 if curves.predictor.leads(curve):
                     return False
                 forecast = curves.predictor.forecast(curve)
@@ -216,12 +222,6 @@ class _Curves:
         self.predictor = self._model.given(curves)
 
 
-def _curve(trial: FrozenTrial, sign: float) -> dict[int, float]:
-    """The values that a trial has reported; larger is better."""
-    reported = trial.intermediate_values.items()
-    return {step: sign * value for step, value in reported if not math.isnan(value)}
-
-
 def _whole_curve(trial: FrozenTrial, sign: float) -> dict[int, float] | None:
     """The curve of a trial that went to its end, with the value that it returned as the last.
 
@@ -229,7 +229,7 @@ def _whole_curve(trial: FrozenTrial, sign: float) -> dict[int, float] | None:
     """
     if trial.state != TrialState.COMPLETE or len(trial.values or ()) != 1:
         return None
-    curve = _curve(trial, sign)
+    curve = signed_curve(trial, sign)
     if len(curve) < 2 or math.isnan(trial.values[0]):
         return None
     curve[max(curve)] = sign * trial.values[0]
