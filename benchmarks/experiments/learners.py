@@ -71,6 +71,21 @@ _NARROW: dict[str, dict[str, Distribution]] = {
         "subsample": FloatDistribution(0.6, 1.0),
         "colsample_bytree": FloatDistribution(0.6, 1.0),
     },
+    "hist_gradient_boosting": {
+        "max_iter": IntDistribution(50, 200),
+        "learning_rate": FloatDistribution(0.03, 0.3, log=True),
+        "max_leaf_nodes": IntDistribution(15, 63),
+        "min_samples_leaf": IntDistribution(5, 50),
+        "l2_regularization": FloatDistribution(1e-3, 10, log=True),
+        "max_features": FloatDistribution(0.5, 1.0),
+    },
+    "random_forest": {
+        "n_estimators": IntDistribution(50, 200),
+        "max_depth": IntDistribution(4, 20),
+        "max_features": FloatDistribution(0.2, 1.0),
+        "min_samples_split": IntDistribution(2, 10),
+        "min_samples_leaf": IntDistribution(1, 10),
+    },
     "svm": {
         "C": FloatDistribution(0.1, 10, log=True),
         "kernel": CategoricalDistribution(("rbf", "linear", "poly", "sigmoid")),
@@ -80,6 +95,8 @@ _NARROW: dict[str, dict[str, Distribution]] = {
 _PART = {
     "lightgbm": ("learning_rate", "num_leaves", "min_child_samples"),
     "xgboost": ("learning_rate", "max_depth", "reg_lambda"),
+    "hist_gradient_boosting": ("learning_rate", "max_leaf_nodes", "min_samples_leaf"),
+    "random_forest": ("max_depth", "max_features", "min_samples_leaf"),
     "svm": ("C", "gamma"),
 }
 
@@ -97,13 +114,13 @@ class Job:
 
 def jobs(options: Options) -> list[Job]:
     """Every peer; negated knowledge in the wide spaces only."""
-    n_seeds = options.settings["seeds"]
+    seeds, left_out = options.settings["seeds"], options.settings["seeds_left_out"]
     return [
         Job(learner, data_set, space, seed, peer)
         for learner in SHIPPED
         for space in SPACES
         for data_set in (*HELD_OUT, *_recorded(learner))
-        for seed in range(n_seeds if data_set in HELD_OUT else 1)
+        for seed in range(seeds if data_set in HELD_OUT else left_out)
         for peer in (*PEERS, *([NEGATED] if space == "wide" else []))
     ]
 
@@ -376,5 +393,5 @@ EXPERIMENT = Experiment(
     summarize=summarize,
     tables=tables,
     shared=("learner", "data_set", "space", "seed"),
-    settings={"seeds": 5},
+    settings={"seeds": 5, "seeds_left_out": 1},
 )

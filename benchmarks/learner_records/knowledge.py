@@ -25,7 +25,13 @@ from optuna_metasampler.surrogates.prior_model import (
 from optuna_metasampler.task import Task, to_tensor
 
 
-SHIPPED: tuple[LearnerName, ...] = ("lightgbm", "xgboost", "svm")
+SHIPPED: tuple[LearnerName, ...] = (
+    "lightgbm",
+    "xgboost",
+    "hist_gradient_boosting",
+    "random_forest",
+    "svm",
+)
 """The learners that something is shipped about."""
 RESOLUTION = Resolution(n_points=800, n_trials=900)
 _DIGITS = torch.float32
