@@ -15,7 +15,6 @@ from benchmarks.learner_records.learners import LEARNERS
 from benchmarks.learner_records.store import Store
 from optuna_metasampler.builtin import catalogue
 from optuna_metasampler.builtin.origin import origins
-from optuna_metasampler.checkpoint import digest_of
 from optuna_metasampler.shipped import knowledge_of
 
 
@@ -26,7 +25,7 @@ FEATURES = {row["name"]: row["features"] for row in Store().manifest()}
 def test_what_is_shipped_was_learned_from_the_published_records(name: Any) -> None:
     assert set(origins()) == set(SHIPPED)
     _, tasks = knowledge.tasks_of(name, Store().published(name), FEATURES)
-    assert knowledge_of(name).header.data == digest_of(tasks)
+    assert knowledge_of(name).header.data == knowledge.digest(tasks)
 
 
 @pytest.mark.parametrize("name", LEARNERS)
