@@ -71,6 +71,14 @@ _NARROW: dict[str, dict[str, Distribution]] = {
         "subsample": FloatDistribution(0.6, 1.0),
         "colsample_bytree": FloatDistribution(0.6, 1.0),
     },
+    "catboost": {
+        "iterations": IntDistribution(100, 600),
+        "learning_rate": FloatDistribution(0.02, 0.3, log=True),
+        "depth": IntDistribution(3, 8),
+        "l2_leaf_reg": FloatDistribution(1, 10, log=True),
+        "random_strength": FloatDistribution(0.1, 10, log=True),
+        "rsm": FloatDistribution(0.5, 1.0),
+    },
     "hist_gradient_boosting": {
         "max_iter": IntDistribution(50, 200),
         "learning_rate": FloatDistribution(0.03, 0.3, log=True),
@@ -86,6 +94,13 @@ _NARROW: dict[str, dict[str, Distribution]] = {
         "min_samples_split": IntDistribution(2, 10),
         "min_samples_leaf": IntDistribution(1, 10),
     },
+    "extra_trees": {
+        "n_estimators": IntDistribution(50, 200),
+        "max_depth": IntDistribution(4, 20),
+        "max_features": FloatDistribution(0.2, 1.0),
+        "min_samples_split": IntDistribution(2, 10),
+        "min_samples_leaf": IntDistribution(1, 10),
+    },
     "svm": {
         "C": FloatDistribution(0.1, 10, log=True),
         "kernel": CategoricalDistribution(("rbf", "linear", "poly", "sigmoid")),
@@ -95,8 +110,10 @@ _NARROW: dict[str, dict[str, Distribution]] = {
 _PART = {
     "lightgbm": ("learning_rate", "num_leaves", "min_child_samples"),
     "xgboost": ("learning_rate", "max_depth", "reg_lambda"),
+    "catboost": ("learning_rate", "depth", "l2_leaf_reg"),
     "hist_gradient_boosting": ("learning_rate", "max_leaf_nodes", "min_samples_leaf"),
     "random_forest": ("max_depth", "max_features", "min_samples_leaf"),
+    "extra_trees": ("max_depth", "max_features", "min_samples_leaf"),
     "svm": ("C", "gamma"),
 }
 

@@ -28,8 +28,10 @@ from optuna_metasampler.task import Task, to_tensor
 SHIPPED: tuple[LearnerName, ...] = (
     "lightgbm",
     "xgboost",
+    "catboost",
     "hist_gradient_boosting",
     "random_forest",
+    "extra_trees",
     "svm",
 )
 """The learners that something is shipped about."""
