@@ -41,6 +41,13 @@ N_PRIOR_TRIALS = 40
 SHOWN = (3, 5, 10, 25, 50)
 """In whole trainings."""
 POINTS_A_TRAINING = 4
+N_FIRST = 10
+COMPARED = {
+    "first": slice(N_FIRST * POINTS_A_TRAINING),
+    "all": slice(None),
+    "end": slice(-1, None),
+}
+"""Points of the grid over which a pruner is compared with none, by name."""
 
 LCBENCH, NETWORKS = "lcbench", "networks"
 REFERENCE = TPE
@@ -158,7 +165,7 @@ def _prior_studies(data: Path, name: str, task: str, seed: int) -> tuple[optuna.
 
 
 def summarize(records: Sequence[Record]) -> Summary:
-    """By loop a row a peer: regrets, differences to TPE, and the epochs that it takes."""
+    """By loop a row a peer: regrets, differences to no pruner, and the epochs that it takes."""
     done = finished(records)
     found = []
     for name in (LCBENCH, NETWORKS):
@@ -187,7 +194,6 @@ def _rows(records: Sequence[Record]) -> list[dict[str, Any]]:
         if len({task for task, _ in pairs}) < 2:
             continue
         logs = {pair: log_regret(found[peer][pair]) for pair in pairs}
-        theirs = {pair: log_regret(found[REFERENCE][pair]) for pair in pairs}
         curve = np.mean([logs[pair] for pair in pairs], axis=0)
         own = [r for r in records if r["peer"] == peer]
         row: dict[str, Any] = {
@@ -202,10 +208,14 @@ def _rows(records: Sequence[Record]) -> list[dict[str, Any]]:
         needed = [_share_needed(found[peer][p], found[REFERENCE][p][-1]) for p in pairs]
         row |= {"share": float(np.exp(_by_task(pairs, np.log(needed).tolist()).mean()))}
         row |= {"reached": float(np.mean([share < 1.0 for share in needed]))}
-        if peer != REFERENCE:
-            for label, points in (("mean", slice(None)), ("end", slice(-1, None))):
-                gaps = [float((logs[p] - theirs[p])[points].mean()) for p in pairs]
-                row[f"to_{label}"] = t_interval(_by_task(pairs, gaps))
+        alone = PEERS[peer][0]
+        both = [pair for pair in common(found, peer, alone) if pair in logs]
+        if peer != alone and both:
+            for label, points in COMPARED.items():
+                gaps = [
+                    float((logs[p] - log_regret(found[alone][p]))[points].mean()) for p in both
+                ]
+                row[f"to_{label}"] = t_interval(_by_task(both, gaps))
         rows.append(row)
     return rows
 
@@ -221,7 +231,8 @@ def tables(summary: Summary) -> dict[str, str]:
         ("tasks", "{n_tasks}"),
         ("studies", "{n_studies}"),
         *((str(n), f"{{{n}:.2f}}") for n in SHOWN),
-        (f"minus {REFERENCE}, mean", "{to_mean:diff}"),
+        (f"minus no pruner, the first {N_FIRST}", "{to_first:diff}"),
+        ("all", "{to_all:diff}"),
         ("at the end", "{to_end:diff}"),
         (f"epochs to where {REFERENCE} ends", "{share:.0%}"),
         ("of which gets there", "{reached:.0%}"),

@@ -75,9 +75,20 @@ def test_a_peer_that_is_where_tpe_ends_after_half_of_the_epochs_has_a_share_of_a
     reference, other = table["rows"]
     assert other["n_tasks"] == 2
     assert (reference["share"], other["share"]) == (1.0, pytest.approx(0.5))
-    assert other["to_mean"][0] < 0.0
+    assert other["to_all"][0] < 0.0
     assert other["to_end"][0] == 0.0
     assert pruners.tables({"tables": [table]})["pruners"].count("\n") == 3
+
+
+def test_pruners_are_compared_with_no_pruner_under_the_same_sampler() -> None:
+    late: list[float | None] = [None] * (N_POINTS - 1) + [1.0]
+    soon: list[float | None] = [1.5] * (N_POINTS - 1) + [1.0]
+    peers = {"TPE": soon, "MetaSampler": late, "MetaSampler + MetaPruner": soon}
+    records = [record(peer, best, task) for task in "ab" for peer, best in peers.items()]
+    (table,) = pruners.summarize(records)["tables"]
+    _, alone, pruned = table["rows"]
+    assert "to_all" not in alone
+    assert pruned["to_all"][0] < pruned["to_end"][0] == 0.0
 
 
 def test_without_its_file_the_surrogate_says_where_to_get_it(tmp_path: Path) -> None:
