@@ -116,10 +116,20 @@ def test_a_learner_that_no_parameter_belongs_to_is_warned_of_and_does_no_harm() 
     assert len({trial.params["x"] for trial in study.trials}) == 6
 
 
-@pytest.mark.parametrize("learner", ["lightgbm", "xgboost"])
-def test_what_the_objective_holds_constant_changes_what_is_suggested(learner: str) -> None:
-    def best(n_estimators: int) -> float:
-        study = run(plain, 3, learner=learner, fixed={"n_estimators": n_estimators})
+@pytest.mark.parametrize(
+    ("learner", "size"),
+    [
+        ("lightgbm", "n_estimators"),
+        ("xgboost", "n_estimators"),
+        ("catboost", "iterations"),
+        ("hist_gradient_boosting", "max_iter"),
+    ],
+)
+def test_what_the_objective_holds_constant_changes_what_is_suggested(
+    learner: str, size: str
+) -> None:
+    def best(n_trees: int) -> float:
+        study = run(plain, 3, learner=learner, fixed={size: n_trees})
         return float(study.trials[0].params["learning_rate"])
 
     # Few trees need large steps.

@@ -370,6 +370,17 @@ class TestRecognition:
         found = recognise(space, [hint] if hint else [])
         assert (found and found.learner) == expected
 
+    @pytest.mark.parametrize(
+        ("hint", "expected"), [(None, "random_forest"), ("ExtraTreesClassifier", "extra_trees")]
+    )
+    def test_extra_trees_are_taken_for_random_forests_unless_they_are_named(
+        self, hint: str | None, expected: str
+    ) -> None:
+        space = {"max_depth": whole(2, 20), "min_samples_leaf": whole(1, 20)}
+        found = recognise({**space, "n_estimators": whole(50, 300)}, [hint] if hint else [])
+        assert found is not None
+        assert found.learner == expected
+
     def test_a_parameter_of_another_learner_speaks_against_one(self) -> None:
         space = {"num_leaves": whole(8, 64), "learning_rate": log(0.01, 0.3)}
         assert recognise(space) is not None
