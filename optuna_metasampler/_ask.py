@@ -396,7 +396,7 @@ def _see(state: StudyState, study: Study, distributions: Mapping[str, BaseDistri
     if seen == state.seen:
         return
     state.seen = seen
-    knowledge = PriorKnowledge.of_learner(config, seen, state.knowledge)
+    knowledge = PriorKnowledge.of_learner(config, study.study_name, seen, state.knowledge)
     if knowledge is None or knowledge is state.knowledge:
         return
     if state.knowledge is not None:

@@ -172,15 +172,18 @@ class PriorConfig:
         """
         return self.constants.completed(read(self._sources))
 
-    def learner_of(self, distributions: Mapping[str, BaseDistribution]) -> LearnerName | None:
-        """The learner whose shipped knowledge is used for a search space, if any is.
+    def learner_of(
+        self, distributions: Mapping[str, BaseDistribution], study_name: str
+    ) -> LearnerName | None:
+        """The learner whose shipped knowledge is used for a study, if any is.
 
         Args:
-            distributions: The search space, name to distribution.
+            distributions: Its search space, name to distribution.
+            study_name: Its name, which may say the learner; or empty.
         """
         if self.learner != "auto":
             return self.learner
-        found = recognise(distributions)
+        found = recognise(distributions, [study_name])
         return found.learner if found is not None and found.learner in origins() else None
 
     def overlaps(
@@ -201,7 +204,8 @@ class PriorConfig:
             learned = self.checkpoint.space.distributions
             return of_space(learned, self.checkpoint.header.studies, target)
         own = {} if self.learner is None else space_of(target)
-        name = self.learner_of(own)
+        study_name = "" if isinstance(target, Mapping) else _name_of(target)
+        name = self.learner_of(own, study_name)
         if name is not None:
             from optuna_metasampler.shipped import Shipped, title
 
@@ -209,6 +213,10 @@ class PriorConfig:
             n_trials = shipped.checkpoint.header.n_trials
             return of_space(shipped.tuned, [(title(name), n_trials)], own)
         return inspect(studies, target, self.filter, self.rename, self.constants.here)
+
+
+def _name_of(study: Study | PriorStudy) -> str:
+    return study.name if isinstance(study, PriorStudy) else study.study_name
 
 
 def _shipped(learner: Any) -> LearnerName:

@@ -202,6 +202,7 @@ class PriorKnowledge:
     def of_learner(
         cls,
         config: PriorConfig,
+        study_name: str,
         distributions: Mapping[str, BaseDistribution],
         previous: PriorKnowledge | None = None,
     ) -> PriorKnowledge | None:
@@ -209,10 +210,14 @@ class PriorKnowledge:
 
         Args:
             config: Says which learner it is, or that it is to be recognised.
+            study_name: The study's name, which may say the learner.
             distributions: The parameters that the study is known to tune.
             previous: What an earlier call returned.
         """
-        name = previous._learner if previous is not None else config.learner_of(distributions)
+        if previous is not None:
+            name = previous._learner
+        else:
+            name = config.learner_of(distributions, study_name)
         if name is None:
             return None
         shipped = Shipped.of(name, distributions, config.constants.here)

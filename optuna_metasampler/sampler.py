@@ -105,7 +105,8 @@ class MetaSampler(BaseSampler):
             the study starts from what is shipped about it. Its parameters are recognised by names
             and ranges; the others are taken to stand at the library's defaults unless ``fixed``
             says more. ``"auto"``, the default, recognises the learner once the first trial has
-            shown the parameters, and stays out where it is in doubt; ``None`` does without.
+            shown the parameters, by them and the study's name, and stays out where it is in doubt;
+            ``None`` does without.
         method: How to learn and to choose: a name from the table in the documentation, or a
             :class:`~optuna_metasampler.extension.Method`. ``"auto"`` is recommended; ``"gp"`` is
             its target-only Gaussian process, which ignores the priors.

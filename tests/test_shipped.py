@@ -106,6 +106,23 @@ def test_a_learner_is_recognised_from_the_second_trial_on_unless_that_is_switche
     assert values(run(plain, 4)) != values(run(plain, 4, learner=None))
 
 
+@pytest.mark.parametrize(
+    ("name", "learner"), [("titanic-xgb-3", "xgboost"), ("trees", None), ("xgb-or-lgbm", None)]
+)
+def test_the_name_of_the_study_decides_what_the_parameters_leave_open(
+    name: str, learner: str | None
+) -> None:
+    def objective(trial: optuna.Trial) -> float:
+        rate = trial.suggest_float("learning_rate", 0.01, 0.3, log=True)
+        return abs(rate - 0.05) + trial.suggest_int("max_depth", 3, 9) / 100
+
+    study = optuna.create_study(study_name=name, sampler=MetaSampler(seed=1))
+    study.optimize(objective, n_trials=4)
+    assert values(study) == values(run(objective, 1, learner=None)) + values(study)[1:]
+    weights = study.sampler.prior_weights(study)
+    assert [w.name for w in weights] == ([shipped.title(learner)] if learner else [])
+
+
 def test_parameters_of_nobodys_learner_are_suggested_as_without() -> None:
     assert values(run(nobodys, 8, learner="auto")) == values(run(nobodys, 8, learner=None))
 
