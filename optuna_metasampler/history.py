@@ -275,15 +275,11 @@ def observations(trials: Sequence[FrozenTrial], direction: StudyDirection) -> li
     for t in trials:
         if t.state == TrialState.FAIL:
             continue
-        reported = [(float(step), value) for step, value in sorted(t.intermediate_values.items())]
+        seen = [(float(step), value) for step, value in sorted(signed_curve(t, sign).items())]
         if t.state == TrialState.COMPLETE and _usable(t, 1):
-            reported.append((math.inf, t.values[0]))
+            seen.append((math.inf, sign * t.values[0]))
         params = exact_params(t)
-        found += [
-            Observation(params, t.number, step, sign * value)
-            for step, value in reported
-            if not math.isnan(value)
-        ]
+        found += [Observation(params, t.number, step, value) for step, value in seen]
     return found
 
 

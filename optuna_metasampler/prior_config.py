@@ -204,8 +204,7 @@ class PriorConfig:
             learned = self.checkpoint.space.distributions
             return of_space(learned, self.checkpoint.header.studies, target)
         own = {} if self.learner is None else space_of(target)
-        study_name = "" if isinstance(target, Mapping) else _name_of(target)
-        name = self.learner_of(own, study_name)
+        name = self.learner_of(own, _name_of(target))
         if name is not None:
             from optuna_metasampler.shipped import Shipped, title
 
@@ -215,8 +214,11 @@ class PriorConfig:
         return inspect(studies, target, self.filter, self.rename, self.constants.here)
 
 
-def _name_of(study: Study | PriorStudy) -> str:
-    return study.name if isinstance(study, PriorStudy) else study.study_name
+def _name_of(target: Mapping[str, BaseDistribution] | Study | PriorStudy) -> str:
+    """The name of a study; empty for a search space."""
+    if isinstance(target, Mapping):
+        return ""
+    return target.name if isinstance(target, PriorStudy) else target.study_name
 
 
 def _shipped(learner: Any) -> LearnerName:

@@ -153,6 +153,13 @@ class Task:
         return ~(self.constraints > 0).any(dim=1)
 
     @property
+    def is_extrapolated(self) -> Tensor:
+        """Which outcomes are extrapolated, shape ``(n,)``, bool."""
+        if self.extrapolated is None:
+            return torch.zeros(len(self), dtype=torch.bool)
+        return self.extrapolated
+
+    @property
     def n_asked(self) -> int:
         """Number of trials asked for before this one, those whose evaluation failed included."""
         return len(self) + len(self.pending) + self.n_crashed - self.n_later

@@ -54,6 +54,13 @@ SPACES = {
 }
 """Name to what is tuned."""
 
+_FOREST: dict[str, Distribution] = {
+    "n_estimators": IntDistribution(50, 200),
+    "max_depth": IntDistribution(4, 20),
+    "max_features": FloatDistribution(0.2, 1.0),
+    "min_samples_split": IntDistribution(2, 10),
+    "min_samples_leaf": IntDistribution(1, 10),
+}
 _NARROW: dict[str, dict[str, Distribution]] = {
     "lightgbm": {
         "n_estimators": IntDistribution(50, 200),
@@ -87,20 +94,8 @@ _NARROW: dict[str, dict[str, Distribution]] = {
         "l2_regularization": FloatDistribution(1e-3, 10, log=True),
         "max_features": FloatDistribution(0.5, 1.0),
     },
-    "random_forest": {
-        "n_estimators": IntDistribution(50, 200),
-        "max_depth": IntDistribution(4, 20),
-        "max_features": FloatDistribution(0.2, 1.0),
-        "min_samples_split": IntDistribution(2, 10),
-        "min_samples_leaf": IntDistribution(1, 10),
-    },
-    "extra_trees": {
-        "n_estimators": IntDistribution(50, 200),
-        "max_depth": IntDistribution(4, 20),
-        "max_features": FloatDistribution(0.2, 1.0),
-        "min_samples_split": IntDistribution(2, 10),
-        "min_samples_leaf": IntDistribution(1, 10),
-    },
+    "random_forest": _FOREST,
+    "extra_trees": _FOREST,
     "svm": {
         "C": FloatDistribution(0.1, 10, log=True),
         "kernel": CategoricalDistribution(("rbf", "linear", "poly", "sigmoid")),
@@ -131,13 +126,13 @@ class Job:
 
 def jobs(options: Options) -> list[Job]:
     """Every peer; negated knowledge in the wide spaces only."""
-    seeds, left_out = options.settings["seeds"], options.settings["seeds_left_out"]
+    n_seeds = options.settings["seeds"]
     return [
         Job(learner, data_set, space, seed, peer)
         for learner in SHIPPED
         for space in SPACES
         for data_set in (*HELD_OUT, *_recorded(learner))
-        for seed in range(seeds if data_set in HELD_OUT else left_out)
+        for seed in range(n_seeds if data_set in HELD_OUT else 1)
         for peer in (*PEERS, *([NEGATED] if space == "wide" else []))
     ]
 
@@ -410,5 +405,5 @@ EXPERIMENT = Experiment(
     summarize=summarize,
     tables=tables,
     shared=("learner", "data_set", "space", "seed"),
-    settings={"seeds": 5, "seeds_left_out": 1},
+    settings={"seeds": 5},
 )

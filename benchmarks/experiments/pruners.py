@@ -211,11 +211,10 @@ def _rows(records: Sequence[Record]) -> list[dict[str, Any]]:
         alone = PEERS[peer][0]
         both = [pair for pair in common(found, peer, alone) if pair in logs]
         if peer != alone and both:
+            gaps = [logs[pair] - log_regret(found[alone][pair]) for pair in both]
             for label, points in COMPARED.items():
-                gaps = [
-                    float((logs[p] - log_regret(found[alone][p]))[points].mean()) for p in both
-                ]
-                row[f"to_{label}"] = t_interval(_by_task(both, gaps))
+                means = [float(gap[points].mean()) for gap in gaps]
+                row[f"to_{label}"] = t_interval(_by_task(both, means))
         rows.append(row)
     return rows
 

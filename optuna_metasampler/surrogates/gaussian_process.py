@@ -628,9 +628,7 @@ def condition_hypotheses(
     metric = Metric.of(task.space, config.trend)
     rows = modelled_rows(task)
     x, z = task.x[rows], config.warp(task.y)[rows]
-    guessed = torch.zeros(len(rows), dtype=torch.bool)
-    if task.extrapolated is not None:
-        guessed = task.extrapolated[rows]
+    guessed = task.is_extrapolated[rows]
     n = len(task)
     if previous is not None and not previous.fits(task.space, len(basis_priors)):
         previous = None

@@ -286,9 +286,8 @@ class _Modelled:
             best, others = order[: n_most // 4], order[n_most // 4 :].sort().values
             even = torch.linspace(0, len(others) - 1, n_most - len(best)).round().long()
             rows = torch.cat([best, others[even]]).sort().values
-        flags = task.extrapolated
-        guessed = torch.zeros(len(rows), dtype=torch.bool) if flags is None else flags[rows]
-        return cls(task.x[rows], rank_gaussianize(task.y)[rows], has, guessed)
+        z = rank_gaussianize(task.y)[rows]
+        return cls(task.x[rows], z, has, task.is_extrapolated[rows])
 
 
 def _common_kernel(data: Sequence[_Modelled], metric: Metric) -> Tensor:
