@@ -227,7 +227,10 @@ class CurvePredictor:
         steps, values = _points(curve)
         lengths = self.scale.length(steps)
         length = float(lengths[-1])
-        x = _features(np.interp(_looked_at(length), lengths, self.scale.units(values)))[None]
+        looked_at = np.array(_looked_at(length))
+        seen = np.interp(looked_at, lengths, self.scale.units(values))
+        # What came before the first value is unknown.
+        x = _features(np.where(looked_at < lengths[0], np.nan, seen))[None]
         models = [like.forecasts(x) for like in self._at(length)] + [_vague(x, length)]
         used = [
             (weight, model)
@@ -301,11 +304,11 @@ class _Like:
         """Forecasts from the curves, weighted by likeness.
 
         Args:
-            x: Features of the curves in question, shape ``(q, f)``.
+            x: Features of the curves in question, shape ``(q, f)``; NaN for unknown slopes.
             left_out: The curve that each of these is, and that is not to be used for it.
         """
         apart = (self.features - x[:, None]) / self._widths
-        near = np.log(self.weights) - 0.5 * (apart**2).sum(axis=2)
+        near = np.log(self.weights) - 0.5 * np.nansum(apart**2, axis=2)
         if left_out is not None:
             near[np.arange(len(x)), left_out] = -np.inf
         near = softmax(near, axis=1)

@@ -110,7 +110,7 @@ def test_the_more_of_a_curve_is_known_the_narrower_is_its_forecast() -> None:
 
 
 @pytest.mark.parametrize("n_prior_studies", [0, 3])
-@pytest.mark.parametrize("n_steps", [3, 9, 15])
+@pytest.mark.parametrize("n_steps", [1, 3, 9, 15])
 def test_four_intervals_in_five_hold_the_end(n_prior_studies: int, n_steps: int) -> None:
     model = CurveModel.of([draws(40, seed=100 + i) for i in range(n_prior_studies)])
     inside = []
@@ -122,7 +122,7 @@ def test_four_intervals_in_five_hold_the_end(n_prior_studies: int, n_steps: int)
             inside.append(forecast.quantile(0.1) <= curve[N_STEPS] <= forecast.quantile(0.9))
     # Fewer hold it once in a hundred thousand runs if they are meant to hold seven in ten; they
     # err on the wide side.
-    assert sum(inside) > binom.ppf(1e-5 / 6, len(inside), 0.7)
+    assert sum(inside) > binom.ppf(1e-5 / 8, len(inside), 0.7)
 
 
 def log_density_of_ends(model: CurveModel, n_own: int, n_steps: int) -> float:
@@ -136,6 +136,14 @@ def log_density_of_ends(model: CurveModel, n_own: int, n_steps: int) -> float:
             for curve in curves[n_own:]
         ]
     return float(np.mean(found))
+
+
+def test_a_first_value_says_nothing_of_slopes() -> None:
+    rising = draws(10, seed=7)
+    level = [dict.fromkeys(curve, curve[1]) for curve in rising]
+    predictor = BARE.given([*rising, *level])
+    found = [predictor.forecast({1: c[1]}).probability_above(c[N_STEPS] - 0.1) for c in rising]
+    assert np.mean(found) > 0.25
 
 
 def test_curves_of_prior_studies_sharpen_the_first_forecasts() -> None:

@@ -206,7 +206,8 @@ def test_the_end_of_a_curve_is_the_value_that_the_objective_returned() -> None:
         best.values = [0.01]
         study.add_trial(best)
     trial = study.ask()
-    trial.report(8.0, 5)
+    for step in range(1, 6):
+        trial.report(8.0, step)
     assert trial.should_prune()
     assert study.trials[-1].user_attrs[STOPPED]["needed"] == 0.01
 
