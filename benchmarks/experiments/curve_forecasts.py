@@ -27,8 +27,8 @@ from optuna_metasampler.learning_curves import Curve
 N_FORECAST = 40
 N_PRIOR_CURVES = 40
 N_WHOLE = (1, 5, 20)
-LENGTHS = (10, 30, 50)
-"""In per cent of a training."""
+LENGTHS = (2, 10, 30, 50)
+"""In per cent of a training; the first is one epoch."""
 
 
 @dataclass(frozen=True)
