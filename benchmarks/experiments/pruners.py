@@ -61,6 +61,7 @@ PRUNERS: dict[str, Callable[[Priors, int], BasePruner]] = {
     "MetaPruner, no priors": lambda priors, n_epochs: MetaPruner(),
     "MetaPruner": lambda priors, n_epochs: MetaPruner(priors),
     "MetaPruner, reversed priors": lambda priors, n_epochs: MetaPruner(_reversed(priors)),
+    "MetaPruner, foreign priors": lambda priors, n_epochs: MetaPruner(_foreign()),
 }
 PEERS: dict[str, tuple[str, str]] = {
     **{f"{TPE} + {name}" if name else TPE: (TPE, name) for name in PRUNERS},
@@ -94,6 +95,19 @@ def _reversed(priors: Priors) -> list[optuna.Study]:
             )
         found.append(study)
     return found
+
+
+def _foreign() -> Priors:
+    """Runs of TPE on loops whose curves are formulas."""
+    loop = LOOPS["curves"]
+    return _runs_of_tpe(loop, loop.sources(loop.targets[0]), seed=0)
+
+
+def _runs_of_tpe(loop: Loop, tasks: Sequence[str], seed: int) -> Priors:
+    budget = N_PRIOR_TRIALS * loop.n_epochs
+    return tuple(
+        study_of(loop, task, TPESampler(seed=100 + seed), NopPruner(), budget)[0] for task in tasks
+    )
 
 
 @dataclass(frozen=True)
@@ -154,14 +168,10 @@ def _unit(data: Path, name: str, task: str) -> float:
 
 
 @functools.lru_cache(maxsize=1)
-def _prior_studies(data: Path, name: str, task: str, seed: int) -> tuple[optuna.Study, ...]:
+def _prior_studies(data: Path, name: str, task: str, seed: int) -> Priors:
     """Runs of TPE on the sources of a task."""
     loop = _loop(data, name, seed)
-    budget = N_PRIOR_TRIALS * loop.n_epochs
-    return tuple(
-        study_of(loop, source, TPESampler(seed=100 + seed), NopPruner(), budget)[0]
-        for source in loop.sources(task)
-    )
+    return _runs_of_tpe(loop, loop.sources(task), seed)
 
 
 def summarize(records: Sequence[Record]) -> Summary:
