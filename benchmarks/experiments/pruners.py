@@ -288,6 +288,6 @@ EXPERIMENT = Experiment(
     tables=tables,
     figures=figures,
     shared=("loop", "task", "seed"),
-    settings={"seeds": 2},
+    settings={"seeds": 8},
     needs_data=True,
 )
