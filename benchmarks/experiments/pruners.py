@@ -22,11 +22,16 @@ import numpy as np
 from numpy.typing import NDArray
 import optuna
 from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner, WilcoxonPruner
-from optuna.samplers import TPESampler
 from optuna.trial import TrialState
 
 from benchmarks.experiment import Experiment, Key, Options, Record, Summary, finished
-from benchmarks.experiments.pruning import best_by_epochs, median_of_random, regrets, study_of
+from benchmarks.experiments.pruning import (
+    best_by_epochs,
+    median_of_random,
+    regrets,
+    runs_of_tpe,
+    study_of,
+)
 from benchmarks.markdown import blocks, table
 from benchmarks.paired import common
 from benchmarks.problems import lcbench
@@ -37,7 +42,6 @@ from optuna_metasampler import MetaPruner
 
 
 N_TRAININGS = 50
-N_PRIOR_TRIALS = 40
 SHOWN = (3, 5, 10, 25, 50)
 """In whole trainings."""
 POINTS_A_TRAINING = 4
@@ -100,14 +104,7 @@ def _reversed(priors: Priors) -> list[optuna.Study]:
 def _foreign() -> Priors:
     """Runs of TPE on loops whose curves are formulas."""
     loop = LOOPS["curves"]
-    return _runs_of_tpe(loop, loop.sources(loop.targets[0]), seed=0)
-
-
-def _runs_of_tpe(loop: Loop, tasks: Sequence[str], seed: int) -> Priors:
-    budget = N_PRIOR_TRIALS * loop.n_epochs
-    return tuple(
-        study_of(loop, task, TPESampler(seed=100 + seed), NopPruner(), budget)[0] for task in tasks
-    )
+    return runs_of_tpe(loop, loop.sources(loop.targets[0]), NopPruner, seed=0)
 
 
 @dataclass(frozen=True)
@@ -171,7 +168,7 @@ def _unit(data: Path, name: str, task: str) -> float:
 def _prior_studies(data: Path, name: str, task: str, seed: int) -> Priors:
     """Runs of TPE on the sources of a task."""
     loop = _loop(data, name, seed)
-    return _runs_of_tpe(loop, loop.sources(task), seed)
+    return runs_of_tpe(loop, loop.sources(task), NopPruner, seed)
 
 
 def summarize(records: Sequence[Record]) -> Summary:

@@ -101,20 +101,20 @@ def median_of_random(loop: Loop, task: str) -> float:
 
 
 @functools.lru_cache(maxsize=1)
-def _prior_studies(loop: str, pruner: str, task: str, seed: int) -> list[optuna.Study]:
+def _prior_studies(loop: str, pruner: str, task: str, seed: int) -> tuple[optuna.Study, ...]:
     """Runs of TPE on the sources of a task."""
-    budget = N_PRIOR_TRIALS * N_EPOCHS
-    return [
-        study_of(
-            LOOPS[loop],
-            source,
-            TPESampler(seed=100 + seed),
-            PRUNERS[pruner](),
-            budget,
-            N_PRIOR_TRIALS,
-        )[0]
-        for source in LOOPS[loop].sources(task)
-    ]
+    return runs_of_tpe(LOOPS[loop], LOOPS[loop].sources(task), PRUNERS[pruner], seed)
+
+
+def runs_of_tpe(
+    loop: Loop, tasks: Sequence[str], pruner: Callable[[], BasePruner], seed: int
+) -> tuple[optuna.Study, ...]:
+    """Prior studies, a task each: `N_PRIOR_TRIALS` trials, or the epochs of as many whole ones."""
+    budget = N_PRIOR_TRIALS * loop.n_epochs
+    return tuple(
+        study_of(loop, task, TPESampler(seed=100 + seed), pruner(), budget, N_PRIOR_TRIALS)[0]
+        for task in tasks
+    )
 
 
 def study_of(
